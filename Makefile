@@ -1,0 +1,31 @@
+# make run: the whole pipeline; make test: the test suite. Both first set up .venv, which needs Python 3.10 or later.
+PYTHON ?= python3
+# Scripts on Windows, bin elsewhere
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+
+.PHONY: run test style clean
+
+run: .venv/installed
+	@$(BIN)/luigi --module tasks PlotAll --local-scheduler
+
+test: .venv/installed-tests
+	$(BIN)/python -m pytest
+
+style: .venv/installed-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mh_style matlab neuroluigi
+	$(BIN)/mh_lint matlab neuroluigi
+	$(BIN)/mh_metric --ci matlab neuroluigi
+
+clean:
+	rm -rf .venv
+
+.venv/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/installed-tests: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@

@@ -1,0 +1,108 @@
+function computeStats(dataFile, statsFile, dtype, channels)
+% COMPUTESTATS writes count, minimum, maximum, mean and standard deviation per channel.
+%
+%   computeStats(dataFile, statsFile, dtype, channels)
+%
+% Inputs
+%   dataFile   char row, raw little-endian samples, channels interleaved
+%   statsFile  char row, made anew: JSON with count (samples per channel) and lists min, max,
+%              mean, std with one value per channel
+%   dtype      'uint8', 'int8', 'uint16', 'int16', 'int32', 'float32' or 'float64'
+%   channels   number of channels
+%
+% NaN samples are left out of min, max, mean and std. std divides by n - 1. What JSON has no
+% number for: NaN (a channel of NaN alone, the std of one sample) is null, infinity is the text
+% "Infinity" or "-Infinity".
+%
+% One pass, a block at a time; blocks are merged as in Chan, Golub and LeVeque (1983). Sums are
+% taken by halves, in an order that every engine can keep to the last bit.
+%
+% Errors: openFile:cannotOpen, computeStats:partialSample, computeStats:noSamples,
+%   closeFile:incomplete
+%
+% Example: the uint8 file 1 2 3 4 gives count 4, min [1], max [4], mean [2.5], std [1.29...]
+%   computeStats('aggregate.bin', 'stats.json', 'uint8', 1);
+
+  input = openFile(dataFile, 'r');
+  closing = onCleanup(@() closeFile(input));
+  blockSamples = max(1, floor(2^18 / channels));
+  count = 0;
+  lowest = nan(channels, 1);
+  highest = nan(channels, 1);
+  valid = zeros(channels, 1);    % samples that are numbers
+  total = zeros(channels, 1);
+  center = zeros(channels, 1);   % running mean
+  squares = zeros(channels, 1);  % sum of squared deviations from it
+  while true
+    [block, values] = fread(input, [channels, blockSamples], ['*' dtype]);
+    if values == 0
+      break
+    end
+    if mod(values, channels) ~= 0
+      error('computeStats:partialSample', '%s', ...
+            [dataFile ' ends in the middle of a sample of ' sprintf('%d', channels) ' channels']);
+    end
+    block = double(block);
+    count = count + size(block, 2);
+    lowest = min(lowest, min(block, [], 2));
+    highest = max(highest, max(block, [], 2));
+    isNumber = ~isnan(block);
+    n = sum(isNumber, 2);
+    block(~isNumber) = 0;
+    blockTotal = sumByHalves(block);
+    total = total + blockTotal;
+    blockCenter = blockTotal ./ max(n, 1);
+    deviation = (block - blockCenter) .* isNumber;
+    blockSquares = sumByHalves(deviation .* deviation);
+    shift = blockCenter - center;
+    valid = valid + n;
+    weight = n ./ max(valid, 1);
+    squares = squares + blockSquares + shift .* shift .* (valid - n) .* weight;
+    center = center + shift .* weight;
+  end
+  if count == 0
+    error('computeStats:noSamples', '%s', [dataFile ' has no samples']);
+  end
+  average = total ./ valid;
+  deviation = sqrt(squares ./ (valid - 1));
+  deviation(valid < 2) = NaN;
+
+  text = ['{"count": ' sprintf('%.0f', count) ...
+          ', "min": ' listText(lowest) ', "max": ' listText(highest) ...
+          ', "mean": ' listText(average) ', "std": ' listText(deviation) '}' char(10)];
+  output = openFile(statsFile, 'w');
+  closingOutput = onCleanup(@() closeFile(output));
+  fwrite(output, uint8(text), 'uint8');
+  closeFile(output, statsFile, numel(text));
+end
+
+function total = sumByHalves(x)
+% Sums each row of x: the second half is added to the first until one column is left.
+  n = size(x, 2);
+  while n > 1
+    half = floor(n / 2);
+    added = x(:, 1:half) + x(:, half + 1:2 * half);
+    if mod(n, 2) == 1
+      added(:, 1) = added(:, 1) + x(:, n);
+    end
+    x = added;
+    n = half;
+  end
+  total = x;
+end
+
+function text = listText(values)
+  items = cell(1, numel(values));
+  for k = 1:numel(values)
+    if isnan(values(k))
+      items{k} = 'null';
+    elseif isinf(values(k)) && values(k) > 0
+      items{k} = '"Infinity"';
+    elseif isinf(values(k))
+      items{k} = '"-Infinity"';
+    else
+      items{k} = sprintf('%.17g', values(k));
+    end
+  end
+  text = ['[' strjoin(items, ', ') ']'];
+end

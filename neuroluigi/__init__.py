@@ -1,0 +1,31 @@
+"""Pipelines for neural recordings in Matlab and Python, as one Luigi task graph."""
+
+from neuroluigi.matlab import MatlabTask
+from neuroluigi.recordings import data_bytes, fake_samples
+from neuroluigi.target import DamagedError, ResultTarget
+from neuroluigi.task import (
+    ExistingRecording,
+    GroupTask,
+    RecordingMaker,
+    RecordingTask,
+    RunStopped,
+    StudyTask,
+    WrapperTask,
+    groups,
+)
+
+__all__ = [
+    "DamagedError",
+    "ExistingRecording",
+    "GroupTask",
+    "MatlabTask",
+    "RecordingMaker",
+    "RecordingTask",
+    "ResultTarget",
+    "RunStopped",
+    "StudyTask",
+    "WrapperTask",
+    "data_bytes",
+    "fake_samples",
+    "groups",
+]

@@ -1,0 +1,127 @@
+"""The run record of one result: how it was made, in a JSON file beside it.
+
+Paths in a record are relative to a root that it names ("results", "recordings"), so that records stay true when the
+folders are copied or moved; a path outside both is absolute.
+"""
+
+import contextlib
+import datetime
+import getpass
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import socket
+import sys
+from itertools import count
+from pathlib import Path
+
+import psutil
+
+SCHEMA = 1
+
+# Packages whose versions can change a result.
+PACKAGES = ("neuroluigi", "luigi", "numpy", "matplotlib")
+
+_BLOCK = 1 << 20
+_PART = re.compile(r".*\.part-(?P<host>.+)-(?P<pid>\d+)-\d+(\.\w+)?")
+_counter = count()
+
+
+def read(path: Path) -> dict | None:
+    """Return the record at `path`, or None where there is none that can be read."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def write(path: Path, record: dict) -> None:
+    """Write a record so that a kill or a power cut leaves the old one or the new one whole."""
+    part = part_path(path)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(record, file, indent=1, ensure_ascii=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def part_path(path: Path) -> Path:
+    """Return a temporary path in the folder of `path`, with its extension, that says which process it belongs to."""
+    owner = f"{socket.gethostname()}-{os.getpid()}-{next(_counter)}"
+    return path.with_name(f"{path.stem}.part-{owner}{path.suffix}")
+
+
+def is_abandoned(part: Path) -> bool:
+    """Whether the process that a temporary path belongs to is gone; false for one of another host: who knows."""
+    match = _PART.fullmatch(part.name)
+    return bool(match) and match["host"] == socket.gethostname() and not psutil.pid_exists(int(match["pid"]))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the renames in `folder` last through a power cut, where the system can."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def describe_file(path: Path, roots: dict[str, Path], sha256: str | None = None) -> dict:
+    """Return path (relative to one of `roots`), size, mtime and sha256 of a file."""
+    stat = path.stat()
+    return {
+        **place(path, roots),
+        "bytes": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+        "sha256": sha256 or hash_file(path),
+    }
+
+
+def place(path: Path, roots: dict[str, Path]) -> dict:
+    """Return {"root": name, "path": path within it}, or the absolute path where it is in none of `roots`."""
+    for name, root in roots.items():
+        with contextlib.suppress(ValueError):
+            return {"root": name, "path": path.relative_to(root).as_posix()}
+    return {"path": path.as_posix()}
+
+
+def hash_file(path: Path) -> str:
+    """Return the sha256 of a file's bytes, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def now() -> str:
+    """Return the time with its zone, to the millisecond."""
+    return datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+def host() -> dict:
+    """Return where and by whom something is made. No environment variables: they hold passwords and tokens."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container without an entry for this user
+        user = ""
+    return {"name": platform.node(), "platform": platform.platform(), "cpus": os.cpu_count(), "user": user}
+
+
+def versions() -> dict:
+    """Return the versions of Python and of the packages that can change a result."""
+    found = {"python": sys.version.split()[0]}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found

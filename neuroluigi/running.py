@@ -1,0 +1,195 @@
+"""The `luigi` command: Luigi's own, plus what a run on the command line needs around it.
+
+It looks for the module in the current folder, refuses before anything is made what can't work, treats SIGTERM as Ctrl-C,
+and says at the end where the results are. Nothing here is in force when a module is imported in a notebook or a test.
+"""
+
+import importlib.util
+import logging
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import luigi.interface
+import luigi.retcodes
+import luigi.worker
+from luigi import execution_summary
+from luigi.cmdline_parser import CmdlineParser
+from luigi.parameter import ParameterException
+from luigi.task import flatten
+from luigi.task_register import TaskClassException
+
+from neuroluigi.engines import EngineError
+from neuroluigi.matlab import MatlabTask
+from neuroluigi.task import INTERRUPTED, RunStopped, StepError
+
+logger = logging.getLogger("luigi-interface")
+
+# What Luigi says of every task at level INFO, where one line of the step itself says more.
+_CHATTER = (
+    "Informed scheduler that task",
+    "[pid %s] Worker %s running",
+    "[pid %s] Worker %s done",
+    "Worker Worker(",
+    "Running Worker with",
+    "Done scheduling tasks",
+)
+
+
+class Worker(luigi.worker.Worker):
+    """Luigi's worker, which refuses before the first step what can't work."""
+
+    latest: "Worker | None" = None
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        Worker.latest = self
+
+    def run(self):
+        check_engines(self._scheduled_tasks.values())
+        return super().run()
+
+
+def check_engines(tasks: Iterable[luigi.Task]) -> None:
+    """Say, once, which engines the steps that are not done will run on; RunStopped where one can't run."""
+    engines = {}
+    for task in tasks:
+        if isinstance(task, MatlabTask) and type(task) not in engines and not task.complete():
+            try:
+                engines[type(task)] = task.engine()
+            except EngineError as error:
+                raise RunStopped(f"luigi: {error}") from error
+    for engine in set(engines.values()):
+        logger.info("M-functions run on %s", engine)
+
+
+class _Factory(luigi.interface._WorkerSchedulerFactory):
+    def create_worker(self, scheduler, worker_processes, assistant=False):
+        return Worker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
+
+
+class _Plain(logging.Filter):
+    """Leave out chatter, and the traceback of a step that has said what is wrong."""
+
+    def filter(self, record):
+        if record.levelno == logging.INFO and str(record.msg).startswith(_CHATTER):
+            return False
+        if record.exc_info and isinstance(record.exc_info[1], StepError):
+            record.msg, record.args, record.exc_info = str(record.exc_info[1]), (), None
+        return True
+
+
+def use_current_folder(module: str) -> None:
+    """Put the current folder first on the import path, as `python -m luigi` does; RunStopped without the module."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        is_there = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        is_there = False
+    if not is_there:
+        file = module.replace(".", "/") + ".py"
+        raise RunStopped(
+            f"luigi: there is no {file} in {here}, and no module {module} where Python looks ({', '.join(sys.path[1:])});"
+            f" go to the folder that has {file}, or name another one with --module"
+        )
+
+
+def parse_command_line(argv: list[str]) -> luigi.Task:
+    """Return the root task, or RunStopped with one line where the command line can't be understood."""
+    try:
+        with CmdlineParser.global_instance(argv) as parser:
+            return parser.get_task_obj()
+    except (ParameterException, TaskClassException, ValueError) as error:
+        raise RunStopped(f"luigi: {error}") from error
+
+
+def _named_module(argv: list[str]) -> str:
+    """Return what --module names; Luigi itself can't parse the rest before the module is loaded."""
+    for position, word in enumerate(argv):
+        if word == "--module" and position + 1 < len(argv):
+            return argv[position + 1]
+        if word.startswith("--module="):
+            return word.partition("=")[2]
+    return ""
+
+
+def _interrupt(signum, frame):
+    raise KeyboardInterrupt
+
+
+def luigi_command(argv: list[str]) -> int:
+    """Run Luigi with `argv` and return its exit code."""
+    if module := _named_module(argv):
+        use_current_folder(module)
+    root = parse_command_line(argv)
+    # Luigi looks its factory up when a run starts. This is the one place where it is replaced.
+    luigi.interface._WorkerSchedulerFactory = _Factory
+    logger.addFilter(_Plain())
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        luigi.retcodes.run_with_retcodes(argv)
+        code = 0
+    except KeyboardInterrupt:
+        print("luigi: interrupted; what is finished stays, run the same command to go on", file=sys.stderr)
+        return INTERRUPTED
+    except SystemExit as exit_:
+        if not isinstance(exit_.code, int):
+            raise
+        code = exit_.code
+    with CmdlineParser.global_instance(argv):
+        for line in _closing_lines(root):
+            print(line, flush=True)
+    return code
+
+
+def _closing_lines(root: luigi.Task) -> list[str]:
+    """Say what was made, what failed, and last where the results of the root task are."""
+    if Worker.latest is None:
+        return []
+    by_status = execution_summary._summary_dict(Worker.latest)
+    made = Counter(t.task_family for t in by_status["completed"] if not isinstance(t, luigi.WrapperTask))
+    failed = sorted(str(t) for t in (*by_status["failed"], *by_status["scheduling_error"]))
+    lines = []
+    if made:
+        lines.append(f"Made: {', '.join(f'{count} {family}' for family, count in sorted(made.items()))}.")
+    elif not failed:
+        lines.append("Nothing to make: everything is there.")
+    if failed:
+        more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+        lines.append(f"Failed: {', '.join(failed[:5])}{more}.")
+    tasks = root.deps() if isinstance(root, luigi.WrapperTask) else [root]
+    paths = [Path(one.path) for task in tasks for one in flatten(task.output()) if hasattr(one, "path")]
+    there = [path for path in paths if path.is_file()]
+    if there:
+        lines.append(f"{_plural(there)}: {_where(there)}")
+    return lines
+
+
+def _plural(paths: list[Path]) -> str:
+    stems = {path.stem for path in paths}
+    what = f"{stems.pop()}" if len(stems) == 1 else "result"
+    return f"{len(paths)} {what}{'s' if len(paths) != 1 and not what.endswith('s') else ''}"
+
+
+def _where(paths: list[Path]) -> str:
+    """Return the one path, or the pattern that all paths share."""
+    if len(paths) == 1:
+        return _shown(paths[0])
+    top = Path(os.path.commonpath(paths))
+    depths = {len(path.relative_to(top).parts) for path in paths}
+    name = paths[0].name if len({path.name for path in paths}) == 1 else "*"
+    middle = ["*"] * (depths.pop() - 1) if len(depths) == 1 else ["**"]
+    return _shown(top.joinpath(*middle, name))
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def main() -> None:
+    """Serve as the `luigi` command."""
+    sys.exit(luigi_command(sys.argv[1:]))

@@ -1,0 +1,133 @@
+"""NumPy stand-ins for matlab/*.m: same arguments, same files, for machines without an engine.
+
+Aggregates and edges are the same to the byte, numbers to the last bit wherever the arithmetic is IEEE 754: sums are
+taken in the same order.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+_BLOCK_BYTES = 1 << 20
+_BLOCK_VALUES = 1 << 18
+_HEADER_BYTES = 128
+
+
+def concatenate_files(
+    input_files: Sequence[str], output_file: str, header_bytes: Sequence[int], data_bytes: Sequence[int]
+) -> None:
+    """Stand in for concatenateFiles.m: write the data of several files, one after the other, into one."""
+    with Path(output_file).open("wb") as output:
+        for name, header, size in zip(input_files, header_bytes, data_bytes, strict=True):
+            with Path(name).open("rb") as file:
+                file.seek(header)
+                left = size
+                while left and (block := file.read(min(_BLOCK_BYTES, left))):
+                    output.write(block)
+                    left -= len(block)
+            if left:
+                raise ValueError(f"{name} ended after {size - left} of {size} bytes of data")
+
+
+def compute_stats(data_file: str, stats_file: str, dtype: str, channels: int) -> None:
+    """Stand in for computeStats.m: write count, min, max, mean and std (n - 1) per channel; NaN is left out.
+
+    One pass; blocks are merged as in Chan, Golub and LeVeque (1983). Raises ValueError.
+    """
+    count = 0
+    lowest = highest = np.full(channels, np.nan)
+    valid, total, center, squares = np.zeros((4, channels))
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        for block in _blocks(data_file, dtype, channels):
+            count += len(block)
+            lowest = np.fmin(lowest, np.fmin.reduce(block))
+            highest = np.fmax(highest, np.fmax.reduce(block))
+            is_number = ~np.isnan(block)
+            n = is_number.sum(axis=0)
+            block[~is_number] = 0
+            block_total = _sum_by_halves(block)
+            total = total + block_total
+            block_center = block_total / np.maximum(n, 1)
+            deviation = (block - block_center) * is_number
+            shift = block_center - center
+            valid = valid + n
+            weight = n / np.maximum(valid, 1)
+            squares = squares + _sum_by_halves(deviation * deviation) + shift * shift * (valid - n) * weight
+            center = center + shift * weight
+        if not count:
+            raise ValueError(f"{data_file} has no samples")
+        mean = total / valid
+        std = np.where(valid < 2, np.nan, np.sqrt(squares / (valid - 1)))
+    lists = ", ".join(
+        f'"{name}": [{", ".join(map(_number_text, values))}]'
+        for name, values in (("min", lowest), ("max", highest), ("mean", mean), ("std", std))
+    )
+    Path(stats_file).write_bytes(f'{{"count": {count}, {lists}}}\n'.encode())
+
+
+def find_rising_edges(
+    data_file: str,
+    edges_file: str,
+    dtype: str,
+    channels: int,
+    level: float | Sequence[float],
+    segments: Sequence[int] = (0,),
+) -> None:
+    """Stand in for findRisingEdges.m: write the 0-based (sample, channel) at which a channel rises through its level."""
+    level = np.broadcast_to(np.asarray(level, dtype=float), channels)
+    segments = np.asarray(segments, dtype=int)
+    was_below = np.zeros((1, channels), dtype=bool)
+    first = edges = 0
+    with Path(edges_file).open("wb") as output:
+        output.write(_edges_header(0))
+        for block in _blocks(data_file, dtype, channels):
+            is_below = block < level
+            follows = np.concatenate([was_below, is_below[:-1]])
+            follows[segments[(segments >= first) & (segments < first + len(block))] - first] = False
+            rows = np.argwhere((block >= level) & follows).astype("<i8")
+            rows[:, 0] += first
+            output.write(rows.tobytes())
+            edges += len(rows)
+            was_below = is_below[-1:]
+            first += len(block)
+        # The number of edges is known only now.
+        output.seek(0)
+        output.write(_edges_header(edges))
+
+
+def _blocks(data_file: str, dtype: str, channels: int) -> Iterator[np.ndarray]:
+    """Yield (samples, channels) blocks as float64."""
+    kind = np.dtype(dtype).newbyteorder("<")
+    block_values = max(1, _BLOCK_VALUES // channels) * channels
+    with Path(data_file).open("rb") as file:
+        while data := file.read(block_values * kind.itemsize):
+            if len(data) % (channels * kind.itemsize):
+                raise ValueError(f"{data_file} ends in the middle of a sample of {channels} channels")
+            yield np.frombuffer(data, dtype=kind).reshape(-1, channels).astype(float)
+
+
+def _sum_by_halves(x: np.ndarray) -> np.ndarray:
+    """Sum over samples: the second half is added to the first until one sample is left."""
+    while len(x) > 1:
+        half = len(x) // 2
+        added = x[:half] + x[half : 2 * half]
+        if len(x) % 2:
+            added[0] += x[-1]
+        x = added
+    return x[0]
+
+
+def _number_text(value: float) -> str:
+    if math.isnan(value):
+        return "null"
+    if math.isinf(value):
+        return '"Infinity"' if value > 0 else '"-Infinity"'
+    return f"{value:.17g}"
+
+
+def _edges_header(edges: int) -> bytes:
+    """Return the .npy header of int64 (edges, 2), of the same length whatever the number."""
+    text = f"{{'descr': '<i8', 'fortran_order': False, 'shape': ({edges}, 2), }}"
+    return b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + text.ljust(117).encode() + b"\n"
