@@ -10,17 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 MAX_CHANNELS = 8
 MAX_SEAM_LABELS = 30
+DETAIL_SAMPLES = 1000
 COLUMNS = 1100  # about the pixels of an axes' width
 _BLOCK_VALUES = 1 << 20
 _BLOCK_EDGES = 1 << 20
 
-_SAMPLES, _LEVEL, _EDGE, _SEAM = "#1f4e79", "#d95f02", "#b2182b", "#777777"
+_SAMPLES, _LEVEL, _EDGE, _SEAM, _DETAIL = "#1f4e79", "#d95f02", "#b2182b", "#777777", "#f2c94c"
 
 
 def plot_group(
@@ -38,45 +36,100 @@ def plot_group(
     `layout` is the content of aggregate.json, `edges` int64 (edges, 2) 0-based sample and channel, `levels` raw counts
     per channel, `threshold` the fraction of the range that they are, or None where the level was given.
     """
+    # Here, because a run that draws nothing should not wait for it.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     samples = sum(recording["samples"] for recording in layout["recordings"])
     shown = min(layout["channels"], MAX_CHANNELS)
     rate = layout.get("sampling_rate_hz")
-    x_of = (lambda sample: np.asarray(sample) / rate) if rate else np.asarray
     scale, offset, unit = _units(layout)
-    x, y = envelope(data_file, layout["dtype"], layout["channels"], samples, shown, layout["segments"])
+    level_of = [level * scale + offset for level in levels[:shown]]
+    is_long = samples > 8 * DETAIL_SAMPLES
     marks, counts = _edge_marks(edges, samples, shown, layout["channels"])
 
-    figure = Figure(figsize=(12, 1.9 + 1.55 * shown), dpi=100, layout="constrained")
+    figure = Figure(figsize=(14, 1.9 + 1.55 * shown), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(shown, 1, sharex=True, squeeze=False)[:, 0]
+    axes = figure.subplots(
+        shown, 1 + is_long, sharex="col", sharey="row", squeeze=False, width_ratios=(3, 1)[: 1 + is_long]
+    )
+    whole = axes[:, 0]
+    x, y = envelope(data_file, layout["dtype"], layout["channels"], samples, shown, layout["segments"])
+    x_of = (lambda sample: np.asarray(sample) / rate) if rate else np.asarray
+    _draw(whole, x_of(x), y * scale + offset, level_of, [x_of(m) for m in marks], marks_on_level=not is_long, ticks=10)
+    if is_long:
+        first, last = _detail(edges, layout["recordings"])
+        y = _read(data_file, layout, first, last, shown) * scale + offset
+        near = _edges_between(edges, first, last, shown)
+        x = x_of(np.arange(first, last))
+        _draw(axes[:, 1], x, y, level_of, [x_of(m) for m in near], marks_on_level=True, ticks=3)
+        for ax in whole:
+            ax.axvspan(x_of(first), x_of(last - 1), color=_DETAIL, alpha=0.5, linewidth=1.5)
+        axes[0, 1].set_title(f"{_count(last - first, 'sample')} of it", fontsize=9, color="#333333", pad=16)
     names = layout.get("channel_names", [""] * shown)
-    for channel, ax in enumerate(axes):
-        level = levels[channel] * scale + offset
-        ax.plot(x_of(x), y[:, channel] * scale + offset, color=_SAMPLES, linewidth=0.7, marker="." if len(x) < 300 else "")
-        if np.isfinite(level):
-            ax.axhline(level, color=_LEVEL, linewidth=0.9, linestyle=(0, (6, 3)))
-            where = marks[channel]
-            ax.plot(x_of(where), np.full(len(where), level), "^", color=_EDGE, markersize=5, markeredgecolor="white",
-                    markeredgewidth=0.3, linestyle="none")  # fmt: skip
+    for channel, ax in enumerate(whole):
         for recording in layout["recordings"][1:]:
             ax.axvline(x_of(recording["first_sample"]), color=_SEAM, linewidth=0.8, linestyle=":")
         _text(ax.set_ylabel(f"channel {channel}\n{names[channel]}\n[{unit}]".replace("\n\n", "\n"), fontsize=8))
-        _text(ax.text(1.005, 0.5, _level_text(levels[channel], threshold, counts[channel]), transform=ax.transAxes,
-                      fontsize=8, va="center", color=_LEVEL))  # fmt: skip
-        ax.margins(x=0.005, y=0.12)
-        ax.yaxis.set_major_locator(MaxNLocator(4))
-        ax.tick_params(labelsize=8)
-        ax.spines[["top", "right"]].set_visible(False)
-    axes[-1].set_xlabel("time [s]" if rate else "sample", fontsize=9)
-    axes[0].set_xlim(x_of(-0.5), x_of(samples - 0.5))
-    _label_recordings(axes[0], layout["recordings"], x_of)
+        text = _level_text(levels[channel], threshold, counts[channel])
+        right = axes[channel, -1]
+        _text(right.text(1.02, 0.5, text, transform=right.transAxes, fontsize=8, va="center", color=_LEVEL))
+    whole[0].set_xlim(x_of(-0.5), x_of(samples - 0.5))
+    for ax in axes[-1]:
+        ax.set_xlabel("time [s]" if rate else "sample", fontsize=9)
+    _label_recordings(whole[0], layout["recordings"], x_of)
     _text(figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold"))
-    lines = _summary(layout, samples, sum(counts), made_by)
-    _text(axes[0].set_title(lines, loc="left", fontsize=9, color="#333333", pad=16))
+    _text(whole[0].set_title(_summary(layout, samples, sum(counts), made_by), loc="left", fontsize=9,
+                             color="#333333", pad=16))  # fmt: skip
     with warnings.catch_warnings():
         # A name in a script that the fonts lack shows as boxes; the picture is still of use.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(path)
+
+
+def _draw(axes, x: np.ndarray, y: np.ndarray, levels: list[float], marks: list[np.ndarray], marks_on_level: bool,
+          ticks: int) -> None:  # fmt: skip
+    """Draw a channel in each of `axes`: y (n, channels) against x, the level, and a mark at each of `marks`."""
+    for channel, ax in enumerate(axes):
+        ax.plot(x, y[:, channel], color=_SAMPLES, linewidth=0.7, marker="." if len(x) < 300 else "")
+        level, where = levels[channel], marks[channel]
+        if np.isfinite(level):
+            ax.axhline(level, color=_LEVEL, linewidth=0.9, linestyle=(0, (6, 3)))
+        if marks_on_level:
+            ax.plot(where, np.full(len(where), level), "^", color=_EDGE, markersize=5, markeredgecolor="white",
+                    markeredgewidth=0.3)  # fmt: skip
+        else:
+            # Above the samples, where thousands of them hide nothing.
+            ax.plot(where, np.full(len(where), 0.97), "|", color=_EDGE, markersize=6, markeredgewidth=0.5,
+                    transform=ax.get_xaxis_transform())  # fmt: skip
+        ax.margins(x=0.005, y=0.12)
+        ax.locator_params(axis="y", nbins=5)
+        ax.locator_params(axis="x", nbins=ticks)
+        ax.tick_params(labelsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+
+
+def _detail(edges: np.ndarray, recordings: list[dict]) -> tuple[int, int]:
+    """Return the samples to show singly: around the middle edge, within its recording."""
+    middle = int(edges[len(edges) // 2, 0]) if len(edges) else recordings[0]["samples"] // 2
+    recording = next(r for r in reversed(recordings) if r["first_sample"] <= middle)
+    begin, end = recording["first_sample"], recording["first_sample"] + recording["samples"]
+    first = max(begin, min(middle - DETAIL_SAMPLES // 2, end - DETAIL_SAMPLES))
+    return first, min(first + DETAIL_SAMPLES, end)
+
+
+def _edges_between(edges: np.ndarray, first: int, last: int, shown: int) -> list[np.ndarray]:
+    """Return the samples of the edges from `first` up to `last`, per shown channel."""
+    begin, end = np.searchsorted(edges[:, 0], (first, last))
+    sample, channel = np.asarray(edges[begin:end]).T
+    return [sample[channel == c] for c in range(shown)]
+
+
+def _read(data_file: str, layout: dict, first: int, last: int, shown: int) -> np.ndarray:
+    """Return samples `first` up to `last` of the shown channels as float64 (samples, shown)."""
+    kind, channels = np.dtype(layout["dtype"]).newbyteorder("<"), layout["channels"]
+    values = np.fromfile(data_file, kind, (last - first) * channels, offset=first * channels * kind.itemsize)
+    return values.reshape(-1, channels)[:, :shown].astype(float)
 
 
 def envelope(

@@ -20,11 +20,11 @@ from luigi import execution_summary
 from luigi.cmdline_parser import CmdlineParser
 from luigi.parameter import ParameterException
 from luigi.task import flatten
-from luigi.task_register import TaskClassException
+from luigi.task_register import Register, TaskClassException
 
 from neuroluigi.engines import EngineError
-from neuroluigi.matlab import MatlabTask
-from neuroluigi.task import INTERRUPTED, RunStopped, StepError
+from neuroluigi.matlab import MatlabTask, matlab
+from neuroluigi.task import INTERRUPTED, CarriesSettings, RunStopped, StepError, recordings, results
 
 logger = logging.getLogger("luigi-interface")
 
@@ -37,6 +37,10 @@ _CHATTER = (
     "Running Worker with",
     "Done scheduling tasks",
 )
+
+
+# The sections of luigi.cfg that are this package's; Luigi's own are Luigi's to check.
+_SECTIONS = (recordings, results, matlab)
 
 
 class Worker(luigi.worker.Worker):
@@ -93,18 +97,41 @@ def use_current_folder(module: str) -> None:
     if not is_there:
         file = module.replace(".", "/") + ".py"
         raise RunStopped(
-            f"luigi: there is no {file} in {here}, and no module {module} where Python looks ({', '.join(sys.path[1:])});"
-            f" go to the folder that has {file}, or name another one with --module"
+            f"luigi: there is no {file} in {here}, and no module {module} among the packages of {sys.prefix};"
+            f" go to the folder that has {file}, or name another module with --module"
         )
 
 
 def parse_command_line(argv: list[str]) -> luigi.Task:
-    """Return the root task, or RunStopped with one line where the command line can't be understood."""
+    """Return the root task; RunStopped with one line where the command line or luigi.cfg can't be understood."""
     try:
         with CmdlineParser.global_instance(argv) as parser:
+            _check_settings()
             return parser.get_task_obj()
-    except (ParameterException, TaskClassException, ValueError) as error:
+    except (ParameterException, TaskClassException) as error:
         raise RunStopped(f"luigi: {error}") from error
+
+
+def _check_settings() -> None:
+    """Refuse a setting that can't be read, or that no task has: Luigi sees neither before the task is needed."""
+    known: dict[str, list[str]] = {}
+    for section, _, name, parameter in Register.get_all_params():
+        known.setdefault(section, []).append(name)
+        try:
+            parameter.has_task_value(section, name) and parameter.task_value(section, name)
+        except ValueError as error:
+            raise RunStopped(f"luigi: [{section}] {name} (--{section}-{name.replace('_', '-')}): {error}") from error
+    config = luigi.configuration.get_config()
+    for section in known.keys() & set(config.sections()):
+        owner = Register.get_task_cls(section)
+        if not issubclass(owner, CarriesSettings) and owner not in _SECTIONS:
+            continue
+        for name in config.options(section):
+            if name not in known[section]:
+                raise RunStopped(
+                    f"luigi: luigi.cfg, [{section}] {name}: there is no such setting; there are:"
+                    f" {', '.join(sorted(known[section]))}"
+                )
 
 
 def _named_module(argv: list[str]) -> str:

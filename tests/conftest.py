@@ -1,0 +1,71 @@
+"""What the tests share: a pipeline in a folder of its own, run through the real `luigi` command."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+REAL_RECORDINGS = REPOSITORY.parent / "shared" / "data" / "recordings"
+BIN = Path(sys.executable).parent
+
+HAS_OCTAVE = shutil.which("octave-cli") is not None
+needs_octave = pytest.mark.skipif(not HAS_OCTAVE, reason="octave-cli is not installed")
+needs_real_recordings = pytest.mark.skipif(not REAL_RECORDINGS.is_dir(), reason="no real recordings beside the clone")
+
+
+class Pipeline:
+    """A folder with this repository's tasks.py, targets.py, matlab/ and luigi.cfg, in which `luigi` is run."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("tasks.py", "targets.py", "luigi.cfg"):
+            shutil.copy(REPOSITORY / name, folder)
+        shutil.copytree(REPOSITORY / "matlab", folder / "matlab")
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    def start(self, *arguments, env=None) -> subprocess.Popen:
+        """Start `luigi --module tasks ARGUMENTS --local-scheduler`; standard error goes to the same pipe as output."""
+        command = [BIN / "luigi", "--module", "tasks", *map(str, arguments), "--local-scheduler"]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env={**clean_environment(), **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments, env=None, code: int | None = 0) -> str:
+        """Run it to its end, expect the exit code (None: any but 0), and return what it printed."""
+        process = self.start(*arguments, env=env)
+        out = process.communicate(timeout=300)[0]
+        assert process.returncode == code if code is not None else process.returncode != 0, out
+        return out
+
+    def files(self) -> dict[str, bytes]:
+        """Return all results but records and logs, by path."""
+        return {
+            path.relative_to(self.results).as_posix(): path.read_bytes()
+            for path in sorted(self.results.rglob("*"))
+            if path.is_file() and "runs" not in path.parts
+        }
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment of a user: the activated environment first on PATH, and no PYTHONPATH."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {**environment, "PATH": f"{BIN}{os.pathsep}{environment['PATH']}"}
+
+
+@pytest.fixture
+def pipeline(tmp_path) -> Pipeline:
+    return Pipeline(tmp_path / "lab")
