@@ -12,7 +12,7 @@ from neuroluigi import DamagedError, ResultTarget
 
 
 class Layout(ResultTarget):
-    """aggregate.json: dtype, channels, sampling_rate_hz, scale, offset and unit where known, and each recording's place.
+    """aggregate.json: dtype, channels, and where known sampling_rate_hz, scale, offset, unit and channel_names.
 
     `recordings` has session, index, path, first_sample and samples of each; `segments` the samples that have no
     predecessor; `excluded` what was left out and why.
@@ -77,7 +77,7 @@ def levels(stats: dict, threshold: float, level: float | None) -> list[float]:
     infinite = np.flatnonzero(np.isinf(stats["min"]) | np.isinf(stats["max"]))
     if infinite.size:
         raise ValueError(
-            f"channel {infinite[0]} has infinite samples, so a fraction of its range is no level; give one in raw counts"
-            " with --Edges-level"
+            f"channel {infinite[0]} has infinite samples, so a fraction of its range is no level; give one in raw"
+            " counts with --Edges-level"
         )
     return (stats["min"] + threshold * (stats["max"] - stats["min"])).tolist()

@@ -1,6 +1,6 @@
 """The pipeline: recordings -> aggregate -> stats -> edges -> plot, for every group of recordings.
 
-    luigi --module tasks PlotAll --local-scheduler
+luigi --module tasks PlotAll --local-scheduler
 """
 
 import luigi

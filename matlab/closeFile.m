@@ -1,20 +1,20 @@
 function closeFile(fid, name, expectedBytes)
-% CLOSEFILE closes a file, and makes sure that what was written to it has arrived.
-%
-%   closeFile(fid)
-%   closeFile(fid, name, expectedBytes)
-%
-% Inputs
-%   fid            file identifier; one that is closed already is left alone
-%   name           char row, the file that was written
-%   expectedBytes  the size that it must have now
-%
-% A full disk may show only here: small writes are kept back until the file is closed.
-%
-% Errors: closeFile:incomplete
-%
-% Example
-%   closeFile(fid, 'aggregate.bin', 200);
+  % CLOSEFILE closes a file, and makes sure that what was written to it has arrived.
+  %
+  %   closeFile(fid)
+  %   closeFile(fid, name, expectedBytes)
+  %
+  % Inputs
+  %   fid            file identifier; one that is closed already is left alone
+  %   name           char row, the file that was written
+  %   expectedBytes  the size that it must have now
+  %
+  % A full disk may show only here: small writes are kept back until the file is closed.
+  %
+  % Errors: closeFile:incomplete
+  %
+  % Example
+  %   closeFile(fid, 'aggregate.bin', 200);
 
   if any(fopen('all') == fid)
     fclose(fid);

@@ -1,27 +1,27 @@
 function computeStats(dataFile, statsFile, dtype, channels)
-% COMPUTESTATS writes count, minimum, maximum, mean and standard deviation per channel.
-%
-%   computeStats(dataFile, statsFile, dtype, channels)
-%
-% Inputs
-%   dataFile   char row, raw little-endian samples, channels interleaved
-%   statsFile  char row, made anew: JSON with count (samples per channel) and lists min, max,
-%              mean, std with one value per channel
-%   dtype      'uint8', 'int8', 'uint16', 'int16', 'int32', 'float32' or 'float64'
-%   channels   number of channels
-%
-% NaN samples are left out of min, max, mean and std. std divides by n - 1. What JSON has no
-% number for: NaN (a channel of NaN alone, the std of one sample) is null, infinity is the text
-% "Infinity" or "-Infinity".
-%
-% One pass, a block at a time; blocks are merged as in Chan, Golub and LeVeque (1983). Sums are
-% taken by halves, in an order that every engine can keep to the last bit.
-%
-% Errors: openFile:cannotOpen, computeStats:partialSample, computeStats:noSamples,
-%   closeFile:incomplete
-%
-% Example: the uint8 file 1 2 3 4 gives count 4, min [1], max [4], mean [2.5], std [1.29...]
-%   computeStats('aggregate.bin', 'stats.json', 'uint8', 1);
+  % COMPUTESTATS writes count, minimum, maximum, mean and standard deviation per channel.
+  %
+  %   computeStats(dataFile, statsFile, dtype, channels)
+  %
+  % Inputs
+  %   dataFile   char row, raw little-endian samples, channels interleaved
+  %   statsFile  char row, made anew: JSON with count (samples per channel) and lists min, max,
+  %              mean, std with one value per channel
+  %   dtype      'uint8', 'int8', 'uint16', 'int16', 'int32', 'float32' or 'float64'
+  %   channels   number of channels
+  %
+  % NaN samples are left out of min, max, mean and std. std divides by n - 1. What JSON has no
+  % number for: NaN (a channel of NaN alone, the std of one sample) is null, infinity is the text
+  % "Infinity" or "-Infinity".
+  %
+  % One pass, a block at a time; blocks are merged as in Chan, Golub and LeVeque (1983). Sums are
+  % taken by halves, in an order that every engine can keep to the last bit.
+  %
+  % Errors: openFile:cannotOpen, computeStats:partialSample, computeStats:noSamples,
+  %   closeFile:incomplete
+  %
+  % Example: the uint8 file 1 2 3 4 gives count 4, min [1], max [4], mean [2.5], std [1.29...]
+  %   computeStats('aggregate.bin', 'stats.json', 'uint8', 1);
 
   input = openFile(dataFile, 'r');
   closing = onCleanup(@() closeFile(input));
@@ -77,7 +77,7 @@ function computeStats(dataFile, statsFile, dtype, channels)
 end
 
 function total = sumByHalves(x)
-% Sums each row of x: the second half is added to the first until one column is left.
+  % Sums each row of x: the second half is added to the first until one column is left.
   n = size(x, 2);
   while n > 1
     half = floor(n / 2);

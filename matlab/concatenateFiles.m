@@ -1,23 +1,23 @@
 function concatenateFiles(inputFiles, outputFile, headerBytes, dataBytes)
-% CONCATENATEFILES writes the data of several files, one after the other, into one.
-%
-%   concatenateFiles(inputFiles, outputFile)
-%   concatenateFiles(inputFiles, outputFile, headerBytes)
-%   concatenateFiles(inputFiles, outputFile, headerBytes, dataBytes)
-%
-% Inputs
-%   inputFiles   cell of char rows, the files in order
-%   outputFile   char row, made anew
-%   headerBytes  bytes to leave out at the start: one number, or one per file (default 0)
-%   dataBytes    bytes to take after the header, one number per file (default: all)
-%
-% Bytes are copied as they are, a part of each file at a time.
-%
-% Errors: openFile:cannotOpen, concatenateFiles:tooShort, concatenateFiles:cannotWrite,
-%   closeFile:incomplete
-%
-% Example: two files of 100 bytes give one of 200.
-%   concatenateFiles({'rec_0.bin', 'rec_2.bin'}, 'aggregate.bin');
+  % CONCATENATEFILES writes the data of several files, one after the other, into one.
+  %
+  %   concatenateFiles(inputFiles, outputFile)
+  %   concatenateFiles(inputFiles, outputFile, headerBytes)
+  %   concatenateFiles(inputFiles, outputFile, headerBytes, dataBytes)
+  %
+  % Inputs
+  %   inputFiles   cell of char rows, the files in order
+  %   outputFile   char row, made anew
+  %   headerBytes  bytes to leave out at the start: one number, or one per file (default 0)
+  %   dataBytes    bytes to take after the header, one number per file (default: all)
+  %
+  % Bytes are copied as they are, a part of each file at a time.
+  %
+  % Errors: openFile:cannotOpen, concatenateFiles:tooShort, concatenateFiles:cannotWrite,
+  %   closeFile:incomplete
+  %
+  % Example: two files of 100 bytes give one of 200.
+  %   concatenateFiles({'rec_0.bin', 'rec_2.bin'}, 'aggregate.bin');
 
   if nargin < 3
     headerBytes = 0;

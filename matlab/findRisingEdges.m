@@ -1,26 +1,26 @@
 function findRisingEdges(dataFile, edgesFile, dtype, channels, level, segments)
-% FINDRISINGEDGES finds where a channel rises through its level (threshold crossings).
-%
-%   findRisingEdges(dataFile, edgesFile, dtype, channels, level)
-%   findRisingEdges(dataFile, edgesFile, dtype, channels, level, segments)
-%
-% Inputs
-%   dataFile   char row, raw little-endian samples, channels interleaved
-%   edgesFile  char row, made anew: NumPy file (.npy) of int64, one row (sample, channel) per
-%              edge, both 0-based, sorted by sample, then channel; readEdges.m reads it
-%   dtype      'uint8', 'int8', 'uint16', 'int16', 'int32', 'float32' or 'float64'
-%   channels   number of channels
-%   level      raw counts, one number or one per channel
-%   segments   0-based samples at which a stretch without a gap begins (default 0)
-%
-% An edge is a sample at or above the level whose predecessor is below it. The first sample of
-% a segment has no predecessor. NaN is neither at or above a level nor below it.
-%
-% Errors: openFile:cannotOpen, findRisingEdges:partialSample, findRisingEdges:cannotWrite,
-%   closeFile:incomplete
-%
-% Example: the uint8 file 0 5 9 0 9 has edges at the 0-based samples 1 and 4 through level 5.
-%   findRisingEdges('aggregate.bin', 'edges.npy', 'uint8', 1, 5);
+  % FINDRISINGEDGES finds where a channel rises through its level (threshold crossings).
+  %
+  %   findRisingEdges(dataFile, edgesFile, dtype, channels, level)
+  %   findRisingEdges(dataFile, edgesFile, dtype, channels, level, segments)
+  %
+  % Inputs
+  %   dataFile   char row, raw little-endian samples, channels interleaved
+  %   edgesFile  char row, made anew: NumPy file (.npy) of int64, one row (sample, channel) per
+  %              edge, both 0-based, sorted by sample, then channel; readEdges.m reads it
+  %   dtype      'uint8', 'int8', 'uint16', 'int16', 'int32', 'float32' or 'float64'
+  %   channels   number of channels
+  %   level      raw counts, one number or one per channel
+  %   segments   0-based samples at which a stretch without a gap begins (default 0)
+  %
+  % An edge is a sample at or above the level whose predecessor is below it. The first sample of
+  % a segment has no predecessor. NaN is neither at or above a level nor below it.
+  %
+  % Errors: openFile:cannotOpen, findRisingEdges:partialSample, findRisingEdges:cannotWrite,
+  %   closeFile:incomplete
+  %
+  % Example: the uint8 file 0 5 9 0 9 has edges at the 0-based samples 1 and 4 through level 5.
+  %   findRisingEdges('aggregate.bin', 'edges.npy', 'uint8', 1, 5);
 
   if nargin < 6
     segments = 0;
@@ -71,7 +71,7 @@ function findRisingEdges(dataFile, edgesFile, dtype, channels, level, segments)
 end
 
 function writeHeader(fid, name, edges)
-% Version 1.0 of the NumPy format, 128 bytes whatever the number of edges.
+  % Version 1.0 of the NumPy format, 128 bytes whatever the number of edges.
   text = sprintf('{''descr'': ''<i8'', ''fortran_order'': False, ''shape'': (%.0f, 2), }', edges);
   padding = repmat(' ', 1, 117 - numel(text));
   header = [uint8(147), uint8(['NUMPY', char([1, 0, 118, 0]), text, padding, char(10)])];

@@ -1,19 +1,19 @@
 function [samples, channels] = readEdges(edgesFile)
-% READEDGES reads the edges that findRisingEdges wrote, counted from 1 as Matlab counts.
-%
-%   [samples, channels] = readEdges(edgesFile)
-%
-% Input
-%   edgesFile  char row, a NumPy file of int64, rows of 0-based (sample, channel)
-%
-% Outputs
-%   samples    edges x 1 double, 1-based sample of each edge
-%   channels   edges x 1 double, 1-based channel of each edge
-%
-% Errors: openFile:cannotOpen, readEdges:badFormat
-%
-% Example: the value at each edge of a recording of one channel x is x(samples).
-%   [samples, channels] = readEdges('edges.npy');
+  % READEDGES reads the edges that findRisingEdges wrote, counted from 1 as Matlab counts.
+  %
+  %   [samples, channels] = readEdges(edgesFile)
+  %
+  % Input
+  %   edgesFile  char row, a NumPy file of int64, rows of 0-based (sample, channel)
+  %
+  % Outputs
+  %   samples    edges x 1 double, 1-based sample of each edge
+  %   channels   edges x 1 double, 1-based channel of each edge
+  %
+  % Errors: openFile:cannotOpen, readEdges:badFormat
+  %
+  % Example: the value at each edge of a recording of one channel x is x(samples).
+  %   [samples, channels] = readEdges('edges.npy');
 
   fid = openFile(edgesFile, 'r');
   closing = onCleanup(@() closeFile(fid));

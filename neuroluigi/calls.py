@@ -63,7 +63,9 @@ def call_function(
         if not answer["ok"]:
             raise CallError(_error_text(answer, engine.name, function))
         if code != 0:
-            logger.warning("%s answered that %s went well, then ended badly (%s)", engine.name, function, _explain(code))
+            logger.warning(
+                "%s answered that %s went well, then ended badly (%s)", engine.name, function, _explain(code)
+            )
         with contextlib.suppress(OSError, ValueError):
             answer["used"] = json.loads((call_folder / "usage.json").read_text())
         return {key: answer[key] for key in ("version", "release", "used") if answer.get(key)}

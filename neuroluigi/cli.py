@@ -23,7 +23,9 @@ _FULL_WIDTH = 10_000
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--module", default="tasks", show_default=True, help="The module of the current folder that has the tasks.")
+@click.option(
+    "--module", default="tasks", show_default=True, help="The module of the current folder that has the tasks."
+)
 @click.option("--root", default="PlotAll", show_default=True, help="The task that stands for the whole pipeline.")
 @click.version_option(package_name="neuroluigi")
 @click.pass_context

@@ -33,7 +33,10 @@ def main() -> int:
     _adopt_orphans()
     try:
         program = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_restore if os.name == "posix" else None
+            command,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_restore if os.name == "posix" else None,
         )
     except OSError as error:
         print(f"{command[0]}: {error}", file=sys.stderr)

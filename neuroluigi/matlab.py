@@ -13,7 +13,7 @@ from neuroluigi.sources import matlab_sources, python_sources
 from neuroluigi.task import Step, recordings, setting
 
 
-class matlab(luigi.Config):  # noqa: N801 (the name of the section in luigi.cfg)
+class matlab(luigi.Config):
     """Which engine runs M-functions, and where they are."""
 
     engine = luigi.ChoiceParameter(

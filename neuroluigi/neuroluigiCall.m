@@ -1,12 +1,12 @@
 function neuroluigiCall()
-% NEUROLUIGICALL carries out the call that request.json in the current folder describes.
-%
-%   neuroluigiCall()
-%
-% The request names a folder of M-files, a function in it and its arguments, each encoded as
-% {"class": ..., "value": ...} by calls.py. The answer, in answer.json beside it, has ok,
-% identifier, message, stack (file, name, line), seconds, version and release. The file appears
-% whole or not at all. Runs on Matlab and on Octave; needs no toolbox.
+  % NEUROLUIGICALL carries out the call that request.json in the current folder describes.
+  %
+  %   neuroluigiCall()
+  %
+  % The request names a folder of M-files, a function in it and its arguments, each encoded as
+  % {"class": ..., "value": ...} by calls.py. The answer, in answer.json beside it, has ok,
+  % identifier, message, stack (file, name, line), seconds, version and release. The file appears
+  % whole or not at all. Runs on Matlab and on Octave; needs no toolbox.
 
   callFolder = pwd();
   isOctave = exist('OCTAVE_VERSION', 'builtin') ~= 0;
@@ -72,7 +72,7 @@ function value = decodeValue(code)
 end
 
 function element = elementOf(list, k)
-% jsondecode makes a struct array of objects with equal fields and a cell of others.
+  % jsondecode makes a struct array of objects with equal fields and a cell of others.
   if iscell(list)
     element = list{k};
   else

@@ -128,9 +128,7 @@ def _declared_rows(declaration: Declaration) -> list[tuple[str, dict[str, str]]]
         rows = _pattern_rows(root, declaration.pattern)
         settings = f"{root} by pattern {declaration.pattern} (and no recordings.csv is there)"
     if not rows:
-        raise RecordingsError(
-            f"no recordings in {settings}; see [recordings] root, table and pattern in luigi.cfg"
-        )
+        raise RecordingsError(f"no recordings in {settings}; see [recordings] root, table and pattern in luigi.cfg")
     return rows
 
 
@@ -247,9 +245,7 @@ def _describe(row: Mapping[str, str], place: str, declaration: Declaration, is_m
         "dtype", str, lambda d: d in BYTES_PER_VALUE, f"one of {', '.join(BYTES_PER_VALUE)}", declaration.dtype
     )
     channels = cell("channels", _whole, lambda n: n >= 1, "a whole number from 1", declaration.channels)
-    rate = cell(
-        "sampling_rate_hz", float, lambda x: 0 < x < math.inf, "a rate above 0", declaration.sampling_rate_hz
-    )
+    rate = cell("sampling_rate_hz", float, lambda x: 0 < x < math.inf, "a rate above 0", declaration.sampling_rate_hz)
     header = cell("header_bytes", _whole, lambda n: n >= 0, "a whole number from 0", declaration.header_bytes)
     scale = cell("scale", float, lambda x: math.isfinite(x) and x != 0, "a number other than 0", declaration.scale)
     offset = cell("offset", float, math.isfinite, "a number", declaration.offset)
@@ -427,9 +423,7 @@ def _differences(recordings: list[Recording]) -> list[str]:
     ]
 
 
-def lay_out(
-    group: Group, files: Iterable[tuple[str, int]], incomplete: str, contiguous: bool
-) -> dict[str, object]:
+def lay_out(group: Group, files: Iterable[tuple[str, int]], incomplete: str, contiguous: bool) -> dict[str, object]:
     """Describe the concatenation of a group's recordings: the content of aggregate.json.
 
     `files` are (path, header bytes) of the recordings in order. `segments` are the 0-based samples at which a stretch

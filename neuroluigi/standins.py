@@ -75,7 +75,7 @@ def find_rising_edges(
     level: float | Sequence[float],
     segments: Sequence[int] = (0,),
 ) -> None:
-    """Stand in for findRisingEdges.m: write the 0-based (sample, channel) at which a channel rises through its level."""
+    """Stand in for findRisingEdges.m: write 0-based (sample, channel) where a channel rises through its level."""
     level = np.broadcast_to(np.asarray(level, dtype=float), channels)
     segments = np.asarray(segments, dtype=int)
     was_below = np.zeros((1, channels), dtype=bool)

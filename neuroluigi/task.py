@@ -22,8 +22,8 @@ from luigi.cmdline_parser import CmdlineParser
 from luigi.setup_logging import InterfaceLogging
 from luigi.task import flatten
 
-from neuroluigi import records, target
 from neuroluigi import recordings as found
+from neuroluigi import records, target
 from neuroluigi.recordings import Group, Recording, RecordingsError
 from neuroluigi.sources import python_sources
 from neuroluigi.target import RecordingTarget, ResultTarget
@@ -58,7 +58,7 @@ class WordsParameter(luigi.Parameter):
         return self.parse(x) if isinstance(x, str) else tuple(x)
 
 
-class recordings(luigi.Config):  # noqa: N801 (the name of the section in luigi.cfg)
+class recordings(luigi.Config):
     """Where the recordings are, how they are grouped, and what holds where no table tells."""
 
     root = luigi.Parameter(default="", description="folder of real recordings; blank: the fake ones")
@@ -95,7 +95,7 @@ class recordings(luigi.Config):  # noqa: N801 (the name of the section in luigi.
         return found.Declaration(**values)
 
 
-class results(luigi.Config):  # noqa: N801 (the name of the section in luigi.cfg)
+class results(luigi.Config):
     """Where the results go."""
 
     root = luigi.Parameter(default="results", description="folder of all results")
@@ -473,7 +473,11 @@ class RecordingMaker(RecordingTask):
     def declared(self) -> tuple:
         """Return a row, as items of a dict, for each recording that there is to make."""
         return tuple(
-            (("session", session), ("index", str(index)), ("path", str(_recordings_root() / session / f"rec_{index}.bin")))
+            (
+                ("session", session),
+                ("index", str(index)),
+                ("path", str(_recordings_root() / session / f"rec_{index}.bin")),
+            )
             for session in self.sessions
             for index in range(self.count)
         )
