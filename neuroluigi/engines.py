@@ -98,8 +98,9 @@ def find_engine(wanted: str, commands: Mapping[str, tuple[str, ...]], may_stand_
     if may_stand_in:
         return Engine("numpy")
     raise EngineError(
-        f"there is neither {' nor '.join(looked)}, and real recordings are not left to stand-ins"
-        f" unasked; {CURE['octave']}; or set [matlab] engine = numpy (--matlab-engine numpy) to run NumPy stand-ins of the M-functions"
+        f"there is neither {' nor '.join(looked)}, and real recordings are not left to stand-ins unasked;"
+        f" {CURE['octave']}; or set [matlab] engine = numpy (--matlab-engine numpy) to run NumPy stand-ins of the"
+        " M-functions"
     )
 
 

@@ -1,7 +1,8 @@
 """The `luigi` command: Luigi's own, plus what a run on the command line needs around it.
 
 It looks for the module in the current folder, refuses before anything is made what can't work, treats SIGTERM as
-Ctrl-C, and says at the end where the results are. Nothing here is in force when a module is imported in a notebook or a test.
+Ctrl-C, and says at the end where the results are. Nothing of it is in force when a module is imported in a notebook or
+a test.
 """
 
 import importlib.util
