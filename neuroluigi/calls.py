@@ -47,7 +47,8 @@ def call_function(
     request = {
         "folder": encode(str(folder)),
         "name": encode(function),
-        "arguments": encode(list(arguments)),
+        # Not encode(arguments), which would make one column of numbers alone.
+        "arguments": {"class": "cell", "value": [encode(argument) for argument in arguments]},
     }
     # A private folder with an ASCII name: the engine's current folder, with nothing of the user's in it.
     call_folder = Path(tempfile.mkdtemp(prefix="neuroluigi-"))
@@ -98,7 +99,7 @@ def _run(engine: Engine, call_folder: Path, log: Path) -> int:
                 process.stdin.close()
                 process.wait()
                 # The guard has removed the folder: it knows of nobody who would read it.
-                call_folder.mkdir(mode=0o700)
+                call_folder.mkdir(mode=0o700, exist_ok=True)
                 (call_folder / "answer.json").write_bytes(answer)
                 logger.warning("%s did not exit within %d s after its answer and was ended", engine.name, EXIT_SECONDS)
                 return 0
@@ -155,6 +156,9 @@ def encode(value: object) -> dict:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if isinstance(value, str):
+        # NUL would end the text; half a character is what Python makes of a file name that is not UTF-8.
+        if re.search("[\0\ud800-\udfff]", value):
+            raise TypeError(f"{value!r} has a character that can't be given to Matlab or Octave")
         return {"class": "char", "value": value}
     if value is None:
         return {"class": "double", "value": []}

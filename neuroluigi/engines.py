@@ -88,7 +88,8 @@ def find_engine(wanted: str, commands: Mapping[str, tuple[str, ...]], may_stand_
         places = _places(name, commands[name])
         for place in places:
             if program := shutil.which(place):
-                return Engine(name, (program, *commands[name][1:]))
+                # It is started in another folder than this one.
+                return Engine(name, (os.path.abspath(program), *commands[name][1:]))  # noqa: PTH100 (keeps links)
         looked.append(f"{name} (looked for {', '.join(places)} on PATH)")
     if wanted != "auto":
         raise EngineError(

@@ -41,8 +41,13 @@ def main() -> int:
     except OSError as error:
         print(f"{command[0]}: {error}", file=sys.stderr)
         return NOT_FOUND
-    threading.Thread(target=_end_with_parent, args=(program, folder), daemon=True).start()
+    ending = threading.Event()
+    killer = threading.Thread(target=_end_with_parent, args=(ending, folder), daemon=True)
+    killer.start()
     code = program.wait()
+    if ending.is_set():
+        # The program is ended, what it started is not yet.
+        killer.join()
     with contextlib.suppress(OSError):
         (folder / "usage.json").write_text(json.dumps(_usage()))
     return code if code >= 0 else SIGNALLED - code
@@ -62,20 +67,26 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
 
 
-def _end_with_parent(program: subprocess.Popen, folder: Path) -> None:
+def _end_with_parent(ending: threading.Event, folder: Path) -> None:
     # Not sys.stdin.read(): a thread in it would trip the interpreter's exit.
     os.read(0, 1)
+    ending.set()
     import psutil
 
     def family() -> list[psutil.Process]:
-        return psutil.Process().children(recursive=True)
+        return [p for p in psutil.Process().children(recursive=True) if is_alive(p)]
+
+    def is_alive(process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return process.status() != psutil.STATUS_ZOMBIE
+        return False
 
     for process in family():
         with contextlib.suppress(psutil.Error):
             process.terminate()
     psutil.wait_procs(family(), timeout=GRACE_SECONDS)
     # Again and again, because a process may have started another one in between.
-    while remaining := [p for p in family() if p.status() != psutil.STATUS_ZOMBIE]:
+    while remaining := family():
         for process in remaining:
             with contextlib.suppress(psutil.Error):
                 process.kill()

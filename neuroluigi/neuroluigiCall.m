@@ -37,7 +37,7 @@ function neuroluigiCall()
     end
   end
   answer.seconds = sprintf('%.6f', toc(started));
-  writeAnswer(callFolder, unicode2native(jsonencode(answer), 'UTF-8'), isOctave);
+  writeAnswer(callFolder, jsonencode(answer), isOctave);
 end
 
 function value = decodeValue(code)
@@ -45,7 +45,10 @@ function value = decodeValue(code)
     case 'char'
       value = code.value;
     case 'double'
-      value = str2double(code.value);
+      value = [];
+      if ~isempty(code.value)
+        value = str2double(code.value);
+      end
     case 'logical'
       value = str2double(code.value) == 1;
     case 'int64'
@@ -66,9 +69,6 @@ function value = decodeValue(code)
     otherwise
       error('neuroluigiCall:badClass', 'class %s can not be decoded', code.class);
   end
-  if isempty(value) && strcmp(code.class, 'double')
-    value = [];
-  end
 end
 
 function element = elementOf(list, k)
@@ -80,11 +80,17 @@ function element = elementOf(list, k)
   end
 end
 
-function writeAnswer(folder, bytes, isOctave)
+function writeAnswer(folder, text, isOctave)
   part = fullfile(folder, 'answer.part.json');
   whole = fullfile(folder, 'answer.json');
+  if isOctave
+    % A char is a byte there, and unicode2native refuses what is not UTF-8.
+    bytes = uint8(text);
+  else
+    bytes = unicode2native(text, 'UTF-8');
+  end
   fid = fopen(part, 'w');
-  fwrite(fid, uint8(bytes), 'uint8');
+  fwrite(fid, bytes, 'uint8');
   fclose(fid);
   if isOctave
     % movefile goes through a shell on Octave.
