@@ -77,7 +77,10 @@ def _group_as_data(group: Group, incomplete: str) -> dict:
             }
             for r in group.recordings
         ],
-        "excluded": [{"session": r.session, "index": r.index, "path": r.path} for r in group.excluded],
+        "excluded": [
+            {"session": r.session, "index": r.index, "path": r.path, "reason": r.columns.get("reason", "")}
+            for r in group.excluded
+        ],
         "problems": list(group.problems),
     }
 

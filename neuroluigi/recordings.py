@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 BYTES_PER_VALUE = {"uint8": 1, "int8": 1, "uint16": 2, "int16": 2, "int32": 4, "float32": 4, "float64": 8}
@@ -50,13 +50,21 @@ class Declaration:
     unit: str = ""
     incomplete: str = "fail"
 
+    @property
+    def folder(self) -> Path:
+        """The folder to which paths are relative; where nothing is set, the one for recordings that are made."""
+        if self.root or not self.table:
+            return Path(self.root or "recordings")
+        return Path(self.table).parent
+
 
 @dataclass(frozen=True)
 class Recording:
     """One file of samples; `problems` says what is wrong with it, and then the other fields can't be relied on.
 
     `name` is the path as declared (relative to the root where it can be), `columns` every column of its row, `place`
-    the row itself ("recordings.csv, row 3").
+    the row itself ("recordings.csv, row 3"). `group` is the key of its group where another group has a recording of
+    the same session and index (two probes of one session), else blank.
     """
 
     session: str
@@ -75,6 +83,12 @@ class Recording:
     place: str
     problems: tuple[str, ...] = ()
     made: bool = False
+    group: str = ""
+
+    @property
+    def identity(self) -> tuple[str, int, str]:
+        """What tells the recording from every other one."""
+        return self.session, self.index, self.group
 
     @property
     def bytes_per_sample(self) -> int:
@@ -99,11 +113,9 @@ def find_groups(declaration: Declaration, made: Iterable[Mapping[str, str]] = ()
     `made` are rows (session, index, path) of recordings that the pipeline makes itself, used where neither root nor
     table is set. Raises RecordingsError for what concerns the whole; what concerns one group is in its `problems`.
     """
-    made = list(made)
-    rows = _declared_rows(declaration) if declaration.root or declaration.table else _numbered("made", made)
-    recordings = [
-        _describe(row, place, declaration, is_made=bool(made)) for place, row in _selected(rows, declaration.select)
-    ]
+    is_made = not (declaration.root or declaration.table)
+    rows = _numbered("made", list(made)) if is_made else _declared_rows(declaration)
+    recordings = [_describe(row, place, declaration, is_made) for place, row in _selected(rows, declaration.select)]
     return _group(recordings, declaration)
 
 
@@ -117,11 +129,12 @@ def _numbered(what: str, rows: list[Mapping[str, str]]) -> list[tuple[str, Mappi
 
 
 def _declared_rows(declaration: Declaration) -> list[tuple[str, dict[str, str]]]:
-    root = Path(declaration.root or Path(declaration.table).parent)
+    root = declaration.folder
     if declaration.root and not root.is_dir():
         raise RecordingsError(f"recordings folder {root} is not there; see [recordings] root (--recordings-root)")
     table = Path(declaration.table) if declaration.table else root / "recordings.csv"
-    if declaration.table or table.is_file():
+    # A recordings.csv that can't be read is an error, not a reason to go by the pattern.
+    if declaration.table or os.path.lexists(table):
         rows = _table_rows(table)
         settings = f"table {table}"
     else:
@@ -140,24 +153,32 @@ def _table_rows(table: Path) -> list[tuple[str, dict[str, str]]]:
             f"can't read the table of recordings {table}: {error}; it is a CSV file in UTF-8, see [recordings] table"
         ) from error
     if "\0" in text:
-        raise RecordingsError(f"can't read the table of recordings {table}: it has binary content, not CSV text")
+        raise RecordingsError(
+            f"can't read the table of recordings {table}: it has binary content, not CSV text; see [recordings] table"
+        )
     first_line = text.split("\n", 1)[0]
     # Spreadsheets of half of Europe write semicolons.
     delimiter = max(",;\t", key=first_line.count)
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
-        raise RecordingsError(f"can't read the table of recordings {table}: {error}") from error
+        raise RecordingsError(f"can't read the table of recordings {table}: {error}; see [recordings] table") from error
     header = [name.strip() for name in lines[0]] if lines else []
+    # Spreadsheets also save columns that were emptied.
+    while header and not header[-1]:
+        header.pop()
     missing = [name for name in ("session", "index", "path") if name not in header]
     if missing:
         raise RecordingsError(
             f"the table of recordings {table} has no column {', '.join(missing)}; its columns are:"
-            f" {', '.join(header) or '(none)'}"
+            f" {', '.join(header) or '(none)'}; see [recordings] table"
         )
     twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
-        raise RecordingsError(f"the table of recordings {table} has more than one column {', '.join(twice)}")
+        raise RecordingsError(
+            f"the table of recordings {table} has more than one column {', '.join(map(repr, twice))};"
+            " see [recordings] table"
+        )
     rows = []
     # Rows are counted as a spreadsheet shows them: the header is row 1.
     for number, cells in enumerate(lines[1:], start=2):
@@ -177,6 +198,11 @@ def _pattern_rows(root: Path, pattern: str) -> list[tuple[str, dict[str, str]]]:
     if missing:
         raise RecordingsError(
             f"[recordings] pattern {pattern} has no {{{missing[0]}}}; an example: {{session}}/rec_{{index}}.bin"
+        )
+    unusable = [name for name in names if not name.isidentifier()]
+    if unusable:
+        raise RecordingsError(
+            f"[recordings] pattern {pattern}: {{{unusable[0]}}} is no name of a column; it has to begin with a letter"
         )
     regex, wildcard, seen = "", "", set()
     for position, piece in enumerate(pieces):
@@ -245,18 +271,17 @@ def _describe(row: Mapping[str, str], place: str, declaration: Declaration, is_m
         "dtype", str, lambda d: d in BYTES_PER_VALUE, f"one of {', '.join(BYTES_PER_VALUE)}", declaration.dtype
     )
     channels = cell("channels", _whole, lambda n: n >= 1, "a whole number from 1", declaration.channels)
-    rate = cell("sampling_rate_hz", float, lambda x: 0 < x < math.inf, "a rate above 0", declaration.sampling_rate_hz)
+    rate = cell("sampling_rate_hz", _number, lambda x: 0 < x < math.inf, "a rate above 0", declaration.sampling_rate_hz)
     header = cell("header_bytes", _whole, lambda n: n >= 0, "a whole number from 0", declaration.header_bytes)
-    scale = cell("scale", float, lambda x: math.isfinite(x) and x != 0, "a number other than 0", declaration.scale)
-    offset = cell("offset", float, math.isfinite, "a number", declaration.offset)
+    scale = cell("scale", _number, lambda x: math.isfinite(x) and x != 0, "a number other than 0", declaration.scale)
+    offset = cell("offset", _number, math.isfinite, "a number", declaration.offset)
     sha256 = cell("sha256", str.lower, re.compile("[0-9a-f]{64}").fullmatch, "a sha256 of 64 hexadecimal digits")
     use = cell("use", str.lower, ("yes", "no").__contains__, "yes or no", "yes")
     if _BEYOND in row:
         problems.append(f"{place}: {row[_BEYOND]!r} stands right of the last column")
 
     name = row.get("path", "")
-    root = declaration.root or Path(declaration.table).parent
-    path = os.path.abspath(os.path.join(root, name))  # noqa: PTH100, PTH118 (resolve() would follow links)
+    path = os.path.abspath(os.path.join(declaration.folder, name))  # noqa: PTH100, PTH118 (resolve() would follow links)
     if not name:
         problems.append(f"{place}, column path: there is no value")
     recording = Recording(
@@ -286,18 +311,22 @@ def _describe(row: Mapping[str, str], place: str, declaration: Declaration, is_m
     try:
         measure(recording, declaration.incomplete)
     except RecordingsError as error:
-        return Recording(
-            **{f.name: getattr(recording, f.name) for f in fields(Recording) if f.name != "problems"},
-            problems=(str(error),),
-        )
+        return replace(recording, problems=(str(error),))
     return recording
 
 
+def _number(text: str) -> float:
+    if "_" in text:  # Python would read 1_2 as 12
+        raise ValueError(text)
+    return float(text)
+
+
 def _whole(text: str) -> int:
-    number = float(text)  # "3.0" is what a spreadsheet or pandas makes of 3
+    number = _number(text)  # "3.0" is what a spreadsheet or pandas makes of 3
     if not number.is_integer():
         raise ValueError(text)
-    return int(number)
+    # A float has no room for the digits of an index such as 20260131235959999.
+    return int(text) if text.lstrip("+-").isdigit() else int(number)
 
 
 def measure(recording: Recording, incomplete: str, path: str = "", header_bytes: int | None = None) -> tuple[int, int]:
@@ -311,12 +340,11 @@ def measure(recording: Recording, incomplete: str, path: str = "", header_bytes:
     header_bytes = recording.header_bytes if header_bytes is None else header_bytes
     try:
         if not Path(path).is_file():
-            raise FileNotFoundError(path)
+            raise OSError(0, "it is a folder" if Path(path).is_dir() else "it is not there")
         size = Path(path).stat().st_size
     except OSError as error:
         raise RecordingsError(
-            f"{recording.place}, column path: {recording.name!r} can't be read as a file ({path}: "
-            f"{'it is not there' if isinstance(error, FileNotFoundError) else error.strerror})"
+            f"{recording.place}, column path: {recording.name!r} can't be read as a file ({path}: {error.strerror})"
         ) from error
     samples, rest = divmod(size - header_bytes, recording.bytes_per_sample)
     if samples <= 0:
@@ -362,7 +390,6 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
                     f" {column}; its columns are: {', '.join(recording.columns)}"
                 )
         members.setdefault(tuple(recording.columns[c] for c in declaration.group_by), []).append(recording)
-    duplicates = _duplicates(recordings)
     groups: dict[str, Group] = {}
     for values, rows in members.items():
         key = "-".join(values)
@@ -377,39 +404,65 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
         if key in groups:
             other = ", ".join(f"{c}={v}" for c, v in groups[key].values.items())
             raise RecordingsError(
-                f"two groups have the key {key}: {other} and {named}; change [recordings] group_by or the names"
+                f"two groups have the key {key}: {other} ({groups[key].recordings[0].place}) and {named}"
+                f" ({rows[0].place}); change [recordings] group_by or the names"
             )
         used = sorted(
             (r for r in rows if r.columns["use"] == "yes"), key=lambda r: (r.index is None, r.index, r.session)
         )
         if used:
-            problems = [p for r in used for p in (*r.problems, *duplicates.get(r, ()))]
+            problems = [*(p for r in used for p in r.problems), *_duplicates(used)]
             groups[key] = Group(
                 key=key,
                 values=dict(zip(declaration.group_by, values, strict=True)),
                 recordings=tuple(used),
                 excluded=tuple(r for r in rows if r.columns["use"] == "no"),
-                problems=tuple(problems or _differences(used)),
+                problems=tuple(problems or [*_listed_twice(used), *_differences(used)]),
             )
     if not groups:
         raise RecordingsError("every recording is left out by use = no; there is nothing to analyse")
-    return groups
+    return _told_apart(groups)
 
 
-def _duplicates(recordings: list[Recording]) -> dict[Recording, list[str]]:
+def _told_apart(groups: dict[str, Group]) -> dict[str, Group]:
+    """Give recordings of several groups that share session and index their group's key."""
+    owners: dict[tuple[str, int], set[str]] = {}
+    for key, group in groups.items():
+        for recording in group.recordings:
+            owners.setdefault((recording.session, recording.index), set()).add(key)
+    return {
+        key: replace(
+            group,
+            recordings=tuple(
+                replace(r, group=key) if len(owners[r.session, r.index]) > 1 else r for r in group.recordings
+            ),
+        )
+        for key, group in groups.items()
+    }
+
+
+def _duplicates(recordings: list[Recording]) -> list[str]:
     by_identity: dict[tuple[str, int], list[Recording]] = {}
     for recording in recordings:
-        if recording.columns["use"] == "yes" and recording.index is not None:
+        if recording.index is not None:
             by_identity.setdefault((recording.session, recording.index), []).append(recording)
-    return {
-        recording: [
-            f"{recording.place}, columns session and index: {recording.session}/{recording.index} is there twice,"
-            f" also at {', '.join(r.place for r in same if r is not recording)}"
-        ]
+    return [
+        f"{recording.place}, columns session and index: {recording.session}/{recording.index} is there twice,"
+        f" also at {', '.join(r.place for r in same if r is not recording)}; to tell them apart, group by another"
+        " column too, or select"
         for same in by_identity.values()
         if len(same) > 1
         for recording in same
-    }
+    ]
+
+
+def _listed_twice(recordings: list[Recording]) -> list[str]:
+    first: dict[str, Recording] = {}
+    return [
+        f"{recording.place}, column path: {recording.name!r} is in this group already, at {first[recording.path].place}"
+        for recording in recordings
+        if first.setdefault(recording.path, recording) is not recording
+    ]
 
 
 def _differences(recordings: list[Recording]) -> list[str]:
