@@ -4,6 +4,7 @@ Little-endian throughout; samples and channels are counted from 0.
 """
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -69,10 +70,12 @@ class Edges(ResultTarget):
 def levels(stats: dict, threshold: float, level: float | None) -> list[float]:
     """Return the level of each channel in raw counts: `level`, or min + threshold * (max - min) of the channel.
 
-    NaN, through which nothing rises, for a channel without numbers. Raises ValueError for a channel with infinite
-    samples, whose range has no fractions.
+    NaN, through which nothing rises, for a channel without numbers. Raises ValueError for a level that is not finite,
+    and for a channel with infinite samples, whose range has no fractions.
     """
     if level is not None:
+        if not math.isfinite(level):
+            raise ValueError(f"--Edges-level {level} is not a number of raw counts")
         return [level] * len(stats["min"])
     infinite = np.flatnonzero(np.isinf(stats["min"]) | np.isinf(stats["max"]))
     if infinite.size:

@@ -36,8 +36,7 @@ class FakeRecording(RecordingMaker):
 
 def source(recording):
     """Return the task that provides a recording."""
-    task = FakeRecording if recording.made else Recording
-    return task(session=recording.session, index=recording.index)
+    return FakeRecording(recording.session, recording.index) if recording.made else Recording(*recording.identity)
 
 
 class Aggregate(GroupTask, MatlabTask):
@@ -92,8 +91,8 @@ class Fraction(luigi.FloatParameter):
     def normalize(self, x):
         if not 0 <= x <= 1:
             raise RunStopped(
-                f"luigi: threshold {x:g}: threshold is a fraction of the channel's range, from 0 to 1;"
-                f" for raw counts use --Edges-level {x:g}"
+                f"luigi: threshold {x:.15g}: threshold is a fraction of the channel's range, from 0 to 1;"
+                f" for raw counts use --Edges-level {x:.15g}"
             )
         return x
 

@@ -5,6 +5,7 @@ Ctrl-C, and says at the end where the results are. Nothing of it is in force whe
 a test.
 """
 
+import configparser
 import importlib.util
 import logging
 import os
@@ -25,7 +26,16 @@ from luigi.task_register import Register, TaskClassException
 
 from neuroluigi.engines import EngineError
 from neuroluigi.matlab import MatlabTask, matlab
-from neuroluigi.task import INTERRUPTED, CarriesSettings, RunStopped, StepError, recordings, results
+from neuroluigi.task import (
+    INTERRUPTED,
+    CarriesSettings,
+    RunStopped,
+    StepError,
+    recordings,
+    results,
+    results_root,
+    setting,
+)
 
 logger = logging.getLogger("luigi-interface")
 
@@ -110,7 +120,7 @@ def parse_command_line(argv: list[str]) -> luigi.Task:
             _check_settings()
             return parser.get_task_obj()
     except (ParameterException, TaskClassException) as error:
-        raise RunStopped(f"luigi: {error}") from error
+        raise RunStopped(f"luigi: {' '.join(str(error).split())}") from error
 
 
 def _check_settings() -> None:
@@ -120,15 +130,25 @@ def _check_settings() -> None:
         known.setdefault(section, []).append(name)
         try:
             parameter.has_task_value(section, name) and parameter.task_value(section, name)
+        except configparser.InterpolationError as error:
+            why = " ".join(str(error).split())
+            raise RunStopped(f"luigi: luigi.cfg, [{section}] {name}: {why}; write %% for a per cent sign") from error
         except ValueError as error:
             raise RunStopped(f"luigi: [{section}] {name} (--{section}-{name.replace('_', '-')}): {error}") from error
+    where = setting(recordings)
+    if where.are_real() and results_root().resolve() == where.declaration().folder.resolve():
+        raise RunStopped(
+            f"luigi: [results] root (--results-root) is the folder of the recordings, {results_root()}, which is never"
+            " written to; name another one"
+        )
     config = luigi.configuration.get_config()
     for section in known.keys() & set(config.sections()):
         owner = Register.get_task_cls(section)
         if not issubclass(owner, CarriesSettings) and owner not in _SECTIONS:
             continue
         for name in config.options(section):
-            if name not in known[section]:
+            # ConfigParser folds case, and Luigi takes a dash for an underscore.
+            if name.replace("-", "_") not in map(str.lower, known[section]):
                 raise RunStopped(
                     f"luigi: luigi.cfg, [{section}] {name}: there is no such setting; there are:"
                     f" {', '.join(sorted(known[section]))}"

@@ -61,7 +61,7 @@ class RecordingTarget(luigi.Target):
         self.sha256 = sha256
 
     def exists(self) -> bool:
-        return Path(self.path).is_file()
+        return os.path.isfile(self.path)  # noqa: PTH113
 
     def __str__(self) -> str:
         return self.path
@@ -78,7 +78,8 @@ class ResultTarget(luigi.Target):
 
     def exists(self) -> bool:
         """Whether the file is there; a commit that was interrupted first has to be finished."""
-        return Path(self.path).is_file() and not pending_path(self.record).exists()
+        # Not Path.is_file(): that raises where a folder can't be read, and complete() must not.
+        return os.path.isfile(self.path) and not os.path.exists(pending_path(self.record))  # noqa: PTH110, PTH113
 
     def check(self, path: Path) -> None:
         """Raise DamagedError unless `path` holds what this target should: by default by its extension."""
@@ -103,8 +104,18 @@ def lock(folder: Path) -> filelock.FileLock:
     return filelock.FileLock(folder / ".lock")
 
 
-def commit(parts: Mapping[Path, Path], record_path: Path, record: dict, obsolete: Iterable[Path] = ()) -> None:
-    """Rename all parts {temporary: final} and write the record, all or none; then remove `obsolete` files."""
+def commit(
+    parts: Mapping[Path, Path],
+    record_path: Path,
+    record: dict,
+    obsolete: Iterable[Path] = (),
+    is_done: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Rename all parts {temporary: final} and write the record, all or none; then remove `obsolete` files.
+
+    Returns False, and leaves everything as it is, where `is_done` says that another run was faster: a file that others
+    read already is not replaced by its equal.
+    """
     folder = record_path.parent
     renames = []
     for part, final in parts.items():
@@ -115,10 +126,13 @@ def commit(parts: Mapping[Path, Path], record_path: Path, record: dict, obsolete
         )
     with lock(folder):
         _finish(record_path)
+        if is_done():
+            return False
         records.write(pending_path(record_path), {**record, "renames": renames})
         _finish(record_path)
         for path in obsolete:
             path.unlink(missing_ok=True)
+    return True
 
 
 def recover(record_path: Path, folder: Path) -> None:

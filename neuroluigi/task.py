@@ -119,15 +119,16 @@ def groups() -> dict[str, Group]:
     return _look()[0]
 
 
-def find_recording(session: str, index: int) -> Recording:
-    """Return the recording of that session and index; RunStopped where there is none."""
-    recording = _look()[1].get((session, index))
+def find_recording(*identity) -> Recording:
+    """Return the recording of that session, index and (see Recording) group; RunStopped where there is none."""
+    recording = _look()[1].get(identity)
     if recording is None:
+        session, index, _ = identity
         raise RunStopped(f"luigi: there is no recording {index} of session {session!r}; see: neuroluigi recordings")
     return recording
 
 
-def _look() -> tuple[dict[str, Group], dict[tuple[str, int], Recording]]:
+def _look() -> tuple[dict[str, Group], dict[tuple, Recording]]:
     # A run looks once. Without a command line (a notebook) a look is good for about a second.
     run = CmdlineParser.get_instance() or int(time.monotonic())
     return _look_once(setting(recordings).declaration(), _made_recordings(), run)
@@ -139,7 +140,7 @@ def _look_once(declaration: found.Declaration, made: tuple, run: object):
         by_key = found.find_groups(declaration, [dict(row) for row in made])
     except RecordingsError as error:
         raise RunStopped(f"luigi: {error}") from error
-    return by_key, {(r.session, r.index): r for group in by_key.values() for r in group.recordings}
+    return by_key, {r.identity: r for group in by_key.values() for r in group.recordings}
 
 
 def _made_recordings() -> tuple:
@@ -156,16 +157,19 @@ class CarriesSettings(luigi.Task):
     """
 
     def __getstate__(self):
+        if multiprocessing.context.get_spawning_popen() is None:
+            return self.__dict__
         parser, config = CmdlineParser.get_instance(), luigi.configuration.get_config()
         sections = {}
         if isinstance(config, configparser.ConfigParser):
             sections = {name: dict(config.items(name, raw=True)) for name in config.sections()}
-        return {**self.__dict__, "_settings": (vars(parser.known_args) if parser else None, sections)}
+        arguments = vars(parser.known_args) if parser else None
+        return {**self.__dict__, "_settings": (arguments, sections, logger.filters)}
 
     def __setstate__(self, state):
-        arguments, sections = state.pop("_settings")
+        arguments, sections, filters = state.pop("_settings", (None, {}, []))
         self.__dict__.update(state)
-        if multiprocessing.parent_process() is None or CmdlineParser.get_instance() is not None:
+        if not sections or CmdlineParser.get_instance() is not None:
             return
         luigi.configuration.get_config().read_dict(sections)
         if arguments is not None:
@@ -173,6 +177,8 @@ class CarriesSettings(luigi.Task):
             parser.known_args = argparse.Namespace(**arguments)
             CmdlineParser._instance = parser
         InterfaceLogging.setup(luigi.interface.core())
+        for one in filters:
+            logger.addFilter(one)
 
 
 class WrapperTask(CarriesSettings, luigi.WrapperTask):
@@ -250,14 +256,17 @@ class Step(CarriesSettings):
             record = self._make_and_describe(output, temporary, start)
             parts = {part: Path(one.path) for one, part in temporary.items()}
             log, failed = self._paths(".log"), (self._paths(".failed.json"), self._paths(".failed.log"))
-            target.commit({**parts, self.log: log}, self.record_path, record, obsolete=failed)
+            is_mine = target.commit({**parts, self.log: log}, self.record_path, record, failed, self.complete)
         except Exception as error:
             raise self._record_failure(error, start) from error
         finally:
             for part in (*temporary.values(), self.log):
                 with contextlib.suppress(OSError):
                     part.unlink(missing_ok=True)
-        logger.info("%s made in %.1f s", self, record["seconds"])
+        if is_mine:
+            logger.info("%s made in %.1f s", self, record["seconds"])
+        else:
+            logger.info("%s unchanged: another run has made it meanwhile", self)
 
     def _paths(self, suffix: str) -> Path:
         return self.record_path.with_suffix(suffix)
@@ -342,9 +351,7 @@ def _timing(start: Mapping) -> dict:
 
 
 def _recordings_root() -> Path:
-    settings = setting(recordings)
-    root = settings.root or (Path(settings.table).parent if settings.table else "recordings")
-    return Path(os.path.abspath(root))  # noqa: PTH100 (resolve() would follow links)
+    return Path(os.path.abspath(setting(recordings).declaration().folder))  # noqa: PTH100 (resolve() follows links)
 
 
 def _describe_input(one: luigi.Target, roots: Mapping[str, Path]) -> dict:
@@ -417,20 +424,26 @@ class GroupTask(Step):
         return known[self.group]
 
 
-class RecordingTask(Step):
-    """A step for one recording; its files are in results/recordings/<session>/<index>/."""
+class OfRecording(luigi.Task):
+    """The parameters of a task for one recording: RecordingTask(*recording.identity)."""
 
     session = luigi.Parameter(description="session of the recording")
     index = luigi.IntParameter(description="number of the recording in its session")
-
-    @property
-    def folder(self) -> Path:
-        return results_root() / "recordings" / self.session / str(self.index)
+    group = luigi.Parameter(default="", description="its group, where another one has the same session and index")
 
     @property
     def recording(self) -> Recording:
         """The row that describes the recording."""
-        return find_recording(self.session, self.index)
+        return find_recording(self.session, self.index, self.group)
+
+
+class RecordingTask(OfRecording, Step):
+    """A step for one recording; its files are in results/recordings/<session>/<index>/."""
+
+    @property
+    def folder(self) -> Path:
+        # One that shares session and index with another has a folder more.
+        return results_root() / "recordings" / self.session / str(self.index) / self.group
 
 
 class StudyTask(Step):
@@ -441,20 +454,19 @@ class StudyTask(Step):
         return results_root() / "study"
 
 
-class ExistingRecording(CarriesSettings, luigi.ExternalTask):
+class ExistingRecording(OfRecording, CarriesSettings, luigi.ExternalTask):
     """A recording that is there already, as the table or the pattern says."""
 
-    session = luigi.Parameter(description="session of the recording")
-    index = luigi.IntParameter(description="number of the recording in its session")
-
     def output(self):
-        recording = find_recording(self.session, self.index)
+        recording = self.recording
         return RecordingTarget(recording.path, recording.header_bytes, recording.sha256)
 
 
-class RecordingMaker(RecordingTask):
+class RecordingMaker(Step):
     """A step that makes recordings, where luigi.cfg names none that are there: recordings/<session>/rec_<index>.bin."""
 
+    session = luigi.Parameter(description="session of the recording")
+    index = luigi.IntParameter(description="number of the recording in its session")
     sessions = WordsParameter(default=("a", "b", "c", "d", "e"), significant=False, description="names of the sessions")
     count = luigi.IntParameter(default=4, significant=False, description="recordings of each session")
 
@@ -476,7 +488,7 @@ class RecordingMaker(RecordingTask):
             (
                 ("session", session),
                 ("index", str(index)),
-                ("path", str(_recordings_root() / session / f"rec_{index}.bin")),
+                ("path", f"{session}/rec_{index}.bin"),
             )
             for session in self.sessions
             for index in range(self.count)

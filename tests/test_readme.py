@@ -1,0 +1,94 @@
+"""What the README shows works as it stands there."""
+
+import csv
+import json
+import re
+
+import numpy as np
+
+from tests.conftest import REPOSITORY, needs_octave
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+IMPORTS = "\nimport numpy as np\nfrom neuroluigi import RecordingTask, StudyTask\n\n"
+
+
+def block(language: str, containing: str) -> str:
+    """Return the one fenced block of the README in that language that contains a text."""
+    found = [b for b in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if containing in b]
+    assert len(found) == 1, f"{len(found)} blocks of {language} contain {containing}"
+    return found[0]
+
+
+def add_step(pipeline, containing: str) -> None:
+    code = block("python", containing)
+    lines = [line for line in code.splitlines() if line.strip()]
+    assert len(lines) < 10, f"{containing} takes {len(lines)} lines"
+    tasks = pipeline.folder / "tasks.py"
+    tasks.write_text(tasks.read_text() + IMPORTS + code)
+
+
+@needs_octave
+def test_a_matlab_function_with_a_parameter_of_luigi_cfg(pipeline):
+    add_step(pipeline, "class Above")
+    (pipeline.folder / "matlab" / "countAbove.m").write_text(block("matlab", "countAbove"))
+    with (pipeline.folder / "luigi.cfg").open("a") as config:
+        config.write("\n" + block("ini", "[Above]"))
+    pipeline.run("Above", "--group", "a-even", "--matlab-engine", "octave")
+    samples = np.fromfile(pipeline.results / "a-even" / "aggregate.bin", np.uint8)
+    above = json.loads((pipeline.results / "a-even" / "above.json").read_text())
+    assert above == {"above": int((samples >= 150).sum())}
+    assert json.loads((pipeline.results / "a-even" / "runs" / "Above.json").read_text())["parameters"]["level"] == 150
+
+
+def test_a_python_function(pipeline):
+    add_step(pipeline, "class Rate")
+    pipeline.run("Rate", "--group", "a-even", "--matlab-engine", "numpy")
+    edges = np.load(pipeline.results / "a-even" / "edges.npy")
+    assert (pipeline.results / "a-even" / "rate.txt").read_text() == f"{len(edges) / 200:g} edges per sample\n"
+
+
+def test_a_step_per_recording_before_the_aggregate(pipeline):
+    add_step(pipeline, "class Centred")
+    tasks = pipeline.folder / "tasks.py"
+    old = "        return [source(recording) for recording in self.recordings]\n"
+    new = block("python", "[Centred(").split("\n", 1)[1]
+    text = tasks.read_text()
+    assert text.count(old) == 1
+    tasks.write_text(text.replace(old, new))
+    pipeline.run("PlotAll", "--matlab-engine", "numpy")
+    centred = []
+    for index in (0, 2):
+        samples = np.fromfile(pipeline.folder / f"recordings/a/rec_{index}.bin", np.uint8)
+        centred.append(samples - samples.min())
+        made = pipeline.results / "recordings" / "a" / str(index) / "centred.bin"
+        assert np.array_equal(np.fromfile(made, np.uint8), centred[-1])
+    assert (pipeline.results / "a-even" / "aggregate.bin").read_bytes() == np.concatenate(centred).tobytes()
+
+
+def test_a_step_over_all_groups(pipeline):
+    add_step(pipeline, "class Means")
+    pipeline.run("Means", "--matlab-engine", "numpy")
+    with (pipeline.results / "study" / "means.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 10
+    samples = np.fromfile(pipeline.results / "e-odd" / "aggregate.bin", np.uint8)
+    assert float(rows[-1]["mean"]) == samples.mean() and rows[-1]["group"] == "e-odd"
+
+
+def test_every_setting_of_this_package_is_in_luigi_cfg_with_a_comment():
+    from neuroluigi.matlab import matlab
+    from neuroluigi.task import recordings, results
+
+    config = (REPOSITORY / "luigi.cfg").read_text(encoding="utf-8")
+    for section in (recordings, results, matlab):
+        text = config.split(f"[{section.__name__}]\n", 1)[1].split("\n[", 1)[0]
+        for name, _ in section.get_params():
+            assert re.search(rf"^{name} =", text, re.MULTILINE), f"[{section.__name__}] {name}"
+    for paragraph in config.split("\n["):
+        assert "#" in paragraph, f"no comment in [{paragraph.splitlines()[0]}"
+
+
+def test_the_plain_commands_are_the_makefile_s():
+    makefile = (REPOSITORY / "Makefile").read_text()
+    assert "luigi --module tasks PlotAll --local-scheduler\n" in makefile
+    assert README.count("luigi --module tasks PlotAll --local-scheduler\n") >= 3

@@ -1,0 +1,213 @@
+"""The `luigi` command: whose tasks.py it takes, what it refuses, how it ends."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment
+
+TINY = """
+import luigi
+from neuroluigi import RecordingMaker, WrapperTask, groups
+
+class FakeRecording(RecordingMaker):
+    bytes = luigi.IntParameter(default=100)
+    def make(self, out):
+        out.write_text("made in {name}")
+
+class PlotAll(WrapperTask):
+    def requires(self):
+        return [FakeRecording(r.session, r.index) for g in groups().values() for r in g.recordings]
+"""
+
+
+def luigi(folder, *arguments, env=None):
+    return subprocess.run(
+        [BIN / "luigi", *arguments],
+        cwd=folder,
+        env={**clean_environment(), **(env or {})},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+        check=False,
+    )
+
+
+def refusal(done: subprocess.CompletedProcess) -> str:
+    """Return the one line of a refused run."""
+    assert done.returncode not in (0, None)
+    assert "Traceback" not in done.stderr + done.stdout
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_the_command_is_this_projects():
+    assert "neuroluigi.running" in (BIN / "luigi").read_text()
+
+
+def test_it_takes_the_tasks_of_the_folder_it_is_run_in(tmp_path):
+    second_clone = tmp_path / "second clone"
+    shutil.copytree(
+        REPOSITORY, second_clone, ignore=shutil.ignore_patterns(".venv", ".git", "results", "recordings", ".*_cache")
+    )
+    (second_clone / "tasks.py").write_text(TINY.format(name="second clone"))
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    (lab / "tasks.py").write_text(TINY.format(name="lab"))
+    first_clone = Pipeline(tmp_path / "first clone").folder
+    for folder, content in ((second_clone, b"made in second clone"), (lab, b"made in lab"), (first_clone, None)):
+        done = luigi(folder, "--module", "tasks", "PlotAll", "--local-scheduler", "--matlab-engine", "numpy")
+        assert done.returncode == 0, done.stderr
+        made = (folder / "recordings" / "a" / "rec_0.bin").read_bytes()
+        assert made == content if content else len(made) == 100
+
+
+def test_without_a_module_it_says_where_it_looked(tmp_path):
+    line = refusal(luigi(tmp_path, "--module", "tasks", "PlotAll", "--local-scheduler"))
+    assert f"no tasks.py in {tmp_path}" in line and "--module" in line
+
+
+def test_an_error_in_the_module_keeps_its_traceback(tmp_path):
+    (tmp_path / "tasks.py").write_text("import luigi\n1 / 0\n")
+    done = luigi(tmp_path, "--module", "tasks", "PlotAll", "--local-scheduler")
+    assert done.returncode != 0 and "tasks.py" in done.stderr and "ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["PlotALl"], "PlotAll"),
+        (["Stats"], "'group'"),
+        (["Stats", "--group", "zz"], "there is no group 'zz'; the groups are: a-even"),
+        (["PlotAll", "--recordings-channels", "two"], "--recordings-channels"),
+        (["PlotAll", "--recordings-select", "colour=red"], "colour"),
+        (["PlotAll", "--matlab-engine", "matlab", "--matlab-command", "no-such-matlab"], "no-such-matlab"),
+    ],
+)
+def test_what_can_not_be_understood_is_refused_in_one_line(pipeline, arguments, expected):
+    done = luigi(pipeline.folder, "--module", "tasks", *arguments, "--local-scheduler")
+    assert expected in refusal(done)
+    assert not pipeline.results.exists() and not (pipeline.folder / "recordings").exists()
+
+
+def test_a_misspelt_option_is_an_error(pipeline):
+    done = luigi(pipeline.folder, "--module", "tasks", "PlotAll", "--recordings-rout", "/x", "--local-scheduler")
+    assert done.returncode == 2 and "--recordings-rout" in done.stderr
+
+
+def test_a_misspelt_setting_is_an_error(pipeline):
+    config = pipeline.folder / "luigi.cfg"
+    config.write_text(config.read_text().replace("threshold =", "treshold ="))
+    line = refusal(luigi(pipeline.folder, "--module", "tasks", "PlotAll", "--local-scheduler"))
+    assert "[Edges] treshold" in line and "threshold" in line
+
+
+def test_a_threshold_out_of_range_is_refused_even_when_all_is_done(pipeline):
+    pipeline.run("PlotAll", "--matlab-engine", "numpy")
+    done = luigi(pipeline.folder, "--module", "tasks", "PlotAll", "--local-scheduler", "--Edges-threshold", "1130")
+    line = refusal(done)
+    assert "threshold is a fraction of the channel's range" in line
+    assert "for raw counts use --Edges-level 1130" in line
+
+
+def test_a_failed_step_ends_the_run_with_an_exit_code_and_names_it(pipeline):
+    (pipeline.folder / "recordings" / "s").mkdir(parents=True)
+    (pipeline.folder / "recordings" / "s" / "rec_0.bin").write_bytes(b"")
+    (pipeline.folder / "recordings" / "t").mkdir()
+    (pipeline.folder / "recordings" / "t" / "rec_0.bin").write_bytes(b"0123456789")
+    out = pipeline.run("PlotAll", "--recordings-root", "recordings", "--matlab-engine", "numpy", code=30)
+    assert "Failed: Aggregate(group=s)." in out and "Traceback" not in out
+    assert out.splitlines()[-1] == "1 plot: results/t/plot.png"
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+SLOW = """
+import time
+from neuroluigi import GroupTask, WrapperTask
+
+class Slow(GroupTask):
+    def output(self):
+        return self.result("slow.txt")
+    def make(self, out):
+        out.write_text("half")
+        (self.folder / "begun").touch()
+        time.sleep(60)
+
+class PlotAll(WrapperTask):
+    def requires(self):
+        return [Slow(group) for group in ("a-even", "b-even")]
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_at_once_and_leaves_nothing_half_made(tmp_path, workers, number):
+    lab = Pipeline(tmp_path)
+    (tmp_path / "tasks.py").write_text(SLOW)
+    process = lab.start("PlotAll", "--workers", workers)
+    wait_for(lambda: len(list(lab.results.glob("*/begun"))) == workers)
+    process.send_signal(number)
+    out = process.communicate(timeout=10)[0]
+    assert process.returncode == 130
+    assert out.splitlines()[-1].startswith("luigi: interrupted") and "Traceback" not in out
+    assert not list(lab.results.rglob("slow*"))
+
+
+START_METHOD = """
+import multiprocessing, sys
+multiprocessing.set_start_method({method!r})
+sys.argv = ["luigi", *sys.argv[1:]]
+from {module} import {function}
+{function}()
+"""
+
+
+def run_code(folder, code, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", code, "--module", "tasks", *arguments, "--local-scheduler"],
+        cwd=folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [("neuroluigi.running", "main"), ("luigi.cmdline", "luigi_run")])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_settings_reach_children_however_they_are_started(pipeline, method, command):
+    code = START_METHOD.format(method=method, module=command[0], function=command[1])
+    settings = ["--results-root", "X", "--matlab-engine", "numpy", "--Edges-threshold", "0.6"]
+    fakes = ["--FakeRecording-sessions", "q", "--FakeRecording-bytes", "50", "--recordings-group-by", "session"]
+    config = pipeline.folder / "luigi.cfg"
+    config.write_text(config.read_text().replace("dtype = uint8", "dtype = int8"))
+    done = run_code(pipeline.folder, code, "PlotAll", "--workers", "2", *settings, *fakes)
+    assert done.returncode == 0, done.stderr
+    results = pipeline.folder / "X"
+    assert [p.name for p in results.iterdir()] == ["q"] and (results / "q" / "plot.png").is_file()
+    assert '"threshold": 0.6' in (results / "q" / "runs" / "Edges.json").read_text()
+    assert '"dtype": "int8"' in (results / "q" / "aggregate.json").read_text()
+    assert (results / "q" / "aggregate.bin").stat().st_size == 200
+    assert not pipeline.results.exists()
+
+
+def test_results_and_names_with_a_percent_sign_survive_spawn(pipeline):
+    code = START_METHOD.format(method="spawn", module="neuroluigi.running", function="main")
+    config = pipeline.folder / "luigi.cfg"
+    config.write_text(config.read_text().replace("root = results", "root = 100%% sure"))
+    done = run_code(pipeline.folder, code, "Stats", "--group", "a-even", "--workers", "2", "--matlab-engine", "numpy")
+    assert done.returncode == 0, done.stderr
+    assert [p.name for p in (pipeline.folder / "100% sure").iterdir()] == ["a-even"]
