@@ -11,7 +11,7 @@ function closeFile(fid, name, expectedBytes)
   %
   % A full disk may show only here: small writes are kept back until the file is closed.
   %
-  % Errors: closeFile:incomplete
+  % Errors: closeFile:incomplete, openFile:cannotOpen
   %
   % Example
   %   closeFile(fid, 'aggregate.bin', 200);
@@ -20,12 +20,12 @@ function closeFile(fid, name, expectedBytes)
     fclose(fid);
   end
   if nargin == 3
-    entry = dir(name);
-    if numel(entry) ~= 1 || entry.bytes ~= expectedBytes
-      written = 0;
-      if numel(entry) == 1
-        written = entry.bytes;
-      end
+    % Not dir, which takes * in a name for any characters.
+    fid = openFile(name, 'r');
+    fseek(fid, 0, 'eof');
+    written = ftell(fid);
+    fclose(fid);
+    if written ~= expectedBytes
       error('closeFile:incomplete', '%s', ...
             [name ' has ' sprintf('%.0f', written) ' of ' sprintf('%.0f', expectedBytes) ...
              ' bytes after writing; is the disk full?']);

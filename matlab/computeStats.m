@@ -17,7 +17,7 @@ function computeStats(dataFile, statsFile, dtype, channels)
   % One pass, a block at a time; blocks are merged as in Chan, Golub and LeVeque (1983). Sums are
   % taken by halves, in an order that every engine can keep to the last bit.
   %
-  % Errors: openFile:cannotOpen, computeStats:partialSample, computeStats:noSamples,
+  % Errors: openFile:cannotOpen, readBlock:partialSample, computeStats:noSamples,
   %   closeFile:incomplete
   %
   % Example: the uint8 file 1 2 3 4 gives count 4, min [1], max [4], mean [2.5], std [1.29...]
@@ -25,7 +25,6 @@ function computeStats(dataFile, statsFile, dtype, channels)
 
   input = openFile(dataFile, 'r');
   closing = onCleanup(@() closeFile(input));
-  blockSamples = max(1, floor(2^18 / channels));
   count = 0;
   lowest = nan(channels, 1);
   highest = nan(channels, 1);
@@ -34,15 +33,10 @@ function computeStats(dataFile, statsFile, dtype, channels)
   center = zeros(channels, 1);   % running mean
   squares = zeros(channels, 1);  % sum of squared deviations from it
   while true
-    [block, values] = fread(input, [channels, blockSamples], ['*' dtype]);
-    if values == 0
+    block = readBlock(input, dataFile, dtype, channels);
+    if isempty(block)
       break
     end
-    if mod(values, channels) ~= 0
-      error('computeStats:partialSample', '%s', ...
-            [dataFile ' ends in the middle of a sample of ' sprintf('%d', channels) ' channels']);
-    end
-    block = double(block);
     count = count + size(block, 2);
     lowest = min(lowest, min(block, [], 2));
     highest = max(highest, max(block, [], 2));
@@ -67,8 +61,9 @@ function computeStats(dataFile, statsFile, dtype, channels)
   deviation = sqrt(squares ./ (valid - 1));
   deviation(valid < 2) = NaN;
 
+  % + 0 makes 0 of -0, which min and max take for equal.
   text = ['{"count": ' sprintf('%.0f', count) ...
-          ', "min": ' listText(lowest) ', "max": ' listText(highest) ...
+          ', "min": ' listText(lowest + 0) ', "max": ' listText(highest + 0) ...
           ', "mean": ' listText(average) ', "std": ' listText(deviation) '}' char(10)];
   output = openFile(statsFile, 'w');
   closingOutput = onCleanup(@() closeFile(output));

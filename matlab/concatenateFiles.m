@@ -41,7 +41,10 @@ function copied = appendFile(output, outputFile, inputFile, headerBytes, dataByt
   blockBytes = 2^20;  % larger blocks are slower on Octave, smaller ones on both
   input = openFile(inputFile, 'r');
   closing = onCleanup(@() closeFile(input));
-  fseek(input, headerBytes, 'bof');
+  if fseek(input, headerBytes, 'bof') ~= 0
+    error('concatenateFiles:tooShort', '%s', ...
+          [inputFile ' is shorter than its header of ' sprintf('%.0f', headerBytes) ' bytes']);
+  end
   copied = 0;
   while copied < dataBytes
     block = fread(input, min(blockBytes, dataBytes - copied), '*uint8');

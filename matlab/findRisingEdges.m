@@ -16,7 +16,7 @@ function findRisingEdges(dataFile, edgesFile, dtype, channels, level, segments)
   % An edge is a sample at or above the level whose predecessor is below it. The first sample of
   % a segment has no predecessor. NaN is neither at or above a level nor below it.
   %
-  % Errors: openFile:cannotOpen, findRisingEdges:partialSample, findRisingEdges:cannotWrite,
+  % Errors: openFile:cannotOpen, readBlock:partialSample, findRisingEdges:cannotWrite,
   %   closeFile:incomplete
   %
   % Example: the uint8 file 0 5 9 0 9 has edges at the 0-based samples 1 and 4 through level 5.
@@ -35,20 +35,14 @@ function findRisingEdges(dataFile, edgesFile, dtype, channels, level, segments)
   closingOutput = onCleanup(@() closeFile(output));
   writeHeader(output, edgesFile, 0);
 
-  blockSamples = max(1, floor(2^18 / channels));
   wasBelow = false(channels, 1);  % of the sample before the block
   first = 0;                      % 0-based number of the first sample of the block
   edges = 0;
   while true
-    [block, values] = fread(input, [channels, blockSamples], ['*' dtype]);
-    if values == 0
+    block = readBlock(input, dataFile, dtype, channels);
+    if isempty(block)
       break
     end
-    if mod(values, channels) ~= 0
-      error('findRisingEdges:partialSample', '%s', ...
-            [dataFile ' ends in the middle of a sample of ' sprintf('%d', channels) ' channels']);
-    end
-    block = double(block);
     samples = size(block, 2);
     isBelow = block < level;
     follows = [wasBelow, isBelow(:, 1:end - 1)];

@@ -19,16 +19,17 @@ function [samples, channels] = readEdges(edgesFile)
   closing = onCleanup(@() closeFile(fid));
   header = fread(fid, 128, '*uint8')';
   text = char(header(11:end));
-  shape = regexp(text, '''shape'': \((\d+), 2\)', 'tokens', 'once');
+  shape = regexp(text, '''fortran_order'': False, ''shape'': \((\d+), 2\)', 'tokens', 'once');
   magic = [uint8(147), uint8('NUMPY'), uint8([1, 0, 118, 0])];
   if isempty(shape) || ~isequal(header(1:10), magic) || isempty(strfind(text, '<i8'))
     error('readEdges:badFormat', '%s', [edgesFile ' is not a file of edges (.npy, int64, n x 2)']);
   end
   edges = str2double(shape{1});
-  rows = fread(fid, [2, edges], 'int64=>double');
-  if size(rows, 2) ~= edges
+  [rows, values] = fread(fid, [2, edges], 'int64=>double');
+  if values ~= 2 * edges
     error('readEdges:badFormat', '%s', [edgesFile ' is cut short']);
   end
+  rows = reshape(rows, 2, edges);  % without edges, fread gives 0 x 0
   samples = rows(1, :)' + 1;
   channels = rows(2, :)' + 1;
 end

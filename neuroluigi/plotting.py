@@ -5,6 +5,8 @@ are more samples than pixels, each pixel column shows the smallest and the large
 what drawing every sample would show.
 """
 
+import textwrap
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +14,15 @@ from pathlib import Path
 import numpy as np
 
 MAX_CHANNELS = 8
-MAX_SEAM_LABELS = 30
+MAX_EXCLUDED = 4
 DETAIL_SAMPLES = 1000
 COLUMNS = 1100  # about the pixels of an axes' width
 _BLOCK_VALUES = 1 << 20
 _BLOCK_EDGES = 1 << 20
+
+# The first of these that is installed writes what matplotlib's own font can't.
+_CJK_FONTS = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
+              "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans GB", "Arial Unicode MS")  # fmt: skip
 
 _SAMPLES, _LEVEL, _EDGE, _SEAM, _DETAIL = "#1f4e79", "#d95f02", "#b2182b", "#777777", "#f2c94c"
 
@@ -31,7 +37,25 @@ def plot_group(
     threshold: float | None,
     made_by: str,
 ) -> None:
-    """Draw a group as a PNG at `path`, a row per channel (the first eight).
+    """Save the picture of a group as a PNG at `path`; the arguments are those of `group_figure`."""
+    import matplotlib
+
+    with matplotlib.rc_context({"font.family": _fonts()}), warnings.catch_warnings():
+        # A name in a script that the fonts lack shows as boxes; the picture is still of use.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        group_figure(title, data_file, layout, edges, levels, threshold, made_by).savefig(path)
+
+
+def group_figure(
+    title: str,
+    data_file: str,
+    layout: dict,
+    edges: np.ndarray,
+    levels: list[float],
+    threshold: float | None,
+    made_by: str,
+):
+    """Return the matplotlib Figure of a group, a row per channel (the first eight).
 
     `layout` is the content of aggregate.json, `edges` int64 (edges, 2) 0-based sample and channel, `levels` raw counts
     per channel, `threshold` the fraction of the range that they are, or None where the level was given.
@@ -48,15 +72,31 @@ def plot_group(
     is_long = samples > 8 * DETAIL_SAMPLES
     marks, counts = _edge_marks(edges, samples, shown, layout["channels"])
 
-    figure = Figure(figsize=(14, 1.9 + 1.55 * shown), dpi=100, layout="constrained")
+    head = _wrap(title, 115)
+    summary = _summary(layout, samples, sum(counts), made_by)
+    # Inches: what stands above the axes must not take their width, however long it is.
+    head_height = 0.25 + 0.22 * len(head) + 0.18 * len(summary)
+    width, height = 14, head_height + 1.2 + 1.55 * shown
+    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - head_height / height))
     FigureCanvasAgg(figure)
+    y = 1 - 0.1 / height
+    for line in head:
+        _text(figure.text(0.01, y, line, va="top", fontsize=13, fontweight="bold"))
+        y -= 0.22 / height
+    for line in summary:
+        _text(figure.text(0.01, y, line, va="top", fontsize=9, color="#333333"))
+        y -= 0.18 / height
     axes = figure.subplots(
         shown, 1 + is_long, sharex="col", sharey="row", squeeze=False, width_ratios=(3, 1)[: 1 + is_long]
     )
     whole = axes[:, 0]
     x, y = envelope(data_file, layout["dtype"], layout["channels"], samples, shown, layout["segments"])
     x_of = (lambda sample: np.asarray(sample) / rate) if rate else np.asarray
-    _draw(whole, x_of(x), y * scale + offset, level_of, [x_of(m) for m in marks], marks_on_level=not is_long, ticks=10)
+    y = y * scale + offset
+    places = [_place_of_level(level, y[:, channel]) for channel, level in enumerate(level_of)]
+    level_of = [np.nan if place else level for level, place in zip(level_of, places, strict=True)]
+    _draw(whole, x_of(x), y, level_of, [x_of(m) for m in marks], marks_on_level=not is_long, ticks=10)
     if is_long:
         first, last = _detail(edges, layout["recordings"])
         y = _read(data_file, layout, first, last, shown) * scale + offset
@@ -65,26 +105,21 @@ def plot_group(
         _draw(axes[:, 1], x, y, level_of, [x_of(m) for m in near], marks_on_level=True, ticks=3)
         for ax in whole:
             ax.axvspan(x_of(first), x_of(last - 1), color=_DETAIL, alpha=0.5, linewidth=1.5)
-        axes[0, 1].set_title(f"{_count(last - first, 'sample')} of it", fontsize=9, color="#333333", pad=16)
+        axes[0, 1].set_title(f"{_count(last - first, 'sample')} of it", fontsize=9, color="#333333", pad=4)
+    seams = np.array([recording["first_sample"] for recording in layout["recordings"]]) - 0.5
     names = layout.get("channel_names", [""] * shown)
     for channel, ax in enumerate(whole):
-        for recording in layout["recordings"][1:]:
-            ax.axvline(x_of(recording["first_sample"]), color=_SEAM, linewidth=0.8, linestyle=":")
+        ax.vlines(x_of(seams[1:]), 0, 1, transform=ax.get_xaxis_transform(), color=_SEAM, linestyles=":",
+                  linewidth=0.8 if len(seams) < 100 else 0.3)  # fmt: skip
         _text(ax.set_ylabel(f"channel {channel}\n{names[channel]}\n[{unit}]".replace("\n\n", "\n"), fontsize=8))
-        text = _level_text(levels[channel], threshold, counts[channel])
+        text = _level_text(levels[channel], threshold, layout["dtype"], places[channel], counts[channel])
         right = axes[channel, -1]
         _text(right.text(1.02, 0.5, text, transform=right.transAxes, fontsize=8, va="center", color=_LEVEL))
     whole[0].set_xlim(x_of(-0.5), x_of(samples - 0.5))
     for ax in axes[-1]:
         ax.set_xlabel("time [s]" if rate else "sample", fontsize=9)
-    _label_recordings(whole[0], layout["recordings"], x_of)
-    _text(figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold"))
-    _text(whole[0].set_title(_summary(layout, samples, sum(counts), made_by), loc="left", fontsize=9,
-                             color="#333333", pad=16))  # fmt: skip
-    with warnings.catch_warnings():
-        # A name in a script that the fonts lack shows as boxes; the picture is still of use.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(path)
+    _label_recordings(whole[0], layout["recordings"], x_of(seams), x_of(samples - 0.5), 850 if is_long else 1150)
+    return figure
 
 
 def _draw(axes, x: np.ndarray, y: np.ndarray, levels: list[float], marks: list[np.ndarray], marks_on_level: bool,
@@ -105,6 +140,9 @@ def _draw(axes, x: np.ndarray, y: np.ndarray, levels: list[float], marks: list[n
         ax.margins(x=0.005, y=0.12)
         ax.locator_params(axis="y", nbins=5)
         ax.locator_params(axis="x", nbins=ticks)
+        # In full: a common factor would stand apart, above the axes.
+        ax.xaxis.set_major_formatter("{x:.10g}")
+        ax.yaxis.set_major_formatter("{x:.10g}")
         ax.tick_params(labelsize=8)
         ax.spines[["top", "right"]].set_visible(False)
 
@@ -179,11 +217,11 @@ def _edge_marks(edges: np.ndarray, samples: int, shown: int, channels: int) -> t
         counts += np.bincount(channel, minlength=channels)
         sample, channel = sample[channel < shown], channel[channel < shown]
         column = sample * COLUMNS // samples
-        is_new = ~is_marked[channel, column]
-        sample, channel, column = sample[is_new], channel[is_new], column[is_new]
-        # Backwards, so that the first edge of a column is written last.
-        first_in_column[channel[::-1], column[::-1]] = sample[::-1]
-        is_marked[channel, column] = True
+        # Their order is that of the samples, so the first place of each column is its first edge.
+        _, first = np.unique(channel * COLUMNS + column, return_index=True)
+        first = first[~is_marked[channel[first], column[first]]]
+        first_in_column[channel[first], column[first]] = sample[first]
+        is_marked[channel[first], column[first]] = True
     return [first_in_column[c][is_marked[c]] for c in range(shown)], counts
 
 
@@ -193,23 +231,45 @@ def _units(layout: dict) -> tuple[float, float, str]:
     return 1.0, 0.0, "counts"
 
 
-def _level_text(level: float, threshold: float | None, edges: int) -> str:
+def _place_of_level(level: float, y: np.ndarray) -> str:
+    """Return "above" or "below" for a level so far from the samples that they would be a flat line beside it."""
+    y = y[np.isfinite(y)]
+    if np.isnan(level) or not len(y):
+        return ""
+    lowest, highest = y.min(), y.max()
+    extent = highest - lowest or max(abs(highest), 1)
+    return "above" if level > highest + extent else "below" if level < lowest - extent else ""
+
+
+def _level_text(level: float, threshold: float | None, dtype: str, place: str, edges: int) -> str:
     if np.isnan(level):
-        return "no level:\nno samples"
-    fraction = f"\n({threshold:g} of range)" if threshold is not None else ""
-    return f"level {level:.10g} counts{fraction}\n{_count(edges, 'edge')}"
+        return f"no level:\nno numbers\n{_count(edges, 'edge')}"
+    # A level that was worked out from float samples has digits that nobody asked for.
+    digits = 5 if threshold is not None and dtype.startswith("float") else 10
+    lines = [f"level {level:.{digits}g} counts"]
+    if threshold is not None:
+        lines.append(f"({threshold:g} of range)")
+    if place:
+        lines.append(f"(far {place})")
+    return "\n".join([*lines, _count(edges, "edge")])
 
 
-def _label_recordings(ax, recordings: list[dict], x_of) -> None:
-    if len(recordings) > MAX_SEAM_LABELS:
-        return
+def _label_recordings(ax, recordings: list[dict], x: np.ndarray, end: float, pixels: int) -> None:
+    """Write the index of each recording at `x`, where its seam is, as far as there is room."""
+    free = 0
     for position, recording in enumerate(recordings):
         name = f"{'recording ' if position == 0 else ''}{recording['index']}"
-        _text(ax.annotate(name, (x_of(recording["first_sample"]), 1), (2, 2), xycoords=("data", "axes fraction"),
-                          textcoords="offset points", fontsize=7, color=_SEAM))  # fmt: skip
+        pixel = (x[position] - x[0]) / (end - x[0]) * pixels
+        if pixel < free:
+            continue
+        _text(ax.annotate(name, (x[position], 1), (2, 2), xycoords=("data", "axes fraction"),
+                          textcoords="offset points", fontsize=7, color=_SEAM, annotation_clip=False,
+                          in_layout=False))  # fmt: skip
+        free = pixel + 6.5 * _width(name) + 8
 
 
-def _summary(layout: dict, samples: int, edges: int, made_by: str) -> str:
+def _summary(layout: dict, samples: int, edges: int, made_by: str) -> list[str]:
+    """Return the lines below the title."""
     rate, channels = layout.get("sampling_rate_hz"), layout["channels"]
     extent = f"{_count(samples, 'sample')}"
     if rate:
@@ -217,12 +277,14 @@ def _summary(layout: dict, samples: int, edges: int, made_by: str) -> str:
     parts = [_count(len(layout["recordings"]), "recording"), _count(channels, "channel"), extent, _count(edges, "edge")]
     if channels > MAX_CHANNELS:
         parts[1] += f" (the first {MAX_CHANNELS} shown)"
-    lines = ["  ·  ".join([*parts, made_by] if made_by else parts)]
-    if excluded := layout["excluded"]:
-        named = [f"{e['session']}/{e['index']}{f' ({reason})' if (reason := e['reason']) else ''}" for e in excluded]
-        more = f" and {len(named) - 4} more" if len(named) > 4 else ""
-        lines.append(f"left out: {', '.join(named[:4])}{more}")
-    return "\n".join(lines)
+    lines = _wrap("  ·  ".join([*parts, made_by] if made_by else parts), 190)
+    excluded = layout["excluded"]
+    for e in excluded[:MAX_EXCLUDED]:
+        reason = f" ({e['reason']})" if e["reason"] else ""
+        lines += _wrap(f"left out: {e['session']}/{e['index']}{reason}", 190)
+    if len(excluded) > MAX_EXCLUDED:
+        lines.append(f"left out: {len(excluded) - MAX_EXCLUDED} more")
+    return lines
 
 
 def _duration(seconds: float) -> str:
@@ -240,3 +302,22 @@ def _count(number: int, what: str) -> str:
 def _text(text) -> None:
     """Take a name as it is: a dollar sign in it starts no formula."""
     text.set_parse_math(False)
+
+
+def _width(text: str) -> int:
+    """Return how wide a text is, in Latin characters."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Return the lines of a text, none wider than `width` Latin characters."""
+    if _width(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width // 2 if _width(text) > len(text) else width)
+
+
+def _fonts() -> list[str]:
+    from matplotlib import font_manager
+
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *[name for name in _CJK_FONTS if name in installed][:1]]

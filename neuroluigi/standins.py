@@ -60,9 +60,10 @@ def compute_stats(data_file: str, stats_file: str, dtype: str, channels: int) ->
             raise ValueError(f"{data_file} has no samples")
         mean = total / valid
         std = np.where(valid < 2, np.nan, np.sqrt(squares / (valid - 1)))
+    # + 0 makes 0 of -0, which fmin and fmax take for equal.
     lists = ", ".join(
         f'"{name}": [{", ".join(map(_number_text, values))}]'
-        for name, values in (("min", lowest), ("max", highest), ("mean", mean), ("std", std))
+        for name, values in (("min", lowest + 0), ("max", highest + 0), ("mean", mean), ("std", std))
     )
     Path(stats_file).write_bytes(f'{{"count": {count}, {lists}}}\n'.encode())
 
