@@ -2,17 +2,9 @@
 
 from neuroluigi.matlab import MatlabTask
 from neuroluigi.recordings import data_bytes, fake_samples
+from neuroluigi.settings import RunStopped, groups
 from neuroluigi.target import DamagedError, ResultTarget
-from neuroluigi.task import (
-    ExistingRecording,
-    GroupTask,
-    RecordingMaker,
-    RecordingTask,
-    RunStopped,
-    StudyTask,
-    WrapperTask,
-    groups,
-)
+from neuroluigi.task import ExistingRecording, GroupTask, RecordingMaker, RecordingTask, StudyTask, WrapperTask
 
 __all__ = [
     "DamagedError",

@@ -5,6 +5,7 @@ shell script that would expand what stands in the line. So the line is always th
 else travels in files of the folder that the environment names.
 """
 
+import functools
 import glob
 import os
 import shutil
@@ -65,14 +66,7 @@ class Engine:
             return np.__version__
         if self.name == "matlab":
             return _matlab_release(Path(self.command[0]))
-        try:
-            out = subprocess.run(
-                [*self.command, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
-            ).stdout
-        except (OSError, subprocess.TimeoutExpired):
-            return ""
-        words = out.decode(errors="replace").split("\n", 1)[0].split()
-        return words[-1] if words else ""
+        return _octave_version(self.command)
 
 
 def find_engine(wanted: str, commands: Mapping[str, tuple[str, ...]], may_stand_in: bool) -> Engine:
@@ -122,3 +116,15 @@ def _matlab_release(program: Path) -> str:
         return xml.etree.ElementTree.parse(root / "VersionInfo.xml").findtext("release", "").strip()
     except (OSError, xml.etree.ElementTree.ParseError):
         return ""
+
+
+@functools.cache
+def _octave_version(command: tuple[str, ...]) -> str:
+    try:
+        out = subprocess.run(
+            [*command, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    words = out.decode(errors="replace").split("\n", 1)[0].split()
+    return words[-1] if words else ""

@@ -9,6 +9,7 @@ used is in FOLDER/usage.json; when the lifeline closes first, nobody is left to 
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -56,13 +57,15 @@ def main() -> int:
 def _restore() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    if sys.platform == "linux":
+        # Should the guard itself be killed, nobody else would end the program.
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
 
 
 def _adopt_orphans() -> None:
     """Keep grandchildren whose parent ends in this process's tree (Linux), so that they can be found and ended."""
     if sys.platform == "linux":
-        import ctypes
-
         pr_set_child_subreaper = 36
         ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
 

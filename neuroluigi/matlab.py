@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import luigi
 
 from neuroluigi.calls import call_function
 from neuroluigi.engines import Engine, EngineError, find_engine
-from neuroluigi.sources import matlab_sources, python_sources
-from neuroluigi.task import Step, recordings, setting
+from neuroluigi.settings import recordings, setting
+from neuroluigi.sources import function_sources, matlab_sources, python_sources
+from neuroluigi.task import Step
 
 
 class matlab(luigi.Config):
@@ -75,11 +77,22 @@ class MatlabTask(Step):
             facts = call_function(engine, self.function, arguments, _folder(), self.log)
             self.tool = {"engine": engine.name, "command": list(engine.command), **facts}
 
-    def sources(self) -> list[dict]:
-        own = python_sources(type(self), follow=False)
-        if self.tool["engine"] == "numpy":
-            return own + python_sources(type(self).standin, follow=False)
+    def sources(self, engine: str) -> list[dict]:
+        own = python_sources(type(self))
+        if engine == "numpy":
+            return own + (function_sources(type(self).standin) if self.standin else [])
         return own + matlab_sources(_folder(), self.function)
+
+    def wanted_tool(self) -> dict[str, str]:
+        wanted = setting(matlab).engine
+        if wanted == "auto":
+            return {}
+        try:
+            engine = self.engine()
+        except EngineError:
+            return {"engine": wanted}
+        version = "release" if wanted == "matlab" else "version"
+        return {"engine": wanted, version: engine.version()}
 
 
 def _folder() -> Path:
@@ -87,6 +100,8 @@ def _folder() -> Path:
 
 
 def _words(command: str) -> tuple[str, ...]:
+    if shutil.which(command):  # a path with a space in it
+        return (command,)
     # On Windows a backslash is part of the path.
     words = shlex.split(command, posix=os.name == "posix")
     return tuple(word.strip('"') for word in words) or ("",)

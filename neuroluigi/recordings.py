@@ -24,6 +24,9 @@ RESERVED_KEYS = ("recordings", "study")
 # File systems take names of up to 255 bytes; temporary files add to the name of the group's files, not to the group's.
 LONGEST_NAME = 255
 
+# Of many problems of one kind the first ones are named.
+_MOST_NAMED = 5
+
 # Where a row keeps what stands right of its last column; no column of a table has such a name.
 _BEYOND = "\0beyond"
 
@@ -49,6 +52,7 @@ class Declaration:
     offset: float | None = None
     unit: str = ""
     incomplete: str = "fail"
+    allow_removed: bool = False
 
     @property
     def folder(self) -> Path:
@@ -308,6 +312,8 @@ def _describe(row: Mapping[str, str], place: str, declaration: Declaration, is_m
     )
     if problems or is_made or recording.columns["use"] == "no":
         return recording
+    if declaration.allow_removed and not Path(path).exists():
+        return replace(recording, columns={**recording.columns, "use": "no", "reason": "it is not there any more"})
     try:
         measure(recording, declaration.incomplete)
     except RecordingsError as error:
@@ -372,7 +378,9 @@ def check_name(name: str, what: str) -> None:
         reason = "it contains '..'"
     elif any(character in "/\\" for character in name):
         reason = "it contains a path separator"
-    elif any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+    elif any(unicodedata.category(character) == "Cs" for character in name):
+        reason = "it is not valid UTF-8"
+    elif any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
         reason = "it contains a control character"
     elif len(name.encode("utf-8")) > LONGEST_NAME:
         reason = f"it is longer than {LONGEST_NAME} bytes"
@@ -399,7 +407,7 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
                 raise RecordingsError(f"{rows[0].problems[0]}; so its group is not known")
             check_name(value, f"{rows[0].place}, column {column}")
         check_name(key, f"group {named}")
-        if key in RESERVED_KEYS:
+        if key.casefold() in RESERVED_KEYS:
             raise RecordingsError(f"group {named}: the results folder {key} is kept for steps that are not a group's")
         if key in groups:
             other = ", ".join(f"{c}={v}" for c, v in groups[key].values.items())
@@ -417,11 +425,29 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
                 values=dict(zip(declaration.group_by, values, strict=True)),
                 recordings=tuple(used),
                 excluded=tuple(r for r in rows if r.columns["use"] == "no"),
-                problems=tuple(problems or [*_listed_twice(used), *_differences(used)]),
+                problems=_first(problems or [*_listed_twice(used), *_differences(used)]),
             )
     if not groups:
         raise RecordingsError("every recording is left out by use = no; there is nothing to analyse")
     return _told_apart(groups)
+
+
+def check_apart(groups: Mapping[str, Group], results: Path) -> None:
+    """Refuse a folder of results in which a group's files would lie among recordings, which are never written to."""
+    for group in groups.values():
+        for recording in group.recordings:
+            if (path := Path(recording.path)).is_relative_to(results):
+                top = path.relative_to(results).parts
+                if len(top) == 1 or top[0] in groups:
+                    raise RecordingsError(
+                        f"the results would lie among the recordings, such as {path}; choose another folder with"
+                        " [results] root (--results-root)"
+                    )
+
+
+def _first(problems: list[str], most: int = 20) -> tuple[str, ...]:
+    more = [f"and {len(problems) - most} more problems of this group"] if len(problems) > most else []
+    return (*problems[:most], *more)
 
 
 def _told_apart(groups: dict[str, Group]) -> dict[str, Group]:
@@ -448,11 +474,11 @@ def _duplicates(recordings: list[Recording]) -> list[str]:
             by_identity.setdefault((recording.session, recording.index), []).append(recording)
     return [
         f"{recording.place}, columns session and index: {recording.session}/{recording.index} is there twice,"
-        f" also at {', '.join(r.place for r in same if r is not recording)}; to tell them apart, group by another"
-        " column too, or select"
+        f" also at {', '.join(r.place for r in same[:_MOST_NAMED] if r is not recording)}; to tell them apart,"
+        " group by another column too, or select"
         for same in by_identity.values()
         if len(same) > 1
-        for recording in same
+        for recording in same[:_MOST_NAMED]
     ]
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import socket
 import sys
 from itertools import count
@@ -58,6 +59,14 @@ def part_path(path: Path) -> Path:
     """Return a temporary path in the folder of `path`, with its extension, that says which process it belongs to."""
     owner = f"{socket.gethostname()}-{os.getpid()}-{next(_counter)}"
     return path.with_name(f"{path.stem}.part-{owner}{path.suffix}")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or the folder that a step made in place of one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def is_abandoned(part: Path) -> bool:
@@ -113,7 +122,7 @@ def host() -> dict:
     """Return where and by whom something is made. No environment variables: they hold passwords and tokens."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container without an entry for this user
+    except (ImportError, KeyError, OSError):  # Windows; a container without an entry for this user
         user = ""
     return {"name": platform.node(), "platform": platform.platform(), "cpus": os.cpu_count(), "user": user}
 

@@ -6,6 +6,7 @@ a test.
 """
 
 import configparser
+import contextlib
 import importlib.util
 import logging
 import os
@@ -17,25 +18,18 @@ from pathlib import Path
 
 import luigi.interface
 import luigi.retcodes
-import luigi.worker
 from luigi import execution_summary
 from luigi.cmdline_parser import CmdlineParser
 from luigi.parameter import ParameterException
 from luigi.task import flatten
 from luigi.task_register import Register, TaskClassException
 
+from neuroluigi import looks, state
 from neuroluigi.engines import EngineError
 from neuroluigi.matlab import MatlabTask, matlab
-from neuroluigi.task import (
-    INTERRUPTED,
-    CarriesSettings,
-    RunStopped,
-    StepError,
-    recordings,
-    results,
-    results_root,
-    setting,
-)
+from neuroluigi.settings import CarriesSettings, RunStopped, recordings, results, setting
+from neuroluigi.task import INTERRUPTED, Step, StepError
+from neuroluigi.worker import Worker
 
 logger = logging.getLogger("luigi-interface")
 
@@ -54,24 +48,36 @@ _CHATTER = (
 _SECTIONS = (recordings, results, matlab)
 
 
-class Worker(luigi.worker.Worker):
-    """Luigi's worker, which refuses before the first step what can't work."""
-
-    latest: "Worker | None" = None
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        Worker.latest = self
-
-    def run(self):
-        check_engines(self._scheduled_tasks.values())
-        return super().run()
+def refuse_clashes(steps: Iterable[Step]) -> None:
+    """RunStopped where two steps would make the same file."""
+    makers: dict[str, Step] = {}
+    for step in steps:
+        for one in flatten(step.output()):
+            other = makers.setdefault(one.path, step)
+            if other is not step:
+                raise RunStopped(
+                    f"luigi: {other} and {step} both make {one.path}; give them different files, or the same parameters"
+                )
 
 
-def check_engines(tasks: Iterable[luigi.Task]) -> None:
+def say_replacements(steps: Iterable[Step]) -> None:
+    """Say which results are made again because a parameter has another value now."""
+    verdicts = ((step.task_family, looks.verdict(step)) for step in steps)
+    changes = Counter(
+        (family, reason.text)
+        for family, verdict in verdicts
+        if verdict.state == state.STALE
+        for reason in verdict.reasons
+        if reason.kind == "parameters"
+    )
+    for (family, text), count in sorted(changes.items()):
+        logger.info("%s: %d made with %s", family, count, text)
+
+
+def check_engines(steps: Iterable[Step]) -> None:
     """Say, once, which engines the steps that are not done will run on; RunStopped where one can't run."""
     engines = {}
-    for task in tasks:
+    for task in steps:
         if isinstance(task, MatlabTask) and type(task) not in engines and not task.complete():
             try:
                 engines[type(task)] = task.engine()
@@ -81,9 +87,38 @@ def check_engines(tasks: Iterable[luigi.Task]) -> None:
         logger.info("M-functions run on %s", engine)
 
 
+# The same as in luigi.cfg, which says why; for a folder without one.
+_DEFAULTS = {
+    "core": {"no_lock": "true", "log_level": "INFO"},
+    "worker": {"check_complete_on_run": "true", "wait_interval": "0.1", "wait_jitter": "0"},
+    "retcode": {
+        "already_running": "10",
+        "missing_data": "20",
+        "not_run": "25",
+        "task_failed": "30",
+        "scheduling_error": "35",
+        "unhandled_exception": "40",
+    },
+}
+
+
+class CheckingWorker(Worker):
+    """A worker that refuses before the first step what can't work."""
+
+    latest: "CheckingWorker | None" = None
+
+    def run(self):
+        CheckingWorker.latest = self
+        steps = [task for task in self._scheduled_tasks.values() if isinstance(task, Step)]
+        refuse_clashes(steps)
+        say_replacements(steps)
+        check_engines(steps)
+        return super().run()
+
+
 class _Factory(luigi.interface._WorkerSchedulerFactory):
     def create_worker(self, scheduler, worker_processes, assistant=False):
-        return Worker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
+        return CheckingWorker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
 
 
 class _Plain(logging.Filter):
@@ -120,7 +155,8 @@ def parse_command_line(argv: list[str]) -> luigi.Task:
             _check_settings()
             return parser.get_task_obj()
     except (ParameterException, TaskClassException) as error:
-        raise RunStopped(f"luigi: {' '.join(str(error).split())}") from error
+        hint = "" if _named_module(argv) else "; is --module tasks missing?"
+        raise RunStopped(f"luigi: {' '.join(str(error).split())}{hint}") from error
 
 
 def _check_settings() -> None:
@@ -135,12 +171,6 @@ def _check_settings() -> None:
             raise RunStopped(f"luigi: luigi.cfg, [{section}] {name}: {why}; write %% for a per cent sign") from error
         except ValueError as error:
             raise RunStopped(f"luigi: [{section}] {name} (--{section}-{name.replace('_', '-')}): {error}") from error
-    where = setting(recordings)
-    if where.are_real() and results_root().resolve() == where.declaration().folder.resolve():
-        raise RunStopped(
-            f"luigi: [results] root (--results-root) is the folder of the recordings, {results_root()}, which is never"
-            " written to; name another one"
-        )
     config = luigi.configuration.get_config()
     for section in known.keys() & set(config.sections()):
         owner = Register.get_task_cls(section)
@@ -153,6 +183,15 @@ def _check_settings() -> None:
                     f"luigi: luigi.cfg, [{section}] {name}: there is no such setting; there are:"
                     f" {', '.join(sorted(known[section]))}"
                 )
+
+
+def set_defaults() -> None:
+    """Set what luigi.cfg leaves open and Luigi by itself sets so that a failed run looks like success."""
+    config = luigi.configuration.get_config()
+    for section, settings in _DEFAULTS.items():
+        for name, value in settings.items():
+            if not config.has_option(section, name):
+                config.set(section, name, value)
 
 
 def _named_module(argv: list[str]) -> str:
@@ -173,6 +212,7 @@ def luigi_command(argv: list[str]) -> int:
     """Run Luigi with `argv` and return its exit code."""
     if module := _named_module(argv):
         use_current_folder(module)
+    set_defaults()
     root = parse_command_line(argv)
     # Luigi looks its factory up when a run starts. This is the one place where it is replaced.
     luigi.interface._WorkerSchedulerFactory = _Factory
@@ -189,31 +229,71 @@ def luigi_command(argv: list[str]) -> int:
             raise
         code = exit_.code
     with CmdlineParser.global_instance(argv):
-        for line in _closing_lines(root):
-            print(line, flush=True)
+        lines = _closing_lines(root, code)
+    # A closed or full standard output does not make a run fail that did not.
+    with contextlib.suppress(OSError):
+        print("\n".join(lines), flush=True)
     return code
 
 
-def _closing_lines(root: luigi.Task) -> list[str]:
-    """Say what was made, what failed, and last where the results of the root task are."""
-    if Worker.latest is None:
+def _closing_lines(root: luigi.Task, code: int) -> list[str]:
+    """Say what was made, failed, or left as it is though it is not as of today; last where the results are."""
+    if CheckingWorker.latest is None:
         return []
-    by_status = execution_summary._summary_dict(Worker.latest)
-    made = Counter(t.task_family for t in by_status["completed"] if not isinstance(t, luigi.WrapperTask))
+    outcomes = CheckingWorker.latest.outcomes
+    by_status = execution_summary._summary_dict(CheckingWorker.latest)
     failed = sorted(str(t) for t in (*by_status["failed"], *by_status["scheduling_error"]))
-    lines = []
-    if made:
-        lines.append(f"Made: {', '.join(f'{count} {family}' for family, count in sorted(made.items()))}.")
-    elif not failed:
-        lines.append("Nothing to make: everything is there.")
+    lines = [f"{what.capitalize()}: {_counted(counts)}." for what, counts in outcomes.items() if counts]
     if failed:
         more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
         lines.append(f"Failed: {', '.join(failed[:5])}{more}.")
+    elif code:
+        lines.append("Not everything could be made; the reasons stand above.")
+    elif not lines:
+        lines.append("Nothing to make: everything is there.")
+    if not setting(results).trust_existing:
+        lines += _left_alone(root)
     tasks = root.deps() if isinstance(root, luigi.WrapperTask) else [root]
     paths = [Path(one.path) for task in tasks for one in flatten(task.output()) if hasattr(one, "path")]
     there = [path for path in paths if path.is_file()]
     if there:
         lines.append(f"{_plural(there)}: {_where(there)}")
+    return lines
+
+
+def _counted(counts: Counter) -> str:
+    return ", ".join(f"{count} {family}" for family, count in sorted(counts.items()))
+
+
+def _left_alone(root: luigi.Task) -> list[str]:
+    """Return a line for each way in which results that were not made again are not simply done."""
+    outdated, kinds, gone, edited, unrecorded = Counter(), set(), Counter(), [], Counter()
+    for step, verdict in looks.walk(root):
+        if verdict.state == state.OUTDATED:
+            outdated[f"{step.task_family}: {'; '.join(reason.text for reason in verdict.reasons)}"] += 1
+            kinds |= {reason.kind for reason in verdict.reasons}
+        elif verdict.state == state.EDITED:
+            edited += [_shown(Path(one.path)) for one in flatten(step.output())]
+        elif verdict.state == state.INPUT_GONE:
+            gone["; ".join(reason.text for reason in verdict.reasons)] += 1
+        elif verdict.state == state.NO_RECORD:
+            unrecorded[step.task_family] += 1
+    lines = []
+    if outdated:
+        rerun_on = ",".join([*setting(results).rerun_on, *sorted(kinds - set(setting(results).rerun_on))])
+        why = "; ".join(f"{count} {text}" for text, count in sorted(outdated.items()))
+        lines.append(
+            f"Outdated, left as they are: {outdated.total()} ({why}). To remake them: --results-rerun-on {rerun_on}"
+        )
+    if edited:
+        lines.append(f"Edited by hand, taken as done: {', '.join(edited)}. To have one remade, delete it.")
+    if gone:
+        lines.append(
+            f"Left alone: {gone.total()} results whose recordings are gone ({'; '.join(sorted(gone))})."
+            " To make them from what is left: --recordings-allow-removed true"
+        )
+    if unrecorded:
+        lines.append(f"Without a run record, taken as done: {_counted(unrecorded)}.")
     return lines
 
 
@@ -238,6 +318,14 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def write_any_text() -> None:
+    """Let a name that standard output has no letters for be written all the same, with escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Serve as the `luigi` command."""
+    write_any_text()
     sys.exit(luigi_command(sys.argv[1:]))

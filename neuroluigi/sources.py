@@ -6,61 +6,110 @@ import inspect
 import re
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 
 # The machinery of every step: its changes are changes of version, not of one step.
-_MACHINERY = {_PACKAGE / f"{name}.py" for name in ("__init__", "task", "matlab", "target", "records", "recordings")}
+_MACHINERY = {_PACKAGE / f"{path}.py" for path in ("__init__", "task", "matlab", "target", "records", "recordings")} | {
+    _PACKAGE / f"{path}.py" for path in ("looks", "settings", "state", "sources", "standins")
+}
 
-# Comments, and char literals with what a comment sign in them would hide.
-_M_COMMENT = re.compile(r"'(?:[^'\n]|'')*'|%[^\n]*")
+# Literals, with what a comment sign in them would hide, and comments.
+_M_COMMENT = re.compile(r"\'(?:[^\'\n]|\'\')*\'|\"(?:[^\"\n]|\"\")*\"|%[^\n]*")
 _M_WORD = re.compile(r"[A-Za-z]\w*")
 
 
-def python_sources(step: type, follow: bool = True) -> list[dict]:
+def python_sources(step: type) -> list[dict]:
     """Return the source of a step's class, and of what it names from its own project, each with sha256.
 
-    A function or class that the step's source names counts with its whole file; so does a module.
+    Functions and classes of the step's own file count one by one, other files of the project as a whole. A stand-in is
+    the business of the engine that runs it.
     """
-    try:
-        text = inspect.getsource(step)
-    except (OSError, TypeError):  # typed into a notebook or a shell
-        return []
-    file = Path(inspect.getsourcefile(step)).resolve()
-    found = [{"path": f"{file.name}:{step.__name__}", "sha256": hashlib.sha256(text.encode()).hexdigest()}]
-    if follow:
-        names = {node.id for node in ast.walk(ast.parse(textwrap.dedent(text))) if isinstance(node, ast.Name)}
-        module = sys.modules[step.__module__]
-        files = {_file_of(getattr(module, name, None)) for name in names}
-        project = file.parent
-        found += [
-            {"path": other.name, "sha256": _hash(other)}
-            for other in sorted(f for f in files if f)
-            if other != file
-            and other not in _MACHINERY
-            and (project in other.parents or _PACKAGE in other.parents)
-            and "site-packages" not in other.relative_to(project if project in other.parents else _PACKAGE).parts
-        ]
-    return found
+    return list(_reached(step).values())
+
+
+def function_sources(function: object) -> list[dict]:
+    """Return the source of one function, with sha256."""
+    return [_described(function)] if _source_of(function) else []
 
 
 def matlab_sources(folder: Path, function: str) -> list[dict]:
-    """Return the M-files of `folder` that a call of `function` can reach by name, each with sha256."""
+    """Return the M-files of `folder`, and of private/ in it, that a call of `function` can reach by name."""
     reached, to_read = {}, [function]
     while to_read:
         name = to_read.pop()
-        file = folder / f"{name}.m"
-        if name in reached or not file.is_file():
+        places = (folder / f"{name}.m", folder / "private" / f"{name}.m")
+        file = next((place for place in places if place.is_file()), None)
+        if name in reached or not file:
             continue
         text = file.read_bytes()
-        reached[name] = {"path": f"{folder.name}/{file.name}", "sha256": hashlib.sha256(text).hexdigest()}
+        path = f"{folder.name}/{file.relative_to(folder).as_posix()}"
+        reached[name] = {"path": path, "sha256": hashlib.sha256(text).hexdigest()}
         to_read += set(_M_WORD.findall(_M_COMMENT.sub(_keep_literals, text.decode("utf-8", errors="replace"))))
     return [reached[name] for name in sorted(reached)]
 
 
 def _keep_literals(match: re.Match) -> str:
-    return match[0] if match[0].startswith("'") else ""
+    return "" if match[0].startswith("%") else match[0]
+
+
+def _reached(step: type) -> dict[str, dict]:
+    found: dict[str, dict] = {}
+    to_read: list[object] = [step]
+    while to_read:
+        current = to_read.pop()
+        if not _source_of(current) or _described(current)["path"] in found:
+            continue
+        described = _described(current)
+        found[described["path"]] = described
+        home = _file_of(current)
+        module = sys.modules[current.__module__]
+        for name in _names(_source_of(current)):
+            other = getattr(module, name, None)
+            file = _file_of(other)
+            if file == home and not inspect.ismodule(other):
+                # Another step is what it is made from, not how.
+                if inspect.isfunction(other):
+                    to_read.append(other)
+            elif file and file not in _MACHINERY and _is_of_project(file, home.parent):
+                found[file.name] = {"path": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    return dict(sorted(found.items()))
+
+
+def _names(source: str) -> Iterator[str]:
+    """Yield the names in a piece of code, but for what a class gives as its stand-in."""
+    tree = ast.parse(textwrap.dedent(source))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            node.body = [one for one in node.body if not _gives_standin(one)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+
+
+def _gives_standin(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "standin" for t in node.targets)
+
+
+def _is_of_project(file: Path, project: Path) -> bool:
+    if _PACKAGE in file.parents:
+        return True
+    return project in file.parents and "site-packages" not in file.relative_to(project).parts
+
+
+def _described(thing: object) -> dict:
+    path = f"{_file_of(thing).name}:{thing.__name__}"
+    return {"path": path, "sha256": hashlib.sha256(_source_of(thing).encode()).hexdigest()}
+
+
+def _source_of(thing: object) -> str:
+    """Return the text of a class or function; none for one typed into a notebook or a shell."""
+    try:
+        return inspect.getsource(thing) if _file_of(thing) else ""
+    except (OSError, TypeError):
+        return ""
 
 
 def _file_of(value: object) -> Path | None:
@@ -68,7 +117,3 @@ def _file_of(value: object) -> Path | None:
         return Path(inspect.getsourcefile(value)).resolve()
     except (OSError, TypeError):
         return None
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -83,6 +83,8 @@ class ResultTarget(luigi.Target):
 
     def check(self, path: Path) -> None:
         """Raise DamagedError unless `path` holds what this target should: by default by its extension."""
+        if path.is_dir():
+            raise DamagedError(f"{path.name} is a folder; a result is a file")
         if not path.is_file():
             raise DamagedError(f"{path.name} was not written")
         if path.stat().st_size == 0:
@@ -142,7 +144,14 @@ def recover(record_path: Path, folder: Path) -> None:
         for place in {folder, record_path.parent}:
             for part in place.glob("*.part-*"):
                 if records.is_abandoned(part):
-                    part.unlink(missing_ok=True)
+                    records.remove(part)
+
+
+def put_aside(paths: Iterable[Path]) -> None:
+    """Keep files that are damaged under another name, <name>.damaged."""
+    for path in paths:
+        if path.exists():
+            path.replace(path.with_name(f"{path.name}.damaged"))
 
 
 def _identity(path: Path) -> dict:

@@ -3,8 +3,6 @@
 `GroupTask`, `RecordingTask` and `StudyTask` say what one result is about, and so in which folder it lies.
 """
 
-import argparse
-import configparser
 import contextlib
 import functools
 import logging
@@ -18,14 +16,26 @@ from pathlib import Path
 
 import luigi
 import psutil
-from luigi.cmdline_parser import CmdlineParser
-from luigi.setup_logging import InterfaceLogging
 from luigi.task import flatten
 
-from neuroluigi import recordings as found
-from neuroluigi import records, target
-from neuroluigi.recordings import Group, Recording, RecordingsError
-from neuroluigi.sources import python_sources
+from neuroluigi import looks, records, state, target
+from neuroluigi.looks import Judged
+from neuroluigi.recordings import Group, Recording, RecordingsError, check_name, lay_out
+from neuroluigi.settings import (
+    CarriesSettings,
+    KindsParameter,
+    RunStopped,
+    WordsParameter,
+    find_recording,
+    groups,
+    recording_makers,
+    recordings,
+    recordings_root,
+    results,
+    results_root,
+    roots_of_paths,
+    setting,
+)
 from neuroluigi.target import RecordingTarget, ResultTarget
 
 logger = logging.getLogger("luigi-interface")
@@ -33,163 +43,27 @@ logger = logging.getLogger("luigi-interface")
 # The exit code of a shell for a process that ended by Ctrl-C.
 INTERRUPTED = 130
 
-
-class RunStopped(SystemExit):
-    """An error of the whole: it ends the run with one line before anything is made.
-
-    Luigi logs any other exception of requires() with a traceback, and goes on with the rest.
-    """
+# What came of a step that ran.
+MADE, UNCHANGED = "made", "unchanged"
 
 
 class StepError(RuntimeError):
     """A step that failed; the message says which, why, and where its log is."""
 
 
-class WordsParameter(luigi.Parameter):
-    """Words with commas between them, as a tuple."""
-
-    def parse(self, x):
-        return tuple(word.strip() for word in x.split(",") if word.strip())
-
-    def serialize(self, x):
-        return ", ".join(x)
-
-    def normalize(self, x):
-        return self.parse(x) if isinstance(x, str) else tuple(x)
-
-
-class recordings(luigi.Config):
-    """Where the recordings are, how they are grouped, and what holds where no table tells."""
-
-    root = luigi.Parameter(default="", description="folder of real recordings; blank: the fake ones")
-    table = luigi.Parameter(default="", description="CSV file that describes them; blank: recordings.csv in root")
-    pattern = luigi.Parameter(
-        default="{session}/rec_{index}.bin", description="where there is no table: paths, with fields as columns"
-    )
-    select = WordsParameter(default=(), description="column=value, ...: take these recordings alone")
-    group_by = WordsParameter(default=(), description="columns that make a group; blank: session (fake: and parity)")
-    dtype = luigi.Parameter(default="uint8", description="where the table has none")
-    channels = luigi.IntParameter(default=1, description="where the table has none")
-    sampling_rate_hz = luigi.OptionalFloatParameter(default=None, description="where the table has none")
-    header_bytes = luigi.IntParameter(default=0, description="where the table has none: bytes before the samples")
-    scale = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
-    offset = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
-    unit = luigi.Parameter(default="", description="physical unit, such as mV")
-    contiguous = luigi.BoolParameter(
-        default=False,
-        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
-        description="the recordings of a group follow each other without a gap",
-    )
-    incomplete = luigi.ChoiceParameter(
-        default="fail", choices=("fail", "trim"), description="a file that ends in the middle of a sample"
-    )
-
-    def are_real(self) -> bool:
-        """Whether root or table name recordings that are there already."""
-        return bool(self.root or self.table)
-
-    def declaration(self) -> found.Declaration:
-        """Return the settings as the plain data that neuroluigi.recordings takes."""
-        values = {name: value for name, value in self.param_kwargs.items() if name != "contiguous"}
-        values["group_by"] = self.group_by or (("session",) if self.are_real() else ("session", "parity"))
-        return found.Declaration(**values)
-
-
-class results(luigi.Config):
-    """Where the results go."""
-
-    root = luigi.Parameter(default="results", description="folder of all results")
-
-
-def setting(section: type[luigi.Config]) -> luigi.Config:
-    """Return a section of luigi.cfg, with what the command line says in place of it."""
-    try:
-        return section()
-    except ValueError as error:
-        raise RunStopped(f"luigi: [{section.__name__}] in luigi.cfg or on the command line: {error}") from error
-
-
-def results_root() -> Path:
-    """Return the absolute folder of all results."""
-    return Path(os.path.abspath(setting(results).root))  # noqa: PTH100 (resolve() would follow links)
-
-
-def groups() -> dict[str, Group]:
-    """Return the groups of today's recordings by their key; RunStopped where there are none to speak of."""
-    return _look()[0]
-
-
-def find_recording(*identity) -> Recording:
-    """Return the recording of that session, index and (see Recording) group; RunStopped where there is none."""
-    recording = _look()[1].get(identity)
-    if recording is None:
-        session, index, _ = identity
-        raise RunStopped(f"luigi: there is no recording {index} of session {session!r}; see: neuroluigi recordings")
-    return recording
-
-
-def _look() -> tuple[dict[str, Group], dict[tuple, Recording]]:
-    # A run looks once. Without a command line (a notebook) a look is good for about a second.
-    run = CmdlineParser.get_instance() or int(time.monotonic())
-    return _look_once(setting(recordings).declaration(), _made_recordings(), run)
-
-
-@functools.lru_cache(maxsize=1)
-def _look_once(declaration: found.Declaration, made: tuple, run: object):
-    try:
-        by_key = found.find_groups(declaration, [dict(row) for row in made])
-    except RecordingsError as error:
-        raise RunStopped(f"luigi: {error}") from error
-    return by_key, {r.identity: r for group in by_key.values() for r in group.recordings}
-
-
-def _made_recordings() -> tuple:
-    if setting(recordings).are_real():
-        return ()
-    makers = RecordingMaker.__subclasses__()
-    return makers[-1](session="", index=0).declared() if makers else ()
-
-
-class CarriesSettings(luigi.Task):
-    """A task that brings luigi.cfg and the command line with it into a process that was not forked.
-
-    Luigi keeps both in memory of the parent, where spawn and forkserver do not find them.
-    """
-
-    def __getstate__(self):
-        if multiprocessing.context.get_spawning_popen() is None:
-            return self.__dict__
-        parser, config = CmdlineParser.get_instance(), luigi.configuration.get_config()
-        sections = {}
-        if isinstance(config, configparser.ConfigParser):
-            sections = {name: dict(config.items(name, raw=True)) for name in config.sections()}
-        arguments = vars(parser.known_args) if parser else None
-        return {**self.__dict__, "_settings": (arguments, sections, logger.filters)}
-
-    def __setstate__(self, state):
-        arguments, sections, filters = state.pop("_settings", (None, {}, []))
-        self.__dict__.update(state)
-        if not sections or CmdlineParser.get_instance() is not None:
-            return
-        luigi.configuration.get_config().read_dict(sections)
-        if arguments is not None:
-            parser = object.__new__(CmdlineParser)
-            parser.known_args = argparse.Namespace(**arguments)
-            CmdlineParser._instance = parser
-        InterfaceLogging.setup(luigi.interface.core())
-        for one in filters:
-            logger.addFilter(one)
-
-
 class WrapperTask(CarriesSettings, luigi.WrapperTask):
     """A task that is done when what it requires is."""
 
 
-class Step(CarriesSettings):
+class Step(CarriesSettings, Judged):
     """One step of the pipeline for one group, recording or study: `requires`, `output` and `make`.
 
     `run()` is final: it calls `make`, checks the files, hashes them, writes the run record and commits all or nothing.
     """
+
+    rerun_on = KindsParameter(
+        default=(), significant=False, positional=False, description="remade for these instead of [results] rerun_on"
+    )
 
     # Set while `make` runs: where the step's output goes, and what a tool said of itself for the record.
     log: Path
@@ -218,61 +92,77 @@ class Step(CarriesSettings):
         tool = (records.read(self.record_path) or {}).get("tool", {})
         return f"{tool.get('engine', '')} {tool.get('release') or tool.get('version', '')}".strip()
 
-    def facts(self) -> dict:
-        """Return what decides over the result beside parameters, inputs and code; goes into the record."""
-        return {}
+    def complete(self):
+        """Whether the files are there and nothing contradicts them, here or in what they are made from."""
+        if setting(results).trust_existing:
+            return all(one.exists() for one in flatten(self.output()))
+        return looks.verdict(self).is_complete
 
-    def sources(self) -> list[dict]:
-        """Return the code that makes the result: [{"path": ..., "sha256": ...}]."""
-        return python_sources(type(self))
+    def on_success(self):
+        """Tell Luigi's parent process what came of the step, for its count."""
+        return self._outcome
 
     def run(self):
         """Make what is missing; not to be overridden."""
         _end_with_parent()
         try:
-            self._run()
+            self._outcome = self._run()
         except KeyboardInterrupt:
             if multiprocessing.parent_process() is None:
                 raise
             # The parent says what happened; a traceback from each child says nothing more.
             os._exit(INTERRUPTED)
+        finally:
+            looks.forget()
 
-    def _run(self):
-        folder = self.folder
+    def _run(self) -> str:
         try:
             self.record_path.parent.mkdir(parents=True, exist_ok=True)
-            target.recover(self.record_path, folder)
+            target.recover(self.record_path, self.folder)
         except OSError as error:
-            raise StepError(f"{self}: can't write to {folder}: {error}") from error
-        if self.complete():
+            raise StepError(f"{self}: can't write to {self.folder}: {error}") from error
+        if self._is_done():
             logger.info("%s unchanged", self)
-            return
+            return UNCHANGED
         self.log = records.part_path(self.record_path.with_suffix(".log"))
         self.tool = {}
         output = self.output()
         temporary = {one: records.part_path(Path(one.path)) for one in flatten(output)}
         start = {"started": records.now(), "monotonic": time.monotonic(), "cpu": time.process_time()}
         try:
+            verdict = looks.verdict(self)
+            if verdict.state == state.INPUT_GONE:
+                raise StepError("; ".join(reason.text for reason in verdict.reasons))
+            for part in temporary.values():
+                part.parent.mkdir(parents=True, exist_ok=True)
             record = self._make_and_describe(output, temporary, start)
+            if verdict.state == state.DAMAGED:
+                target.put_aside(Path(one.path) for one in temporary)
             parts = {part: Path(one.path) for one, part in temporary.items()}
             log, failed = self._paths(".log"), (self._paths(".failed.json"), self._paths(".failed.log"))
-            is_mine = target.commit({**parts, self.log: log}, self.record_path, record, failed, self.complete)
-        except Exception as error:
+            is_mine = target.commit({**parts, self.log: log}, self.record_path, record, failed, self._is_done)
+        except (Exception, SystemExit) as error:
             raise self._record_failure(error, start) from error
         finally:
             for part in (*temporary.values(), self.log):
                 with contextlib.suppress(OSError):
-                    part.unlink(missing_ok=True)
-        if is_mine:
-            logger.info("%s made in %.1f s", self, record["seconds"])
-        else:
+                    records.remove(part)
+        if not is_mine:
             logger.info("%s unchanged: another run has made it meanwhile", self)
+            return UNCHANGED
+        logger.info("%s made in %.1f s", self, record["seconds"])
+        return MADE
+
+    def _is_done(self) -> bool:
+        """Whether the result is there and right as of now, whatever was remembered."""
+        looks.forget()
+        return self.complete()
 
     def _paths(self, suffix: str) -> Path:
         return self.record_path.with_suffix(suffix)
 
     def _make_and_describe(self, output, temporary: Mapping[ResultTarget, Path], start: Mapping) -> dict:
-        roots = {"results": results_root(), "recordings": _recordings_root()}
+        roots = roots_of_paths()
         with self.log.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as stream:
             logger.debug("%s logs to %s", self, self.log)
             # What a Python step prints is its log, as what Matlab prints is.
@@ -289,6 +179,7 @@ class Step(CarriesSettings):
             stat = Path(one.path).stat()
             if (stat.st_size, stat.st_mtime_ns) != (before["bytes"], before["mtime_ns"]):
                 raise StepError(f"{one.path} was changed while it was being read; run again")
+        tool = {"engine": "python", **self.tool}
         outputs = [
             {**records.describe_file(part, roots), **records.place(Path(one.path), roots)}
             for one, part in temporary.items()
@@ -299,8 +190,8 @@ class Step(CarriesSettings):
             "facts": self.facts(),
             "inputs": inputs,
             "outputs": outputs,
-            "sources": self.sources(),
-            "tool": {"engine": "python", **self.tool},
+            "sources": self.sources(tool["engine"]),
+            "tool": tool,
             "versions": records.versions(),
             "log": self._paths(".log").name,
             **_timing(start),
@@ -308,32 +199,31 @@ class Step(CarriesSettings):
 
     def _identity(self) -> dict:
         """Return the part of the record that is known before the step runs."""
-        significant = {name for name, parameter in self.get_params() if parameter.significant}
         return {
             "step": self.task_family,
-            "parameters": {name: value for name, value in self.param_kwargs.items() if name in significant},
+            "parameters": self.significant_parameters(),
             "host": records.host(),
         }
 
-    def _record_failure(self, error: Exception, start: Mapping) -> StepError:
+    def _record_failure(self, error: BaseException, start: Mapping) -> StepError:
         """Keep the log and say why; touch neither result nor record."""
         log = self._paths(".failed.log")
         place = log
         with contextlib.suppress(ValueError):
             place = log.relative_to(Path.cwd())
-        reason = str(error) if isinstance(error, (StepError, RecordingsError)) else _reason(error)
+        reason = str(error) if isinstance(error, (StepError, RecordingsError, RunStopped)) else _reason(error)
         failure = StepError(f"{self}: {reason}; see {place}")
         try:
             self.log.touch()
             self.log.replace(log)
             record = {"schema": records.SCHEMA, **self._identity(), "error": reason, "log": log.name, **_timing(start)}
             records.write(self._paths(".failed.json"), record)
-        except OSError as other:
+        except Exception as other:
             return StepError(f"{self}: {reason} (and this could not be recorded in {log.parent}: {other})")
         return failure
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Return the message of an error; of one that comes from Python code, its kind and the line too."""
     if isinstance(error, (target.DamagedError, OSError)) or type(error).__module__.startswith("neuroluigi."):
         return str(error)
@@ -350,15 +240,11 @@ def _timing(start: Mapping) -> dict:
     }
 
 
-def _recordings_root() -> Path:
-    return Path(os.path.abspath(setting(recordings).declaration().folder))  # noqa: PTH100 (resolve() follows links)
-
-
 def _describe_input(one: luigi.Target, roots: Mapping[str, Path]) -> dict:
     path, known = Path(one.path), None
     if isinstance(one, ResultTarget) and (record := records.read(one.record)):
         here = {**records.place(path, roots), "bytes": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
-        known = next((o["sha256"] for o in record["outputs"] if here.items() <= o.items()), None)
+        known = next((o["sha256"] for o in record.get("outputs", ()) if here.items() <= o.items()), None)
     described = records.describe_file(path, roots, known)
     if isinstance(one, RecordingTarget) and one.sha256 and one.sha256 != described["sha256"]:
         raise StepError(
@@ -393,6 +279,15 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _safe(name: str, what: str) -> str:
+    """Return a name that a folder can have; RunStopped for one that leads elsewhere."""
+    try:
+        check_name(name, what)
+    except RecordingsError as error:
+        raise RunStopped(f"luigi: {error}") from error
+    return name
+
+
 class GroupTask(Step):
     """A step for one group of recordings; its files are in results/<group>/."""
 
@@ -400,7 +295,7 @@ class GroupTask(Step):
 
     @property
     def folder(self) -> Path:
-        return results_root() / self.group
+        return results_root() / _safe(self.group, "group")
 
     @property
     def recordings(self) -> tuple[Recording, ...]:
@@ -415,7 +310,7 @@ class GroupTask(Step):
         """
         settings = setting(recordings)
         files = [(one.path, one.header_bytes) for one in flatten(self.input())]
-        return found.lay_out(self._group(), files, settings.incomplete, settings.contiguous)
+        return lay_out(self._group(), files, settings.incomplete, settings.contiguous)
 
     def _group(self) -> Group:
         known = groups()
@@ -443,7 +338,7 @@ class RecordingTask(OfRecording, Step):
     @property
     def folder(self) -> Path:
         # One that shares session and index with another has a folder more.
-        return results_root() / "recordings" / self.session / str(self.index) / self.group
+        return results_root() / "recordings" / _safe(self.session, "session") / str(self.index) / self.group
 
 
 class StudyTask(Step):
@@ -467,12 +362,19 @@ class RecordingMaker(Step):
 
     session = luigi.Parameter(description="session of the recording")
     index = luigi.IntParameter(description="number of the recording in its session")
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        recording_makers.append(cls)
+
     sessions = WordsParameter(default=("a", "b", "c", "d", "e"), significant=False, description="names of the sessions")
     count = luigi.IntParameter(default=4, significant=False, description="recordings of each session")
 
     @property
     def folder(self) -> Path:
-        return _recordings_root() / self.session
+        if setting(recordings).are_real():
+            raise RunStopped(f"luigi: {self} would write among real recordings; [recordings] root or table is set")
+        return recordings_root() / _safe(self.session, "session")
 
     @property
     def record_path(self) -> Path:

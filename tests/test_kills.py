@@ -110,9 +110,10 @@ def test_a_kill_at_any_moment_loses_nothing(tmp_path, workers, what, number):
 
     def lane(number_of_lane):
         lab = KilledPipeline(tmp_path / str(number_of_lane), workers)
-        return [kill_once(lab, what, number, moment) for moment in moments[number_of_lane::LANES]]
+        for moment in moments[number_of_lane::LANES]:
+            # A run that had ended already was no kill.
+            while not kill_once(lab, what, number, moment):
+                moment *= 0.7
 
     with ThreadPoolExecutor(LANES) as pool:
-        in_time = [was for lane_of in pool.map(lane, range(LANES)) for was in lane_of]
-    assert len(in_time) == MOMENTS
-    assert sum(in_time) >= MOMENTS * 0.6, "most kills came after the run had ended"
+        assert list(pool.map(lane, range(LANES))) == [None] * LANES

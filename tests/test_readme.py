@@ -48,21 +48,21 @@ def test_a_python_function(pipeline):
 
 
 def test_a_step_per_recording_before_the_aggregate(pipeline):
-    add_step(pipeline, "class Centred")
+    add_step(pipeline, "class Clipped")
     tasks = pipeline.folder / "tasks.py"
     old = "        return [source(recording) for recording in self.recordings]\n"
-    new = block("python", "[Centred(").split("\n", 1)[1]
+    new = block("python", "[Clipped(").split("\n", 1)[1]
     text = tasks.read_text()
     assert text.count(old) == 1
     tasks.write_text(text.replace(old, new))
     pipeline.run("PlotAll", "--matlab-engine", "numpy")
-    centred = []
+    clipped = []
     for index in (0, 2):
         samples = np.fromfile(pipeline.folder / f"recordings/a/rec_{index}.bin", np.uint8)
-        centred.append(samples - samples.min())
-        made = pipeline.results / "recordings" / "a" / str(index) / "centred.bin"
-        assert np.array_equal(np.fromfile(made, np.uint8), centred[-1])
-    assert (pipeline.results / "a-even" / "aggregate.bin").read_bytes() == np.concatenate(centred).tobytes()
+        clipped.append(np.minimum(samples, int(np.percentile(samples, 99))))
+        made = pipeline.results / "recordings" / "a" / str(index) / "clipped.bin"
+        assert np.array_equal(np.fromfile(made, np.uint8), clipped[-1])
+    assert (pipeline.results / "a-even" / "aggregate.bin").read_bytes() == np.concatenate(clipped).tobytes()
 
 
 def test_a_step_over_all_groups(pipeline):

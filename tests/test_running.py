@@ -211,3 +211,83 @@ def test_results_and_names_with_a_percent_sign_survive_spawn(pipeline):
     done = run_code(pipeline.folder, code, "Stats", "--group", "a-even", "--workers", "2", "--matlab-engine", "numpy")
     assert done.returncode == 0, done.stderr
     assert [p.name for p in (pipeline.folder / "100% sure").iterdir()] == ["a-even"]
+
+
+BARE = """
+from neuroluigi import RecordingMaker, GroupTask
+import datetime, luigi, sys
+
+class Noise(RecordingMaker):
+    def make(self, out):
+        out.write_bytes(b"12345")
+
+class Step(GroupTask):
+    day = luigi.DateParameter(default=datetime.date(2026, 1, 2))
+    def requires(self):
+        return [Noise(r.session, r.index) for r in self.recordings]
+    def output(self):
+        return self.result("deep/er/step.txt")
+    def make(self, out):
+        {body}
+"""
+
+
+def test_a_folder_without_luigi_cfg_has_the_same_exit_codes(tmp_path):
+    (tmp_path / "tasks.py").write_text(BARE.format(body="sys.exit('no good')"))
+    done = luigi(tmp_path, "--module", "tasks", "Step", "--group", "a-even", "--local-scheduler")
+    assert done.returncode == 30 and "SystemExit: no good (tasks.py, line" in done.stderr
+    assert "Failed: Step(group=a-even" in done.stdout and "Nothing to make" not in done.stdout
+    assert (tmp_path / "results" / "a-even" / "runs" / "Step.failed.json").is_file()
+
+
+def test_a_folder_without_luigi_cfg_carries_the_command_line_to_spawned_children(tmp_path):
+    (tmp_path / "tasks.py").write_text(BARE.format(body="out.write_text('whole')"))
+    code = START_METHOD.format(method="spawn", module="neuroluigi.running", function="main")
+    done = run_code(tmp_path, code, "Step", "--group", "a-even", "--workers", "2", "--results-root", "X")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "X" / "a-even" / "deep" / "er" / "step.txt").read_text() == "whole"
+    assert '"day": "2026-01-02"' in (tmp_path / "X" / "a-even" / "runs" / "Step.json").read_text()
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_run_that_could_not_start_does_not_say_that_everything_is_there(pipeline):
+    done = luigi(pipeline.folder, "--module", "tasks", "PlotAll", "--scheduler-port", "1")
+    assert done.returncode == 40 and "Nothing to make" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["FakeRecording", "--session", "../../x", "--index", "1"], "can't name a folder"),
+        (["FakeRecording", "--session", "s", "--index", "1", "--recordings-root", "real"], "among real recordings"),
+        (["Plot", "--group", "../x"], "there is no group"),
+        (["PlotAll", "--recordings-root", "real", "--results-root", "real"], "among the recordings"),
+        (["PlotAll", "--recordings-root", "real", "--results-root", "real/s"], "among the recordings"),
+    ],
+)
+def test_nothing_is_written_among_recordings_or_elsewhere(pipeline, arguments, expected):
+    (pipeline.folder / "real" / "s").mkdir(parents=True)
+    (pipeline.folder / "real" / "s" / "rec_0.bin").write_bytes(b"12345")
+    assert expected in refusal(luigi(pipeline.folder, "--module", "tasks", *arguments, "--local-scheduler"))
+    assert sorted(p.name for p in (pipeline.folder / "real").rglob("*")) == ["rec_0.bin", "s"]
+
+
+def test_names_that_the_terminal_has_no_letters_for_are_written_with_escapes(pipeline):
+    encoding = {"PYTHONIOENCODING": "cp1252"}
+    arguments = ["PlotAll", "--results-root", "结果", "--matlab-engine", "numpy", "--FakeRecording-sessions", "猫"]
+    done = luigi(pipeline.folder, "--module", "tasks", *arguments, "--local-scheduler", env=encoding)
+    assert done.returncode == 0 and "\\u7ed3" in done.stdout and "Traceback" not in done.stderr
+
+
+def test_a_closed_standard_output_does_not_fail_a_run(pipeline):
+    process = subprocess.Popen(
+        [BIN / "luigi", "--module", "tasks", "FakeRecording", "--session", "s", "--index", "1", "--local-scheduler"],
+        cwd=pipeline.folder,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(timeout=60) == 0, errors

@@ -66,7 +66,11 @@ def test_a_failure_leaves_an_older_result_of_another_file_of_the_step_alone(lab)
 
 @pytest.mark.parametrize(
     "body, message",
-    [("pass", "step.txt was not written"), ("out.touch()", "step.txt is empty"), ("out.mkdir()", "was not written")],
+    [
+        ("pass", "step.txt was not written"),
+        ("out.touch()", "step.txt is empty"),
+        ("out.mkdir()", "it is a folder; a result is a file"),
+    ],
 )
 def test_success_without_a_result_is_a_failure(lab, body, message):
     out = lab(body.replace("step.txt", "")).run("Step", "--group", "g", code=30)

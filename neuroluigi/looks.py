@@ -1,0 +1,180 @@
+"""A look at the whole pipeline: the verdict on each step that a task needs, each judged once.
+
+A command line run remembers its look until a step ran or the process forked; without a command line (a notebook) every
+question is a new look.
+"""
+
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.task import flatten
+
+from neuroluigi import state
+from neuroluigi.recordings import RecordingsError
+from neuroluigi.settings import RunStopped, recordings, results, roots_of_paths, setting
+from neuroluigi.sources import python_sources
+from neuroluigi.state import Checksums, Input, Result, Verdict
+from neuroluigi.target import ResultTarget
+
+
+class Judged(luigi.Task):
+    """A task whose results have run records, and what it tells of itself to be judged; task.Step is one."""
+
+    record_path: Path
+    rerun_on: tuple[str, ...]
+
+    def significant_parameters(self) -> dict:
+        """Return the parameters that make a difference to the result, as plain data (others as their text)."""
+        values = ((name, parameter, self.param_kwargs[name]) for name, parameter in self.get_params())
+        return {
+            name: value if value is None or isinstance(value, (str, bool, int, float)) else parameter.serialize(value)
+            for name, parameter, value in values
+            if parameter.significant
+        }
+
+    def facts(self) -> dict:
+        """Return what decides over the result beside parameters, inputs and code; goes into the record."""
+        return {}
+
+    def sources(self, engine: str) -> list[dict]:
+        """Return the code that makes the result on an engine: [{"path": ..., "sha256": ...}]."""
+        return python_sources(type(self))
+
+    def wanted_tool(self) -> dict[str, str]:
+        """Return engine and version that are asked for by name, as far as they are known without starting one."""
+        return {}
+
+
+class _Look:
+    """What is remembered of one look."""
+
+    def __init__(self):
+        self.verdicts: dict[str, Verdict] = {}
+        self.roots = roots_of_paths()
+        self.rerun_on = frozenset(setting(results).rerun_on)
+        self.may_lose_inputs = setting(recordings).allow_removed
+        self.checksums = Checksums(self.roots["results"])
+        # The code and the tool of a step are the same for all its results.
+        self.sources = functools.cache(lambda kind, engine: self.examples[kind].sources(engine))
+        self.wanted_tool = functools.cache(lambda kind: self.examples[kind].wanted_tool())
+        self.examples: dict[type, Judged] = {}
+
+
+_look: _Look | None = None
+
+
+def forget() -> None:
+    """Look anew next time: something may have changed."""
+    global _look
+    _look = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget)
+
+
+def verdict(step: Judged) -> Verdict:
+    """Return the verdict on a step, judging first all that it is made from."""
+    return _look_below(step).verdicts[step.task_id]
+
+
+def walk(root: luigi.Task) -> Iterator[tuple[Judged, Verdict]]:
+    """Yield every step below a task, the first ones first, with its verdict."""
+    look = _look_below(root)
+    seen, found = set(), []
+    stack = [root]
+    while stack:
+        current = stack.pop()
+        if current.task_id in seen:
+            continue
+        seen.add(current.task_id)
+        found.append(current)
+        stack += flatten(current.requires())
+    for current in reversed(found):
+        if isinstance(current, Judged):
+            yield current, look.verdicts[current.task_id]
+
+
+def _look_below(root: luigi.Task) -> _Look:
+    """Judge what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
+    global _look
+    if _look is None or CmdlineParser.get_instance() is None:
+        _look = _Look()
+    look, stack, needs = _look, [root], {}
+    while stack:
+        current = stack[-1]
+        if current.task_id in look.verdicts:
+            stack.pop()
+            continue
+        if current.task_id not in needs:
+            needs[current.task_id] = flatten(current.requires())
+            waiting = [one for one in needs[current.task_id] if one.task_id not in look.verdicts]
+            if waiting:
+                stack += waiting
+                continue
+        below = needs.pop(current.task_id)
+        if any(one.task_id in needs for one in below):
+            raise RunStopped(f"luigi: {current} requires itself, by way of {below[0]}")
+        look.verdicts[current.task_id] = _judge(current, below, look)
+        stack.pop()
+    return look
+
+
+def _judge(current: luigi.Task, below: list[luigi.Task], look: _Look) -> Verdict:
+    if isinstance(current, Judged):
+        return state.judge(_today(current, below, look), look.checksums)
+    # A task of Luigi's own: done as it says itself, or as what it wraps is.
+    if isinstance(current, luigi.WrapperTask):
+        is_pending = any(look.verdicts[one.task_id].todo for one in below)
+        return Verdict(state.DONE, todo=state.MAKE_IF if is_pending else state.NOTHING)
+    is_done = current.complete()
+    return Verdict(state.DONE if is_done else state.MISSING, todo=state.NOTHING if is_done else state.MAKE)
+
+
+def _today(step: Judged, below: list[luigi.Task], look: _Look) -> Result:
+    look.examples.setdefault(type(step), step)
+    inputs = tuple(_inputs(below, look))
+    facts, problem = None, ""
+    if not any(one.is_pending for one in inputs):
+        try:
+            facts = step.facts()
+        except RecordingsError as error:
+            problem = str(error)
+        except (OSError, ValueError):
+            # What the facts are read from is damaged; its own verdict says so.
+            facts = None
+    outputs = flatten(step.output())
+    if wrong := [one for one in outputs if not isinstance(one, ResultTarget)]:
+        raise RunStopped(
+            f"luigi: {type(step).__name__}.output() returns {wrong[0]!r}; a step's files are self.result(NAME)"
+        )
+    return Result(
+        outputs={Path(one.path): one.check for one in outputs},
+        record=step.record_path,
+        parameters=step.significant_parameters(),
+        defaults={name: parameter._default for name, parameter in step.get_params()},
+        facts=facts,
+        problem=problem,
+        inputs=inputs,
+        sources=functools.partial(look.sources, type(step)),
+        tool=look.wanted_tool(type(step)),
+        rerun_on=frozenset(step.rerun_on) or look.rerun_on,
+        roots=look.roots,
+        may_lose_inputs=look.may_lose_inputs,
+    )
+
+
+def _inputs(below: list[luigi.Task], look: _Look) -> Iterator[Input]:
+    for one in below:
+        verdict_below = look.verdicts[one.task_id]
+        is_step = isinstance(one, Judged)
+        # What is there for good, such as a recording, is told by its own size and time.
+        is_pending = bool(verdict_below.todo) and not isinstance(one, luigi.ExternalTask)
+        for output in flatten(one.output()):
+            if path := getattr(output, "path", None):
+                checksum = verdict_below.checksums.get(str(path)) if is_step else None
+                yield Input(Path(path), checksum, is_pending)

@@ -1,0 +1,213 @@
+"""The settings of luigi.cfg and the command line, and today's recordings as they declare them.
+
+Settings are resolved once, in the parent: a task brings them along into a process that was not forked.
+"""
+
+import argparse
+import configparser
+import functools
+import logging
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.setup_logging import InterfaceLogging
+
+from neuroluigi import recordings as found
+from neuroluigi.recordings import Group, Recording, RecordingsError
+from neuroluigi.state import KINDS
+
+logger = logging.getLogger("luigi-interface")
+
+# Tasks that make recordings, in the order in which they were defined; the last one counts.
+recording_makers: list[type] = []
+
+
+class RunStopped(SystemExit):
+    """An error of the whole: it ends the run with one line before anything is made.
+
+    Luigi logs any other exception of requires() with a traceback, and goes on with the rest.
+    """
+
+
+class WordsParameter(luigi.Parameter):
+    """Words with commas between them, as a tuple."""
+
+    def parse(self, x):
+        return tuple(word.strip() for word in x.split(",") if word.strip())
+
+    def serialize(self, x):
+        return ", ".join(x)
+
+    def normalize(self, x):
+        return self.parse(x) if isinstance(x, str) else tuple(x)
+
+
+class KindsParameter(WordsParameter):
+    """What a result is remade for: any of inputs, parameters, code and tools."""
+
+    def normalize(self, x):
+        kinds = super().normalize(x)
+        if wrong := set(kinds) - set(KINDS):
+            raise ValueError(f"{', '.join(sorted(wrong))}: results are remade for {', '.join(KINDS)}")
+        return kinds
+
+
+class recordings(luigi.Config):
+    """Where the recordings are, how they are grouped, and what holds where no table tells."""
+
+    root = luigi.Parameter(default="", description="folder of real recordings; blank: the fake ones")
+    table = luigi.Parameter(default="", description="CSV file that describes them; blank: recordings.csv in root")
+    pattern = luigi.Parameter(
+        default="{session}/rec_{index}.bin", description="where there is no table: paths, with fields as columns"
+    )
+    select = WordsParameter(default=(), description="column=value, ...: take these recordings alone")
+    group_by = WordsParameter(default=(), description="columns that make a group; blank: session (fake: and parity)")
+    dtype = luigi.Parameter(default="uint8", description="where the table has none")
+    channels = luigi.IntParameter(default=1, description="where the table has none")
+    sampling_rate_hz = luigi.OptionalFloatParameter(default=None, description="where the table has none")
+    header_bytes = luigi.IntParameter(default=0, description="where the table has none: bytes before the samples")
+    scale = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
+    offset = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
+    unit = luigi.Parameter(default="", description="physical unit, such as mV")
+    contiguous = luigi.BoolParameter(
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="the recordings of a group follow each other without a gap",
+    )
+    allow_removed = luigi.BoolParameter(
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="make groups from what is left of their recordings",
+    )
+    incomplete = luigi.ChoiceParameter(
+        default="fail", choices=("fail", "trim"), description="a file that ends in the middle of a sample"
+    )
+
+    def are_real(self) -> bool:
+        """Whether root or table name recordings that are there already."""
+        return bool(self.root or self.table)
+
+    def declaration(self) -> found.Declaration:
+        """Return the settings as the plain data that neuroluigi.recordings takes."""
+        values = {name: value for name, value in self.param_kwargs.items() if name != "contiguous"}
+        values["group_by"] = self.group_by or (("session",) if self.are_real() else ("session", "parity"))
+        return found.Declaration(**values)
+
+
+class results(luigi.Config):
+    """Where the results go, and when one is made again."""
+
+    root = luigi.Parameter(default="results", description="folder of all results")
+    rerun_on = KindsParameter(
+        default=("inputs", "parameters"), description=f"remake a result when these changed: {', '.join(KINDS)}"
+    )
+    trust_existing = luigi.BoolParameter(
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="Luigi's own rule: a file that exists is done",
+    )
+
+
+def setting(section: type[luigi.Config]) -> luigi.Config:
+    """Return a section of luigi.cfg, with what the command line says in place of it."""
+    run = CmdlineParser.get_instance()
+    return _setting_once(section, run) if run else _read_setting(section)
+
+
+@functools.lru_cache(maxsize=32)
+def _setting_once(section: type[luigi.Config], run: CmdlineParser) -> luigi.Config:
+    return _read_setting(section)
+
+
+def _read_setting(section: type[luigi.Config]) -> luigi.Config:
+    try:
+        return section()
+    except ValueError as error:
+        raise RunStopped(f"luigi: [{section.__name__}] in luigi.cfg or on the command line: {error}") from error
+
+
+def results_root() -> Path:
+    """Return the absolute folder of all results."""
+    return Path(os.path.abspath(setting(results).root))  # noqa: PTH100 (resolve() would follow links)
+
+
+def recordings_root() -> Path:
+    """Return the absolute folder of the recordings."""
+    return Path(os.path.abspath(setting(recordings).declaration().folder))  # noqa: PTH100 (resolve() follows links)
+
+
+def roots_of_paths() -> dict[str, Path]:
+    """Return the folders that paths in run records are relative to."""
+    return {"results": results_root(), "recordings": recordings_root()}
+
+
+def groups() -> dict[str, Group]:
+    """Return the groups of today's recordings by their key; RunStopped where there are none to speak of."""
+    return _look()[0]
+
+
+def find_recording(*identity) -> Recording:
+    """Return the recording of that session, index and (see Recording) group; RunStopped where there is none."""
+    recording = _look()[1].get(identity)
+    if recording is None:
+        session, index, _ = identity
+        raise RunStopped(f"luigi: there is no recording {index} of session {session!r}; see: neuroluigi recordings")
+    return recording
+
+
+def _look() -> tuple[dict[str, Group], dict[tuple, Recording]]:
+    # A run looks once. Without a command line (a notebook) a look is good for about a second.
+    run = CmdlineParser.get_instance()
+    return _look_once(run or (int(time.monotonic()), setting(recordings), setting(results)))
+
+
+@functools.lru_cache(maxsize=1)
+def _look_once(run: object):
+    try:
+        by_key = found.find_groups(setting(recordings).declaration(), [dict(row) for row in _made_recordings()])
+        found.check_apart(by_key, results_root())
+    except RecordingsError as error:
+        raise RunStopped(f"luigi: {error}") from error
+    return by_key, {r.identity: r for group in by_key.values() for r in group.recordings}
+
+
+def _made_recordings() -> tuple:
+    if setting(recordings).are_real():
+        return ()
+    return recording_makers[-1](session="", index=0).declared() if recording_makers else ()
+
+
+class CarriesSettings(luigi.Task):
+    """A task that brings luigi.cfg and the command line with it into a process that was not forked.
+
+    Luigi keeps both in memory of the parent, where spawn and forkserver do not find them.
+    """
+
+    def __getstate__(self):
+        if multiprocessing.context.get_spawning_popen() is None:
+            return self.__dict__
+        parser, config = CmdlineParser.get_instance(), luigi.configuration.get_config()
+        sections = {}
+        if isinstance(config, configparser.ConfigParser):
+            sections = {name: dict(config.items(name, raw=True)) for name in config.sections()}
+        arguments = vars(parser.known_args) if parser else None
+        return {**self.__dict__, "_settings": (arguments, sections, logger.filters)}
+
+    def __setstate__(self, state):
+        carried = state.pop("_settings", None)
+        self.__dict__.update(state)
+        if carried is None or CmdlineParser.get_instance() is not None:
+            return
+        arguments, sections, filters = carried
+        luigi.configuration.get_config().read_dict(sections)
+        if arguments is not None:
+            parser = object.__new__(CmdlineParser)
+            parser.known_args = argparse.Namespace(**arguments)
+            CmdlineParser._instance = parser
+        InterfaceLogging.setup(luigi.interface.core())
+        for one in filters:
+            logger.addFilter(one)

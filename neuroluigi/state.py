@@ -1,0 +1,329 @@
+"""The state of every result and the reason for it, over plain data: nothing here knows of Luigi or starts anything.
+
+A result is done when its files are there and nothing in its run record contradicts today. What is judged here once is
+what the scheduler, a step before it runs, and every report go by.
+"""
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from neuroluigi import records
+
+logger = logging.getLogger("luigi-interface")
+
+# In the order in which they are judged.
+INPUT_GONE = "input gone"
+MISSING = "missing"
+DAMAGED = "damaged"
+EDITED = "edited"
+STALE = "stale"
+OUTDATED = "outdated"
+NO_RECORD = "no run record"
+DONE = "done"
+STATES = (INPUT_GONE, MISSING, DAMAGED, EDITED, STALE, OUTDATED, NO_RECORD, DONE)
+
+# What a result can be out of date by; a run remakes it for those that rerun_on names, and reports the others.
+KINDS = ("inputs", "parameters", "code", "tools")
+
+# What a run does about a result.
+NOTHING, MAKE, MAKE_IF = "", "make", "make if"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a result is not simply done: one of KINDS, or "" for what its files show; and a sentence."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The state of one result, why, and what a run does: nothing, make, or make if one of `waits_for` changes.
+
+    `checksums` has the sha256 of each output as it stands (None where that is not known before it is made).
+    """
+
+    state: str
+    reasons: tuple[Reason, ...] = ()
+    todo: str = NOTHING
+    waits_for: tuple[str, ...] = ()
+    is_there: bool = True
+    is_freed: bool = False
+    failure: str = ""
+    checksums: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a step that needs the result finds it, as it should be."""
+        return self.todo == NOTHING and self.is_there
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file that a result is made from.
+
+    `is_pending`: a step may make it anew first. `sha256` is None where no other verdict knows it.
+    """
+
+    path: Path
+    sha256: str | None
+    is_pending: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What today says of one result: the other side of its run record.
+
+    `outputs` are its files, each with a check that raises for one that is not whole. `facts` is None where they can't
+    be known yet. `problem` says what is wrong with the recordings that it would be made from.
+    `sources` gives the code by engine. `tool` is what is asked for by name, else empty.
+    """
+
+    outputs: Mapping[Path, Callable[[Path], None]]
+    record: Path
+    parameters: Mapping[str, object]
+    defaults: Mapping[str, object]
+    facts: Mapping[str, object] | None
+    inputs: tuple[Input, ...]
+    sources: Callable[[str], list[dict]]
+    tool: Mapping[str, str]
+    rerun_on: frozenset[str]
+    roots: Mapping[str, Path]
+    problem: str = ""
+    may_lose_inputs: bool = False
+
+
+class Checksums:
+    """The sha256 of files, each read once while its size and mtime stand; kept in a file that may be deleted."""
+
+    _SAY_EVERY = 1 << 28  # bytes
+
+    def __init__(self, root: Path):
+        self._root = root
+        self._path = root / ".checksums.jsonl"
+        self._known: dict[tuple, str] | None = None
+        self._read_bytes = 0
+
+    def of(self, path: Path) -> str:
+        """Return the sha256 of a file. Raises OSError."""
+        stat = path.stat()
+        key = (os.path.relpath(path, self._root), stat.st_size, stat.st_mtime_ns)
+        if self._known is None:
+            self._known = dict(self._load())
+        if key not in self._known:
+            self._say(path, stat.st_size)
+            self._known[key] = records.hash_file(path)
+            # A cache that can't be written is a cache less.
+            with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([*key, self._known[key]], ensure_ascii=False) + "\n")
+        return self._known[key]
+
+    def _load(self) -> Iterator[tuple[tuple, str]]:
+        with contextlib.suppress(OSError):
+            for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+                # The last line of a run that was killed may be cut.
+                with contextlib.suppress(ValueError):
+                    name, size, mtime_ns, sha256 = json.loads(line)
+                    yield (name, size, mtime_ns), sha256
+
+    def _say(self, path: Path, size: int) -> None:
+        before, self._read_bytes = self._read_bytes, self._read_bytes + size
+        if before // self._SAY_EVERY != self._read_bytes // self._SAY_EVERY:
+            logger.info(
+                "reading files again whose time or size is not as recorded, once: %.1f GB so far, now %s",
+                self._read_bytes / 1e9,
+                path,
+            )
+
+
+def judge(result: Result, checksums: Checksums) -> Verdict:
+    """Return the state of a result, as the table of states has it, judged in its order. Never raises for its data."""
+    record = records.read(result.record)
+    failure = (records.read(result.record.with_suffix(".failed.json")) or {}).get("error", "")
+    there = {path: _stat(path) for path in result.outputs}
+    is_there = all(there.values())
+    if result.record.with_suffix(".pending.json").exists():
+        reason = Reason("", "a commit was interrupted; the next run finishes it")
+        return Verdict(MISSING, (reason,), MAKE, is_there=False, failure=failure)
+    is_freed = bool(record and record.get("freed")) and not is_there
+    if record and not result.may_lose_inputs and (gone := _gone(record, result)):
+        recorded = {str(path): output["sha256"] for path, output in _recorded_outputs(record, result).items()}
+        return Verdict(INPUT_GONE, gone, is_there=is_there, failure=failure, checksums=recorded)
+    if not is_there and not is_freed:
+        missing = ", ".join(path.name for path, stat in there.items() if not stat)
+        return Verdict(MISSING, (Reason("", f"{missing} is not there"),), MAKE, is_there=False, failure=failure)
+
+    now, wrong = _look_at_outputs(result, record, there, checksums)
+    if wrong:
+        state, reason = wrong
+        if state == DAMAGED:
+            return Verdict(DAMAGED, (reason,), MAKE, failure=failure)
+        return Verdict(EDITED, (reason,), failure=failure, checksums=now)
+
+    reasons = tuple(_contradictions(record, result, checksums)) if record else ()
+    pressing = tuple(reason for reason in reasons if reason.kind in result.rerun_on)
+    common = {"is_there": is_there, "is_freed": is_freed, "failure": failure}
+    if pressing:
+        return Verdict(STALE, pressing, MAKE, **common)
+    state = OUTDATED if reasons else DONE if record else NO_RECORD
+    waits_for = tuple(one.path.name for one in result.inputs if one.is_pending)
+    # Without a record nothing says what the result was made from.
+    todo = MAKE_IF if waits_for and record else NOTHING
+    return Verdict(state, reasons, todo, waits_for, checksums=dict.fromkeys(now) if todo else now, **common)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat if path.is_file() else None
+
+
+def _recorded_outputs(record: Mapping, result: Result) -> dict[Path, Mapping]:
+    """Return what the record says of each of today's outputs."""
+    by_place = {_key(output): output for output in record.get("outputs", ())}
+    places = {path: _key(records.place(path, result.roots)) for path in result.outputs}
+    return {path: by_place[key] for path, key in places.items() if key in by_place}
+
+
+def _key(place: Mapping) -> tuple:
+    return place.get("root"), place["path"]
+
+
+def _gone(record: Mapping, result: Result) -> tuple[Reason, ...]:
+    """Return the recordings that the record names and that can't be found."""
+    root = result.roots["recordings"]
+    today = {one.path for one in result.inputs}
+    return tuple(
+        Reason("inputs", f"{one['path']} is not there any more")
+        for one in record.get("inputs", ())
+        if one.get("root") == "recordings"
+        # One that a step makes is missing, not gone.
+        and not (root / one["path"] in today and _is_made(root / one["path"], result))
+        and _stat(root / one["path"]) is None
+    )
+
+
+def _is_made(path: Path, result: Result) -> bool:
+    return any(one.path == path and one.is_pending for one in result.inputs)
+
+
+def _look_at_outputs(
+    result: Result, record: Mapping | None, there: Mapping[Path, os.stat_result | None], checksums: Checksums
+) -> tuple[dict[str, str | None], tuple[str, Reason] | None]:
+    """Return the checksums of the outputs as they stand, and DAMAGED or EDITED with the reason where one differs."""
+    recorded = _recorded_outputs(record, result) if record else {}
+    now: dict[str, str | None] = {}
+    edited = None
+    for path, check in result.outputs.items():
+        known, stat = recorded.get(path), there[path]
+        if stat is None:  # freed
+            now[str(path)] = known["sha256"] if known else None
+            continue
+        if known and (stat.st_size, stat.st_mtime_ns) == (known["bytes"], known["mtime_ns"]):
+            now[str(path)] = known["sha256"]
+            continue
+        try:
+            now[str(path)] = sha256 = checksums.of(path)
+            if known and sha256 == known["sha256"]:
+                continue
+            check(path)
+        except (OSError, ValueError) as error:
+            return now, (DAMAGED, Reason("", str(error)))
+        if known and stat.st_size < known["bytes"]:
+            reason = f"{path.name} has {stat.st_size} bytes, its run record says {known['bytes']}"
+            return now, (DAMAGED, Reason("", reason))
+        if known:
+            edited = edited or (EDITED, Reason("", f"{path.name} is not the file that its run record describes"))
+    return now, edited
+
+
+def _contradictions(record: Mapping, result: Result, checksums: Checksums) -> Iterator[Reason]:
+    """Yield what is not today as the record has it."""
+    inputs = [result.problem] if result.problem else list(_changed_inputs(record.get("inputs", []), result, checksums))
+    yield from (Reason("inputs", text) for text in inputs)
+    recorded = record.get("parameters", {})
+    for name, value in result.parameters.items():
+        old, new = recorded.get(name, _plain(result.defaults.get(name))), _plain(value)
+        if old != new:
+            yield Reason("parameters", f"{name} {_shown(old)}, now {_shown(new)}")
+    if result.facts is not None and not inputs:
+        differences = list(_differences(record.get("facts", {}), _plain(result.facts)))
+        yield from (Reason("parameters", text) for text in differences[:3])
+    tool = record.get("tool", {})
+    before = {one["path"]: one["sha256"] for one in record.get("sources", ())}
+    today = {one["path"]: one["sha256"] for one in result.sources(tool.get("engine", ""))}
+    for path in sorted(before.keys() | today.keys()):
+        if before.get(path) != today.get(path):
+            what = "changed" if path in before and path in today else "is new" if path in today else "is not used now"
+            yield Reason("code", f"{path} {what}")
+    for name in ("engine", "release", "version"):
+        wanted = result.tool.get(name)
+        if wanted and tool.get(name) and tool[name] != wanted:
+            yield Reason("tools", f"{name} {tool[name]}, now {wanted}")
+            return  # the version of another engine says nothing more
+
+
+def _changed_inputs(recorded: list[Mapping], result: Result, checksums: Checksums) -> Iterator[str]:
+    before = {_key(old): old for old in recorded}
+    today = {_key(records.place(one.path, result.roots)): one for one in result.inputs}
+    now = {key: _current(one, before.get(key), checksums) for key, one in today.items()}
+    # Files that were only renamed are the same files.
+    if list(now.values()) == [old["sha256"] for old in recorded]:
+        return
+    for key, one in today.items():
+        if key not in before:
+            yield f"{one.path.name} is new"
+        elif now[key] not in (None, before[key]["sha256"]):
+            yield f"{one.path.name} changed"
+    yield from (f"{key[1]} is not used now" for key in before if key not in today)
+    if before.keys() == today.keys() and list(before) != list(today):
+        yield "the order of the inputs changed"
+
+
+def _current(one: Input, old: Mapping | None, checksums: Checksums) -> str | None:
+    """Return the sha256 of an input as it is now, or None where it may be made anew first."""
+    if one.is_pending or one.sha256:
+        return None if one.is_pending else one.sha256
+    stat = _stat(one.path)
+    if old and stat and (stat.st_size, stat.st_mtime_ns) == (old["bytes"], old["mtime_ns"]):
+        return old["sha256"]
+    try:
+        return checksums.of(one.path)
+    except OSError:
+        return "can't be read"
+
+
+def _differences(old: object, new: object, name: str = "") -> Iterator[str]:
+    """Yield the leaves in which two pieces of plain data differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for position, pair in enumerate(zip(old, new, strict=True)):
+            yield from _differences(*pair, f"{name}[{position}]")
+    elif old != new:
+        yield f"{name} {_shown(old)}, now {_shown(new)}"
+
+
+def _plain(value: object) -> object:
+    """Return a value as a record has it after a trip through JSON."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    return json.loads(json.dumps(value, default=str))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, float):
+        return repr(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."

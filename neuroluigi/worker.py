@@ -1,0 +1,102 @@
+"""Luigi's worker, which counts what came of each step, and outlives a step's process that dies in any way."""
+
+import json
+import multiprocessing
+import queue
+from collections import Counter, deque
+from multiprocessing.connection import Connection, wait
+
+import luigi.worker
+
+from neuroluigi import looks
+from neuroluigi.task import MADE, UNCHANGED, Step
+
+
+class Results:
+    """The results of steps, each from a pipe of its process's own.
+
+    Luigi's way is one queue for all. It has one lock for all, which a process that is killed while it writes never
+    gives back; then the others, and so the run, wait for ever.
+    """
+
+    def __init__(self):
+        self._own: deque = deque()
+        self._pipes: list[Connection] = []
+
+    def add_process(self) -> "Sender":
+        """Return what a new process sends its result with."""
+        reader, writer = multiprocessing.Pipe(duplex=False)
+        self._pipes.append(reader)
+        return Sender(writer)
+
+    def put(self, result: tuple) -> None:
+        """Add a result of this process."""
+        self._own.append(result)
+
+    def get(self, timeout: float) -> tuple:
+        """Return the next result. Raises queue.Empty where there is none in time."""
+        # The word of a process comes first: it may have died after it was done.
+        for pipe in wait(self._pipes, 0 if self._own else timeout):
+            try:
+                return pipe.recv()
+            except (EOFError, OSError):
+                self._pipes.remove(pipe)
+                pipe.close()
+        if self._own:
+            return self._own.popleft()
+        raise queue.Empty
+
+    def close(self) -> None:
+        """Close all pipes."""
+        for pipe in self._pipes:
+            pipe.close()
+
+
+class Sender:
+    """The end of a pipe that a step's process holds."""
+
+    def __init__(self, writer: Connection):
+        self._writer = writer
+
+    def put(self, result: tuple) -> None:
+        """Send a result."""
+        self._writer.send(result)
+
+    def close(self) -> None:
+        """Close this process's copy, so that the pipe ends when its owner does."""
+        self._writer.close()
+
+
+class Worker(luigi.worker.Worker):
+    """Luigi's worker with results of its own way, and a count of what came of each step."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._task_result_queue.close()
+        self._task_result_queue = Results()
+        self.outcomes: dict[str, Counter] = {MADE: Counter(), UNCHANGED: Counter()}
+
+    def _create_task_process(self, task):
+        process = super()._create_task_process(task)
+        if process.use_multiprocessing:
+            process.result_queue = self._task_result_queue.add_process()
+        return process
+
+    def _run_task(self, task_id):
+        super()._run_task(task_id)
+        process = self._running_tasks.get(task_id)
+        if process is not None and process.use_multiprocessing:
+            process.result_queue.close()
+
+    def _handle_next_task(self):
+        super()._handle_next_task()
+        # A step that ran in a process of its own may have changed what was looked at here.
+        looks.forget()
+
+    def _add_task(self, *args, **kwargs):
+        task = self._scheduled_tasks.get(kwargs["task_id"])
+        if kwargs["status"] == luigi.worker.DONE and isinstance(task, Step) and kwargs.get("expl"):
+            outcome = json.loads(kwargs["expl"])
+            if outcome in self.outcomes:
+                self.outcomes[outcome][task.task_family] += 1
+        super()._add_task(*args, **kwargs)
