@@ -10,12 +10,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+import luigi
 from luigi.cmdline_parser import CmdlineParser
 from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from neuroluigi import query, running, task
+from neuroluigi import housekeeping, query, records, running, status, task
 from neuroluigi.recordings import Group, Recording, RecordingsError, measure
 
 _LUIGI_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -63,14 +66,14 @@ def recordings_command(context, as_json):
 
 
 @contextlib.contextmanager
-def _settings(context: click.Context) -> Iterator[None]:
-    """Let luigi.cfg and the options that this command does not know hold, as they do in a run."""
+def _settings(context: click.Context) -> Iterator[luigi.Task]:
+    """Let luigi.cfg and the options that this command does not know hold, as they do in a run; give the root task."""
     module, root = context.obj
     running.use_current_folder(module)
     argv = [root, "--module", module, *context.args]
     running.parse_command_line(argv)
-    with CmdlineParser.global_instance(argv):
-        yield
+    with CmdlineParser.global_instance(argv) as parser:
+        yield parser.get_task_obj()
 
 
 def _group_as_data(group: Group, incomplete: str) -> dict:
@@ -115,7 +118,7 @@ def _print_groups(groups: dict[str, Group], incomplete: str) -> None:
             note = ""
             if r.made and samples is None:
                 note = " (to be made)"
-            elif r in group.excluded:
+            elif position >= len(group.recordings):
                 note = f" (left out: {r.columns.get('reason') or 'use = no'})"
             known = ("?" if cell is None else cell for cell in (r.index, r.dtype, r.channels))
             path = _shown_path(r.path) + note
@@ -146,13 +149,94 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[query.Cell]]) -
         # Text, not str: a bracket in a name is no markup.
         table.add_column(Text(name), justify="right" if is_right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(query.as_text(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(query.as_text(cell)) for cell in row))
     _console().print(table)
 
 
 def _shown_path(path: str) -> str:
     here = Path.cwd()
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
+
+
+@main.command("status", context_settings=_LUIGI_OPTIONS)
+@click.option("--only", default="", metavar="STATE,...", help="Only results in these states, such as stale,failed.")
+@click.option("--group", "rows", multiple=True, metavar="GROUP", help="Only this group. Repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.pass_context
+def status_command(context, only, rows, as_json):
+    """Show the state of every result, and what a run would do and why.
+
+    \b
+    Example:
+      neuroluigi status --only stale,failed --group a-even
+
+    Exit status 0 when everything is done, 1 when not.
+    """
+    with _settings(context) as root:
+        groups = task.groups()
+        entries = status.collect(root, groups)
+        orphans = status.orphans(task.results_root(), groups)
+    wanted = [name.strip() for name in only.split(",") if name.strip()]
+    for name in wanted:
+        _answered(query.check_name, "state", name, list(status.SIGNS))
+    for name in rows:
+        _answered(query.check_name, "group", name, [*groups, status.STUDY])
+    shown = status.select(entries, wanted, rows)
+    if as_json:
+        listed = {"results": [status.as_data(entry) for entry in shown], "orphans": orphans}
+        click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+    else:
+        _print_status(shown, groups, orphans)
+    sys.exit(0 if status.is_all_done(entries) else 1)
+
+
+def _print_status(entries: list[status.Entry], groups: dict[str, Group], orphans: list[str]) -> None:
+    steps, rows = status.table(entries)
+    is_terminal = sys.stdout.isatty()
+
+    def cell(name: str) -> query.Cell | Text:
+        sign, colour = status.SIGNS.get(name, ("", ""))
+        return Text(f"{sign} {name}", style=colour) if is_terminal else f"{sign} {name}".strip()
+
+    counted = status.progress(entries)
+    marked = [[key, *map(cell, states)] for key, *states in rows]
+    below = ["", *(f"{bar} {done}/{total}" for _, done, total, bar in counted)]
+    _print_table(("group", *steps), [*marked, below])
+    console = _console()
+    if lines := status.reasons(entries, groups):
+        console.print(Text("\n" + "\n".join(lines)))
+    if orphans:
+        console.print(Text(f"\nResults of no group of today: {', '.join(orphans)}; see neuroluigi clean --orphans"))
+
+
+@main.command("why", context_settings=_LUIGI_OPTIONS)
+@click.argument("step")
+@click.argument("row", metavar="GROUP", default=status.STUDY)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: state, reasons and the whole run record.")
+@click.pass_context
+def why_command(context, step, row, as_json):
+    """Say how a result was made, and if it is not done, why; STEP and GROUP come before the options that are Luigi's.
+
+    \b
+    Example:
+      neuroluigi why Edges a-even
+
+    Exit status 0 when it is done, 1 when not.
+    """
+    if step.startswith("-") or row.startswith("-"):
+        raise task.RunStopped("neuroluigi: step and group come first: neuroluigi why STEP GROUP [OPTIONS]")
+    with _settings(context) as root:
+        entries = status.collect(root, task.groups())
+        _answered(query.check_name, "step", step, list(dict.fromkeys(e.step for e in entries)))
+        entries = [entry for entry in entries if entry.step == step]
+        _answered(query.check_name, "group", row, list(dict.fromkeys(e.row for e in entries)))
+        entries = [entry for entry in entries if entry.row == row]
+        if as_json:
+            listed = [{**status.as_data(e), "record": records.read(e.task.record_path)} for e in entries]
+            click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+        else:
+            click.echo("\n\n".join("\n".join(status.explain(entry)) for entry in entries))
+    sys.exit(0 if status.is_all_done(entries) else 1)
 
 
 def _output_options(command):
@@ -251,3 +335,162 @@ def events_command(context, group, name, form):
     else:
         # Ten digits tell the samples of ten hours apart.
         query.write_text(query.EVENT_COLUMNS, blocks, sys.stdout, digits=10)
+
+
+_GROUPS = click.option("--group", "groups", multiple=True, metavar="GROUP", help="Only this group. Repeatable.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _asking_options(command):
+    for option in (
+        _JSON,
+        click.option("--dry-run", is_flag=True, help="Only list."),
+        click.option("--yes", is_flag=True, help="Don't ask."),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command("clean", context_settings=_LUIGI_OPTIONS)
+@_GROUPS
+@click.option("--step", default="", help="Only this step and all that depend on it.")
+@click.option("--orphans", is_flag=True, help="Instead, results folders of no group of today; --group names folders.")
+@click.option("--edited", is_flag=True, help="Also results that were edited by hand.")
+@_asking_options
+@click.pass_context
+def clean_command(context, groups, step, orphans, edited, yes, dry_run, as_json):
+    """Remove results, with their records and logs, after listing them and asking.
+
+    \b
+    Examples:
+      neuroluigi clean --step Edges --group a-even
+      neuroluigi clean --orphans --dry-run
+
+    Only files that a run record names are removed, and recordings only when the step that makes them is named by
+    --step. What is left behind is listed with the reason.
+    """
+    with _settings(context) as root:
+        plan = _answered(housekeeping.plan_clean, root, groups, step, orphans, edited)
+        _carry_out(plan, housekeeping.clean, "removed", yes, dry_run, as_json)
+
+
+@main.command("free", context_settings=_LUIGI_OPTIONS)
+@click.option("--step", required=True, help="The step whose results are freed.")
+@_GROUPS
+@_asking_options
+@click.pass_context
+def free_command(context, step, groups, yes, dry_run, as_json):
+    """Remove the bytes of results and keep their records: they count as done until a step needs them.
+
+    \b
+    Example:
+      neuroluigi free --step Aggregate
+    """
+    with _settings(context) as root:
+        plan = _answered(housekeeping.plan_free, root, step, groups)
+        _carry_out(plan, housekeeping.free, "freed", yes, dry_run, as_json)
+
+
+def _carry_out(plan: housekeeping.Plan, do, done: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """List what was planned, ask, do it, and say what was done and what was not."""
+    if plan.entries and not (yes or dry_run) and (as_json or not sys.stdin.isatty()):
+        raise task.RunStopped(f"neuroluigi: nothing was {done}, as nobody can be asked: add --yes, or --dry-run to list")
+    listed = {entry.path: _entry_as_data(entry) for entry in plan.entries}
+    what = f"{len(plan.entries)} results, {decimal(plan.bytes)}"
+    if not as_json:
+        _print_plan(list(listed.values()), plan.left)
+    if not plan.entries or dry_run:
+        lines, entries = f"Nothing to be {done}." if not plan.entries else f"Would be {done}: {what}.", plan.entries
+    else:
+        yes or click.confirm(f"{what} will be {done}. Go on?", abort=True)
+        known = len(plan.left)
+        entries = do(plan)
+        left = [f"left: {_shown_path(str(path))} ({why})" for path, why in plan.left[known:]]
+        lines = "\n".join([*left, f"{done.capitalize()}: {len(entries)} of {what}."])
+    if as_json:
+        results = [listed[entry.path] for entry in entries]
+        left = [{"path": str(path), "why": why} for path, why in plan.left]
+        total = sum(one["bytes"] for one in results)
+        data = {"dry_run": dry_run, done: results, "bytes": total, "left": left}
+        lines = json.dumps(data, indent=1, ensure_ascii=False)
+    click.echo(lines)
+    sys.exit(0 if len(entries) == len(plan.entries) else 1)
+
+
+def _entry_as_data(entry: housekeeping.Entry) -> dict:
+    files = entry.files
+    return {
+        "step": entry.step,
+        "group": entry.group,
+        "record": str(entry.path),
+        "files": [str(path) for path in files],
+        "bytes": sum(path.stat().st_size for path in files),
+    }
+
+
+def _print_plan(results: Sequence[dict], left: Sequence[tuple[Path, str]]) -> None:
+    rows = [
+        (
+            _shown_path(str(Path(one["record"]).parent.parent)),
+            one["step"],
+            " ".join(Path(path).name for path in one["files"]) or "(only logs)",
+            decimal(one["bytes"]),
+        )
+        for one in results
+    ]
+    if rows:
+        _print_table(("folder", "step", "files", "size"), rows)
+    for path, why in left:
+        _console().print(Text(f"left: {_shown_path(str(path))} ({why})"))
+
+
+@main.command("accept", context_settings=_LUIGI_OPTIONS)
+@click.argument("file")
+@click.option("--reason", required=True, help="Why the file is right as it is.")
+@_JSON
+@click.pass_context
+def accept_command(context, file, reason, as_json):
+    """Take an edited file as the result, and write into its run record who did so, when and why.
+
+    \b
+    Example:
+      neuroluigi accept a-even/edges.npy --reason "artefact at 12 s removed by hand"
+
+    FILE is relative to the current folder or to the one of results; it comes before the options that are Luigi's.
+    """
+    if file.startswith("-"):
+        raise task.RunStopped("neuroluigi: the file comes first: neuroluigi accept FILE --reason WHY [OPTIONS]")
+    with _settings(context) as root:
+        path = housekeeping.accept(root, file, reason)
+    click.echo(json.dumps({"accepted": str(path)}) if as_json else f"Accepted: {_shown_path(str(path))}")
+
+
+@main.command("verify", context_settings=_LUIGI_OPTIONS)
+@_JSON
+@click.pass_context
+def verify_command(context, as_json):
+    """Read every result again, and compare it with its run record.
+
+    \b
+    Example:
+      neuroluigi verify --results-root /backup/results
+
+    Neither recordings nor engines are needed. Exit status 1 when a file is changed, damaged or missing.
+    """
+    with _settings(context):
+        entries = housekeeping.entries_to_verify()
+        total = sum(output["bytes"] for entry in entries for output in entry.outputs.values())
+        with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+            bar = progress.add_task("reading results", total=total)
+            found = housekeeping.verify(entries, lambda path, size: progress.advance(bar, size))
+    if as_json:
+        problems = [{"state": what, "path": str(path), "why": why} for what, path, why in found.problems]
+        data = {"files": found.files, "bytes": found.bytes, "freed": found.freed, "problems": problems}
+        click.echo(json.dumps(data, indent=1, ensure_ascii=False))
+    else:
+        for what, path, why in found.problems:
+            click.echo(f"{what}: {_shown_path(str(path))} {why}")
+        freed = f", {found.freed} more are freed" if found.freed else ""
+        answer = f"{len(found.problems)} are not as their run records say" if found.problems else "all as recorded"
+        click.echo(f"{found.files} files, {decimal(found.bytes)}{freed}: {answer}.")
+    sys.exit(1 if found.problems else 0)

@@ -54,6 +54,8 @@ class _Look:
 
     def __init__(self):
         self.verdicts: dict[str, Verdict] = {}
+        self.below: dict[str, list[luigi.Task]] = {}
+        self.outputs: dict[str, list[luigi.Target]] = {}
         self.roots = roots_of_paths()
         self.rerun_on = frozenset(setting(results).rerun_on)
         self.may_lose_inputs = setting(recordings).allow_removed
@@ -85,18 +87,17 @@ def verdict(step: Judged) -> Verdict:
 def walk(root: luigi.Task) -> Iterator[tuple[Judged, Verdict]]:
     """Yield every step below a task, the first ones first, with its verdict."""
     look = _look_below(root)
-    seen, found = set(), []
+    found: dict[str, luigi.Task] = {}
     stack = [root]
     while stack:
         current = stack.pop()
-        if current.task_id in seen:
-            continue
-        seen.add(current.task_id)
-        found.append(current)
-        stack += flatten(current.requires())
-    for current in reversed(found):
-        if isinstance(current, Judged):
-            yield current, look.verdicts[current.task_id]
+        if current.task_id not in found:
+            found[current.task_id] = current
+            stack += look.below[current.task_id]
+    # What was judged first is what others rest on.
+    for task_id, judged in look.verdicts.items():
+        if isinstance(found.get(task_id), Judged):
+            yield found[task_id], judged
 
 
 def _look_below(root: luigi.Task) -> _Look:
@@ -104,21 +105,22 @@ def _look_below(root: luigi.Task) -> _Look:
     global _look
     if _look is None or CmdlineParser.get_instance() is None:
         _look = _Look()
-    look, stack, needs = _look, [root], {}
+    look, stack = _look, [root]
     while stack:
         current = stack[-1]
         if current.task_id in look.verdicts:
             stack.pop()
             continue
-        if current.task_id not in needs:
-            needs[current.task_id] = flatten(current.requires())
-            waiting = [one for one in needs[current.task_id] if one.task_id not in look.verdicts]
+        if current.task_id not in look.below:
+            look.below[current.task_id] = flatten(current.requires())
+            look.outputs[current.task_id] = flatten(current.output())
+            waiting = [one for one in look.below[current.task_id] if one.task_id not in look.verdicts]
             if waiting:
                 stack += waiting
                 continue
-        below = needs.pop(current.task_id)
-        if any(one.task_id in needs for one in below):
-            raise RunStopped(f"luigi: {current} requires itself, by way of {below[0]}")
+        below = look.below[current.task_id]
+        if waiting := [one for one in below if one.task_id not in look.verdicts]:
+            raise RunStopped(f"luigi: {current} requires itself, by way of {waiting[0]}")
         look.verdicts[current.task_id] = _judge(current, below, look)
         stack.pop()
     return look
@@ -147,7 +149,7 @@ def _today(step: Judged, below: list[luigi.Task], look: _Look) -> Result:
         except (OSError, ValueError):
             # What the facts are read from is damaged; its own verdict says so.
             facts = None
-    outputs = flatten(step.output())
+    outputs = look.outputs[step.task_id]
     if wrong := [one for one in outputs if not isinstance(one, ResultTarget)]:
         raise RunStopped(
             f"luigi: {type(step).__name__}.output() returns {wrong[0]!r}; a step's files are self.result(NAME)"
@@ -174,7 +176,7 @@ def _inputs(below: list[luigi.Task], look: _Look) -> Iterator[Input]:
         is_step = isinstance(one, Judged)
         # What is there for good, such as a recording, is told by its own size and time.
         is_pending = bool(verdict_below.todo) and not isinstance(one, luigi.ExternalTask)
-        for output in flatten(one.output()):
+        for output in look.outputs[one.task_id]:
             if path := getattr(output, "path", None):
                 checksum = verdict_below.checksums.get(str(path)) if is_step else None
                 yield Input(Path(path), checksum, is_pending)

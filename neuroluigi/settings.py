@@ -132,12 +132,17 @@ def _read_setting(section: type[luigi.Config]) -> luigi.Config:
 
 def results_root() -> Path:
     """Return the absolute folder of all results."""
-    return Path(os.path.abspath(setting(results).root))  # noqa: PTH100 (resolve() would follow links)
+    return _absolute(setting(results).root, os.getcwd())  # noqa: PTH109 (a key of the cache)
+
+
+@functools.lru_cache(maxsize=8)
+def _absolute(folder: str, here: str) -> Path:
+    return Path(os.path.normpath(os.path.join(here, folder)))  # noqa: PTH118 (resolve() would follow links)
 
 
 def recordings_root() -> Path:
     """Return the absolute folder of the recordings."""
-    return Path(os.path.abspath(setting(recordings).declaration().folder))  # noqa: PTH100 (resolve() follows links)
+    return _absolute(str(setting(recordings).declaration().folder), os.getcwd())  # noqa: PTH109
 
 
 def roots_of_paths() -> dict[str, Path]:
@@ -181,11 +186,38 @@ def _made_recordings() -> tuple:
     return recording_makers[-1](session="", index=0).declared() if recording_makers else ()
 
 
+@functools.lru_cache(maxsize=1)
+def _values_of_run(run: CmdlineParser) -> dict:
+    return {}
+
+
 class CarriesSettings(luigi.Task):
     """A task that brings luigi.cfg and the command line with it into a process that was not forked.
 
     Luigi keeps both in memory of the parent, where spawn and forkserver do not find them.
     """
+
+    @classmethod
+    def get_params(cls):
+        """Return Luigi's answer; it looks through the whole class each time, and is asked for every task."""
+        if "_known_params" not in cls.__dict__:
+            cls._known_params = super().get_params()
+        return cls._known_params
+
+    @classmethod
+    def get_param_values(cls, params, args, kwargs):
+        """Return Luigi's answer, which is the same throughout a run."""
+        run = CmdlineParser.get_instance()
+        if run is None:
+            return super().get_param_values(params, args, kwargs)
+        known = _values_of_run(run)
+        key = (cls, args, tuple(kwargs.items()))
+        try:
+            if key not in known:
+                known[key] = super().get_param_values(params, args, kwargs)
+        except TypeError:  # a value that can't be a key
+            return super().get_param_values(params, args, kwargs)
+        return known[key]
 
     def __getstate__(self):
         if multiprocessing.context.get_spawning_popen() is None:

@@ -1,0 +1,203 @@
+"""What `neuroluigi status` and `why` say: verdicts on all results as a table, as reasons, and as sentences.
+
+Plain functions from verdicts and run records to text; nothing here prints or changes anything.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import luigi
+
+from neuroluigi import looks, records, state
+from neuroluigi.looks import Judged
+from neuroluigi.recordings import Group
+from neuroluigi.state import Verdict
+
+STUDY = "study"
+WAITING, FAILED, ORPHAN = "waiting", "failed", "orphan"
+
+# One sign and colour per state; a result that waits for another has a state of its own here.
+SIGNS: Mapping[str, tuple[str, str]] = {
+    state.DONE: ("✓", "green"),
+    state.OUTDATED: ("≈", "magenta"),
+    state.NO_RECORD: ("?", "blue"),
+    state.EDITED: ("✎", "cyan"),
+    WAITING: ("…", "yellow"),
+    state.STALE: ("↻", "yellow"),
+    state.MISSING: ("○", "yellow"),
+    state.INPUT_GONE: ("∅", "red"),
+    state.DAMAGED: ("✗", "red"),
+    FAILED: ("!", "red"),
+}
+
+_BAR = 10  # characters
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One result: the row of the table that it belongs to, its step, and the verdict."""
+
+    row: str
+    step: str
+    task: Judged
+    verdict: Verdict
+
+    @property
+    def shown_state(self) -> str:
+        """The state as the table shows it: failed and waiting are notes on top of the others."""
+        if self.verdict.failure and self.verdict.todo:
+            return FAILED
+        return WAITING if self.verdict.todo == state.MAKE_IF else self.verdict.state
+
+
+def collect(root: luigi.Task, groups: Mapping[str, Group]) -> list[Entry]:
+    """Return an entry for every result that `root` needs, first steps first; a recording's is in its group's row."""
+    row_of = {recording.identity: key for key, group in groups.items() for recording in group.recordings}
+    return [Entry(_row(task, row_of), task.task_family, task, verdict) for task, verdict in looks.walk(root)]
+
+
+def _row(task: Judged, row_of: Mapping[tuple, str]) -> str:
+    values = task.param_kwargs
+    if "session" in values and "index" in values:
+        identity = (values["session"], values["index"], values.get("group", ""))
+        return row_of.get(identity, f"{values['session']}/{values['index']}")
+    return values.get("group", STUDY)
+
+
+def orphans(results: Path, groups: Mapping[str, Group]) -> list[str]:
+    """Return the results folders that belong to no group of today."""
+    kept = {*groups, STUDY, "recordings"}
+    folders = (folder for folder in results.glob("*/") if (folder / "runs").is_dir())
+    return sorted(folder.name for folder in folders if folder.name not in kept)
+
+
+def is_all_done(entries: Iterable[Entry]) -> bool:
+    """Whether a run has nothing to do and nothing is left undone."""
+    return not any(e.verdict.todo or e.verdict.state == state.INPUT_GONE for e in entries)
+
+
+def select(entries: Sequence[Entry], only: Iterable[str], rows: Iterable[str]) -> list[Entry]:
+    """Return the entries of these states (as shown, or as judged) and rows; all where none are named."""
+    only, rows = set(only), set(rows)
+    return [e for e in entries if (not only or {e.shown_state, e.verdict.state} & only) and (not rows or e.row in rows)]
+
+
+def table(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
+    """Return the steps, and a row per group: its name, then the shown state of each step ("" where it has none).
+
+    Of several results in one cell the one that needs most attention is shown.
+    """
+    steps = list(dict.fromkeys(e.step for e in entries))
+    attention = list(SIGNS)
+    cells: dict[str, dict[str, str]] = {}
+    for e in entries:
+        row = cells.setdefault(e.row, {})
+        row[e.step] = max(row.get(e.step, state.DONE), e.shown_state, key=attention.index)
+    return steps, [[key, *(row.get(step, "") for step in steps)] for key, row in sorted(cells.items())]
+
+
+def progress(entries: Sequence[Entry]) -> list[tuple[str, int, int, str]]:
+    """Return (step, results that need nothing, results, a bar of them) for each step."""
+    total = Counter(e.step for e in entries)
+    done = Counter(e.step for e in entries if not e.verdict.todo)
+    return [
+        (step, done[step], count, ("█" * (_BAR * done[step] // count)).ljust(_BAR, "░"))
+        for step, count in total.items()
+    ]
+
+
+def reasons(entries: Sequence[Entry], groups: Mapping[str, Group]) -> list[str]:
+    """Return a line per reason for all that is not simply done: what a run does, how many, why, and where."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for e in entries:
+        for why in _whys(e.verdict):
+            found.setdefault((_action(e.verdict), e.step, why), []).append(e.row)
+    lines = [f"{action}: {len(rows)} {step}: {why} ({_named(rows)})" for (action, step, why), rows in found.items()]
+    rows = {e.row for e in entries}
+    lines += [f"problem in {key}: {text}" for key, group in groups.items() if key in rows for text in group.problems]
+    return lines
+
+
+def _action(verdict: Verdict) -> str:
+    if verdict.todo == state.MAKE_IF:
+        return f"make if {' or '.join(dict.fromkeys(verdict.waits_for))} changes"
+    return verdict.todo or "left as it is"
+
+
+def _whys(verdict: Verdict) -> list[str]:
+    whys = []
+    if verdict.state != state.DONE or verdict.todo:
+        text = "; ".join(reason.text for reason in verdict.reasons)
+        whys.append(f"{verdict.state}{f', {text}' if text else ''}")
+    if verdict.failure:
+        whys.append(f"failed the last time: {' '.join(verdict.failure.split())}")
+    return whys
+
+
+def _named(rows: Sequence[str]) -> str:
+    rows = sorted(set(rows))
+    return ", ".join(rows[:_MOST_NAMED]) + (f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else "")
+
+
+def as_data(entry: Entry) -> dict:
+    """Return an entry as plain data, for JSON."""
+    verdict = entry.verdict
+    return {
+        "row": entry.row,
+        "step": entry.step,
+        "task": str(entry.task),
+        "state": verdict.state,
+        "todo": verdict.todo,
+        "waits_for": list(dict.fromkeys(verdict.waits_for)),
+        "reasons": [{"kind": reason.kind, "text": reason.text} for reason in verdict.reasons],
+        "failure": verdict.failure,
+    }
+
+
+def explain(entry: Entry) -> list[str]:
+    """Return what there is to say of one result: how it was made, and if it is not done what changed."""
+    verdict, record = entry.verdict, records.read(entry.task.record_path)
+    sign, _ = SIGNS[entry.shown_state]
+    lines = [f"{sign} {entry.task}: {verdict.state}"]
+    lines += [f"  {reason.text}" for reason in verdict.reasons]
+    if verdict.todo:
+        lines.append(f"  A run will {_action(verdict)}.")
+    if record:
+        lines += _history(record)
+    else:
+        lines.append(
+            "There is no run record: nobody knows how it was made." if verdict.is_there else "It was never made."
+        )
+    if verdict.failure:
+        lines += _failure(entry.task.record_path)
+    return lines
+
+
+def _history(record: Mapping) -> list[str]:
+    tool, host = record.get("tool", {}), record.get("host", {})
+    version = tool.get("release") or tool.get("version") or record.get("versions", {}).get("python", "")
+    lines = [
+        f"Made {record.get('started', '?')} in {record.get('seconds', '?')} s by {tool.get('engine', '?')} {version}"
+        f" on {host.get('name', '?')}{f' by {user}' if (user := host.get('user')) else ''}."
+    ]
+    if parameters := record.get("parameters"):
+        lines.append(f"With {', '.join(f'{name} {value}' for name, value in parameters.items() if value is not None)}.")
+    for word, files in (("From", record.get("inputs", ())), ("Wrote", record.get("outputs", ()))):
+        lines += [f"{word} {one['path']}, {one['bytes']} bytes, sha256 {one['sha256'][:12]}..." for one in files]
+    lines += [f"By {one['path']}, sha256 {one['sha256'][:12]}..." for one in record.get("sources", ())]
+    if accepted := record.get("accepted"):
+        lines.append(f"Edited by hand and accepted by {accepted['by']}, {accepted['at']}: {accepted['reason']}")
+    return lines
+
+
+def _failure(record_path: Path, lines: int = 10) -> list[str]:
+    failed = records.read(record_path.with_suffix(".failed.json")) or {}
+    said = [f"Failed {failed.get('started', '?')}: {failed.get('error', '')}"]
+    log = record_path.with_suffix(".failed.log")
+    if log.is_file():
+        text = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+        said += [f"The last lines of {log}:", *(f"  {line}" for line in text)]
+    return said

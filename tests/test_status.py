@@ -1,0 +1,181 @@
+"""`neuroluigi status` and `why`: what stands where, what a run would do, and why; nothing is changed by looking."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from neuroluigi import state, status
+from tests.conftest import BIN, Pipeline, clean_environment
+
+SETTINGS = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
+
+
+def ask(lab, *arguments, code=None):
+    done = subprocess.run(
+        [BIN / "neuroluigi", *arguments, *SETTINGS],
+        cwd=lab.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if code is not None:
+        assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def states(lab):
+    return {
+        (one["row"], one["step"]): (one["state"], one["todo"])
+        for one in json.loads(ask(lab, "status", "--json").stdout)["results"]
+    }
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    lab = Pipeline(tmp_path_factory.mktemp("status") / "lab")
+    lab.run("PlotAll", *SETTINGS)
+    return lab
+
+
+@pytest.fixture
+def lab(made):
+    """The lab with all results, put back as it was afterwards."""
+    kept = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in made.folder.rglob("*") if path.is_file()}
+    yield made
+    for path in made.folder.rglob("*"):
+        if path.is_file() and path not in kept:
+            path.unlink()
+    for path, (content, mtime_ns) in kept.items():
+        path.write_bytes(content)
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+
+
+def test_before_the_first_run_everything_is_missing_and_nothing_is_written(tmp_path):
+    lab = Pipeline(tmp_path / "lab")
+    out = ask(lab, "status", code=1).stdout
+    assert "○ missing" in out and "0/2" in out and "make: 2 Aggregate: missing, aggregate.bin, aggregate.json" in out
+    assert not lab.results.exists() and not (lab.folder / "recordings").exists()
+
+
+def test_all_done(lab):
+    out = ask(lab, "status", code=0).stdout
+    lines = out.splitlines()
+    assert lines[0].split() == ["group", "FakeRecording", "Aggregate", "Stats", "Edges", "Plot"]
+    assert lines[1].split() == ["s-even", *["✓", "done"] * 5]
+    assert lines[3].split() == ["██████████", "2/2"] * 5
+    assert len(lines) == 4 and "\x1b" not in out
+
+
+def test_a_missing_file_and_what_waits_for_it(lab):
+    (lab.results / "s-even" / "stats.json").unlink()
+    before = {path: path.stat().st_mtime_ns for path in lab.folder.rglob("*")}
+    out = ask(lab, "status", code=1).stdout
+    assert "make: 1 Stats: missing, stats.json is not there (s-even)" in out
+    assert "make if stats.json changes: 1 Edges" in out
+    assert {path: path.stat().st_mtime_ns for path in lab.folder.rglob("*")} == before, "looking changed something"
+    found = states(lab)
+    assert found["s-even", "Stats"] == ("missing", "make") and found["s-even", "Edges"] == ("done", "make if")
+    assert found["s-even", "Plot"] == ("done", "make if") and found["s-odd", "Plot"] == ("done", "")
+    done = ask(lab, "why", "Stats", "s-even", code=1)
+    assert "stats.json is not there" in done.stdout and "Made 20" in done.stdout
+
+
+def test_every_state_has_its_sign(lab):
+    assert set(status.SIGNS) == {*state.STATES, status.WAITING, status.FAILED}
+    assert len({sign for sign, _ in status.SIGNS.values()}) == len(status.SIGNS)
+    (lab.results / "s-even" / "plot.png").write_bytes(b"cut")
+    (lab.results / "s-odd" / "runs" / "Stats.json").unlink()
+    config = lab.folder / "luigi.cfg"
+    config.write_text(config.read_text().replace("threshold = 0.75", "threshold = 0.5"))
+    tasks = lab.folder / "tasks.py"
+    tasks.write_text(tasks.read_text().replace('"computeStats"', '"computeStats"  # the same'))
+    out = ask(lab, "status", code=1).stdout
+    for shown in ("✗ damaged", "↻ stale", "≈ outdated", "? no run record"):
+        assert shown in out, out
+    assert "make: 2 Edges: stale, threshold 0.75, now 0.5 (s-even, s-odd)" in out
+    only = ask(lab, "status", "--only", "damaged", "--group", "s-even").stdout
+    assert "damaged" in only and "stale" not in only and "s-odd" not in only
+
+
+def test_a_failure_is_told_with_its_last_lines(lab):
+    tasks = lab.folder / "tasks.py"
+    tasks.write_text(
+        tasks.read_text().replace("standin = standins.compute_stats", "standin = lambda *a: print('oh') or 1 / 0")
+    )
+    (lab.results / "s-even" / "stats.json").unlink()
+    lab.run("PlotAll", *SETTINGS, code=30)
+    out = ask(lab, "status", "--only", "failed", code=1).stdout
+    assert "! failed" in out and "failed the last time: ZeroDivisionError" in out
+    out = ask(lab, "why", "Stats", "s-even", code=1).stdout
+    assert "ZeroDivisionError" in out and "Stats.failed.log" in out and "oh" in out
+
+
+def test_why_tells_how_a_result_was_made(lab):
+    out = ask(lab, "why", "Edges", "s-even", code=0).stdout
+    for part in (
+        "✓ Edges(group=s-even",
+        "by numpy",
+        "threshold 0.75",
+        "s-even/stats.json",
+        "tasks.py:Edges",
+        "Wrote s-even/edges.npy",
+    ):
+        assert part in out, out
+    record = json.loads(ask(lab, "why", "Edges", "s-even", "--json").stdout)[0]["record"]
+    assert record["step"] == "Edges"
+
+
+def test_a_step_of_ones_own_shows_up_without_being_registered(lab):
+    tasks = lab.folder / "tasks.py"
+    tasks.write_text(
+        tasks.read_text().replace(
+            "return [Plot(group) for group in groups()]",
+            "return [Plot(g) for g in groups()] + [Mine(g) for g in groups()]",
+        )
+        + """
+class Mine(GroupTask):
+    def requires(self):
+        return Stats(self.group)
+    def output(self):
+        return self.result("mine.txt")
+"""
+    )
+    assert states(lab)["s-odd", "Mine"] == ("missing", "make")
+
+
+def test_orphans_are_shown_and_not_touched(lab):
+    orphan = lab.results / "old-group" / "runs"
+    orphan.mkdir(parents=True)
+    (orphan / "Stats.json").write_text("{}")
+    out = ask(lab, "status", code=0).stdout
+    assert "Results of no group of today: old-group" in out and (orphan / "Stats.json").exists()
+    (orphan / "Stats.json").unlink()
+    orphan.rmdir()
+    orphan.parent.rmdir()
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["why", "Egdes", "s-even"], "did you mean Edges"),
+        (["why", "Edges", "s-evn"], "did you mean s-even"),
+        (["status", "--only", "stael"], "did you mean stale"),
+        (["status", "--group", "nobody"], "s-even"),
+        (["--module", "nothing", "status"], "nothing.py"),
+        (["--root", "PlotEverything", "status"], "PlotEverything"),
+    ],
+)
+def test_what_is_misspelt_is_refused_in_one_line(lab, arguments, expected):
+    done = ask(lab, *arguments)
+    assert done.returncode not in (0, None) and expected in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and not done.stdout
+
+
+@pytest.mark.parametrize("command", ["status", "why", "recordings", "results", "events"])
+def test_help_shows_an_example(lab, command):
+    done = subprocess.run([BIN / "neuroluigi", command, "--help"], capture_output=True, text=True, check=True)
+    assert f"neuroluigi {command}" in done.stdout.split("Example")[1]
