@@ -394,7 +394,7 @@ def free_command(context, step, groups, yes, dry_run, as_json):
 def _carry_out(plan: housekeeping.Plan, do, done: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """List what was planned, ask, do it, and say what was done and what was not."""
     if plan.entries and not (yes or dry_run) and (as_json or not sys.stdin.isatty()):
-        raise task.RunStopped(f"neuroluigi: nothing was {done}, as nobody can be asked: add --yes, or --dry-run to list")
+        raise task.RunStopped(f"neuroluigi: nothing was {done}, as nobody can be asked: add --yes or --dry-run")
     listed = {entry.path: _entry_as_data(entry) for entry in plan.entries}
     what = f"{len(plan.entries)} results, {decimal(plan.bytes)}"
     if not as_json:

@@ -6,14 +6,15 @@ question is a new look.
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task import flatten
 
-from neuroluigi import state
+from neuroluigi import records, state
 from neuroluigi.recordings import RecordingsError
 from neuroluigi.settings import RunStopped, recordings, results, roots_of_paths, setting
 from neuroluigi.sources import python_sources
@@ -26,6 +27,9 @@ class Judged(luigi.Task):
 
     record_path: Path
     rerun_on: tuple[str, ...]
+
+    # Set while facts() is asked what they are if no input that may be made anew changes: the bytes of each of those.
+    assumed_bytes: Mapping[str, int] = {}
 
     def significant_parameters(self) -> dict:
         """Return the parameters that make a difference to the result, as plain data (others as their text)."""
@@ -127,6 +131,12 @@ def _look_below(root: luigi.Task) -> _Look:
 
 
 def _judge(current: luigi.Task, below: list[luigi.Task], look: _Look) -> Verdict:
+    below_it = (look.verdicts[one.task_id] for one in below if isinstance(one, (Judged, luigi.WrapperTask)))
+    rests_on_work = any(one.todo or one.rests_on_work for one in below_it)
+    return replace(_judge_alone(current, below, look), rests_on_work=rests_on_work)
+
+
+def _judge_alone(current: luigi.Task, below: list[luigi.Task], look: _Look) -> Verdict:
     if isinstance(current, Judged):
         return state.judge(_today(current, below, look), look.checksums)
     # A task of Luigi's own: done as it says itself, or as what it wraps is.
@@ -140,15 +150,7 @@ def _judge(current: luigi.Task, below: list[luigi.Task], look: _Look) -> Verdict
 def _today(step: Judged, below: list[luigi.Task], look: _Look) -> Result:
     look.examples.setdefault(type(step), step)
     inputs = tuple(_inputs(below, look))
-    facts, problem = None, ""
-    if not any(one.is_pending for one in inputs):
-        try:
-            facts = step.facts()
-        except RecordingsError as error:
-            problem = str(error)
-        except (OSError, ValueError):
-            # What the facts are read from is damaged; its own verdict says so.
-            facts = None
+    facts, problem = _facts(step, inputs, look)
     outputs = look.outputs[step.task_id]
     if wrong := [one for one in outputs if not isinstance(one, ResultTarget)]:
         raise RunStopped(
@@ -168,6 +170,30 @@ def _today(step: Judged, below: list[luigi.Task], look: _Look) -> Result:
         roots=look.roots,
         may_lose_inputs=look.may_lose_inputs,
     )
+
+
+def _facts(step: Judged, inputs: tuple[Input, ...], look: _Look) -> tuple[Mapping | None, str]:
+    """Return what facts() says, None where it can't be known yet, and what is wrong with the recordings."""
+    pending = {_key(one.path, look) for one in inputs if one.is_pending}
+    recorded = (records.read(step.record_path) or {}).get("inputs", ()) if pending else ()
+    sizes = {(one.get("root"), one["path"]): one["bytes"] for one in recorded}
+    if not pending <= sizes.keys():
+        return None, ""
+    step.assumed_bytes = {str(o.path): sizes[_key(o.path, look)] for o in inputs if o.is_pending}
+    try:
+        return step.facts(), ""
+    except RecordingsError as error:
+        return None, "" if pending else str(error)
+    except (OSError, ValueError):
+        # What the facts are read from is damaged; its own verdict says so.
+        return None, ""
+    finally:
+        step.assumed_bytes = {}
+
+
+def _key(path: Path, look: _Look) -> tuple:
+    place = records.place(path, look.roots)
+    return place.get("root"), place["path"]
 
 
 def _inputs(below: list[luigi.Task], look: _Look) -> Iterator[Input]:

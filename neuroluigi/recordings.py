@@ -335,19 +335,22 @@ def _whole(text: str) -> int:
     return int(text) if text.lstrip("+-").isdigit() else int(number)
 
 
-def measure(recording: Recording, incomplete: str, path: str = "", header_bytes: int | None = None) -> tuple[int, int]:
+def measure(
+    recording: Recording, incomplete: str, path: str = "", header_bytes: int | None = None, size: int | None = None
+) -> tuple[int, int]:
     """Return (samples per channel, bytes of an incomplete last sample) of a recording's file.
 
-    `path` and `header_bytes` name another file with the same samples, such as the result of a step per recording.
+    `path` and `header_bytes` name another file with the same samples, such as the result of a step per recording;
+    `size` is what it has, where it is not there yet.
     Raises RecordingsError where the file is not there, has no samples, or ends in the middle of one and `incomplete`
     is not "trim".
     """
     path = path or recording.path
     header_bytes = recording.header_bytes if header_bytes is None else header_bytes
     try:
-        if not Path(path).is_file():
+        if size is None and not Path(path).is_file():
             raise OSError(0, "it is a folder" if Path(path).is_dir() else "it is not there")
-        size = Path(path).stat().st_size
+        size = Path(path).stat().st_size if size is None else size
     except OSError as error:
         raise RecordingsError(
             f"{recording.place}, column path: {recording.name!r} can't be read as a file ({path}: {error.strerror})"
@@ -502,10 +505,16 @@ def _differences(recordings: list[Recording]) -> list[str]:
     ]
 
 
-def lay_out(group: Group, files: Iterable[tuple[str, int]], incomplete: str, contiguous: bool) -> dict[str, object]:
+def lay_out(
+    group: Group,
+    files: Iterable[tuple[str, int]],
+    incomplete: str,
+    contiguous: bool,
+    sizes: Mapping[str, int] | None = None,
+) -> dict[str, object]:
     """Describe the concatenation of a group's recordings: the content of aggregate.json.
 
-    `files` are (path, header bytes) of the recordings in order. `segments` are the 0-based samples at which a stretch
+    `files` are (path, header bytes) of the recordings in order, `sizes` the bytes of those not there yet. `segments` are the 0-based samples at which a stretch
     without a gap begins: a sample there has no predecessor. Raises RecordingsError for a group with problems.
     """
     if group.problems:
@@ -513,7 +522,7 @@ def lay_out(group: Group, files: Iterable[tuple[str, int]], incomplete: str, con
     first = group.recordings[0]
     rows, first_sample = [], 0
     for recording, (path, header_bytes) in zip(group.recordings, files, strict=True):
-        samples, rest = measure(recording, incomplete, path, header_bytes)
+        samples, rest = measure(recording, incomplete, path, header_bytes, (sizes or {}).get(path))
         row = {
             "session": recording.session,
             "index": recording.index,

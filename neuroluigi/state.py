@@ -47,6 +47,7 @@ class Verdict:
     """The state of one result, why, and what a run does: nothing, make, or make if one of `waits_for` changes.
 
     `checksums` has the sha256 of each output as it stands (None where that is not known before it is made).
+    `rests_on_work`: a run does something about a result that this one is made from, directly or not.
     """
 
     state: str
@@ -55,13 +56,15 @@ class Verdict:
     waits_for: tuple[str, ...] = ()
     is_there: bool = True
     is_freed: bool = False
+    rests_on_work: bool = False
     failure: str = ""
     checksums: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
         """Whether a step that needs the result finds it, as it should be."""
-        return self.todo == NOTHING and self.is_there
+        # Luigi does not look below what is complete, and would leave undone what is to be done there.
+        return self.todo == NOTHING and self.is_there and not self.rests_on_work
 
 
 @dataclass(frozen=True)
@@ -237,6 +240,9 @@ def _look_at_outputs(
             check(path)
         except (OSError, ValueError) as error:
             return now, (DAMAGED, Reason("", str(error)))
+        except Exception as error:
+            # A lab's own check stumbles over what it does not expect, such as a key that is not there.
+            return now, (DAMAGED, Reason("", f"{path.name} can't be checked: {type(error).__name__}: {error}"))
         if known and stat.st_size < known["bytes"]:
             reason = f"{path.name} has {stat.st_size} bytes, its run record says {known['bytes']}"
             return now, (DAMAGED, Reason("", reason))

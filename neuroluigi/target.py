@@ -159,6 +159,15 @@ def _identity(path: Path) -> dict:
     return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
+def _is_copy(final: Path, record: Mapping, rename: Mapping) -> bool:
+    """Whether a file is what the record describes, though copied or touched since."""
+    if final.stat().st_size != rename["bytes"]:
+        return False
+    named = [one["sha256"] for one in record["outputs"] if Path(one["path"]).name == final.name]
+    # Of the log no checksum is known.
+    return not named or records.hash_file(final) in named
+
+
 def _finish(record_path: Path) -> None:
     """Carry out what a pending record says; needs the folder's lock."""
     pending = pending_path(record_path)
@@ -173,7 +182,7 @@ def _finish(record_path: Path) -> None:
             part.replace(final)
             records.sync_folder(final.parent)
         # Someone may have removed a part by hand: then the file under the final name is not the record's.
-        is_whole &= final.is_file() and _identity(final) == rename
+        is_whole &= final.is_file() and (_identity(final) == rename or _is_copy(final, record, rename))
     if is_whole:
         records.write(record_path, record)
     pending.unlink()

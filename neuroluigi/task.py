@@ -311,7 +311,7 @@ class GroupTask(Step):
         """
         settings = setting(recordings)
         files = [(one.path, one.header_bytes) for one in flatten(self.input())]
-        return lay_out(self._group(), files, settings.incomplete, settings.contiguous)
+        return lay_out(self._group(), files, settings.incomplete, settings.contiguous, self.assumed_bytes)
 
     def _group(self) -> Group:
         known = groups()

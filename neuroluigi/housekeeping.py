@@ -1,0 +1,483 @@
+"""Remove results, take over edited ones, free the bytes of large ones, and read all of them again.
+
+Run records say which files are results. Nothing that no record names is ever removed.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import luigi
+from luigi.task import flatten
+
+from neuroluigi import looks, records, state, target
+from neuroluigi.looks import Judged
+from neuroluigi.query import check_name
+from neuroluigi.recordings import Group
+from neuroluigi.settings import (
+    RunStopped,
+    groups,
+    recordings,
+    recordings_root,
+    results_root,
+    roots_of_paths,
+    setting,
+)
+from neuroluigi.task import RecordingMaker
+
+# What verify finds.
+CHANGED, DAMAGED, MISSING, UNREADABLE, UNFINISHED = "changed", "damaged", "missing", "unreadable", "unfinished"
+
+_INTERRUPTED = "a commit was interrupted, or is under way; the next run finishes it"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one run record, or the note of a failure, says was made. `path` is where the record is, or would be.
+
+    `group` is "" for what belongs to no group of today, or to all.
+    """
+
+    path: Path
+    record: Mapping | None
+    step: str
+    group: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the files that the record names."""
+        return self.path.parent.parent
+
+    @property
+    def outputs(self) -> dict[Path, Mapping]:
+        """What the record says of each file."""
+        return {_located(one): one for one in (self.record or {}).get("outputs", ())}
+
+    @property
+    def files(self) -> list[Path]:
+        """The files of the record that are there."""
+        return [path for path in self.outputs if path.is_file()]
+
+    @property
+    def traces(self) -> list[Path]:
+        """The files beside the results that are there: notes of a failure, logs, and last the record."""
+        suffixes = (".failed.json", ".failed.log", ".log", ".json")
+        return [path for suffix in suffixes if (path := self.path.with_suffix(suffix)).is_file()]
+
+
+@dataclass
+class Plan:
+    """What is to be removed, and what is left though it was asked for, or lies there: (path, why)."""
+
+    entries: list[Entry] = field(default_factory=list)
+    left: list[tuple[Path, str]] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """How much the results take that are to be removed."""
+        return sum(path.stat().st_size for entry in self.entries for path in entry.files)
+
+
+def entries_below(*folders: Path) -> Iterator[Entry]:
+    """Yield what was made, or failed to be made, in these folders, by their records alone."""
+    for folder in _run_folders(folders):
+        names = {re.sub(r"(\.failed|\.pending)?\.json$", ".json", path.name) for path in folder.glob("*.json")}
+        for path in sorted(folder / name for name in names if ".part-" not in name):
+            record = _read(path)
+            known = record or records.read(path.with_suffix(".failed.json")) or {}
+            yield Entry(path, record, str(known.get("step", "")))
+
+
+def _read(path: Path) -> dict | None:
+    """Return a record whose outputs are described as they should be, or None."""
+    record = records.read(path)
+    try:
+        is_whole = all(one["path"] and one["bytes"] >= 0 and one["sha256"] for one in record["outputs"])
+    except (KeyError, TypeError):
+        return None
+    return record if is_whole else None
+
+
+def _run_folders(folders: Iterable[Path]) -> list[Path]:
+    found = {Path(top, "runs") for root in folders for top, below, _ in os.walk(root) if "runs" in below}
+    return sorted(found)
+
+
+def _record_folders() -> list[Path]:
+    """Return the folders in which there may be run records; steps write nothing among real recordings."""
+    return [results_root()] if setting(recordings).are_real() else [results_root(), recordings_root()]
+
+
+def _located(place: Mapping) -> Path:
+    """Return today's path of a file in a record; Path() of an absolute path is that path."""
+    return roots_of_paths().get(place.get("root"), Path()) / place["path"]
+
+
+def _differs(path: Path, output: Mapping) -> bool:
+    """Whether a file has other bytes than its record says. Raises OSError."""
+    stat = path.stat()
+    if (stat.st_size, stat.st_mtime_ns) == (output["bytes"], output["mtime_ns"]):
+        return False
+    return stat.st_size != output["bytes"] or records.hash_file(path) != output["sha256"]
+
+
+def _tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
+    """Yield a task and all that it needs, each once, without judging any."""
+    seen, stack = set(), [root]
+    while stack:
+        current = stack.pop()
+        if current.task_id not in seen:
+            seen.add(current.task_id)
+            yield current
+            stack += flatten(current.requires())
+
+
+def _group_of(task: luigi.Task, of_recording: Mapping[tuple, str]) -> str:
+    values = task.param_kwargs
+    if "session" in values and "index" in values:
+        return of_recording.get((values["session"], values["index"], values.get("group", "")), "")
+    return values.get("group", "")
+
+
+# clean
+
+
+def plan_clean(
+    root: luigi.Task, of_groups: Sequence[str] = (), step: str = "", orphans: bool = False, edited: bool = False
+) -> Plan:
+    """Return what there is to remove: `step` and all that depends on it, or all steps, in some groups or in all.
+
+    `orphans`: in the folders that belong to no group of today instead; `of_groups` are names of such folders then.
+    Raises QueryError for a name that there is not.
+    """
+    ours, lost = _told_apart(root)
+    known = sorted({entry.group for entry in lost}) if orphans else list(groups())
+    for name in of_groups:
+        check_name("folder without a group" if orphans else "group", name, known)
+    steps = _steps_from(step, list(_tasks_below(root)), [*ours, *lost])
+    chosen = [
+        entry
+        for entry in (lost if orphans else ours)
+        if entry.step in steps and (not of_groups or entry.group in of_groups)
+    ]
+    plan = Plan()
+    for entry in chosen:
+        if why := _why_kept(entry, edited):
+            plan.left += [(path, why) for path in entry.files or [entry.path]]
+        else:
+            plan.entries.append(entry)
+    # Of a record that can't be read, nothing is known.
+    named = {path for entry in (*ours, *lost) if entry.step for path in (*entry.outputs, *entry.traces)}
+    plan.left += _unknown_files({entry.folder for entry in chosen}, named)
+    return plan
+
+
+def _told_apart(root: luigi.Task) -> tuple[list[Entry], list[Entry]]:
+    """Return what belongs to the pipeline of today, and what lies in results folders of no group of today.
+
+    The latter have the name of their folder for a group.
+    """
+    today = groups()
+    of_recording = {one.identity: key for key, group in today.items() for one in group.recordings}
+    of_folder = _folders(today)
+    of_record = {one.record_path: _group_of(one, of_recording) for one in _tasks_below(root) if isinstance(one, Judged)}
+    ours, lost = [], []
+    for entry in entries_below(*_record_folders()):
+        group = of_record.get(entry.path, of_folder.get(entry.folder))
+        if group is not None:
+            ours.append(Entry(entry.path, entry.record, entry.step, group))
+        elif entry.folder.is_relative_to(results_root()):
+            name = entry.folder.relative_to(results_root()).as_posix()
+            lost.append(Entry(entry.path, entry.record, entry.step, name))
+    return ours, lost
+
+
+def _folders(today: Mapping[str, Group]) -> dict[Path, str]:
+    """Return the group of every results folder of today; "" for the one of all groups."""
+    root = results_root()
+    of_recordings = {
+        root / "recordings" / one.session / str(one.index) / one.group: key
+        for key, group in today.items()
+        for one in group.recordings
+    }
+    return {root / "study": "", **of_recordings, **{root / key: key for key in today}}
+
+
+def _steps_from(step: str, tasks: Sequence[luigi.Task], entries: Sequence[Entry]) -> set[str]:
+    """Return the names of a step and of all that depend on it; without one, of all that make no recordings."""
+    makers = {one.task_family for one in tasks if isinstance(one, RecordingMaker)}
+    known = {entry.step for entry in entries if entry.step} | {
+        one.task_family for one in tasks if isinstance(one, Judged)
+    }
+    if not step:
+        return known - makers
+    check_name("step", step, sorted(known))
+    needs = {(one.task_family, below.task_family) for one in tasks for below in flatten(one.requires())}
+    # Steps that are not below the root of today are told by their records.
+    maker_of = {path: entry.step for entry in entries for path in entry.outputs}
+    needs |= {
+        (entry.step, maker_of.get(_located(one), ""))
+        for entry in entries
+        for one in (entry.record or {}).get("inputs", ())
+    }
+    found, newest = set(), {step}
+    while newest:
+        found |= newest
+        newest = {above for above, below in needs if below in newest} - found
+    return found
+
+
+def _why_kept(entry: Entry, edited: bool) -> str:
+    """Return why a result is not removed; one of several files is reason enough, as a run replaces all of them."""
+    if target.pending_path(entry.path).exists():
+        return _INTERRUPTED
+    root = results_root()
+    for path, output in entry.outputs.items():
+        if ".." in path.parts or not (path.is_relative_to(root) or path.is_relative_to(entry.folder)):
+            return f"its run record names {path}, which is not among the results"
+        with contextlib.suppress(FileNotFoundError):
+            if not edited and _differs(path, output):
+                return f"{path.name} is not the file that its run record describes; --edited removes it too"
+    return ""
+
+
+def _unknown_files(folders: Iterable[Path], named: set[Path]) -> list[tuple[Path, str]]:
+    """Return the files below results folders that no run record names."""
+    below = {Path(top, name) for folder in folders for top, _, names in os.walk(folder) for name in names}
+    results = (path for path in below if path.is_relative_to(results_root()))
+    return [
+        (path, "no run record names it")
+        for path in sorted(results)
+        if path not in named and path.name != ".lock" and not records.is_abandoned(path)
+    ]
+
+
+def clean(plan: Plan) -> list[Entry]:
+    """Remove what was planned, then the folders that are empty; return what was removed, and add to what is left."""
+    removed = []
+    for entry in plan.entries:
+        try:
+            target.recover(entry.path, entry.folder)
+            with target.lock(entry.path.parent):
+                if _is_other(entry):
+                    plan.left.append((entry.path, "it was made again meanwhile"))
+                    continue
+                # The record goes last: a result without one is taken as done, a record without its file is made again.
+                for path in (*entry.files, *entry.traces):
+                    path.unlink()
+            removed.append(entry)
+        except OSError as error:
+            plan.left.append((entry.path, f"can't be removed: {error}"))
+    for folder in {entry.path.parent for entry in removed}:
+        _remove_empty(folder)
+    return removed
+
+
+def _is_other(entry: Entry) -> bool:
+    """Whether the record says something else by now."""
+    return _read(entry.path) != entry.record or target.pending_path(entry.path).exists()
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a runs folder that has nothing but its lock, and the folders above it that are empty then."""
+    if [path.name for path in folder.iterdir()] == [".lock"]:
+        with contextlib.suppress(OSError):
+            (folder / ".lock").unlink()
+    kept = roots_of_paths().values()
+    while folder not in kept:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
+
+
+# free
+
+
+def plan_free(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Plan:
+    """Return the results of a step whose bytes a run could make again.
+
+    Raises QueryError for a name that there is not, RunStopped for a step whose results are not freed.
+    """
+    today = groups()
+    for name in of_groups:
+        check_name("group", name, list(today))
+    tasks = list(_tasks_below(root))
+    steps = [one for one in tasks if isinstance(one, Judged)]
+    check_name("step", step, sorted({one.task_family for one in steps}))
+    steps = [one for one in steps if one.task_family == step]
+    if isinstance(steps[0], RecordingMaker):
+        raise RunStopped(
+            f"neuroluigi: {step} makes recordings, which are not freed; see neuroluigi clean --step {step}"
+        )
+    needed = {below.task_id for one in tasks if isinstance(one, Judged) for below in flatten(one.requires())}
+    if not any(one.task_id in needed for one in steps):
+        raise RunStopped(f"neuroluigi: no step needs {step}, so that the next run would make again what was freed")
+    of_recording = {one.identity: key for key, group in today.items() for one in group.recordings}
+    plan = Plan()
+    for one in sorted(steps, key=lambda one: one.record_path):
+        group = _group_of(one, of_recording)
+        if of_groups and group not in of_groups:
+            continue
+        entry = Entry(one.record_path, _read(one.record_path), step, group)
+        verdict = looks.verdict(one)
+        if verdict.is_freed and not entry.files:
+            continue
+        if why := _why_not_freed(one, verdict):
+            plan.left.append((entry.path, why))
+        else:
+            plan.entries.append(entry)
+    return plan
+
+
+def _why_not_freed(step: Judged, verdict: state.Verdict) -> str:
+    if verdict.state != state.DONE:
+        return f"{verdict.state}: {'; '.join(reason.text for reason in verdict.reasons)}"
+    if verdict.todo:
+        return f"it may be made again first: {', '.join(verdict.waits_for)} is to be made"
+    stack = flatten(step.requires())
+    while stack:
+        below = stack.pop()
+        is_freed = isinstance(below, Judged) and looks.verdict(below).is_freed
+        if is_freed and looks.verdict(below).state == state.DONE:
+            stack += flatten(below.requires())
+        elif not all(one.exists() for one in flatten(below.output())):
+            return f"it could not be made again: what {below} makes is not there"
+    return ""
+
+
+def free(plan: Plan) -> list[Entry]:
+    """Remove the bytes of what was planned, and keep the records; return what was freed, and add to what is left."""
+    freed = []
+    for entry in plan.entries:
+        try:
+            with target.lock(entry.path.parent):
+                if _is_other(entry):
+                    plan.left.append((entry.path, "it was made again meanwhile"))
+                    continue
+                # First the record: a file that is not there, and not freed, is made again.
+                records.write(entry.path, {**entry.record, "freed": records.now()})
+                for path in entry.files:
+                    path.unlink()
+            freed.append(entry)
+        except OSError as error:
+            plan.left.append((entry.path, f"can't be freed: {error}"))
+    return freed
+
+
+# accept
+
+
+def accept(root: luigi.Task, name: str, reason: str) -> Path:
+    """Let the run record describe an edited file, and say who took it over, when and why; return its path.
+
+    Raises RunStopped for a file that is not edited, and for one that the next run would replace all the same.
+    """
+    path, step = _find_made(root, name)
+    verdict = looks.verdict(step)
+    if verdict.state != state.EDITED:
+        reasons = "".join(f": {one.text}" for one in verdict.reasons[:1])
+        raise RunStopped(f"neuroluigi: {path} is not edited, its state is: {verdict.state}{reasons}")
+    with target.lock(step.record_path.parent):
+        old = records.read(step.record_path) or {}
+        new = {_located(one): one for one in old.get("outputs", ())}
+        described = records.describe_file(path, roots_of_paths())
+        if path not in new or new[path]["sha256"] == described["sha256"]:
+            raise RunStopped(f"neuroluigi: {path} is not edited: it is as its run record says; another file is not")
+        new[path] = described
+        by = {"path": described["path"], "by": records.host(), "at": records.now(), "reason": reason}
+        records.write(step.record_path, {**old, "outputs": list(new.values()), "accepted": by})
+        looks.forget()
+        verdict = looks.verdict(step)
+        # While it was taken for edited, nothing replaced it.
+        if verdict.todo == state.MAKE:
+            records.write(step.record_path, old)
+            reasons = "; ".join(one.text for one in verdict.reasons)
+            raise RunStopped(
+                f"neuroluigi: {path} can't be accepted: the next run would replace it, as it is {verdict.state}"
+                f" ({reasons}); give the settings that it is for"
+            )
+    return path
+
+
+def _find_made(root: luigi.Task, name: str) -> tuple[Path, Judged]:
+    """Return the path of a file of a step, and the step; relative to the current folder or to the one of results."""
+    candidates = [Path(os.path.abspath(folder / name)) for folder in (Path.cwd(), results_root())]  # noqa: PTH100
+    there = [path for path in candidates if path.is_file()]
+    if not there:
+        raise RunStopped(f"neuroluigi: {name} is not there, neither in {Path.cwd()} nor in {results_root()}")
+    for task in _tasks_below(root):
+        for one in flatten(task.output()) if isinstance(task, Judged) else ():
+            if Path(one.path) in there:
+                return Path(one.path), task
+    raise RunStopped(f"neuroluigi: {there[0]} is of no step below {root.task_family}; see neuroluigi --root")
+
+
+# verify
+
+
+@dataclass
+class Verified:
+    """What was read again: how many files and bytes, how many are freed, and what is wrong: (state, path, why)."""
+
+    files: int = 0
+    bytes: int = 0
+    freed: int = 0
+    problems: list[tuple[str, Path, str]] = field(default_factory=list)
+
+
+def entries_to_verify() -> list[Entry]:
+    """Return all run records of results and of recordings that steps made; RunStopped where there are none."""
+    everything = entries_below(*_record_folders())
+    found = [one for one in everything if one.path.exists() or target.pending_path(one.path).exists()]
+    if not found:
+        raise RunStopped(f"neuroluigi: there are no run records in {results_root()}")
+    return found
+
+
+def verify(entries: Iterable[Entry], say: Callable[[Path, int], None] = lambda path, size: None) -> Verified:
+    """Read all files of the records again; `say` hears of each, with its size, when it was read."""
+    found = Verified()
+    for entry in entries:
+        if target.pending_path(entry.path).exists():
+            found.problems.append((UNFINISHED, entry.path, _INTERRUPTED))
+        elif entry.record is None:
+            found.problems.append((UNREADABLE, entry.path, "is no run record that can be read"))
+        else:
+            _verify_files(entry, found, say)
+    return found
+
+
+def _verify_files(entry: Entry, found: Verified, say: Callable[[Path, int], None]) -> None:
+    for path, output in entry.outputs.items():
+        if entry.record.get("freed") and not path.exists():
+            found.freed += 1
+            continue
+        wrong = _compare(path, output)
+        # A run may have made it again since the record was read.
+        if wrong and (now := Entry(entry.path, _read(entry.path), entry.step)).record != entry.record:
+            wrong = _compare(path, now.outputs.get(path, output))
+        if wrong:
+            found.problems.append((wrong[0], path, wrong[1]))
+        found.files += 1
+        found.bytes += output["bytes"]
+        say(path, output["bytes"])
+
+
+def _compare(path: Path, output: Mapping) -> tuple[str, str] | None:
+    """Return what is wrong with a file, and why, by its bytes alone."""
+    try:
+        size, sha256 = path.stat().st_size, records.hash_file(path)
+    except FileNotFoundError:
+        return MISSING, "is not there"
+    except OSError as error:
+        return DAMAGED, f"can't be read: {error}"
+    if size < output["bytes"]:
+        return DAMAGED, f"has {size} bytes, its run record says {output['bytes']}"
+    if sha256 != output["sha256"]:
+        return CHANGED, "has other bytes than its run record says"
+    return None
