@@ -514,8 +514,9 @@ def lay_out(
 ) -> dict[str, object]:
     """Describe the concatenation of a group's recordings: the content of aggregate.json.
 
-    `files` are (path, header bytes) of the recordings in order, `sizes` the bytes of those not there yet. `segments` are the 0-based samples at which a stretch
-    without a gap begins: a sample there has no predecessor. Raises RecordingsError for a group with problems.
+    `files` are (path, header bytes) of the recordings in order, `sizes` the bytes of those not there yet. `segments`
+    are the 0-based samples at which a stretch without a gap begins: a sample there has no predecessor. Raises
+    RecordingsError for a group with problems.
     """
     if group.problems:
         raise RecordingsError("\n".join(group.problems))

@@ -156,8 +156,9 @@ def judge(result: Result, checksums: Checksums) -> Verdict:
         return Verdict(MISSING, (reason,), MAKE, is_there=False, failure=failure)
     is_freed = bool(record and record.get("freed")) and not is_there
     if record and not result.may_lose_inputs and (gone := _gone(record, result)):
-        recorded = {str(path): output["sha256"] for path, output in _recorded_outputs(record, result).items()}
-        return Verdict(INPUT_GONE, gone, is_there=is_there, failure=failure, checksums=recorded)
+        # Edited or not, what stays is what the next steps are made from.
+        now, _ = _look_at_outputs(result, record, there, checksums)
+        return Verdict(INPUT_GONE, gone, is_there=is_there, failure=failure, checksums=now)
     if not is_there and not is_freed:
         missing = ", ".join(path.name for path, stat in there.items() if not stat)
         return Verdict(MISSING, (Reason("", f"{missing} is not there"),), MAKE, is_there=False, failure=failure)

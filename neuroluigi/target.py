@@ -161,9 +161,10 @@ def _identity(path: Path) -> dict:
 
 def _is_copy(final: Path, record: Mapping, rename: Mapping) -> bool:
     """Whether a file is what the record describes, though copied or touched since."""
-    if final.stat().st_size != rename["bytes"]:
+    outputs = record.get("outputs")
+    if not outputs or final.stat().st_size != rename["bytes"]:
         return False
-    named = [one["sha256"] for one in record["outputs"] if Path(one["path"]).name == final.name]
+    named = [one["sha256"] for one in outputs if Path(one["path"]).name == final.name]
     # Of the log no checksum is known.
     return not named or records.hash_file(final) in named
 

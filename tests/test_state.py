@@ -383,3 +383,51 @@ def test_records_of_the_old_results_survive_a_failure(done):
         json.loads((done.results / "s-even" / "runs" / "Edges.failed.json").read_text())["parameters"]["threshold"]
         == 0.6
     )
+
+
+def test_what_is_edited_does_not_hide_what_is_to_be_made_below_it(done):
+    plot = done.results / "s-even" / "plot.png"
+    plot.write_bytes(plot.read_bytes()[:-12] + b"remark" + plot.read_bytes()[-12:])
+    (done.results / "s-odd" / "runs" / "Plot.json").unlink()
+    for group in ("s-even", "s-odd"):
+        (done.results / group / "stats.json").unlink()
+    assert done.go()[0] == {"Stats": 2}
+    assert nothing(done.go())
+
+
+def test_facts_that_changed_are_seen_while_an_input_is_still_to_be_made(done):
+    (done.folder / "recordings" / "s" / "rec_0.bin").unlink()
+    rate = ("--recordings-sampling-rate-hz", "100")
+    made, _, out = done.go(*rate)
+    assert made == {"FakeRecording": 1, "Aggregate": 2, "Stats": 2, "Edges": 2, "Plot": 2}
+    assert "Aggregate: 2 made with layout.sampling_rate_hz not set, now 100.0" in out
+    assert nothing(done.go(*rate))
+
+
+def test_json_of_another_shape_is_damaged(done):
+    stats = done.results / "s-even" / "stats.json"
+    stats.write_text("3" + " " * stats.stat().st_size)
+    assert done.go()[0] == {"Stats": 1}
+
+
+def test_an_interrupted_commit_that_was_copied_is_finished(done):
+    folder = done.results / "s-even"
+    record = records.read(folder / "runs" / "Stats.json")
+    stat = (folder / "stats.json").stat()
+    rename = {"part": "../stats.part-x-1-0.json", "final": "../stats.json"}
+    rename |= {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    records.write(folder / "runs" / "Stats.pending.json", {**record, "renames": [rename]})
+    (folder / "runs" / "Stats.json").unlink()
+    os.utime(folder / "stats.json", (1, 1))
+    assert not done.go()[0]
+    assert records.read(folder / "runs" / "Stats.json") == record
+
+
+def test_an_edited_result_whose_recording_is_gone_is_what_the_next_steps_go_by(lab):
+    lab.make_real()
+    lab.go()
+    layout = lab.results / "a" / "aggregate.json"
+    layout.write_text(json.dumps({**json.loads(layout.read_text()), "sampling_rate_hz": 10.0}) + " " * 500)
+    (lab.folder / "real" / "a" / "rec_0.bin").unlink()
+    assert lab.go()[0] == {"Stats": 1, "Edges": 1, "Plot": 1}
+    assert nothing(lab.go())
