@@ -21,12 +21,12 @@ GONE_SECONDS = 10
 
 
 class KilledPipeline(Pipeline):
-    """Two small groups, whose right results are known from a first run."""
+    """A small group per worker, whose right results are known from a first run."""
 
     def __init__(self, folder, workers):
         super().__init__(folder)
         engine = "octave" if HAS_OCTAVE else "numpy"
-        fakes = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2"]
+        fakes = ["--FakeRecording-sessions", "s", "--FakeRecording-count", workers]
         self.arguments = ["PlotAll", "--matlab-engine", engine, "--workers", workers, *fakes]
         # With one worker Luigi runs the steps itself; forced, there is a worker process to kill.
         self.arguments += ["--worker-force-multiprocessing"] if workers == 1 else []
@@ -34,7 +34,7 @@ class KilledPipeline(Pipeline):
         self.run(*self.arguments)
         self.seconds = time.monotonic() - began
         self.right = self.files()
-        assert len(self.right) == 10
+        assert len(self.right) == 5 * workers
 
     def forget(self):
         shutil.rmtree(self.results)

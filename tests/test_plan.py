@@ -529,7 +529,7 @@ changes = st.tuples(st.sampled_from([change for change, weight in CHANGES.items(
 
 # An example takes seconds, so that looking for a shorter one that fails would take an hour.
 @settings(
-    max_examples=20,
+    max_examples=10,
     derandomize=True,
     deadline=None,
     phases=[Phase.generate],

@@ -260,7 +260,7 @@ def test_a_run_that_could_not_start_does_not_say_that_everything_is_there(pipeli
     [
         (["FakeRecording", "--session", "../../x", "--index", "1"], "can't name a folder"),
         (["FakeRecording", "--session", "s", "--index", "1", "--recordings-root", "real"], "among real recordings"),
-        (["Plot", "--group", "../x"], "there is no group"),
+        (["Plot", "--group", "../x"], "can't name a folder"),
         (["PlotAll", "--recordings-root", "real", "--results-root", "real"], "among the recordings"),
         (["PlotAll", "--recordings-root", "real", "--results-root", "real/s"], "among the recordings"),
     ],
