@@ -170,7 +170,7 @@ class Step(CarriesSettings, Judged):
                 try:
                     inputs = [_describe_input(one, roots) for one in flatten(self.input())]
                     self.make(_shaped_like(output, temporary.__getitem__))
-                except Exception:
+                except (Exception, SystemExit):
                     traceback.print_exc()
                     raise
         for one, part in temporary.items():
