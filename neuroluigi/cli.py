@@ -39,6 +39,7 @@ _MOST_RICH_ROWS = 1_000
 @click.pass_context
 def main(context, module, root):
     """Look at a pipeline of neural recordings. It is run by: luigi --module tasks PlotAll --local-scheduler"""
+    running.prepare_process()
     context.obj = (module, root)
 
 
@@ -176,17 +177,17 @@ def status_command(context, only, rows, as_json):
         groups = task.groups()
         entries = status.collect(root, groups)
         orphans = status.orphans(task.results_root(), groups)
-    wanted = [name.strip() for name in only.split(",") if name.strip()]
-    for name in wanted:
-        _answered(query.check_name, "state", name, list(status.SIGNS))
-    for name in rows:
-        _answered(query.check_name, "group", name, [*groups, status.STUDY])
-    shown = status.select(entries, wanted, rows)
-    if as_json:
-        listed = {"results": [status.as_data(entry) for entry in shown], "orphans": orphans}
-        click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
-    else:
-        _print_status(shown, groups, orphans)
+        wanted = [name.strip() for name in only.split(",") if name.strip()]
+        for name in wanted:
+            _answered(query.check_name, "state", name, list(status.SIGNS))
+        for name in rows:
+            _answered(query.check_name, "group", name, [*groups, status.STUDY])
+        shown = status.select(entries, wanted, rows)
+        if as_json:
+            listed = {"results": [status.as_data(entry) for entry in shown], "orphans": orphans}
+            click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+        else:
+            _print_status(shown, groups, orphans)
     sys.exit(0 if status.is_all_done(entries) else 1)
 
 

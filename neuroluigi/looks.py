@@ -16,9 +16,9 @@ from luigi.task import flatten
 
 from neuroluigi import records, state
 from neuroluigi.recordings import RecordingsError
-from neuroluigi.settings import RunStopped, recordings, results, roots_of_paths, setting
+from neuroluigi.settings import RunStopped, recordings, results, results_root, roots_of_paths, setting
 from neuroluigi.sources import python_sources
-from neuroluigi.state import Checksums, Input, Result, Verdict
+from neuroluigi.state import Checksums, Input, Reason, Result, Verdict
 from neuroluigi.target import ResultTarget
 
 
@@ -58,12 +58,13 @@ class _Look:
 
     def __init__(self):
         self.verdicts: dict[str, Verdict] = {}
+        self.has_freed = False
         self.below: dict[str, list[luigi.Task]] = {}
         self.outputs: dict[str, list[luigi.Target]] = {}
-        self.roots = roots_of_paths()
+        self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}
         self.rerun_on = frozenset(setting(results).rerun_on)
         self.may_lose_inputs = setting(recordings).allow_removed
-        self.checksums = Checksums(self.roots["results"])
+        self.checksums = Checksums(results_root())
         # The code and the tool of a step are the same for all its results.
         self.sources = functools.cache(lambda kind, engine: self.examples[kind].sources(engine))
         self.wanted_tool = functools.cache(lambda kind: self.examples[kind].wanted_tool())
@@ -89,8 +90,23 @@ def verdict(step: Judged) -> Verdict:
 
 
 def walk(root: luigi.Task) -> Iterator[tuple[Judged, Verdict]]:
-    """Yield every step below a task, the first ones first, with its verdict."""
+    """Yield every step below a task, the first ones first, with the verdict on it in a run of that task."""
+    look = look_from(root)
+    for current in _in_order(root, look):
+        if isinstance(current, Judged):
+            yield current, look.verdicts[current.task_id]
+
+
+def look_from(root: luigi.Task) -> _Look:
+    """Judge all that a run of a task looks at; what it says of freed results depends on what else that run makes."""
     look = _look_below(root)
+    if look.has_freed:
+        _make_freed_again(root, look)
+    return look
+
+
+def _in_order(root: luigi.Task, look: _Look) -> list[luigi.Task]:
+    """Return a task and all below it, each after those that it rests on."""
     found: dict[str, luigi.Task] = {}
     stack = [root]
     while stack:
@@ -98,10 +114,30 @@ def walk(root: luigi.Task) -> Iterator[tuple[Judged, Verdict]]:
         if current.task_id not in found:
             found[current.task_id] = current
             stack += look.below[current.task_id]
-    # What was judged first is what others rest on.
-    for task_id, judged in look.verdicts.items():
-        if isinstance(found.get(task_id), Judged):
-            yield found[task_id], judged
+    return [found[task_id] for task_id in look.verdicts if task_id in found]
+
+
+def _make_freed_again(root: luigi.Task, look: _Look) -> None:
+    """Mark as to be made what is freed and needed; what rests on it then waits for it, and may need more."""
+    order, again = _in_order(root, look), {}
+    while True:
+        needed_by = {root.task_id: root}
+        known = len(again)
+        for current in reversed(order):
+            judged, above = look.verdicts[current.task_id], needed_by.get(current.task_id)
+            if above and judged.is_freed and not judged.todo:
+                reason = Reason("", f"it is freed, and {above.task_family} needs it")
+                unknown = dict.fromkeys(judged.checksums)
+                again[current.task_id] = judged = replace(
+                    judged, reasons=(*judged.reasons, reason), todo=state.MAKE, checksums=unknown
+                )
+            if judged.todo or (above and not isinstance(current, Judged)):
+                needed_by.update({one.task_id: current for one in look.below[current.task_id]})
+        if len(again) == known:
+            return
+        for current in order:
+            judged = again.get(current.task_id) or _judge(current, look.below[current.task_id], look)
+            look.verdicts[current.task_id] = judged
 
 
 def _look_below(root: luigi.Task) -> _Look:
@@ -125,7 +161,8 @@ def _look_below(root: luigi.Task) -> _Look:
         below = look.below[current.task_id]
         if waiting := [one for one in below if one.task_id not in look.verdicts]:
             raise RunStopped(f"luigi: {current} requires itself, by way of {waiting[0]}")
-        look.verdicts[current.task_id] = _judge(current, below, look)
+        look.verdicts[current.task_id] = judged = _judge(current, below, look)
+        look.has_freed |= judged.is_freed
         stack.pop()
     return look
 
@@ -133,7 +170,8 @@ def _look_below(root: luigi.Task) -> _Look:
 def _judge(current: luigi.Task, below: list[luigi.Task], look: _Look) -> Verdict:
     below_it = (look.verdicts[one.task_id] for one in below if isinstance(one, (Judged, luigi.WrapperTask)))
     rests_on_work = any(one.todo or one.rests_on_work for one in below_it)
-    return replace(_judge_alone(current, below, look), rests_on_work=rests_on_work)
+    judged = _judge_alone(current, below, look)
+    return replace(judged, rests_on_work=True) if rests_on_work else judged
 
 
 def _judge_alone(current: luigi.Task, below: list[luigi.Task], look: _Look) -> Verdict:
@@ -157,8 +195,8 @@ def _today(step: Judged, below: list[luigi.Task], look: _Look) -> Result:
             f"luigi: {type(step).__name__}.output() returns {wrong[0]!r}; a step's files are self.result(NAME)"
         )
     return Result(
-        outputs={Path(one.path): one.check for one in outputs},
-        record=step.record_path,
+        outputs={one.path: one.check for one in outputs},
+        record=os.fspath(step.record_path),
         parameters=step.significant_parameters(),
         defaults={name: parameter._default for name, parameter in step.get_params()},
         facts=facts,
@@ -179,7 +217,7 @@ def _facts(step: Judged, inputs: tuple[Input, ...], look: _Look) -> tuple[Mappin
     sizes = {(one.get("root"), one["path"]): one["bytes"] for one in recorded}
     if not pending <= sizes.keys():
         return None, ""
-    step.assumed_bytes = {str(o.path): sizes[_key(o.path, look)] for o in inputs if o.is_pending}
+    step.assumed_bytes = {o.path: sizes[_key(o.path, look)] for o in inputs if o.is_pending}
     try:
         return step.facts(), ""
     except RecordingsError as error:
@@ -191,7 +229,7 @@ def _facts(step: Judged, inputs: tuple[Input, ...], look: _Look) -> tuple[Mappin
         step.assumed_bytes = {}
 
 
-def _key(path: Path, look: _Look) -> tuple:
+def _key(path: str, look: _Look) -> tuple:
     place = records.place(path, look.roots)
     return place.get("root"), place["path"]
 
@@ -204,5 +242,6 @@ def _inputs(below: list[luigi.Task], look: _Look) -> Iterator[Input]:
         is_pending = bool(verdict_below.todo) and not isinstance(one, luigi.ExternalTask)
         for output in look.outputs[one.task_id]:
             if path := getattr(output, "path", None):
-                checksum = verdict_below.checksums.get(str(path)) if is_step else None
-                yield Input(Path(path), checksum, is_pending)
+                path = os.fspath(path)
+                checksum = verdict_below.checksums.get(path) if is_step else None
+                yield Input(path, checksum, is_pending)

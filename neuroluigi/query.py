@@ -359,10 +359,14 @@ def read_events(folder: Path, name: str) -> Iterator[list[tuple[Cell, ...]]]:
 
 
 def _find_layout(folder: Path) -> dict:
-    """Return the layout of the concatenation (see recordings.lay_out), from the JSON file that has one."""
-    for path in _result_files(folder):
-        content = records.read(path) if path.suffix == ".json" else None
-        rows = (content or {}).get("recordings")
+    """Return the layout of the concatenation (see recordings.lay_out), from the file or the run record that has one."""
+    contents = [records.read(path) for path in _result_files(folder) if path.suffix == ".json"]
+    # The file of one that is freed is gone, its record stays.
+    for path in sorted(folder.glob("runs/*.json")):
+        facts = (records.read(path) or {}).get("facts")
+        contents += facts.values() if isinstance(facts, dict) else ()
+    for content in contents:
+        rows = content.get("recordings") if isinstance(content, dict) else None
         if isinstance(rows, list) and rows and all("first_sample" in row for row in rows):
             return content
     raise QueryError(f"no JSON file in {folder} says where each recording begins, as aggregate.json does")

@@ -10,6 +10,7 @@ import io
 import math
 import os
 import re
+import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -221,10 +222,11 @@ def _pattern_rows(root: Path, pattern: str) -> list[tuple[str, dict[str, str]]]:
         seen.add(piece)
         wildcard += "*"
     rows = []
-    for name in sorted(glob.glob(wildcard, root_dir=root)):  # noqa: PTH207 (Path.glob has no root_dir and no escape)
+    for name in sorted(glob.glob(wildcard, root_dir=root)):  # Path.glob has no root_dir and no escape
         match = re.fullmatch(regex, name.replace(os.sep, "/"))
-        if match and (root / name).is_file():
-            rows.append((str(root / name), {**match.groupdict(), "path": name}))
+        path = os.path.join(root, name)
+        if match and os.path.isfile(path):
+            rows.append((path, {**match.groupdict(), "path": name}))
     return rows
 
 
@@ -285,7 +287,7 @@ def _describe(row: Mapping[str, str], place: str, declaration: Declaration, is_m
         problems.append(f"{place}: {row[_BEYOND]!r} stands right of the last column")
 
     name = row.get("path", "")
-    path = os.path.abspath(os.path.join(declaration.folder, name))  # noqa: PTH100, PTH118 (resolve() would follow links)
+    path = os.path.abspath(os.path.join(declaration.folder, name))
     if not name:
         problems.append(f"{place}, column path: there is no value")
     recording = Recording(
@@ -312,7 +314,7 @@ def _describe(row: Mapping[str, str], place: str, declaration: Declaration, is_m
     )
     if problems or is_made or recording.columns["use"] == "no":
         return recording
-    if declaration.allow_removed and not Path(path).exists():
+    if declaration.allow_removed and not os.path.exists(path):
         return replace(recording, columns={**recording.columns, "use": "no", "reason": "it is not there any more"})
     try:
         measure(recording, declaration.incomplete)
@@ -348,9 +350,7 @@ def measure(
     path = path or recording.path
     header_bytes = recording.header_bytes if header_bytes is None else header_bytes
     try:
-        if size is None and not Path(path).is_file():
-            raise OSError(0, "it is a folder" if Path(path).is_dir() else "it is not there")
-        size = Path(path).stat().st_size if size is None else size
+        size = _size_of(path) if size is None else size
     except OSError as error:
         raise RecordingsError(
             f"{recording.place}, column path: {recording.name!r} can't be read as a file ({path}: {error.strerror})"
@@ -368,6 +368,16 @@ def measure(
             f" {rest} bytes are left; check dtype and channels, or set [recordings] incomplete = trim to drop them"
         )
     return samples, rest
+
+
+def _size_of(path: str) -> int:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        raise OSError(0, "it is not there") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(0, "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no regular file")
+    return found.st_size
 
 
 def check_name(name: str, what: str) -> None:
@@ -439,12 +449,12 @@ def check_apart(groups: Mapping[str, Group], results: Path) -> None:
     """Refuse a folder of results in which a group's files would lie among recordings, which are never written to."""
     for group in groups.values():
         for recording in group.recordings:
-            if (path := Path(recording.path)).is_relative_to(results):
-                top = path.relative_to(results).parts
+            if recording.path.startswith(f"{results}{os.sep}"):
+                top = Path(recording.path).relative_to(results).parts
                 if len(top) == 1 or top[0] in groups:
                     raise RecordingsError(
-                        f"the results would lie among the recordings, such as {path}; choose another folder with"
-                        " [results] root (--results-root)"
+                        f"the results would lie among the recordings, such as {recording.path}; choose another folder"
+                        " with [results] root (--results-root)"
                     )
 
 

@@ -16,6 +16,7 @@ import re
 import shutil
 import socket
 import sys
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
@@ -31,10 +32,11 @@ _PART = re.compile(r".*\.part-(?P<host>.+)-(?P<pid>\d+)-\d+(\.\w+)?")
 _counter = count()
 
 
-def read(path: Path) -> dict | None:
+def read(path: str | Path) -> dict | None:
     """Return the record at `path`, or None where there is none that can be read."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb", buffering=0) as file:
+            record = json.loads(file.read())
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
@@ -85,7 +87,7 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def describe_file(path: Path, roots: dict[str, Path], sha256: str | None = None) -> dict:
+def describe_file(path: Path, roots: Mapping[str, Path], sha256: str | None = None) -> dict:
     """Return path (relative to one of `roots`), size, mtime and sha256 of a file."""
     stat = path.stat()
     return {
@@ -96,12 +98,19 @@ def describe_file(path: Path, roots: dict[str, Path], sha256: str | None = None)
     }
 
 
-def place(path: Path, roots: dict[str, Path]) -> dict:
-    """Return {"root": name, "path": path within it}, or the absolute path where it is in none of `roots`."""
+def place(path: str | Path, roots: Mapping[str, str | Path]) -> dict:
+    """Return {"root": name, "path": path within it} of an absolute path; {"path": path} where it is in no root."""
+    text = os.fspath(path)
     for name, root in roots.items():
-        with contextlib.suppress(ValueError):
-            return {"root": name, "path": path.relative_to(root).as_posix()}
-    return {"path": path.as_posix()}
+        top = os.fspath(root).rstrip(os.sep)
+        if text.startswith(top) and text[len(top)] == os.sep:
+            return {"root": name, "path": text[len(top) + 1 :].replace(os.sep, "/")}
+    return {"path": text.replace(os.sep, "/")}
+
+
+def beside(record_path: str | Path, suffix: str) -> str:
+    """Return the path of a file that lies beside a record, such as its log: ".log" in place of ".json"."""
+    return os.fspath(record_path).removesuffix(".json") + suffix
 
 
 def hash_file(path: Path) -> str:

@@ -7,13 +7,14 @@ a test.
 
 import configparser
 import contextlib
+import gc
 import importlib.util
 import logging
 import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import luigi.interface
@@ -106,6 +107,16 @@ class CheckingWorker(Worker):
     """A worker that refuses before the first step what can't work."""
 
     latest: "CheckingWorker | None" = None
+    left_alone: Sequence[str] = ()
+    undone: Sequence[str] = ()
+    results: Sequence[Path] = ()
+
+    def add(self, task, *args, **kwargs):
+        if not setting(results).trust_existing:
+            # What goes wrong here goes wrong again for Luigi, who says of which task.
+            with contextlib.suppress(Exception):
+                looks.look_from(task)
+        return super().add(task, *args, **kwargs)
 
     def run(self):
         CheckingWorker.latest = self
@@ -114,6 +125,15 @@ class CheckingWorker(Worker):
         say_replacements(steps)
         check_engines(steps)
         return super().run()
+
+    def __exit__(self, type, value, traceback):
+        # Right after, Luigi forgets the command line, and with it what was looked at.
+        if type is None and self._first_task in self._scheduled_tasks:
+            root = self._scheduled_tasks[self._first_task]
+            if not setting(results).trust_existing:
+                self.left_alone, self.undone = _left_alone(root), _undone(root)
+            self.results = _results_of(root)
+        return super().__exit__(type, value, traceback)
 
 
 class _Factory(luigi.interface._WorkerSchedulerFactory):
@@ -213,7 +233,7 @@ def luigi_command(argv: list[str]) -> int:
     if module := _named_module(argv):
         use_current_folder(module)
     set_defaults()
-    root = parse_command_line(argv)
+    parse_command_line(argv)
     # Luigi looks its factory up when a run starts. This is the one place where it is replaced.
     luigi.interface._WorkerSchedulerFactory = _Factory
     logger.addFilter(_Plain())
@@ -228,41 +248,55 @@ def luigi_command(argv: list[str]) -> int:
         if not isinstance(exit_.code, int):
             raise
         code = exit_.code
-    with CmdlineParser.global_instance(argv):
-        lines = _closing_lines(root, code)
+    lines = _closing_lines(CheckingWorker.latest, code) if CheckingWorker.latest else []
     # A closed or full standard output does not make a run fail that did not.
     with contextlib.suppress(OSError):
         print("\n".join(lines), flush=True)
     return code
 
 
-def _closing_lines(root: luigi.Task, code: int) -> list[str]:
+def _closing_lines(worker: CheckingWorker, code: int) -> list[str]:
     """Say what was made, failed, or left as it is though it is not as of today; last where the results are."""
-    if CheckingWorker.latest is None:
-        return []
-    outcomes = CheckingWorker.latest.outcomes
-    by_status = execution_summary._summary_dict(CheckingWorker.latest)
+    by_status = execution_summary._summary_dict(worker)
     failed = sorted(str(t) for t in (*by_status["failed"], *by_status["scheduling_error"]))
-    lines = [f"{what.capitalize()}: {_counted(counts)}." for what, counts in outcomes.items() if counts]
+    lines = [f"{what.capitalize()}: {_counted(counts)}." for what, counts in worker.outcomes.items() if counts]
     if failed:
         more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
         lines.append(f"Failed: {', '.join(failed[:5])}{more}.")
     elif code:
         lines.append("Not everything could be made; the reasons stand above.")
+    elif worker.undone:
+        lines += worker.undone
     elif not lines:
         lines.append("Nothing to make: everything is there.")
-    if not setting(results).trust_existing:
-        lines += _left_alone(root)
-    tasks = root.deps() if isinstance(root, luigi.WrapperTask) else [root]
-    paths = [Path(one.path) for task in tasks for one in flatten(task.output()) if hasattr(one, "path")]
-    there = [path for path in paths if path.is_file()]
-    if there:
-        lines.append(f"{_plural(there)}: {_where(there)}")
+    lines += worker.left_alone
+    if worker.results:
+        lines.append(f"{_plural(worker.results)}: {_where(worker.results)}")
     return lines
+
+
+def _results_of(root: luigi.Task) -> list[Path]:
+    """Return the files that are there of a task, or of those that it wraps."""
+    tasks = root.deps() if isinstance(root, luigi.WrapperTask) else [root]
+    paths = (one.path for task in tasks for one in flatten(task.output()) if hasattr(one, "path"))
+    return [Path(path) for path in paths if os.path.isfile(path)]  # noqa: PTH113 (there are thousands)
 
 
 def _counted(counts: Counter) -> str:
     return ", ".join(f"{count} {family}" for family, count in sorted(counts.items()))
+
+
+def _undone(root: luigi.Task) -> list[str]:
+    """Return a line if something is to be made though a run just ended: inputs changed while others were made."""
+    changed = Counter(
+        f"{step.task_family}: {'; '.join(reason.text for reason in verdict.reasons)}"
+        for step, verdict in looks.walk(root)
+        if verdict.todo == state.MAKE
+    )
+    if not changed:
+        return []
+    why = "; ".join(f"{count} {text}" for text, count in sorted(changed.items()))
+    return [f"Changed during the run: {changed.total()} results ({why}). Run the same command again to make them."]
 
 
 def _left_alone(root: luigi.Task) -> list[str]:
@@ -318,8 +352,11 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def write_any_text() -> None:
-    """Let a name that standard output has no letters for be written all the same, with escapes."""
+def prepare_process() -> None:
+    """Set this process up for a command: it writes any text, and does not look for garbage over and over."""
+    # A look at 40,000 results makes millions of objects that stay; by default collecting takes a sixth of its time.
+    gc.set_threshold(100_000, 50, 100)
+    # A name that standard output has no letters for is written all the same, with escapes.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -327,5 +364,5 @@ def write_any_text() -> None:
 
 def main() -> None:
     """Serve as the `luigi` command."""
-    write_any_text()
+    prepare_process()
     sys.exit(luigi_command(sys.argv[1:]))

@@ -132,22 +132,35 @@ def _read_setting(section: type[luigi.Config]) -> luigi.Config:
 
 def results_root() -> Path:
     """Return the absolute folder of all results."""
-    return _absolute(setting(results).root, os.getcwd())  # noqa: PTH109 (a key of the cache)
-
-
-@functools.lru_cache(maxsize=8)
-def _absolute(folder: str, here: str) -> Path:
-    return Path(os.path.normpath(os.path.join(here, folder)))  # noqa: PTH118 (resolve() would follow links)
+    return roots_of_paths()["results"]
 
 
 def recordings_root() -> Path:
     """Return the absolute folder of the recordings."""
-    return _absolute(str(setting(recordings).declaration().folder), os.getcwd())  # noqa: PTH109
+    return roots_of_paths()["recordings"]
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def path_of(*parts: str) -> Path:
+    """Return the path of these parts, the same object for the same parts: paths are slow to make."""
+    return Path(*parts)
 
 
 def roots_of_paths() -> dict[str, Path]:
-    """Return the folders that paths in run records are relative to."""
-    return {"results": results_root(), "recordings": recordings_root()}
+    """Return the folders that paths in run records are relative to; a step that goes elsewhere moves neither."""
+    run = CmdlineParser.get_instance()
+    return _roots_once(run) if run else _absolute_roots()
+
+
+@functools.lru_cache(maxsize=1)
+def _roots_once(run: CmdlineParser) -> dict[str, Path]:
+    return _absolute_roots()
+
+
+def _absolute_roots() -> dict[str, Path]:
+    folders = {"results": setting(results).root, "recordings": setting(recordings).declaration().folder}
+    # resolve() would follow links.
+    return {name: Path(os.path.normpath(Path.cwd() / folder)) for name, folder in folders.items()}
 
 
 def groups() -> dict[str, Group]:
@@ -206,18 +219,33 @@ class CarriesSettings(luigi.Task):
 
     @classmethod
     def get_param_values(cls, params, args, kwargs):
-        """Return Luigi's answer, which is the same throughout a run."""
+        """Return Luigi's answer; what it takes from luigi.cfg and the command line is the same throughout a run."""
         run = CmdlineParser.get_instance()
         if run is None:
             return super().get_param_values(params, args, kwargs)
         known = _values_of_run(run)
         key = (cls, args, tuple(kwargs.items()))
         try:
-            if key not in known:
-                known[key] = super().get_param_values(params, args, kwargs)
+            if key in known:
+                return known[key]
         except TypeError:  # a value that can't be a key
             return super().get_param_values(params, args, kwargs)
+        if cls not in known:
+            known[cls] = cls._declared_values(params)
+        values, by_name = known[cls], dict(params)
+        positional = (name for name, parameter in params if parameter.positional)
+        given = {**dict(zip(positional, args, strict=False)), **kwargs}
+        if len(given) < len(args) + len(kwargs) or values.keys() | given.keys() != by_name.keys():
+            return super().get_param_values(params, args, kwargs)  # which says what is wrong
+        values = {**values, **{name: by_name[name].normalize(value) for name, value in given.items()}}
+        known[key] = [(name, tuple(v) if isinstance(v := values[name], (list, set)) else v) for name in by_name]
         return known[key]
+
+    @classmethod
+    def _declared_values(cls, params):
+        """Return what luigi.cfg, the command line and the defaults say of each parameter."""
+        family = cls.get_task_family()
+        return {name: one.task_value(family, name) for name, one in params if one.has_task_value(family, name)}
 
     def __getstate__(self):
         if multiprocessing.context.get_spawning_popen() is None:

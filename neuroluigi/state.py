@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,7 @@ class Input:
     `is_pending`: a step may make it anew first. `sha256` is None where no other verdict knows it.
     """
 
-    path: Path
+    path: str
     sha256: str | None
     is_pending: bool = False
 
@@ -83,13 +84,14 @@ class Input:
 class Result:
     """What today says of one result: the other side of its run record.
 
-    `outputs` are its files, each with a check that raises for one that is not whole. `facts` is None where they can't
-    be known yet. `problem` says what is wrong with the recordings that it would be made from.
+    `outputs` are its files, each with a check that raises for one that is not whole. Paths are absolute, and plain
+    text: a look handles hundreds of thousands. `facts` is None where they can't be known yet. `problem` says what is
+    wrong with the recordings that it would be made from.
     `sources` gives the code by engine. `tool` is what is asked for by name, else empty.
     """
 
-    outputs: Mapping[Path, Callable[[Path], None]]
-    record: Path
+    outputs: Mapping[str, Callable[[Path], None]]
+    record: str
     parameters: Mapping[str, object]
     defaults: Mapping[str, object]
     facts: Mapping[str, object] | None
@@ -97,7 +99,7 @@ class Result:
     sources: Callable[[str], list[dict]]
     tool: Mapping[str, str]
     rerun_on: frozenset[str]
-    roots: Mapping[str, Path]
+    roots: Mapping[str, str]
     problem: str = ""
     may_lose_inputs: bool = False
 
@@ -113,15 +115,15 @@ class Checksums:
         self._known: dict[tuple, str] | None = None
         self._read_bytes = 0
 
-    def of(self, path: Path) -> str:
+    def of(self, path: str) -> str:
         """Return the sha256 of a file. Raises OSError."""
-        stat = path.stat()
-        key = (os.path.relpath(path, self._root), stat.st_size, stat.st_mtime_ns)
+        found = os.stat(path)
+        key = (os.path.relpath(path, self._root), found.st_size, found.st_mtime_ns)
         if self._known is None:
             self._known = dict(self._load())
         if key not in self._known:
-            self._say(path, stat.st_size)
-            self._known[key] = records.hash_file(path)
+            self._say(path, found.st_size)
+            self._known[key] = records.hash_file(Path(path))
             # A cache that can't be written is a cache less.
             with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([*key, self._known[key]], ensure_ascii=False) + "\n")
@@ -135,7 +137,7 @@ class Checksums:
                     name, size, mtime_ns, sha256 = json.loads(line)
                     yield (name, size, mtime_ns), sha256
 
-    def _say(self, path: Path, size: int) -> None:
+    def _say(self, path: str, size: int) -> None:
         before, self._read_bytes = self._read_bytes, self._read_bytes + size
         if before // self._SAY_EVERY != self._read_bytes // self._SAY_EVERY:
             logger.info(
@@ -148,10 +150,10 @@ class Checksums:
 def judge(result: Result, checksums: Checksums) -> Verdict:
     """Return the state of a result, as the table of states has it, judged in its order. Never raises for its data."""
     record = records.read(result.record)
-    failure = (records.read(result.record.with_suffix(".failed.json")) or {}).get("error", "")
+    failure = (records.read(records.beside(result.record, ".failed.json")) or {}).get("error", "")
     there = {path: _stat(path) for path in result.outputs}
     is_there = all(there.values())
-    if result.record.with_suffix(".pending.json").exists():
+    if os.path.exists(records.beside(result.record, ".pending.json")):
         reason = Reason("", "a commit was interrupted; the next run finishes it")
         return Verdict(MISSING, (reason,), MAKE, is_there=False, failure=failure)
     is_freed = bool(record and record.get("freed")) and not is_there
@@ -160,7 +162,7 @@ def judge(result: Result, checksums: Checksums) -> Verdict:
         now, _ = _look_at_outputs(result, record, there, checksums)
         return Verdict(INPUT_GONE, gone, is_there=is_there, failure=failure, checksums=now)
     if not is_there and not is_freed:
-        missing = ", ".join(path.name for path, stat in there.items() if not stat)
+        missing = ", ".join(os.path.basename(path) for path, found in there.items() if not found)
         return Verdict(MISSING, (Reason("", f"{missing} is not there"),), MAKE, is_there=False, failure=failure)
 
     now, wrong = _look_at_outputs(result, record, there, checksums)
@@ -176,21 +178,24 @@ def judge(result: Result, checksums: Checksums) -> Verdict:
     if pressing:
         return Verdict(STALE, pressing, MAKE, **common)
     state = OUTDATED if reasons else DONE if record else NO_RECORD
-    waits_for = tuple(one.path.name for one in result.inputs if one.is_pending)
+    waits_for = tuple(os.path.basename(one.path) for one in result.inputs if one.is_pending)
     # Without a record nothing says what the result was made from.
-    todo = MAKE_IF if waits_for and record else NOTHING
+    todo = (MAKE if is_freed else MAKE_IF) if waits_for and record else NOTHING
+    if is_freed and todo:
+        reasons = (*reasons, Reason("", f"it is freed, and {waits_for[0]} may be made again"))
     return Verdict(state, reasons, todo, waits_for, checksums=dict.fromkeys(now) if todo else now, **common)
 
 
-def _stat(path: Path) -> os.stat_result | None:
+def _stat(path: str) -> os.stat_result | None:
+    """Return what the system says of a file, None where there is none."""
     try:
-        stat = path.stat()
-    except OSError:
+        found = os.stat(path)
+    except (OSError, ValueError):
         return None
-    return stat if path.is_file() else None
+    return found if stat.S_ISREG(found.st_mode) else None
 
 
-def _recorded_outputs(record: Mapping, result: Result) -> dict[Path, Mapping]:
+def _recorded_outputs(record: Mapping, result: Result) -> dict[str, Mapping]:
     """Return what the record says of each of today's outputs."""
     by_place = {_key(output): output for output in record.get("outputs", ())}
     places = {path: _key(records.place(path, result.roots)) for path in result.outputs}
@@ -204,51 +209,47 @@ def _key(place: Mapping) -> tuple:
 def _gone(record: Mapping, result: Result) -> tuple[Reason, ...]:
     """Return the recordings that the record names and that can't be found."""
     root = result.roots["recordings"]
-    today = {one.path for one in result.inputs}
+    made = {one.path for one in result.inputs if one.is_pending}
     return tuple(
         Reason("inputs", f"{one['path']} is not there any more")
         for one in record.get("inputs", ())
         if one.get("root") == "recordings"
         # One that a step makes is missing, not gone.
-        and not (root / one["path"] in today and _is_made(root / one["path"], result))
-        and _stat(root / one["path"]) is None
+        and (path := os.path.join(root, one["path"].replace("/", os.sep))) not in made
+        and _stat(path) is None
     )
 
 
-def _is_made(path: Path, result: Result) -> bool:
-    return any(one.path == path and one.is_pending for one in result.inputs)
-
-
 def _look_at_outputs(
-    result: Result, record: Mapping | None, there: Mapping[Path, os.stat_result | None], checksums: Checksums
+    result: Result, record: Mapping | None, there: Mapping[str, os.stat_result | None], checksums: Checksums
 ) -> tuple[dict[str, str | None], tuple[str, Reason] | None]:
     """Return the checksums of the outputs as they stand, and DAMAGED or EDITED with the reason where one differs."""
     recorded = _recorded_outputs(record, result) if record else {}
     now: dict[str, str | None] = {}
     edited = None
     for path, check in result.outputs.items():
-        known, stat = recorded.get(path), there[path]
-        if stat is None:  # freed
-            now[str(path)] = known["sha256"] if known else None
+        known, found, name = recorded.get(path), there[path], os.path.basename(path)
+        if found is None:  # freed
+            now[path] = known["sha256"] if known else None
             continue
-        if known and (stat.st_size, stat.st_mtime_ns) == (known["bytes"], known["mtime_ns"]):
-            now[str(path)] = known["sha256"]
+        if known and (found.st_size, found.st_mtime_ns) == (known["bytes"], known["mtime_ns"]):
+            now[path] = known["sha256"]
             continue
         try:
-            now[str(path)] = sha256 = checksums.of(path)
+            now[path] = sha256 = checksums.of(path)
             if known and sha256 == known["sha256"]:
                 continue
-            check(path)
+            check(Path(path))
         except (OSError, ValueError) as error:
             return now, (DAMAGED, Reason("", str(error)))
         except Exception as error:
             # A lab's own check stumbles over what it does not expect, such as a key that is not there.
-            return now, (DAMAGED, Reason("", f"{path.name} can't be checked: {type(error).__name__}: {error}"))
-        if known and stat.st_size < known["bytes"]:
-            reason = f"{path.name} has {stat.st_size} bytes, its run record says {known['bytes']}"
+            return now, (DAMAGED, Reason("", f"{name} can't be checked: {type(error).__name__}: {error}"))
+        if known and found.st_size < known["bytes"]:
+            reason = f"{name} has {found.st_size} bytes, its run record says {known['bytes']}"
             return now, (DAMAGED, Reason("", reason))
         if known:
-            edited = edited or (EDITED, Reason("", f"{path.name} is not the file that its run record describes"))
+            edited = edited or (EDITED, Reason("", f"{name} is not the file that its run record describes"))
     return now, edited
 
 
@@ -258,19 +259,16 @@ def _contradictions(record: Mapping, result: Result, checksums: Checksums) -> It
     yield from (Reason("inputs", text) for text in inputs)
     recorded = record.get("parameters", {})
     for name, value in result.parameters.items():
-        old, new = recorded.get(name, _plain(result.defaults.get(name))), _plain(value)
+        old = recorded[name] if name in recorded else _plain(result.defaults.get(name))
+        new = _plain(value)
         if old != new:
             yield Reason("parameters", f"{name} {_shown(old)}, now {_shown(new)}")
-    if result.facts is not None and not inputs:
-        differences = list(_differences(record.get("facts", {}), _plain(result.facts)))
+    facts = record.get("facts", {})
+    if result.facts is not None and not inputs and result.facts != facts:
+        differences = list(_differences(facts, _plain(result.facts)))
         yield from (Reason("parameters", text) for text in differences[:3])
     tool = record.get("tool", {})
-    before = {one["path"]: one["sha256"] for one in record.get("sources", ())}
-    today = {one["path"]: one["sha256"] for one in result.sources(tool.get("engine", ""))}
-    for path in sorted(before.keys() | today.keys()):
-        if before.get(path) != today.get(path):
-            what = "changed" if path in before and path in today else "is new" if path in today else "is not used now"
-            yield Reason("code", f"{path} {what}")
+    yield from _changed_sources(record.get("sources", ()), result.sources(tool.get("engine", "")))
     for name in ("engine", "release", "version"):
         wanted = result.tool.get(name)
         if wanted and tool.get(name) and tool[name] != wanted:
@@ -278,18 +276,30 @@ def _contradictions(record: Mapping, result: Result, checksums: Checksums) -> It
             return  # the version of another engine says nothing more
 
 
+def _changed_sources(recorded: list[Mapping], sources: list[Mapping]) -> Iterator[Reason]:
+    if recorded == sources:
+        return
+    before, today = ({one["path"]: one["sha256"] for one in some} for some in (recorded, sources))
+    for path in sorted(before.keys() | today.keys()):
+        if before.get(path) != today.get(path):
+            what = "changed" if path in before and path in today else "is new" if path in today else "is not used now"
+            yield Reason("code", f"{path} {what}")
+
+
 def _changed_inputs(recorded: list[Mapping], result: Result, checksums: Checksums) -> Iterator[str]:
+    # Files that were only renamed are the same files.
+    if [None if one.is_pending else one.sha256 for one in result.inputs] == [old["sha256"] for old in recorded]:
+        return
     before = {_key(old): old for old in recorded}
     today = {_key(records.place(one.path, result.roots)): one for one in result.inputs}
     now = {key: _current(one, before.get(key), checksums) for key, one in today.items()}
-    # Files that were only renamed are the same files.
     if list(now.values()) == [old["sha256"] for old in recorded]:
         return
     for key, one in today.items():
         if key not in before:
-            yield f"{one.path.name} is new"
+            yield f"{os.path.basename(one.path)} is new"
         elif now[key] not in (None, before[key]["sha256"]):
-            yield f"{one.path.name} changed"
+            yield f"{os.path.basename(one.path)} changed"
     yield from (f"{key[1]} is not used now" for key in before if key not in today)
     if before.keys() == today.keys() and list(before) != list(today):
         yield "the order of the inputs changed"
@@ -299,8 +309,8 @@ def _current(one: Input, old: Mapping | None, checksums: Checksums) -> str | Non
     """Return the sha256 of an input as it is now, or None where it may be made anew first."""
     if one.is_pending or one.sha256:
         return None if one.is_pending else one.sha256
-    stat = _stat(one.path)
-    if old and stat and (stat.st_size, stat.st_mtime_ns) == (old["bytes"], old["mtime_ns"]):
+    found = _stat(one.path)
+    if old and found and (found.st_size, found.st_mtime_ns) == (old["bytes"], old["mtime_ns"]):
         return old["sha256"]
     try:
         return checksums.of(one.path)
@@ -322,7 +332,7 @@ def _differences(old: object, new: object, name: str = "") -> Iterator[str]:
 
 def _plain(value: object) -> object:
     """Return a value as a record has it after a trip through JSON."""
-    if value is None or isinstance(value, (str, bool, int)):
+    if value is None or isinstance(value, (str, bool, int, float)):
         return value
     return json.loads(json.dumps(value, default=str))
 

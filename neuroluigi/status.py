@@ -116,9 +116,22 @@ def reasons(entries: Sequence[Entry], groups: Mapping[str, Group]) -> list[str]:
         for why in _whys(e.verdict):
             found.setdefault((_action(e.verdict), e.step, why), []).append(e.row)
     lines = [f"{action}: {len(rows)} {step}: {why} ({_named(rows)})" for (action, step, why), rows in found.items()]
+    lines += _unknown(entries)
     rows = {e.row for e in entries}
     lines += [f"problem in {key}: {text}" for key, group in groups.items() if key in rows for text in group.problems]
     return lines
+
+
+def _unknown(entries: Sequence[Entry]) -> list[str]:
+    """Return a line for each tool that is asked for by name and whose version only a start would tell."""
+    steps = {type(e.task): e.task for e in entries}
+    wanted = (step.wanted_tool() for step in steps.values())
+    unknown = {
+        tool["engine"] for tool in wanted if "engine" in tool and not (tool.get("release") or tool.get("version"))
+    }
+    return [
+        f"not known without starting it: the version of {engine}; it counts as unchanged" for engine in sorted(unknown)
+    ]
 
 
 def _action(verdict: Verdict) -> str:

@@ -98,7 +98,7 @@ class ResultTarget(luigi.Target):
 
 def pending_path(record: Path) -> Path:
     """Return where the record waits while its files are being renamed."""
-    return record.with_suffix(".pending.json")
+    return Path(records.beside(record, ".pending.json"))
 
 
 def lock(folder: Path) -> filelock.FileLock:

@@ -28,6 +28,7 @@ from neuroluigi.settings import (
     WordsParameter,
     find_recording,
     groups,
+    path_of,
     recording_makers,
     recordings,
     recordings_root,
@@ -77,11 +78,11 @@ class Step(CarriesSettings, Judged):
     @property
     def record_path(self) -> Path:
         """The run record, beside the files; see records.py."""
-        return self.folder / "runs" / f"{self.task_family}.json"
+        return path_of(self.folder, "runs", f"{self.task_family}.json")
 
     def result(self, name: str, kind: type[ResultTarget] = ResultTarget) -> ResultTarget:
         """Return the target of a file in this step's folder, for output()."""
-        return kind(self.folder / name, self.record_path)
+        return kind(os.path.join(self.folder, name), self.record_path)  # noqa: PTH118 (targets hold text)
 
     def make(self, out):
         """Make the files. `out` has the shape of output(), with a temporary Path in place of each target."""
@@ -296,7 +297,7 @@ class GroupTask(Step):
 
     @property
     def folder(self) -> Path:
-        return results_root() / _safe(self.group, "group")
+        return path_of(results_root(), _safe(self.group, "group"))
 
     @property
     def recordings(self) -> tuple[Recording, ...]:
@@ -339,7 +340,7 @@ class RecordingTask(OfRecording, Step):
     @property
     def folder(self) -> Path:
         # One that shares session and index with another has a folder more.
-        return results_root() / "recordings" / _safe(self.session, "session") / str(self.index) / self.group
+        return path_of(results_root(), "recordings", _safe(self.session, "session"), str(self.index), self.group)
 
 
 class StudyTask(Step):
@@ -347,7 +348,7 @@ class StudyTask(Step):
 
     @property
     def folder(self) -> Path:
-        return results_root() / "study"
+        return path_of(results_root(), "study")
 
 
 class ExistingRecording(OfRecording, CarriesSettings, luigi.ExternalTask):
@@ -375,12 +376,12 @@ class RecordingMaker(Step):
     def folder(self) -> Path:
         if setting(recordings).are_real():
             raise RunStopped(f"luigi: {self} would write among real recordings; [recordings] root or table is set")
-        return recordings_root() / _safe(self.session, "session")
+        return path_of(recordings_root(), _safe(self.session, "session"))
 
     @property
     def record_path(self) -> Path:
         # The recordings of a session share a folder.
-        return self.folder / "runs" / f"{self.task_family}-{self.index}.json"
+        return path_of(self.folder, "runs", f"{self.task_family}-{self.index}.json")
 
     def output(self):
         return self.result(f"rec_{self.index}.bin")

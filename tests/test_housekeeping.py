@@ -245,9 +245,42 @@ def test_freed_results_are_done_and_made_again_when_a_step_needs_them(lab):
     # A file that was deleted by hand is made again, and so is what it needs; and nothing else.
     (lab.results / "s-even" / "plot.png").unlink()
     made, unchanged, _ = lab.go()
-    assert made == {"Aggregate": 1, "Plot": 1} and not unchanged
+    assert made == {"Aggregate": 1, "Plot": 1} and unchanged == {"Stats": 1, "Edges": 1}
     assert "freed" not in records.read(lab.results / "s-even" / "runs" / "Aggregate.json")
     assert lab.files() == {name[8:]: content for name, content in before.items() if name[8:] in lab.files()}
+    assert nothing(lab.go())
+
+
+def test_what_is_freed_serves_every_look(lab):
+    edges = ask(lab, "events", "s-even", "--csv")
+    ask(lab, "free", "--step", "Aggregate", "--yes")
+    assert ask(lab, "events", "s-even", "--csv") == edges and len(edges.splitlines()) > 1
+    assert "✓ done" in ask(lab, "status") and "make" not in ask(lab, "status")
+    # What needs it has it made first, and status says so beforehand.
+    (lab.results / "s-even" / "edges.npy").unlink()
+    out = ask(lab, "status", code=1)
+    assert "make: 1 Aggregate: done, it is freed, and Edges needs it (s-even)" in out
+    assert "it is freed" in ask(lab, "why", "Aggregate", "s-even", code=1)
+    made, unchanged, _ = lab.go()
+    assert made == {"Aggregate": 1, "Edges": 1} and unchanged == {"Stats": 1, "Plot": 1}
+
+
+def test_a_freed_result_that_comes_back_different_is_told_and_followed(lab):
+    ask(lab, "free", "--step", "Aggregate", "--group", "s-even", "--yes")
+    standins = lab.folder / "standins.py"
+    standins.write_text(
+        "import neuroluigi.standins\n"
+        "def concatenate(files, out, *rest):\n"
+        "    neuroluigi.standins.concatenate_files(files, out, *rest)\n"
+        "    out.write_bytes(out.read_bytes()[::-1])\n"
+    )
+    tasks = lab.folder / "tasks.py"
+    text = tasks.read_text().replace("standin = standins.concatenate_files", "standin = concatenate")
+    tasks.write_text(text.replace("import luigi\n", "import luigi\nfrom standins import concatenate\n", 1))
+    (lab.results / "s-even" / "plot.png").unlink()
+    assert "make if aggregate.bin or aggregate.json changes: 1 Stats" in ask(lab, "status", code=1)
+    made, unchanged, _ = lab.go()
+    assert made == {"Aggregate": 1, "Stats": 1, "Edges": 1, "Plot": 1} and not unchanged
     assert nothing(lab.go())
 
 

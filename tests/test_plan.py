@@ -149,6 +149,8 @@ class Lab:
     made: dict[str, Made] = field(default_factory=dict, repr=False)
     # Files whose commit was interrupted, and where they wait.
     waiting: dict[str, str] = field(default_factory=dict)
+    # Records whose files were freed.
+    freed: set[str] = field(default_factory=set)
     fresh: count = field(default_factory=lambda: count(10))
 
     def copied_to(self, folder: Path, copy=shutil.copy2) -> "Lab":
@@ -192,6 +194,12 @@ class Lab:
     def contents(self) -> dict[str, bytes]:
         return {name: path.read_bytes() for name, path in self.paths().items()}
 
+    def freed_files(self) -> dict[str, bytes]:
+        """Return what was in the files that are freed."""
+        there = self.paths()
+        outputs = {name: data for record in self.freed for name, data in self.made[record].outputs.items()}
+        return {name: data for name, data in outputs.items() if name not in there}
+
     def results(self) -> list[str]:
         """Return the names of the files that steps have made."""
         return [
@@ -234,14 +242,15 @@ class Lab:
     # Plan, run and plan again
 
     def compare(self) -> None:
-        before, times = self.contents(), self.times()
+        before, times, self.was_freed = self.contents() | self.freed_files(), self.times(), set(self.freed)
         plan = self.plan()
         assert self.times() == times, "a look changed files"
         interrupted = {step.name for step in plan if pending(step.name) in before}
         code = self.command("run", (0, 30))
         told = (self.folder / "run.log").read_text()
         self.waiting = {name: part for name, part in self.waiting.items() if (self.folder / part).exists()}
-        after, times_after = self.contents(), self.times()
+        self.freed &= {name for name in self.freed if "freed" in (records.read(self.folder / name) or ())}
+        after, times_after = self.contents() | self.freed_files(), self.times()
 
         names = {step.text: step.name for step in plan}
         made = {names[text] for text in re.findall(r"^INFO: (.*) made in [\d.]+ s$", told, re.M)}
@@ -276,17 +285,29 @@ class Lab:
     def by_the_table(self, plan: list[Step], before: dict, after: dict) -> tuple[set[str], set[str]]:
         """Return the steps that the table has made, and those that it has made and that can't be as things are."""
         makers = {name: step.name for step in plan for name in step.outputs}
-        wanted, stuck = set(), set()
+        wanted, stuck, needed = set(), set(), self.needed(plan, makers)
         for step in plan:
             lacking = {name for name in step.inputs if not after.get(name)}
-            if any(makers.get(name) in stuck for name in step.inputs):
+            is_lost = step.name in needed and self.has_lost_recordings(self.made[step.name], after)
+            if is_lost or any(makers.get(name) in stuck for name in step.inputs):
                 stuck.add(step.name)
-            elif self.must_be_made(step, before, after):
+            elif step.name in needed or self.must_be_made(step, before, after):
                 # A group with an empty recording has no inputs at all.
                 is_bad = step.family == "Aggregate" and not step.inputs
                 (stuck if lacking or is_bad else wanted).add(step.name)
                 stuck |= {makers[name] for name in lacking if name in makers}
         return wanted, stuck
+
+    def needed(self, plan: list[Step], makers: dict[str, str]) -> set[str]:
+        """Return what is freed and stands below or above something else that may be made."""
+        busy = {step.name for step in plan if step.todo}
+        pairs = {(step.name, makers[name]) for step in plan for name in step.inputs if name in makers}
+        found, newest = set(), busy - self.was_freed
+        while newest:
+            beside = {a for a, b in pairs if b in newest} | {b for a, b in pairs if a in newest}
+            newest = (beside & self.was_freed) - found
+            found |= newest
+        return found
 
 
 def checksums(names: list[str], files: dict[str, bytes]) -> list[tuple[str, str]]:
@@ -446,6 +467,7 @@ def lose_record(lab, which, how):
         wrong = ["", "{}", '["record"]', path.read_text()[: path.stat().st_size // 2]][how]
         path.write_text(wrong) if wrong else path.unlink()
         lab.made.pop(record, None)
+        lab.freed.discard(record)
 
 
 def lose_cache(lab, which, how):
@@ -478,6 +500,24 @@ def interrupt(lab, which, how):
     record.unlink()
 
 
+def free(lab, which, how):
+    """Free a result, as `neuroluigi free` does of those that could be made again."""
+    there = lab.contents() | lab.freed_files()
+    names = [
+        name
+        for name, made in lab.made.items()
+        if Path(name).stem in ("Aggregate", "Stats", "Edges", "Table")
+        and name not in lab.freed
+        and all(lab.contents().get(output) == data for output, data in made.outputs.items())
+        and made.inputs == checksums([one for one, _ in made.inputs], there)
+    ]
+    if name := pick(sorted(names), which):
+        records.write(lab.folder / name, {**records.read(lab.folder / name), "freed": "now"})
+        for output in lab.made[name].outputs:
+            (lab.folder / output).unlink()
+        lab.freed.add(name)
+
+
 CHANGES = {
     delete: 6,
     edit: 4,
@@ -493,6 +533,7 @@ CHANGES = {
     lose_record: 2,
     lose_cache: 1,
     interrupt: 1,
+    free: 3,
 }
 
 
@@ -542,7 +583,7 @@ changes = st.tuples(st.sampled_from([change for change, weight in CHANGES.items(
 def test_a_run_does_what_the_plan_says(finished, tmp_path_factory, rounds, workers):
     lab = finished.copied_to(tmp_path_factory.mktemp("example") / "lab")
     lab.workers, lab.settings, lab.code, lab.made = workers, {}, {}, dict(finished.made)
-    lab.waiting, lab.fresh = {}, count(10)
+    lab.waiting, lab.freed, lab.fresh = {}, set(), count(10)
     for some in rounds:
         for change, (which, how) in some:
             change(lab, which, how)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -145,6 +146,59 @@ class Mine(GroupTask):
 """
     )
     assert states(lab)["s-odd", "Mine"] == ("missing", "make")
+
+
+def test_what_only_a_start_would_tell_is_said(lab, tmp_path):
+    matlab = tmp_path / "matlab"
+    matlab.write_text("#!/bin/sh\necho started >> started.txt\nexit 1\n")
+    matlab.chmod(0o755)
+    lab.run("PlotAll", *SETTINGS)
+    named = ["--matlab-engine", "matlab", "--matlab-command", str(matlab)]
+    out = subprocess.run(
+        [BIN / "neuroluigi", "status", *SETTINGS[:4], *named],
+        cwd=lab.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    assert "not known without starting it: the version of matlab; it counts as unchanged" in out
+    assert "engine numpy, now matlab" in out and not list(lab.folder.rglob("started.txt"))
+    assert "not known" not in ask(lab, "status").stdout
+
+
+def test_on_a_terminal_states_have_colours_and_nothing_is_wider_than_it(lab):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    (lab.results / "s-even" / "stats.json").unlink()
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    process = subprocess.Popen(
+        [BIN / "neuroluigi", "status", *SETTINGS],
+        cwd=lab.folder,
+        env={**clean_environment(), "TERM": "xterm-256color"},
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    out = b""
+    while True:
+        try:
+            block = os.read(ours, 4096)
+        except OSError:  # Linux: the other end is closed
+            break
+        if not block:
+            break
+        out += block
+    os.close(ours)
+    assert process.wait() == 1
+    text = out.decode()
+    assert "\x1b[32m✓ done" in text and "\x1b[33m○ missing" in text
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    assert "s-even" in "".join(lines) and max(map(len, lines)) <= 100
 
 
 def test_orphans_are_shown_and_not_touched(lab):
