@@ -4,10 +4,15 @@ A command line run remembers its look until a step ran or the process forked; wi
 question is a new look.
 """
 
+import contextlib
 import functools
+import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import luigi
@@ -18,7 +23,7 @@ from neuroluigi import records, state
 from neuroluigi.recordings import RecordingsError
 from neuroluigi.settings import RunStopped, recordings, results, results_root, roots_of_paths, setting
 from neuroluigi.sources import python_sources
-from neuroluigi.state import Checksums, Input, Reason, Result, Verdict
+from neuroluigi.state import Checksums, Folders, Input, Reason, Result, Verdict
 from neuroluigi.target import ResultTarget
 
 
@@ -53,6 +58,10 @@ class Judged(luigi.Task):
         return {}
 
 
+# So many tasks right below the root are worth a second process, which costs some tenths of a second.
+_WORTH_SHARING = 1_000
+
+
 class _Look:
     """What is remembered of one look."""
 
@@ -65,6 +74,7 @@ class _Look:
         self.rerun_on = frozenset(setting(results).rerun_on)
         self.may_lose_inputs = setting(recordings).allow_removed
         self.checksums = Checksums(results_root())
+        self.folders = Folders()
         # The code and the tool of a step are the same for all its results.
         self.sources = functools.cache(lambda kind, engine: self.examples[kind].sources(engine))
         self.wanted_tool = functools.cache(lambda kind: self.examples[kind].wanted_tool())
@@ -99,6 +109,11 @@ def walk(root: luigi.Task) -> Iterator[tuple[Judged, Verdict]]:
 
 def look_from(root: luigi.Task) -> _Look:
     """Judge all that a run of a task looks at; what it says of freed results depends on what else that run makes."""
+    if _may_share():
+        look = _look_of_run()
+        waiting = _open(root, look)
+        if len(waiting) >= _WORTH_SHARING:
+            _judge_by_two(waiting, look)
     look = _look_below(root)
     if look.has_freed:
         _make_freed_again(root, look)
@@ -140,27 +155,81 @@ def _make_freed_again(root: luigi.Task, look: _Look) -> None:
             look.verdicts[current.task_id] = judged
 
 
-def _look_below(root: luigi.Task) -> _Look:
-    """Judge what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
+def _may_share() -> bool:
+    """Whether a second process could help: on a command line, where nothing else is going on yet."""
+    is_free = CmdlineParser.get_instance() is not None and multiprocessing.parent_process() is None
+    # macOS has fork, and system libraries that do not survive it.
+    return is_free and sys.platform != "darwin" and hasattr(os, "fork") and (os.cpu_count() or 1) > 1
+
+
+def _judge_by_two(tasks: list[luigi.Task], look: _Look) -> None:
+    """Judge one half of the tasks here and the other in a second process; what that fails at is left unjudged."""
+    half = len(tasks) // 2
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    second = multiprocessing.get_context("fork").Process(target=_judge_for, args=(tasks[half:], look, writer))
+    second.start()
+    writer.close()
+    try:
+        for one in tasks[:half]:
+            _look_below(one)
+        with contextlib.suppress(EOFError):
+            found = reader.recv()
+            look.has_freed |= found.pop("has_freed")
+            for name, part in found.items():
+                getattr(look, name).update(part)
+    finally:
+        second.kill()
+        second.join()
+        reader.close()
+
+
+def _judge_for(tasks: list[luigi.Task], look: _Look, writer: Connection) -> None:
+    """Judge tasks in a process of its own and send what was found to its parent."""
+    global _look
+    _look, parent = look, os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # What goes wrong here goes wrong again for the parent, who says so.
+    with contextlib.suppress(BaseException):
+        for one in tasks:
+            _look_below(one)
+            if os.getppid() != parent:
+                return
+        found = {name: getattr(look, name) for name in ("verdicts", "below", "outputs", "has_freed")}
+        writer.send(found)
+
+
+def _look_of_run() -> _Look:
+    """Return what is remembered; without a command line every look is a new one."""
     global _look
     if _look is None or CmdlineParser.get_instance() is None:
         _look = _Look()
-    look, stack = _look, [root]
+    return _look
+
+
+def _open(current: luigi.Task, look: _Look) -> list[luigi.Task]:
+    """Note what is directly below a task, and return what of it is not judged yet."""
+    if current.task_id not in look.below:
+        look.below[current.task_id] = flatten(current.requires())
+        look.outputs[current.task_id] = flatten(current.output())
+    return [one for one in look.below[current.task_id] if one.task_id not in look.verdicts]
+
+
+def _look_below(root: luigi.Task) -> _Look:
+    """Judge what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
+    look, stack, entered = _look_of_run(), [root], set()
     while stack:
         current = stack[-1]
         if current.task_id in look.verdicts:
             stack.pop()
             continue
-        if current.task_id not in look.below:
-            look.below[current.task_id] = flatten(current.requires())
-            look.outputs[current.task_id] = flatten(current.output())
-            waiting = [one for one in look.below[current.task_id] if one.task_id not in look.verdicts]
-            if waiting:
-                stack += waiting
-                continue
+        if waiting := _open(current, look):
+            if current.task_id in entered:
+                raise RunStopped(f"luigi: {current} requires itself, by way of {waiting[0]}")
+            entered.add(current.task_id)
+            stack += waiting
+            continue
         below = look.below[current.task_id]
-        if waiting := [one for one in below if one.task_id not in look.verdicts]:
-            raise RunStopped(f"luigi: {current} requires itself, by way of {waiting[0]}")
         look.verdicts[current.task_id] = judged = _judge(current, below, look)
         look.has_freed |= judged.is_freed
         stack.pop()
@@ -176,7 +245,7 @@ def _judge(current: luigi.Task, below: list[luigi.Task], look: _Look) -> Verdict
 
 def _judge_alone(current: luigi.Task, below: list[luigi.Task], look: _Look) -> Verdict:
     if isinstance(current, Judged):
-        return state.judge(_today(current, below, look), look.checksums)
+        return state.judge(_today(current, below, look), look.checksums, look.folders)
     # A task of Luigi's own: done as it says itself, or as what it wraps is.
     if isinstance(current, luigi.WrapperTask):
         is_pending = any(look.verdicts[one.task_id].todo for one in below)

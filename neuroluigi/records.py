@@ -35,8 +35,13 @@ _counter = count()
 def read(path: str | Path) -> dict | None:
     """Return the record at `path`, or None where there is none that can be read."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            record = json.loads(file.read())
+        # Half the system calls of open(); a look reads tens of thousands.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            text = os.read(descriptor, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)
+        record = json.loads(text)
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None

@@ -147,13 +147,31 @@ class Checksums:
             )
 
 
-def judge(result: Result, checksums: Checksums) -> Verdict:
+class Folders:
+    """Which files there are, each folder read once: a look asks for many that hardly ever are."""
+
+    def __init__(self):
+        self._names: dict[str, frozenset[str]] = {}
+
+    def have(self, path: str) -> bool:
+        """Whether there is such a file."""
+        folder, name = os.path.split(path)
+        if folder not in self._names:
+            try:
+                self._names[folder] = frozenset(os.listdir(folder))
+            except OSError:
+                self._names[folder] = frozenset()
+        return name in self._names[folder]
+
+
+def judge(result: Result, checksums: Checksums, folders: Folders) -> Verdict:
     """Return the state of a result, as the table of states has it, judged in its order. Never raises for its data."""
     record = records.read(result.record)
-    failure = (records.read(records.beside(result.record, ".failed.json")) or {}).get("error", "")
+    failed = records.beside(result.record, ".failed.json")
+    failure = (records.read(failed) or {}).get("error", "") if folders.have(failed) else ""
     there = {path: _stat(path) for path in result.outputs}
     is_there = all(there.values())
-    if os.path.exists(records.beside(result.record, ".pending.json")):
+    if folders.have(records.beside(result.record, ".pending.json")):
         reason = Reason("", "a commit was interrupted; the next run finishes it")
         return Verdict(MISSING, (reason,), MAKE, is_there=False, failure=failure)
     is_freed = bool(record and record.get("freed")) and not is_there
