@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 REAL_RECORDINGS = REPOSITORY.parent / "shared" / "data" / "recordings"
 BIN = Path(sys.executable).parent
+
+# Where the tests run in the background of a script, Ctrl-C is ignored, and so it would be by all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HAS_OCTAVE = shutil.which("octave-cli") is not None
 needs_octave = pytest.mark.skipif(not HAS_OCTAVE, reason="octave-cli is not installed")
