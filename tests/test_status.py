@@ -233,3 +233,32 @@ def test_what_is_misspelt_is_refused_in_one_line(lab, arguments, expected):
 def test_help_shows_an_example(lab, command):
     done = subprocess.run([BIN / "neuroluigi", command, "--help"], capture_output=True, text=True, check=True)
     assert f"neuroluigi {command}" in done.stdout.split("Example")[1]
+
+
+# What happens in the second process, for which PlotAll is to be large enough at two groups.
+SECOND = {
+    "helps": "",
+    "fails": "looks._judge_for = lambda *args: 1 / 0",
+    "is killed": "looks._judge_for = lambda *args: os.kill(os.getpid(), 9)",
+}
+
+
+def by_task(lab):
+    return {one["task"]: one for one in json.loads(ask(lab, "status", "--json", code=1).stdout)["results"]}
+
+
+@pytest.mark.parametrize("what", SECOND)
+def test_two_processes_find_what_one_does(lab, what):
+    (lab.results / "s-odd" / "stats.json").unlink()
+    (lab.results / "s-even" / "edges.npy").unlink()
+    ask(lab, "free", "--step", "Aggregate", "--yes", code=0)
+    alone = by_task(lab)
+    tasks = lab.folder / "tasks.py"
+    hook = (
+        "import os\nfrom neuroluigi import looks\nlooks._WORTH_SHARING = 2\nlooks._may_share = lambda: True\n"
+        "began = looks._judge_by_two\ndef by_two(*args):\n    open('shared.txt', 'w').close()\n    began(*args)\n"
+        f"looks._judge_by_two = by_two\n{SECOND[what]}\n"
+    )
+    tasks.write_text(tasks.read_text() + hook)
+    assert by_task(lab) == alone
+    assert (lab.folder / "shared.txt").exists()
