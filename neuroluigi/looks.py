@@ -248,8 +248,9 @@ def _judge_alone(current: luigi.Task, below: list[luigi.Task], look: _Look) -> V
         return state.judge(_today(current, below, look), look.checksums, look.folders)
     # A task of Luigi's own: done as it says itself, or as what it wraps is.
     if isinstance(current, luigi.WrapperTask):
-        is_pending = any(look.verdicts[one.task_id].todo for one in below)
-        return Verdict(state.DONE, todo=state.MAKE_IF if is_pending else state.NOTHING)
+        wrapped = [look.verdicts[one.task_id] for one in below]
+        todo = state.MAKE_IF if any(one.todo for one in wrapped) else state.NOTHING
+        return Verdict(state.DONE, todo=todo, is_there=all(one.is_complete for one in wrapped))
     is_done = current.complete()
     return Verdict(state.DONE if is_done else state.MISSING, todo=state.NOTHING if is_done else state.MAKE)
 

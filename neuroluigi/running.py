@@ -29,6 +29,7 @@ from neuroluigi import looks, state
 from neuroluigi.engines import EngineError
 from neuroluigi.matlab import MatlabTask, matlab
 from neuroluigi.settings import CarriesSettings, RunStopped, recordings, results, setting
+from neuroluigi.state import Verdict
 from neuroluigi.task import INTERRUPTED, Step, StepError
 from neuroluigi.worker import Worker
 
@@ -131,7 +132,8 @@ class CheckingWorker(Worker):
         if type is None and self._first_task in self._scheduled_tasks:
             root = self._scheduled_tasks[self._first_task]
             if not setting(results).trust_existing:
-                self.left_alone, self.undone = _left_alone(root), _undone(root)
+                found = [(step, verdict) for step, verdict in looks.walk(root) if not verdict.is_simply_done]
+                self.left_alone, self.undone = _left_alone(found), _undone(found)
             self.results = _results_of(root)
         return super().__exit__(type, value, traceback)
 
@@ -286,11 +288,11 @@ def _counted(counts: Counter) -> str:
     return ", ".join(f"{count} {family}" for family, count in sorted(counts.items()))
 
 
-def _undone(root: luigi.Task) -> list[str]:
+def _undone(found: Iterable[tuple[Step, Verdict]]) -> list[str]:
     """Return a line if something is to be made though a run just ended: inputs changed while others were made."""
     changed = Counter(
         f"{step.task_family}: {'; '.join(reason.text for reason in verdict.reasons)}"
-        for step, verdict in looks.walk(root)
+        for step, verdict in found
         if verdict.todo == state.MAKE
     )
     if not changed:
@@ -299,10 +301,10 @@ def _undone(root: luigi.Task) -> list[str]:
     return [f"Changed during the run: {changed.total()} results ({why}). Run the same command again to make them."]
 
 
-def _left_alone(root: luigi.Task) -> list[str]:
+def _left_alone(found: Iterable[tuple[Step, Verdict]]) -> list[str]:
     """Return a line for each way in which results that were not made again are not simply done."""
     outdated, kinds, gone, edited, unrecorded = Counter(), set(), Counter(), [], Counter()
-    for step, verdict in looks.walk(root):
+    for step, verdict in found:
         if verdict.state == state.OUTDATED:
             outdated[f"{step.task_family}: {'; '.join(reason.text for reason in verdict.reasons)}"] += 1
             kinds |= {reason.kind for reason in verdict.reasons}

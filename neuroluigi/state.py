@@ -62,6 +62,11 @@ class Verdict:
     checksums: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
+    def is_simply_done(self) -> bool:
+        """Whether there is nothing to say of the result."""
+        return self.state == DONE and not self.todo
+
+    @property
     def is_complete(self) -> bool:
         """Whether a step that needs the result finds it, as it should be."""
         # Luigi does not look below what is complete, and would leave undone what is to be done there.

@@ -55,6 +55,10 @@ class StepError(RuntimeError):
 class WrapperTask(CarriesSettings, luigi.WrapperTask):
     """A task that is done when what it requires is."""
 
+    def complete(self):
+        """Whether all that it requires is there and right."""
+        return super().complete() if setting(results).trust_existing else looks.verdict(self).is_complete
+
 
 class Step(CarriesSettings, Judged):
     """One step of the pipeline for one group, recording or study: `requires`, `output` and `make`.
