@@ -266,7 +266,7 @@ def _today(step: Judged, below: list[luigi.Task], look: _Look) -> Result:
         )
     return Result(
         outputs={one.path: one.check for one in outputs},
-        record=os.fspath(step.record_path),
+        record=outputs[0].record if outputs else os.fspath(step.record_path),
         parameters=step.significant_parameters(),
         defaults={name: parameter._default for name, parameter in step.get_params()},
         facts=facts,

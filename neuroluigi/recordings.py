@@ -4,6 +4,7 @@ A recording is a flat little-endian binary file, channels interleaved. Nothing h
 """
 
 import csv
+import functools
 import glob
 import hashlib
 import io
@@ -380,6 +381,7 @@ def _size_of(path: str) -> int:
     return found.st_size
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def check_name(name: str, what: str) -> None:
     """Refuse a session or group name that is no safe folder name on every machine; `what` says where it stands."""
     reason = ""

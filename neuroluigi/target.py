@@ -72,9 +72,9 @@ class ResultTarget(luigi.Target):
 
     header_bytes = 0
 
-    def __init__(self, path: str | Path, record: Path):
-        self.path = str(path)
-        self.record = record
+    def __init__(self, path: str | Path, record: str | Path):
+        self.path = os.fspath(path)
+        self.record = os.fspath(record)
 
     def exists(self) -> bool:
         """Whether the file is there; a commit that was interrupted first has to be finished."""
@@ -96,7 +96,7 @@ class ResultTarget(luigi.Target):
         return self.path
 
 
-def pending_path(record: Path) -> Path:
+def pending_path(record: str | Path) -> Path:
     """Return where the record waits while its files are being renamed."""
     return Path(records.beside(record, ".pending.json"))
 

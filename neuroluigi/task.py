@@ -284,7 +284,6 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-@functools.lru_cache(maxsize=4096)
 def _safe(name: str, what: str) -> str:
     """Return a name that a folder can have; RunStopped for one that leads elsewhere."""
     try:
