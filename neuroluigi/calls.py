@@ -1,30 +1,24 @@
-"""One call of an M-function: the request, the process, the answer.
+"""One call of an M-function: the request, what is tried, and the answer.
 
 Arguments travel in a JSON file, in an encoding that arrives on Matlab and Octave alike as it was sent. The call's own
 answer decides whether it went well; what the engine prints, and its exit code, are for the log.
 """
 
 import contextlib
-import json
 import logging
 import math
 import os
 import re
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from neuroluigi import guard
-from neuroluigi.engines import CALL_FOLDER_VARIABLE, Engine
+from neuroluigi import guard, licences
+from neuroluigi.engines import Engine
+from neuroluigi.licences import LicenceError, Patience
+from neuroluigi.sessions import CallTimeout, Limits, NoSeat, SessionEnded, ask_for_a_seat, use_session
 
 logger = logging.getLogger("luigi-interface")
-
-# An engine that has answered may take its time to exit (a Matlab with Simulink in a container: minutes).
-EXIT_SECONDS = 30
 
 # Doubles are whole up to here; a larger integer travels as int64.
 _LARGEST_WHOLE_DOUBLE = 2**53
@@ -35,105 +29,116 @@ class CallError(RuntimeError):
 
 
 def call_function(
-    engine: Engine, function: str, arguments: Sequence[object], folder: Path, log: Path
+    engine: Engine,
+    function: str,
+    arguments: Sequence[object],
+    folder: Path,
+    log: Path,
+    limits: Limits,
+    on_progress: Callable[[dict], None] = lambda progress: None,
 ) -> dict[str, object]:
-    """Call `function(arguments...)`, an M-function in `folder`, in a process of its own.
+    """Call `function(arguments...)`, an M-function in `folder`, in a session of `engine`.
 
-    What the engine prints goes to the end of `log` while it runs. Returns the facts of the answer: engine, version,
-    release, and what it used. Raises CallError.
+    What the engine prints goes to the end of `log` while it runs, and what reportProgress says to `on_progress`. An
+    engine that dies is started once more; a licence and a seat are waited for. Returns the facts of the answer:
+    version, release, and what it used. Raises CallError.
     """
     if os.pathsep in str(folder):
         raise CallError(f"the engines can't use a folder whose name contains {os.pathsep!r}: {folder}")
     request = {
-        "folder": encode(str(folder)),
         "name": encode(function),
         # Not encode(arguments), which would make one column of numbers alone.
         "arguments": {"class": "cell", "value": [encode(argument) for argument in arguments]},
     }
-    # A private folder with an ASCII name: the engine's current folder, with nothing of the user's in it.
-    call_folder = Path(tempfile.mkdtemp(prefix="neuroluigi-"))
-    try:
-        shutil.copy(Path(__file__).with_name("neuroluigiCall.m"), call_folder)
-        (call_folder / "request.json").write_text(json.dumps(request), encoding="ascii")
-        code = _run(engine, call_folder, log)
-        answer = _read_answer(call_folder)
-        if answer is None:
+    patience, has_died = Patience(limits.licence_seconds), False
+    while True:
+        printed_before = log.stat().st_size if log.exists() else 0
+        try:
+            with use_session(engine, folder, limits, log) as session:
+                facts = session.facts()
+                _check_release(engine, facts, limits.release)
+                answer, used = session.call(request, log, limits.call_seconds, on_progress)
+                if not answer["ok"] and (error := licences.find(answer["message"], answer["identifier"])):
+                    # It has not what the call needs; another one may get it.
+                    session.stop()
+                    raise error
+            break
+        except NoSeat:
+            _wait_for_seat(engine, limits)
+        except LicenceError as error:
+            _wait_for_licence(engine, function, error, patience, log)
+        except CallTimeout as late:
             raise CallError(
-                f"{engine.name} ended without an answer ({_explain(code)}); the last it printed:\n{_tail(log)}"
-            )
-        if not answer["ok"]:
-            raise CallError(_error_text(answer, engine.name, function))
-        if code != 0:
-            logger.warning(
-                "%s answered that %s went well, then ended badly (%s)", engine.name, function, _explain(code)
-            )
-        with contextlib.suppress(OSError, ValueError):
-            answer["used"] = json.loads((call_folder / "usage.json").read_text())
-        return {key: answer[key] for key in ("version", "release", "used") if answer.get(key)}
-    finally:
-        shutil.rmtree(call_folder, ignore_errors=True)
+                f"{engine.name}: {function} was ended: {late} (call_timeout in luigi.cfg, --matlab-call-timeout);"
+                f" the last it printed:\n{_tail(log)}"
+            ) from late
+        except SessionEnded as ended:
+            if error := licences.find(_printed_since(log, printed_before)):
+                _wait_for_licence(engine, function, error, patience, log)
+            elif has_died or ended.code == guard.NOT_FOUND:
+                raise CallError(f"{engine.name} {ended}; the last it printed:\n{_tail(log)}") from ended
+            else:
+                has_died = True
+                logger.warning("%s %s at %s; trying once more", engine.name, ended, function)
+    if not answer["ok"]:
+        raise CallError(_error_text(answer, engine.name, function))
+    facts = {**facts, "used": used}
+    return {key: facts[key] for key in ("version", "release", "used") if facts.get(key)}
 
 
-def _run(engine: Engine, call_folder: Path, log: Path) -> int:
-    """Run the engine under a guard until it exits, and return its exit code."""
-    environment = {**os.environ, CALL_FOLDER_VARIABLE: str(call_folder)}
-    with log.open("ab") as stream:
-        process = subprocess.Popen(
-            [sys.executable, guard.__file__, str(call_folder), *engine.call_command()],
-            stdin=subprocess.PIPE,
-            stdout=stream,
-            stderr=stream,
-            cwd=call_folder,
-            env=environment,
-            start_new_session=True,
+def _check_release(engine: Engine, facts: Mapping, wanted: str) -> None:
+    found = [text for text in (facts.get("release"), facts.get("version")) if text]
+    if wanted and not any(is_version(text, wanted) for text in found):
+        raise CallError(f"{engine.name} {' / '.join(found)} was found where luigi.cfg declares {wanted}")
+
+
+def is_version(found: str, wanted: str) -> bool:
+    """Whether a version is the wanted one, or one below it: 8.3.1 is 8, and 8.3, but not 8.30 nor 83."""
+    return found == wanted or found.startswith((f"{wanted}.", f"{wanted} "))
+
+
+def _wait_for_seat(engine: Engine, limits: Limits) -> None:
+    holders = ask_for_a_seat(limits.seats[0])
+    if limits.seats[0] not in _told:
+        _told.add(limits.seats[0])
+        logger.info("waiting for a seat of %s ([matlab] seats = %d); held by %s", engine.name, limits.seats[1], holders)
+    time.sleep(0.5)
+
+
+# Folders of seats that this process has waited for.
+_told: set[str] = set()
+
+
+def _wait_for_licence(engine: Engine, function: str, error: LicenceError, patience: Patience, log: Path) -> None:
+    number = "" if error.code is None else f" {error.code}"
+    pause = patience.pause(error)
+    if pause is None:
+        raise CallError(
+            f"{engine.name}: no licence for {function}: error{number}: {error.licence.meaning};"
+            f" the last it printed:\n{_tail(log)}"
         )
-    try:
-        answered_at = None
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(timeout=1)
-            if answered_at is None and (call_folder / "answer.json").exists():
-                answered_at = time.monotonic()
-            if answered_at is not None and time.monotonic() - answered_at > EXIT_SECONDS:
-                answer = (call_folder / "answer.json").read_bytes()
-                process.stdin.close()
-                process.wait()
-                # The guard has removed the folder: it knows of nobody who would read it.
-                call_folder.mkdir(mode=0o700, exist_ok=True)
-                (call_folder / "answer.json").write_bytes(answer)
-                logger.warning("%s did not exit within %d s after its answer and was ended", engine.name, EXIT_SECONDS)
-                return 0
-    finally:
-        process.stdin.close()
-        process.wait()
+    text = f"licence error{number}: {error.licence.meaning}; next try in {pause:.3g} s"
+    logger.warning("%s", text)
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(f"% {text}\n")
+    time.sleep(pause)
 
 
-def _read_answer(call_folder: Path) -> dict | None:
-    try:
-        text = (call_folder / "answer.json").read_bytes().decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        return None
-    return json.loads(text)
+def _printed_since(log: Path, offset: int) -> str:
+    with contextlib.suppress(FileNotFoundError), log.open("rb") as file:
+        file.seek(offset)
+        return file.read().decode("utf-8", errors="replace")
+    return ""
 
 
 def _error_text(answer: dict, engine: str, function: str) -> str:
     stack = answer.get("stack") or []
     frames = stack if isinstance(stack, list) else [stack]
     # The first frame is where it happened; below it are the callers, and at last this project's own.
-    frames = [f for f in frames if f["line"] > 0 and not f["name"].startswith("neuroluigiCall")]
+    frames = [f for f in frames if f["line"] > 0 and not f["name"].startswith("neuroluigiServe")]
     where = f" ({frames[0]['name']}, line {frames[0]['line']} of {Path(frames[0]['file']).name})" if frames else ""
     identifier = f"{answer['identifier']}: " if answer["identifier"] else ""
     return f"{engine}: {function} failed: {identifier}{answer['message']}{where}"
-
-
-def _explain(code: int) -> str:
-    if code == guard.NOT_FOUND:
-        return "exit code 127: the program could not be started"
-    if code == guard.SIGNALLED + 9:
-        return "killed by signal 9: out of memory?"
-    if code > guard.SIGNALLED:
-        return f"killed by signal {code - guard.SIGNALLED}"
-    return f"exit code {code}"
 
 
 def _tail(log: Path, lines: int = 15) -> str:
@@ -144,7 +149,7 @@ def _tail(log: Path, lines: int = 15) -> str:
 
 
 def encode(value: object) -> dict:
-    """Encode a value for neuroluigiCall.m, as {"class": ..., "value": ...}.
+    """Encode a value for neuroluigiServe.m, as {"class": ..., "value": ...}.
 
     str -> char row, bool -> logical, int and float -> double (int64 above 2^53), None -> [], a list of numbers -> a
     column, any other list -> a cell column, a dict -> a struct. Numbers travel as text: no JSON reader of an engine

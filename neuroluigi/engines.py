@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# The folder of the call: its neuroluigiCall.m reads request.json there and writes answer.json.
-CALL_FOLDER_VARIABLE = "NEUROLUIGI_CALL"
-_STATEMENT = f"cd(getenv('{CALL_FOLDER_VARIABLE}'));neuroluigiCall"
+# The folder of the session, in which neuroluigiServe.m takes calls.
+SESSION_FOLDER_VARIABLE = "NEUROLUIGI_SESSION"
+_STATEMENT = f"cd(getenv('{SESSION_FOLDER_VARIABLE}'));neuroluigiServe"
 
 # Where installers put Matlab without adding it to PATH.
 _MATLAB_PLACES = {
@@ -49,8 +49,8 @@ class Engine:
         version = self.version()
         return f"{self.name}{' ' + version if version else ''}{f' ({self.command[0]})' if self.command else ''}"
 
-    def call_command(self) -> list[str]:
-        """Return the argument list that makes one call; never through a shell."""
+    def session_command(self) -> list[str]:
+        """Return the argument list that starts a session; never through a shell."""
         if self.name == "octave":
             flags = ["--norc", "--no-history", "--quiet", "--no-window-system", "--no-line-editing"]
             return [*self.command, *flags, "--eval", _STATEMENT]
@@ -82,8 +82,7 @@ def find_engine(wanted: str, commands: Mapping[str, tuple[str, ...]], may_stand_
         places = _places(name, commands[name])
         for place in places:
             if program := shutil.which(place):
-                # It is started in another folder than this one.
-                return Engine(name, (os.path.abspath(program), *commands[name][1:]))  # noqa: PTH100 (keeps links)
+                return Engine(name, (os.path.abspath(program), *map(_placed, commands[name][1:])))  # noqa: PTH100
         looked.append(f"{name} (looked for {', '.join(places)} on PATH)")
     if wanted != "auto":
         raise EngineError(
@@ -97,6 +96,11 @@ def find_engine(wanted: str, commands: Mapping[str, tuple[str, ...]], may_stand_
         f" {CURE['octave']}; or set [matlab] engine = numpy (--matlab-engine numpy) to run NumPy stand-ins of the"
         " M-functions"
     )
+
+
+def _placed(word: str) -> str:
+    """Return a word of a command with its file's whole path: it is started in another folder than this one."""
+    return os.path.abspath(word) if os.path.isfile(word) else word  # noqa: PTH100, PTH113 (keeps links)
 
 
 def _places(name: str, command: tuple[str, ...]) -> list[str]:

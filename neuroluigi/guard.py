@@ -1,11 +1,20 @@
-"""Run a program and end it, with everything it started, as soon as whoever asked for it is gone.
+"""Run a program and end it, with everything it started, as soon as whoever asked for it is gone or says so.
 
-    python guard.py FOLDER PROGRAM ARGUMENT...
+    python guard.py FOLDER
 
-Standard input is a lifeline: the parent holds its other end, and it closes when the parent dies in any way, SIGKILL
-included, or closes it to have the program stopped. This holds on every platform, for a program that is a shell script
-around another one too. The program itself gets an empty standard input and the guard's output. When it ends, what it
-used is in FOLDER/usage.json; when the lifeline closes first, nobody is left to read FOLDER and it is removed.
+FOLDER/guard.json says what to run: `command`; `owner`, the process for whom it runs, as [id, time of its start]; and
+`seats`, where the program needs one: {"folder": ..., "count": ...}. The program gets an empty standard input and the
+guard's output, and is ended when
+
+- the owner is gone, in any way, SIGKILL included, on every platform
+- FOLDER/end is there, or FOLDER is not there any more
+- FOLDER/caller, which names the process that uses the program at the moment as guard.json does its owner, names one
+  that is gone
+
+FOLDER/running.json says which process it is. When it ends, FOLDER/ended.json has its exit code and what it used.
+
+A seat is a lock on a file, held for as long as the program runs: that is what a licence server counts. Beside it a file
+tells others who holds it, and since when it is idle; a holder that is idle and finds a .please there gives way.
 """
 
 import contextlib
@@ -17,41 +26,66 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 GRACE_SECONDS = 3
+POLL_SECONDS = 0.2
 
 # What a shell answers for a program that is not there, and adds to the number of the signal that ended one.
 NOT_FOUND = 127
 SIGNALLED = 128
+# No seat is free; nothing was started.
+NO_SEAT = 75
 
 
 def main() -> int:
-    folder, command = Path(sys.argv[1]), sys.argv[2:]
-    # The end of the lifeline is the one reason to stop; a Ctrl-C reaches the parent as well.
+    folder = Path(sys.argv[1])
+    plan = json.loads((folder / "guard.json").read_text(encoding="utf-8"))
+    # Its owner decides; a Ctrl-C reaches that as well.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     _adopt_orphans()
+    seat = _take_seat(plan["seats"]) if plan.get("seats") else None
+    if plan.get("seats") and not seat:
+        return _ended(folder, NO_SEAT)
     try:
         program = subprocess.Popen(
-            command,
+            plan["command"],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=_restore if os.name == "posix" else None,
         )
     except OSError as error:
-        print(f"{command[0]}: {error}", file=sys.stderr)
-        return NOT_FOUND
+        print(f"{plan['command'][0]}: {error}", file=sys.stderr)
+        return _ended(folder, NOT_FOUND)
+    try:
+        write_whole(folder / "running.json", {"guard": process_identity(), "program": process_identity(program.pid)})
+    except OSError as error:  # the folder was removed, or the disk is full
+        print(f"{folder}: {error}", file=sys.stderr)
+        _end_family()
     ending = threading.Event()
-    killer = threading.Thread(target=_end_with_parent, args=(ending, folder), daemon=True)
-    killer.start()
+    watcher = threading.Thread(target=_watch, args=(ending, folder, plan, seat), daemon=True)
+    watcher.start()
     code = program.wait()
     if ending.is_set():
         # The program is ended, what it started is not yet.
-        killer.join()
+        watcher.join()
+    _end_family()
+    return _ended(folder, code if code >= 0 else SIGNALLED - code)
+
+
+def _ended(folder: Path, code: int) -> int:
     with contextlib.suppress(OSError):
-        (folder / "usage.json").write_text(json.dumps(_usage()))
-    return code if code >= 0 else SIGNALLED - code
+        write_whole(folder / "ended.json", {"code": code, "used": _usage()})
+    return code
+
+
+def write_whole(path: Path, content: dict) -> None:
+    """Write a JSON file that others see whole or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(content), encoding="utf-8")
+    part.replace(path)
 
 
 def _restore() -> None:
@@ -70,16 +104,102 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
 
 
-def _end_with_parent(ending: threading.Event, folder: Path) -> None:
-    # Not sys.stdin.read(): a thread in it would trip the interpreter's exit.
-    os.read(0, 1)
+class _Seat:
+    """The seat that is held, and what its files tell others."""
+
+    def __init__(self, path: Path, lock):
+        self.path = path
+        self.lock = lock
+        self.idle_since: float | None = None
+        self.is_told = False
+
+    @property
+    def please(self) -> Path:
+        return self.path.with_suffix(".please")
+
+    def tell(self, is_idle: bool) -> None:
+        """Tell who holds the seat, and since when it is idle (seconds of the epoch)."""
+        if self.is_told and is_idle == (self.idle_since is not None):
+            return
+        self.idle_since, self.is_told = (time.time() if is_idle else None), True
+        import getpass
+        import platform
+
+        with contextlib.suppress(OSError, KeyError):
+            held_by = {"host": platform.node(), "pid": os.getpid(), "user": getpass.getuser()}
+            write_whole(self.path.with_suffix(".json"), {**held_by, "idle_since": self.idle_since})
+
+
+def _take_seat(seats: dict) -> _Seat | None:
+    import filelock
+
+    for number in range(seats["count"]):
+        path = Path(seats["folder"], f"seat-{number}")
+        lock = filelock.FileLock(path.with_suffix(".lock"))
+        with contextlib.suppress(filelock.Timeout):
+            lock.acquire(timeout=0)
+            seat = _Seat(path, lock)
+            seat.please.unlink(missing_ok=True)
+            return seat
+    return None
+
+
+def _watch(ending: threading.Event, folder: Path, plan: dict, seat: _Seat | None) -> None:
+    """Wait for a reason to end the program, and end it."""
+    while not _is_over(folder, plan):
+        if seat:
+            is_idle = (folder / "ready.json").exists() and not (folder / "caller").exists()
+            seat.tell(is_idle)
+            if is_idle and seat.please.exists():
+                (folder / "stop").touch()
+        time.sleep(POLL_SECONDS)
     ending.set()
+    _end_family()
+    if not is_alive(plan["owner"]):
+        # Nobody is left to read it, nor, once it is empty, the folder that it is in.
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.parent.rmdir()
+
+
+def _is_over(folder: Path, plan: dict) -> bool:
+    if (folder / "end").exists() or not folder.exists() or not is_alive(plan["owner"]):
+        return True
+    try:
+        return not is_alive(json.loads((folder / "caller").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return False
+
+
+def process_identity(pid: int | None = None) -> list:
+    """Return what tells a process from all others, also from later ones of the same id."""
+    import psutil
+
+    process = psutil.Process(pid)
+    return [process.pid, process.create_time()]
+
+
+def is_alive(identity: list) -> bool:
+    """Whether the process of that id and time of start is there."""
+    import psutil
+
+    try:
+        process = psutil.Process(identity[0])
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - identity[1]) < 1
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def _end_family() -> None:
+    """End all descendants: ask, then kill."""
     import psutil
 
     def family() -> list[psutil.Process]:
-        return [p for p in psutil.Process().children(recursive=True) if is_alive(p)]
+        return [p for p in psutil.Process().children(recursive=True) if runs(p)]
 
-    def is_alive(process: psutil.Process) -> bool:
+    def runs(process: psutil.Process) -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):
             return process.status() != psutil.STATUS_ZOMBIE
         return False
@@ -87,15 +207,16 @@ def _end_with_parent(ending: threading.Event, folder: Path) -> None:
     for process in family():
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    psutil.wait_procs(family(), timeout=GRACE_SECONDS)
+    # Not psutil's wait, which would take the program's exit code from under its own.
+    until = time.monotonic() + GRACE_SECONDS
+    while family() and time.monotonic() < until:
+        time.sleep(0.05)
     # Again and again, because a process may have started another one in between.
     while remaining := family():
         for process in remaining:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(remaining, timeout=0.5)
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(SIGNALLED + signal.SIGTERM)
+        time.sleep(0.05)
 
 
 def _usage() -> dict:

@@ -1,18 +1,22 @@
 """MatlabTask: a step that is one call of an M-function, by Matlab, Octave or a NumPy stand-in."""
 
+import argparse
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import luigi
 
-from neuroluigi.calls import call_function
+from neuroluigi.calls import call_function, is_version
 from neuroluigi.engines import Engine, EngineError, find_engine
-from neuroluigi.settings import recordings, setting
+from neuroluigi.sessions import Limits
+from neuroluigi.settings import recordings, results_root, setting
 from neuroluigi.sources import function_sources, matlab_sources, python_sources
 from neuroluigi.task import Step
+
+_ENGINES = ("auto", "matlab", "octave", "numpy")
 
 
 class matlab(luigi.Config):
@@ -20,12 +24,38 @@ class matlab(luigi.Config):
 
     engine = luigi.ChoiceParameter(
         default="auto",
-        choices=("auto", "matlab", "octave", "numpy"),
+        choices=_ENGINES,
         description="auto: the first that is installed of matlab and octave; numpy: stand-ins without an engine",
     )
     command = luigi.Parameter(default="matlab", description="the command that starts Matlab")
     octave_command = luigi.Parameter(default="octave-cli", description="the command that starts Octave")
     folder = luigi.Parameter(default="matlab", description="folder of the M-files")
+    warm = luigi.BoolParameter(
+        default=True,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="an engine serves one call after the other; false: one process per call",
+    )
+    seats = luigi.IntParameter(default=1, description="Matlabs that may be open at the same time, idle ones included")
+    licence_wait = luigi.FloatParameter(default=1800, description="seconds to wait for a licence")
+    call_timeout = luigi.OptionalFloatParameter(default=None, description="seconds that a call may take; blank: any")
+
+
+def _of_step(parameter: type[luigi.Parameter] = luigi.OptionalStrParameter, **options) -> luigi.Parameter:
+    """Return a setting of one kind of step: about its tool, so that it is no part of what the result is."""
+    return parameter(default=None, significant=False, positional=False, **options)
+
+
+class _OwnMatlabCommand(luigi.OptionalStrParameter):
+    """A step's matlab_command: of the task that is run, Luigi would call it --matlab-command, which [matlab] has."""
+
+    class _Stored(argparse._StoreAction):
+        def __init__(self, option_strings, **options):
+            super().__init__(["--own-matlab-command"], **options)
+
+    @classmethod
+    def _parser_kwargs(cls, param_name, task_name=None):
+        options = super()._parser_kwargs(param_name, task_name)
+        return options if task_name else {**options, "action": cls._Stored}
 
 
 class MatlabTask(Step):
@@ -34,6 +64,13 @@ class MatlabTask(Step):
     Mixed with GroupTask, RecordingTask or StudyTask. `standin`, where there is one, is a Python function that takes
     the same arguments and writes the same files.
     """
+
+    engine = _of_step(luigi.OptionalChoiceParameter, choices=_ENGINES, description="instead of [matlab] engine")
+    matlab_command = _of_step(_OwnMatlabCommand, description="instead of [matlab] command")
+    matlab_release = _of_step(description="the release that Matlab must be of, such as R2019a")
+    octave_command = _of_step(description="instead of [matlab] octave_command")
+    octave_version = _of_step(description="the version that Octave must be of, such as 8 or 8.4.0")
+    call_timeout = _of_step(luigi.OptionalFloatParameter, description="instead of [matlab] call_timeout")
 
     function: str
     standin: Callable | None = None
@@ -44,17 +81,26 @@ class MatlabTask(Step):
 
     @property
     def resources(self) -> dict[str, int]:
-        """One seat of [resources] matlab, which Octave and the stand-ins do without."""
+        """One of [matlab] seats, which Octave and the stand-ins do without."""
         try:
-            return {"matlab": 1} if self.engine().name == "matlab" else {}
+            return {"matlab": 1} if self.found_engine().name == "matlab" else {}
         except EngineError:
             return {}
 
-    def engine(self) -> Engine:
-        """Return the engine that will run this step. Raises EngineError where none can."""
+    def found_engine(self) -> Engine:
+        """Return the engine that will run this step. Raises EngineError where none can, or not the declared one."""
         settings = setting(matlab)
-        commands = {"matlab": _words(settings.command), "octave": _words(settings.octave_command)}
-        engine = find_engine(settings.engine, commands, may_stand_in=not setting(recordings).are_real())
+        commands = {
+            "matlab": _words(self.matlab_command or settings.command),
+            "octave": _words(self.octave_command or settings.octave_command),
+        }
+        engine = find_engine(self._wanted_engine(), commands, may_stand_in=not setting(recordings).are_real())
+        declared, found = self._declared_version(engine), engine.version()
+        if declared and found and not is_version(found, declared):
+            raise EngineError(
+                f"{self.task_family} is declared to run on {engine.name} {declared}, and {engine} was found; see"
+                f" [{self.task_family}] {engine.name}_command in luigi.cfg"
+            )
         if engine.name == "numpy" and not self.standin:
             raise EngineError(
                 f"{self.task_family} has no NumPy stand-in for {self.function}.m; the engines that it can use are"
@@ -66,16 +112,39 @@ class MatlabTask(Step):
             )
         return engine
 
+    def _wanted_engine(self) -> str:
+        declared = "matlab" if self.matlab_release else "octave" if self.octave_version else None
+        return self.engine or declared or setting(matlab).engine
+
+    def _declared_version(self, engine: Engine) -> str:
+        return {"matlab": self.matlab_release, "octave": self.octave_version}.get(engine.name) or ""
+
+    def _limits(self, engine: Engine) -> Limits:
+        settings = setting(matlab)
+        seats = (str(results_root() / ".seats"), settings.seats) if engine.name == "matlab" else None
+        return Limits(
+            is_warm=settings.warm,
+            call_seconds=self.call_timeout or settings.call_timeout,
+            licence_seconds=settings.licence_wait,
+            seats=seats,
+            release=self._declared_version(engine),
+        )
+
     def make(self, out):
-        engine = self.engine()
+        engine = self.found_engine()
         arguments = self.arguments(out)
         print(f"% {engine.name}: {_as_typed(self.function, arguments)}")
         if engine.name == "numpy":
             type(self).standin(*arguments)
             self.tool = {"engine": "numpy", "version": engine.version()}
         else:
-            facts = call_function(engine, self.function, arguments, _folder(), self.log)
+            limits = self._limits(engine)
+            facts = call_function(engine, self.function, arguments, _folder(), self.log, limits, self._pass_on)
             self.tool = {"engine": engine.name, "command": list(engine.command), **facts}
+
+    def _pass_on(self, progress: Mapping) -> None:
+        """Pass on what reportProgress said."""
+        self.tell_progress(progress["k"], progress["n"], progress["message"])
 
     def sources(self, engine: str) -> list[dict]:
         own = python_sources(type(self))
@@ -84,11 +153,11 @@ class MatlabTask(Step):
         return own + matlab_sources(_folder(), self.function)
 
     def wanted_tool(self) -> dict[str, str]:
-        wanted = setting(matlab).engine
+        wanted = self._wanted_engine()
         if wanted == "auto":
             return {}
         try:
-            engine = self.engine()
+            engine = self.found_engine()
         except EngineError:
             return {"engine": wanted}
         version = "release" if wanted == "matlab" else "version"

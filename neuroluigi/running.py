@@ -25,7 +25,7 @@ from luigi.parameter import ParameterException
 from luigi.task import flatten
 from luigi.task_register import Register, TaskClassException
 
-from neuroluigi import looks, state
+from neuroluigi import looks, sessions, state
 from neuroluigi.engines import EngineError
 from neuroluigi.matlab import MatlabTask, matlab
 from neuroluigi.settings import CarriesSettings, RunStopped, recordings, results, setting
@@ -82,7 +82,7 @@ def check_engines(steps: Iterable[Step]) -> None:
     for task in steps:
         if isinstance(task, MatlabTask) and type(task) not in engines and not task.complete():
             try:
-                engines[type(task)] = task.engine()
+                engines[type(task)] = task.found_engine()
             except EngineError as error:
                 raise RunStopped(f"luigi: {error}") from error
     for engine in set(engines.values()):
@@ -125,7 +125,12 @@ class CheckingWorker(Worker):
         refuse_clashes(steps)
         say_replacements(steps)
         check_engines(steps)
-        return super().run()
+        # Before the first fork: all processes of the run share its sessions.
+        sessions.open_pool()
+        try:
+            return super().run()
+        finally:
+            sessions.close_pool()
 
     def __exit__(self, type, value, traceback):
         # Right after, Luigi forgets the command line, and with it what was looked at.
@@ -175,6 +180,8 @@ def parse_command_line(argv: list[str]) -> luigi.Task:
     try:
         with CmdlineParser.global_instance(argv) as parser:
             _check_settings()
+            # So that steps don't queue for a seat while others could fill the workers.
+            luigi.configuration.get_config().set("resources", "matlab", str(setting(matlab).seats))
             return parser.get_task_obj()
     except (ParameterException, TaskClassException) as error:
         hint = "" if _named_module(argv) else "; is --module tasks missing?"

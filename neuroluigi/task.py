@@ -18,7 +18,7 @@ import luigi
 import psutil
 from luigi.task import flatten
 
-from neuroluigi import looks, records, state, target
+from neuroluigi import guard, looks, records, state, target
 from neuroluigi.looks import Judged
 from neuroluigi.recordings import Group, Recording, RecordingsError, check_name, lay_out
 from neuroluigi.settings import (
@@ -48,6 +48,10 @@ INTERRUPTED = 130
 MADE, UNCHANGED = "made", "unchanged"
 
 
+# A step that reports all the time is heard so often.
+_TELL_SECONDS = 5
+
+
 class StepError(RuntimeError):
     """A step that failed; the message says which, why, and where its log is."""
 
@@ -73,6 +77,11 @@ class Step(CarriesSettings, Judged):
     # Set while `make` runs: where the step's output goes, and what a tool said of itself for the record.
     log: Path
     tool: Mapping[str, object]
+    _told_at = float("-inf")
+
+    # Luigi sets these while the step runs.
+    set_progress_percentage: Callable | None = None
+    set_status_message: Callable | None = None
 
     @property
     def folder(self) -> Path:
@@ -96,6 +105,26 @@ class Step(CarriesSettings, Judged):
         """Return the engine that made the result, with its version, as its record has it; "" without a record."""
         tool = (records.read(self.record_path) or {}).get("tool", {})
         return f"{tool.get('engine', '')} {tool.get('release') or tool.get('version', '')}".strip()
+
+    @property
+    def progress_path(self) -> Path:
+        """Where a step that runs says how far it is, for the process that shows it."""
+        return self._paths(".progress.json")
+
+    def tell_progress(self, k: float, n: float, message: str = "") -> None:
+        """Tell how far the step is while it is made: k of n, and a message."""
+        # Luigi's own way reaches luigid, and of a local scheduler only the copy in this process.
+        for tell, value in (
+            (self.set_progress_percentage, percentage(k, n)),
+            (self.set_status_message, f"{k:g}/{n:g} {message}"),
+        ):
+            if tell and value is not None:
+                tell(value)
+        with contextlib.suppress(OSError):
+            guard.write_whole(self.progress_path, {"k": k, "n": n, "message": message})
+        if time.monotonic() - self._told_at >= _TELL_SECONDS:
+            self._told_at = time.monotonic()
+            logger.info("%s: %g/%g %s", self, k, n, message)
 
     def complete(self):
         """Whether the files are there and nothing contradicts them, here or in what they are made from."""
@@ -149,7 +178,7 @@ class Step(CarriesSettings, Judged):
         except (Exception, SystemExit) as error:
             raise self._record_failure(error, start) from error
         finally:
-            for part in (*temporary.values(), self.log):
+            for part in (*temporary.values(), self.log, self.progress_path):
                 with contextlib.suppress(OSError):
                     records.remove(part)
         if not is_mine:
@@ -226,6 +255,11 @@ class Step(CarriesSettings, Judged):
         except Exception as other:
             return StepError(f"{self}: {reason} (and this could not be recorded in {log.parent}: {other})")
         return failure
+
+
+def percentage(k: float, n: float) -> int | None:
+    """Return k of n in per cent, None where that is no number from 0 to 100."""
+    return round(100 * k / n) if n > 0 and 0 <= k <= n else None
 
 
 def _reason(error: BaseException) -> str:

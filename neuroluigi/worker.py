@@ -8,8 +8,8 @@ from multiprocessing.connection import Connection, wait
 
 import luigi.worker
 
-from neuroluigi import looks
-from neuroluigi.task import MADE, UNCHANGED, Step
+from neuroluigi import looks, records
+from neuroluigi.task import MADE, UNCHANGED, Step, percentage
 
 
 class Results:
@@ -74,6 +74,7 @@ class Worker(luigi.worker.Worker):
         super().__init__(*args, **kwargs)
         self._task_result_queue.close()
         self._task_result_queue = Results()
+        self._progress: dict[str, dict] = {}
         self.outcomes: dict[str, Counter] = {MADE: Counter(), UNCHANGED: Counter()}
 
     def _create_task_process(self, task):
@@ -89,9 +90,24 @@ class Worker(luigi.worker.Worker):
             process.result_queue.close()
 
     def _handle_next_task(self):
+        self._pass_on_progress()
         super()._handle_next_task()
         # A step that ran in a process of its own may have changed what was looked at here.
         looks.forget()
+
+    def _pass_on_progress(self) -> None:
+        """Tell the scheduler what steps in processes of their own said of how far they are."""
+        for task_id, process in self._running_tasks.items():
+            if not (process.use_multiprocessing and isinstance(process.task, Step)):
+                continue
+            said = records.read(process.task.progress_path)
+            if said and said != self._progress.get(task_id):
+                self._progress[task_id] = said
+                share = percentage(said["k"], said["n"])
+                message = f"{said['k']:g}/{said['n']:g} {said['message']}"
+                self._scheduler.set_task_status_message(task_id, message)
+                if share is not None:
+                    self._scheduler.set_task_progress_percentage(task_id, share)
 
     def _add_task(self, *args, **kwargs):
         task = self._scheduled_tasks.get(kwargs["task_id"])

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,9 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from neuroluigi import calls
+from neuroluigi import calls, sessions
 from neuroluigi.calls import CallError, call_function
-from neuroluigi.engines import CALL_FOLDER_VARIABLE, Engine
+from neuroluigi.engines import SESSION_FOLDER_VARIABLE, Engine
+from neuroluigi.sessions import Limits
 from tests.conftest import needs_octave
 
 pytestmark = needs_octave
@@ -98,7 +100,8 @@ class Lab:
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
         monkeypatch.setenv("TMPDIR", str(self.temporary))
-        monkeypatch.setattr(calls.tempfile, "tempdir", None)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        self.limits = Limits(is_warm=False)
         self.engine = Engine("octave", (shutil.which("octave-cli"),))
 
     def write(self, name: str, *body: str) -> None:
@@ -106,7 +109,7 @@ class Lab:
         (self.matlab / f"{name}.m").write_text("\n".join([f"function {name}()", *body, "end", ""]))
 
     def call(self, name: str, *arguments):
-        return call_function(self.engine, name, arguments, self.matlab, self.log)
+        return call_function(self.engine, name, arguments, self.matlab, self.log, self.limits)
 
     def failure(self, name: str, *arguments) -> str:
         with pytest.raises(CallError) as error:
@@ -124,7 +127,7 @@ class Lab:
 
 def _call_folder(process: psutil.Process) -> str:
     try:
-        return process.environ().get(CALL_FOLDER_VARIABLE, "")
+        return process.environ().get(SESSION_FOLDER_VARIABLE, "")
     except psutil.Error:
         return ""
 
@@ -132,8 +135,10 @@ def _call_folder(process: psutil.Process) -> str:
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
     """A lab of which no call may leave a folder or a process behind."""
+    sessions.close_pool()
     lab = Lab(tmp_path, monkeypatch)
     yield lab
+    sessions.close_pool()
     assert list(lab.temporary.iterdir()) == []
     assert lab.processes() == []
 
@@ -369,9 +374,10 @@ def test_the_end_of_the_caller_ends_the_engine(lab, number):
 
 
 def _calling_code(lab: Lab, name: str) -> str:
-    arguments = f"{lab.engine!r}, {name!r}, [], Path({str(lab.matlab)!r}), Path({str(lab.log)!r})"
+    arguments = f"{lab.engine!r}, {name!r}, [], Path({str(lab.matlab)!r}), Path({str(lab.log)!r}), {lab.limits!r}"
     return (
         "from pathlib import Path\nfrom neuroluigi.calls import call_function\nfrom neuroluigi.engines import Engine\n"
+        "from neuroluigi.sessions import Limits\n"
         f"call_function({arguments})"
     )
 
@@ -400,9 +406,10 @@ def test_the_folder_of_the_temporary_files_may_have_any_name(lab, monkeypatch):
     folder = lab.temporary / 'it\'s "my" Gerät $HOME `x` 神'
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(calls.tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "tempdir", None)
     lab.write("quick", "disp(pwd());")
     lab.call("quick")
+    sessions.close_pool()
     # And it was the one that was used.
     assert lab.log.read_text().startswith(f"{folder}/neuroluigi-")
     assert list(folder.iterdir()) == []
@@ -411,7 +418,7 @@ def test_the_folder_of_the_temporary_files_may_have_any_name(lab, monkeypatch):
 
 def test_a_folder_that_no_engine_can_use_is_refused(lab):
     with pytest.raises(CallError, match="can't use a folder whose name contains ':'"):
-        call_function(lab.engine, "quick", [], lab.matlab / "a:b", lab.log)
+        call_function(lab.engine, "quick", [], lab.matlab / "a:b", lab.log, lab.limits)
 
 
 def test_startup_files_of_the_user_are_left_alone(lab, tmp_path, monkeypatch):
@@ -447,12 +454,8 @@ def test_what_matlab_does_beside_is_no_failure(matlab_lab, monkeypatch, mode):
     monkeypatch.setenv("FAKE_MATLAB", mode)
     matlab_lab.call("quick")
     assert "worked\n" in matlab_lab.log.read_text()
-    # The survivor, which real Matlabs leave too, and which did not hold up the call.
-    survivors = matlab_lab.processes()
-    assert len(survivors) == (mode == "grandchild")
-    for process in survivors:
-        process.kill()
-    _wait_for(lambda: not matlab_lab.processes())
+    # The survivor did not hold up the call, and is ended too.
+    assert not matlab_lab.processes()
 
 
 @pytest.mark.parametrize(
@@ -467,13 +470,13 @@ def test_a_crash_after_the_answer_is_a_warning(matlab_lab, monkeypatch, caplog):
     monkeypatch.setenv("FAKE_MATLAB", "crash-after-answer")
     with caplog.at_level(logging.WARNING, "luigi-interface"):
         matlab_lab.call("quick")
-    assert "matlab answered that quick went well, then ended badly (killed by signal 11)" in caplog.text
+    assert "matlab ended badly after its last answer (killed by signal 11)" in caplog.text
 
 
 @pytest.mark.parametrize("succeeds", [True, False])
 def test_an_engine_that_hangs_after_its_answer_is_ended(matlab_lab, monkeypatch, caplog, succeeds):
     monkeypatch.setenv("FAKE_MATLAB", "hang-after-answer")
-    monkeypatch.setattr(calls, "EXIT_SECONDS", 0.1)
+    monkeypatch.setattr(sessions, "EXIT_SECONDS", 0.1)
     with caplog.at_level(logging.WARNING, "luigi-interface"):
         if succeeds:
             assert matlab_lab.call("quick")["version"]

@@ -99,7 +99,7 @@ def test_real_recordings_are_not_left_to_stand_ins_unasked(bin_folder):
 
 def test_command_lines_are_fixed_ascii_without_any_value_of_the_user(monkeypatch):
     monkeypatch.setattr(engines.sys, "platform", "linux")
-    octave = Engine("octave", ("/usr/bin/octave-cli",)).call_command()
+    octave = Engine("octave", ("/usr/bin/octave-cli",)).session_command()
     assert octave == [
         "/usr/bin/octave-cli",
         "--norc",
@@ -108,10 +108,10 @@ def test_command_lines_are_fixed_ascii_without_any_value_of_the_user(monkeypatch
         "--no-window-system",
         "--no-line-editing",
         "--eval",
-        "cd(getenv('NEUROLUIGI_CALL'));neuroluigiCall",
+        "cd(getenv('NEUROLUIGI_SESSION'));neuroluigiServe",
     ]
-    matlab = Engine("matlab", ("/opt/matlab", "-nojvm")).call_command()
-    statement = "restoredefaultpath;cd(getenv('NEUROLUIGI_CALL'));neuroluigiCall"
+    matlab = Engine("matlab", ("/opt/matlab", "-nojvm")).session_command()
+    statement = "restoredefaultpath;cd(getenv('NEUROLUIGI_SESSION'));neuroluigiServe"
     assert matlab == ["/opt/matlab", "-nojvm", "-batch", statement]
     # What Matlab's launcher, a shell script, leaves alone.
     assert re.fullmatch(r"[A-Za-z0-9_ ./,;:()'=-]+", statement)
@@ -119,7 +119,7 @@ def test_command_lines_are_fixed_ascii_without_any_value_of_the_user(monkeypatch
 
 def test_matlab_on_windows_is_waited_for(monkeypatch):
     monkeypatch.setattr(engines.sys, "platform", "win32")
-    assert Engine("matlab", ("matlab.exe",)).call_command()[:3] == ["matlab.exe", "-wait", "-batch"]
+    assert Engine("matlab", ("matlab.exe",)).session_command()[:3] == ["matlab.exe", "-wait", "-batch"]
 
 
 def test_the_release_of_matlab_is_read_without_starting_it(tmp_path):

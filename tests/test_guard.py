@@ -1,8 +1,9 @@
-"""The guard ends its program, with everything that it started, when its lifeline closes; and does nothing else."""
+"""The guard ends its program, with everything that it started, when it is told to or nobody is left to tell it."""
 
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,11 +35,13 @@ TREES = {
 }
 
 
-def start(folder: Path, *command: str, **options) -> subprocess.Popen:
+def start(folder: Path, *command: str, more=None, **options) -> subprocess.Popen:
     folder.mkdir(exist_ok=True)
+    plan = {"owner": guard.process_identity(), "command": command, **(more or {})}
+    (folder / "guard.json").write_text(json.dumps(plan))
     return subprocess.Popen(
-        [sys.executable, guard.__file__, str(folder), *command],
-        stdin=subprocess.PIPE,
+        [sys.executable, guard.__file__, str(folder)],
+        stdin=subprocess.DEVNULL,
         cwd=folder.parent,
         start_new_session=True,
         **options,
@@ -73,45 +76,110 @@ def kill(processes) -> None:
             process.kill()
 
 
+def ended(folder: Path) -> dict:
+    return json.loads((folder / "ended.json").read_text())
+
+
 @pytest.mark.parametrize("name", TREES)
-def test_the_end_of_the_lifeline_ends_everything(tmp_path, name):
+def test_a_file_named_end_ends_everything(tmp_path, name):
     script, leaves = TREES[name]
     process = start(tmp_path / "call", "sh", "-c", script)
     family = [process_of(tmp_path / f"{leaf}.pid") for leaf in leaves]
     try:
         assert all(map(is_alive, family))
-        process.stdin.close()
+        (tmp_path / "call" / "end").touch()
         wait_for(lambda: not any(map(is_alive, family)))
-        assert process.wait(timeout=10) == 128 + signal.SIGTERM
-        # Nobody is left to read it.
-        assert not (tmp_path / "call").exists()
+        number = signal.SIGKILL if name == "ignores TERM" else signal.SIGTERM
+        assert process.wait(timeout=10) == 128 + number
+        assert ended(tmp_path / "call")["code"] == 128 + number
     finally:
         kill(family)
 
 
-def test_the_death_of_the_parent_ends_everything(tmp_path):
-    script, leaves = TREES["all"]
-    folder = tmp_path / "call"
-    folder.mkdir()
-    parent = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import subprocess, sys; subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE).wait()",
-            *(sys.executable, guard.__file__, str(folder), "sh", "-c", script),
-        ],
-        cwd=tmp_path,
-        start_new_session=True,
-    )
-    family = [process_of(tmp_path / f"{leaf}.pid") for leaf in leaves]
-    family += psutil.Process(parent.pid).children()
+def test_a_folder_that_is_removed_ends_everything(tmp_path):
+    process = start(tmp_path / "call", "sh", "-c", PLAIN)
+    program = process_of(tmp_path / "plain.pid")
     try:
-        parent.kill()
-        parent.wait()
+        shutil.rmtree(tmp_path / "call")
+        wait_for(lambda: not is_alive(program))
+        assert process.wait(timeout=10) == 128 + signal.SIGTERM
+    finally:
+        kill([program])
+
+
+@pytest.mark.parametrize("is_reaped", [True, False])
+def test_the_death_of_the_owner_ends_everything(tmp_path, is_reaped):
+    script, leaves = TREES["all"]
+    owner = subprocess.Popen(["sleep", "300"])
+    process = start(tmp_path / "call", "sh", "-c", script, more={"owner": guard.process_identity(owner.pid)})
+    family = [process_of(tmp_path / f"{leaf}.pid") for leaf in leaves]
+    try:
+        assert all(map(is_alive, family))
+        owner.kill()
+        if is_reaped:
+            owner.wait()
         wait_for(lambda: not any(map(is_alive, family)))
-        wait_for(lambda: not folder.exists())
+        process.wait(timeout=10)
+        # Nobody is left to read it.
+        wait_for(lambda: not (tmp_path / "call").exists())
     finally:
         kill(family)
+        owner.wait()
+
+
+def test_the_death_of_a_caller_ends_everything_and_none_does_not(tmp_path):
+    caller = subprocess.Popen(["sleep", "300"])
+    process = start(tmp_path / "call", "sh", "-c", PLAIN)
+    program = process_of(tmp_path / "plain.pid")
+    try:
+        (tmp_path / "call" / "caller").write_text(json.dumps(guard.process_identity(caller.pid)))
+        time.sleep(3 * guard.POLL_SECONDS)
+        assert is_alive(program)
+        caller.kill()
+        wait_for(lambda: not is_alive(program))
+        process.wait(timeout=10)
+        # Its owner may still want to know.
+        assert ended(tmp_path / "call")["code"] == 128 + signal.SIGTERM
+    finally:
+        kill([program])
+        caller.wait()
+
+
+def test_the_death_of_the_guard_ends_the_program(tmp_path):
+    process = start(tmp_path / "call", "sh", "-c", PLAIN)
+    program = process_of(tmp_path / "plain.pid")
+    try:
+        process.kill()
+        wait_for(lambda: not is_alive(program))
+    finally:
+        kill([program])
+
+
+def test_a_seat_is_held_while_the_program_runs_and_given_up_when_asked_idle(tmp_path):
+    seats = {"folder": str(tmp_path), "count": 1}
+    holder = start(
+        tmp_path / "a",
+        "sh",
+        "-c",
+        f"echo $$ > plain.pid; until test -e {tmp_path}/a/stop; do sleep 0.05; done",
+        more={"seats": seats},
+    )
+    process_of(tmp_path / "plain.pid")
+    second = start(tmp_path / "b", "true", more={"seats": seats})
+    assert second.wait(timeout=10) == guard.NO_SEAT and ended(tmp_path / "b")["code"] == guard.NO_SEAT
+    told = json.loads(wait_for(lambda: (tmp_path / "seat-0.json").exists() and (tmp_path / "seat-0.json").read_text()))
+    assert told["pid"] == holder.pid and told["idle_since"] is None
+    # Busy, it stays.
+    (tmp_path / "a" / "ready.json").write_text("{}")
+    (tmp_path / "a" / "caller").write_text(json.dumps(guard.process_identity()))
+    (tmp_path / "seat-0.please").touch()
+    time.sleep(3 * guard.POLL_SECONDS)
+    assert holder.poll() is None and not (tmp_path / "a" / "stop").exists()
+    (tmp_path / "a" / "caller").unlink()
+    assert holder.wait(timeout=10) == 0
+    # The seat is free, and what was asked of the one before is not asked of the next.
+    third = start(tmp_path / "c", "true", more={"seats": seats})
+    assert third.wait(timeout=10) == 0 and not (tmp_path / "seat-0.please").exists()
 
 
 def test_signals_leave_the_guard_and_its_program_alone(tmp_path):
@@ -152,25 +220,22 @@ def test_usage_is_told(tmp_path):
     busy = "data = bytearray(50_000_000) + b'x'\nwhile __import__('time').process_time() < 0.3: pass"
     process = start(tmp_path / "call", sys.executable, "-c", busy)
     assert process.wait(timeout=30) == 0
-    usage = json.loads((tmp_path / "call" / "usage.json").read_text())
+    usage = ended(tmp_path / "call")["used"]
     assert 0.3 <= usage["cpu_seconds"] < 10
     assert 50e6 < usage["peak_memory_bytes"] < 500e6
 
 
 def test_the_program_gets_no_input_and_the_output_of_the_guard(tmp_path):
     process = start(tmp_path / "call", "sh", "-c", "cat; echo done; echo trouble >&2", stdout=-1, stderr=-1, text=True)
-    # Not communicate(), which would close the lifeline.
-    assert process.wait(timeout=10) == 0
-    assert process.stdout.read() == "done\n"
-    assert process.stderr.read() == "trouble\n"
+    assert process.communicate(timeout=10) == ("done\n", "trouble\n")
 
 
-def test_a_survivor_that_holds_the_output_open_does_not_hold_up_the_guard(tmp_path):
-    process = start(tmp_path / "call", "sh", "-c", f"{IN_OWN_SESSION} until test -e session.pid; do sleep 0.05; done")
+def test_a_survivor_of_the_program_is_ended_too(tmp_path):
+    script = f"{IN_OWN_SESSION} until test -e session.pid; do sleep 0.05; done"
+    process = start(tmp_path / "call", "sh", "-c", script)
     survivor = process_of(tmp_path / "session.pid")
     try:
         assert process.wait(timeout=10) == 0
-        # Matlab leaves such processes to the next Matlab.
-        assert is_alive(survivor)
+        assert not is_alive(survivor)
     finally:
         kill([survivor])

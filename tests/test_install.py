@@ -41,7 +41,7 @@ def test_the_wheel_alone_runs_a_pipeline_of_ten_lines(tmp_path):
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, source, cwd=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert "neuroluigi/neuroluigiCall.m" in names
+    assert "neuroluigi/neuroluigiServe.m" in names
     assert not {"tasks.py", "targets.py"} & set(names)
 
     run(sys.executable, "-m", "venv", tmp_path / "env", cwd=tmp_path)

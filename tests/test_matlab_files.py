@@ -482,7 +482,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
 
 # The language that Matlab R2022b and Octave 7 have in common
 
-M_FILES = [*sorted(MATLAB.glob("*.m")), REPOSITORY / "neuroluigi" / "neuroluigiCall.m"]
+M_FILES = [*sorted(MATLAB.glob("*.m")), *sorted((REPOSITORY / "neuroluigi").glob("*.m"))]
 
 # What only one of the two knows, or what means two things: looked for in code without comments and strings.
 DENIED = {
@@ -519,15 +519,18 @@ KEYWORDS = _words("break case catch continue else elseif end for function if oth
 
 # Functions and constants that are known to be the same in both.
 KNOWN = _words("""
-    abs addpath any cell char class dir double error exist false fclose feval fieldnames fileread find floor fopen
-    fprintf fread fseek ftell fullfile func2str fwrite inf int64 isa iscell isempty isequal isfield isfinite isinf isnan
-    isscalar isstruct jsondecode jsonencode max min mod movefile nan NaN nargin num2str numel onCleanup ones pwd regexp
-    repmat reshape rethrow size sprintf sqrt str2double strcmp strfind strjoin strrep struct sum tic toc true typecast
-    uint8 unicode2native version zeros
+    abs addpath any cd cell char class close dir double drawnow error exist false fclose feval fieldnames fileread
+    filesep find floor fopen fprintf fread fseek ftell fullfile func2str fwrite get getenv inf int64 isa iscell
+    isempty isequal isfield isfile isfinite isinf isnan isscalar isstruct jsondecode jsonencode max min mod movefile
+    nan NaN nargin num2str numel onCleanup ones path pause pwd regexp repmat reshape rethrow size sprintf sqrt
+    str2double strcmp strfind strjoin strrep struct sum tic toc true typecast uint8 unicode2native version warning
+    zeros
 """)
 
 # Called through feval under Octave alone.
-OCTAVE_ONLY = {"crash_dumps_octave_core", "sigterm_dumps_octave_core", "sighup_dumps_octave_core", "rename"}
+OCTAVE_ONLY = _words(
+    "crash_dumps_octave_core sigterm_dumps_octave_core sighup_dumps_octave_core rename fflush stdout stderr"
+)
 
 _TEXT = r"'(?:[^'\n]|'')*'"
 _COMMENT = r"%[^\n]*|\.\.\.[^\n]*"
