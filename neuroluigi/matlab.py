@@ -149,7 +149,7 @@ class MatlabTask(Step):
     def sources(self, engine: str) -> list[dict]:
         own = python_sources(type(self))
         if engine == "numpy":
-            return own + (function_sources(type(self).standin) if self.standin else [])
+            return own + (list(function_sources(type(self).standin)) if self.standin else [])
         return own + matlab_sources(_folder(), self.function)
 
     def wanted_tool(self) -> dict[str, str]:

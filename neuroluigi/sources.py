@@ -1,6 +1,7 @@
 """What code a result was made with: the source files that matter to one step, with their checksums."""
 
 import ast
+import functools
 import hashlib
 import inspect
 import re
@@ -30,13 +31,21 @@ def python_sources(step: type) -> list[dict]:
     return list(_reached(step).values())
 
 
-def function_sources(function: object) -> list[dict]:
+@functools.cache
+def function_sources(function: object) -> tuple[dict, ...]:
     """Return the source of one function, with sha256."""
-    return [_described(function)] if _source_of(function) else []
+    return (_described(function),) if _source_of(function) else ()
 
 
 def matlab_sources(folder: Path, function: str) -> list[dict]:
     """Return the M-files of `folder`, and of private/ in it, that a call of `function` can reach by name."""
+    files = (*folder.glob("*.m"), *folder.glob("private/*.m"))
+    found = [(path, path.stat()) for path in sorted(files)]
+    return _matlab_sources_once(folder, function, tuple((path, s.st_size, s.st_mtime_ns) for path, s in found))
+
+
+@functools.lru_cache(maxsize=256)
+def _matlab_sources_once(folder: Path, function: str, files: tuple) -> list[dict]:
     reached, to_read = {}, [function]
     while to_read:
         name = to_read.pop()
@@ -55,6 +64,8 @@ def _keep_literals(match: re.Match) -> str:
     return "" if match[0].startswith("%") else match[0]
 
 
+# What was imported stays as it is throughout a process, whatever becomes of its file.
+@functools.cache
 def _reached(step: type) -> dict[str, dict]:
     found: dict[str, dict] = {}
     to_read: list[object] = [step]

@@ -1,6 +1,7 @@
 """Kills at random moments: no result without its full content, no process left, and a next run that completes."""
 
 import contextlib
+import os
 import random
 import shutil
 import signal
@@ -14,7 +15,8 @@ import pytest
 
 from tests.conftest import HAS_OCTAVE, Pipeline
 
-MOMENTS = 20
+# Kills of each kind, of six; to look closer: NEUROLUIGI_KILLS=40 make test
+MOMENTS = int(os.environ.get("NEUROLUIGI_KILLS", "8"))
 LANES = 2
 MARK = "NEUROLUIGI_TEST_RUN"
 GONE_SECONDS = 10
