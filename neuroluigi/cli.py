@@ -18,13 +18,15 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from neuroluigi import housekeeping, query, records, running, status, task
+from neuroluigi import housekeeping, query, records, running, runs, status, task
 from neuroluigi.recordings import Group, Recording, RecordingsError, measure
 
 _LUIGI_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 # A page of paper or a log is wide enough for everything.
 _FULL_WIDTH = 10_000
+
+_MOST_NAMED = 20
 
 # rich takes a second for a table of so many rows.
 _MOST_RICH_ROWS = 1_000
@@ -187,7 +189,7 @@ def status_command(context, only, rows, as_json):
             listed = {"results": [status.as_data(entry) for entry in shown], "orphans": orphans}
             click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
         else:
-            _print_status(shown, groups, orphans)
+            _print_status(shown, groups, orphans) if shown else click.echo("No results in these states.")
     sys.exit(0 if status.is_all_done(entries) else 1)
 
 
@@ -224,8 +226,11 @@ def why_command(context, step, row, as_json):
 
     Exit status 0 when it is done, 1 when not.
     """
-    if step.startswith("-") or row.startswith("-"):
-        raise task.RunStopped("neuroluigi: step and group come first: neuroluigi why STEP GROUP [OPTIONS]")
+    if step.startswith("-"):
+        raise task.RunStopped("neuroluigi: the step comes first: neuroluigi why STEP [GROUP] [OPTIONS]")
+    if row.startswith("-"):  # an option that is Luigi's
+        context.args.insert(0, row)
+        row = status.STUDY
     with _settings(context) as root:
         entries = status.collect(root, task.groups())
         _answered(query.check_name, "step", step, list(dict.fromkeys(e.step for e in entries)))
@@ -404,6 +409,8 @@ def _carry_out(plan: housekeeping.Plan, do, done: str, yes: bool, dry_run: bool,
         lines, entries = f"Nothing to be {done}." if not plan.entries else f"Would be {done}: {what}.", plan.entries
     else:
         yes or click.confirm(f"{what} will be {done}. Go on?", abort=True)
+        if at_work := runs.running(task.results_root()):
+            raise task.RunStopped(f"neuroluigi: nothing was {done}: a run is at work on these results: {at_work[0]}")
         known = len(plan.left)
         entries = do(plan)
         left = [f"left: {_shown_path(str(path))} ({why})" for path, why in plan.left[known:]]
@@ -487,10 +494,15 @@ def verify_command(context, as_json):
     if as_json:
         problems = [{"state": what, "path": str(path), "why": why} for what, path, why in found.problems]
         data = {"files": found.files, "bytes": found.bytes, "freed": found.freed, "problems": problems}
+        data["unrecorded"] = [str(path) for path in found.unrecorded]
         click.echo(json.dumps(data, indent=1, ensure_ascii=False))
     else:
         for what, path, why in found.problems:
             click.echo(f"{what}: {_shown_path(str(path))} {why}")
+        for path in found.unrecorded[:_MOST_NAMED]:
+            click.echo(f"no run record: {_shown_path(str(path))}")
+        if len(found.unrecorded) > _MOST_NAMED:
+            click.echo(f"no run record: {len(found.unrecorded) - _MOST_NAMED} files more")
         freed = f", {found.freed} more are freed" if found.freed else ""
         answer = f"{len(found.problems)} are not as their run records say" if found.problems else "all as recorded"
         click.echo(f"{found.files} files, {decimal(found.bytes)}{freed}: {answer}.")

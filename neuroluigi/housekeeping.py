@@ -86,19 +86,9 @@ def entries_below(*folders: Path) -> Iterator[Entry]:
     for folder in _run_folders(folders):
         names = {re.sub(r"(\.failed|\.pending)?\.json$", ".json", path.name) for path in folder.glob("*.json")}
         for path in sorted(folder / name for name in names if ".part-" not in name):
-            record = _read(path)
-            known = record or records.read(path.with_suffix(".failed.json")) or {}
+            record = records.read(path)
+            known = record or records.failure(path)
             yield Entry(path, record, str(known.get("step", "")))
-
-
-def _read(path: Path) -> dict | None:
-    """Return a record whose outputs are described as they should be, or None."""
-    record = records.read(path)
-    try:
-        is_whole = all(one["path"] and one["bytes"] >= 0 and one["sha256"] for one in record["outputs"])
-    except (KeyError, TypeError):
-        return None
-    return record if is_whole else None
 
 
 def _run_folders(folders: Iterable[Path]) -> list[Path]:
@@ -278,7 +268,7 @@ def clean(plan: Plan) -> list[Entry]:
 
 def _is_other(entry: Entry) -> bool:
     """Whether the record says something else by now."""
-    return _read(entry.path) != entry.record or target.pending_path(entry.path).exists()
+    return records.read(entry.path) != entry.record or target.pending_path(entry.path).exists()
 
 
 def _remove_empty(folder: Path) -> None:
@@ -323,7 +313,7 @@ def plan_free(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Pla
         group = _group_of(one, of_recording)
         if of_groups and group not in of_groups:
             continue
-        entry = Entry(one.record_path, _read(one.record_path), step, group)
+        entry = Entry(one.record_path, records.read(one.record_path), step, group)
         verdict = looks.verdict(one)
         if verdict.is_freed and not entry.files:
             continue
@@ -377,12 +367,14 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
 
     Raises RunStopped for a file that is not edited, and for one that the next run would replace all the same.
     """
+    if not reason.strip():
+        raise RunStopped("neuroluigi: --reason is blank; say why, for those who read the record later")
     path, step = _find_made(root, name)
     verdict = looks.verdict(step)
     if verdict.state != state.EDITED:
         reasons = "".join(f": {one.text}" for one in verdict.reasons[:1])
         raise RunStopped(f"neuroluigi: {path} is not edited, its state is: {verdict.state}{reasons}")
-    with target.lock(step.record_path.parent):
+    with _writing(step.record_path.parent), target.lock(step.record_path.parent):
         old = records.read(step.record_path) or {}
         new = {_located(one): one for one in old.get("outputs", ())}
         described = records.describe_file(path, roots_of_paths())
@@ -390,7 +382,8 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
             raise RunStopped(f"neuroluigi: {path} is not edited: it is as its run record says; another file is not")
         new[path] = described
         by = {"path": described["path"], "by": records.host(), "at": records.now(), "reason": reason}
-        records.write(step.record_path, {**old, "outputs": list(new.values()), "accepted": by})
+        accepted = [*old.get("accepted", ()), by]
+        records.write(step.record_path, {**old, "outputs": list(new.values()), "accepted": accepted})
         looks.forget()
         verdict = looks.verdict(step)
         # While it was taken for edited, nothing replaced it.
@@ -402,6 +395,14 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
                 f" ({reasons}); give the settings that it is for"
             )
     return path
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunStopped(f"neuroluigi: can't write to {folder}: {error}") from error
 
 
 def _find_made(root: luigi.Task, name: str) -> tuple[Path, Judged]:
@@ -422,11 +423,15 @@ def _find_made(root: luigi.Task, name: str) -> tuple[Path, Judged]:
 
 @dataclass
 class Verified:
-    """What was read again: how many files and bytes, how many are freed, and what is wrong: (state, path, why)."""
+    """What was read again: how many files and bytes, how many are freed, and what is wrong: (state, path, why).
+
+    `unrecorded` are files among the results that no run record names, so that there is nothing to compare them with.
+    """
 
     files: int = 0
     bytes: int = 0
     freed: int = 0
+    unrecorded: list[Path] = field(default_factory=list)
     problems: list[tuple[str, Path, str]] = field(default_factory=list)
 
 
@@ -439,7 +444,7 @@ def entries_to_verify() -> list[Entry]:
     return found
 
 
-def verify(entries: Iterable[Entry], say: Callable[[Path, int], None] = lambda path, size: None) -> Verified:
+def verify(entries: Sequence[Entry], say: Callable[[Path, int], None] = lambda path, size: None) -> Verified:
     """Read all files of the records again; `say` hears of each, with its size, when it was read."""
     found = Verified()
     for entry in entries:
@@ -449,6 +454,18 @@ def verify(entries: Iterable[Entry], say: Callable[[Path, int], None] = lambda p
             found.problems.append((UNREADABLE, entry.path, "is no run record that can be read"))
         else:
             _verify_files(entry, found, say)
+    named = {path for entry in entries for path in entry.outputs}
+
+    def unreadable(error: OSError) -> None:
+        found.problems.append((UNREADABLE, Path(error.filename), f"can't be read: {error.strerror}"))
+
+    for top, below, names in os.walk(results_root(), onerror=unreadable):
+        below[:] = sorted(name for name in below if name != "runs" and not name.startswith("."))
+        files = (Path(top, name) for name in sorted(names) if not name.startswith("."))
+        found.unrecorded += [path for path in files if path not in named]
+    for folder in _run_folders([results_root()]):
+        if not os.access(folder, os.R_OK | os.X_OK):
+            found.problems.append((UNREADABLE, folder, "can't be read"))
     return found
 
 
@@ -459,7 +476,7 @@ def _verify_files(entry: Entry, found: Verified, say: Callable[[Path, int], None
             continue
         wrong = _compare(path, output)
         # A run may have made it again since the record was read.
-        if wrong and (now := Entry(entry.path, _read(entry.path), entry.step)).record != entry.record:
+        if wrong and (now := Entry(entry.path, records.read(entry.path), entry.step)).record != entry.record:
             wrong = _compare(path, now.outputs.get(path, output))
         if wrong:
             found.problems.append((wrong[0], path, wrong[1]))

@@ -67,12 +67,16 @@ class _Look:
 
     def __init__(self):
         self.verdicts: dict[str, Verdict] = {}
+        # The roots for which no two tasks make the same file.
+        self.checked: set[str] = set()
+        # Whether something is not there that is made only when it is needed.
         self.has_freed = False
         self.below: dict[str, list[luigi.Task]] = {}
         self.outputs: dict[str, list[luigi.Target]] = {}
         self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}
         self.rerun_on = frozenset(setting(results).rerun_on)
         self.may_lose_inputs = setting(recordings).allow_removed
+        self.trusts_existing = setting(results).trust_existing
         self.checksums = Checksums(results_root())
         self.folders = Folders()
         # The code and the tool of a step are the same for all its results.
@@ -115,9 +119,23 @@ def look_from(root: luigi.Task) -> _Look:
         if len(waiting) >= _WORTH_SHARING:
             _judge_by_two(waiting, look)
     look = _look_below(root)
+    if root.task_id not in look.checked:
+        look.checked.add(root.task_id)
+        _refuse_clashes(_in_order(root, look), look)
     if look.has_freed:
         _make_freed_again(root, look)
     return look
+
+
+def _refuse_clashes(tasks: list[luigi.Task], look: _Look) -> None:
+    """RunStopped where two tasks would make the same file."""
+    makers: dict[str, luigi.Task] = {}
+    for task in tasks:
+        for one in look.outputs[task.task_id] if isinstance(task, Judged) else ():
+            if (other := makers.setdefault(one.path, task)) is not task:
+                raise RunStopped(
+                    f"luigi: {other} and {task} both make {one.path}; give them different files, or the same parameters"
+                )
 
 
 def _in_order(root: luigi.Task, look: _Look) -> list[luigi.Task]:
@@ -141,7 +159,8 @@ def _make_freed_again(root: luigi.Task, look: _Look) -> None:
         for current in reversed(order):
             judged, above = look.verdicts[current.task_id], needed_by.get(current.task_id)
             if above and judged.is_freed and not judged.todo:
-                reason = Reason("", f"it is freed, and {above.task_family} needs it")
+                is_freed = "" if look.trusts_existing else "it is freed, and "
+                reason = Reason("", f"{is_freed}{above.task_family} needs it")
                 unknown = dict.fromkeys(judged.checksums)
                 again[current.task_id] = judged = replace(
                     judged, reasons=(*judged.reasons, reason), todo=state.MAKE, checksums=unknown
@@ -244,6 +263,8 @@ def _judge(current: luigi.Task, below: list[luigi.Task], look: _Look) -> Verdict
 
 
 def _judge_alone(current: luigi.Task, below: list[luigi.Task], look: _Look) -> Verdict:
+    if isinstance(current, Judged) and look.trusts_existing:
+        return _trust(look.outputs[current.task_id])
     if isinstance(current, Judged):
         return state.judge(_today(current, below, look), look.checksums, look.folders)
     # A task of Luigi's own: done as it says itself, or as what it wraps is.
@@ -253,6 +274,15 @@ def _judge_alone(current: luigi.Task, below: list[luigi.Task], look: _Look) -> V
         return Verdict(state.DONE, todo=todo, is_there=all(one.is_complete for one in wrapped))
     is_done = current.complete()
     return Verdict(state.DONE if is_done else state.MISSING, todo=state.NOTHING if is_done else state.MAKE)
+
+
+def _trust(outputs: list[luigi.Target]) -> Verdict:
+    """Return Luigi's own verdict: a file that exists is done, and what is missing is made when it is needed."""
+    missing = [os.path.basename(one.path) for one in outputs if not one.exists()]
+    if not missing:
+        return Verdict(state.DONE)
+    reason = Reason("", f"{', '.join(missing)} is not there")
+    return Verdict(state.MISSING, (reason,), is_there=False, is_freed=True)
 
 
 def _today(step: Judged, below: list[luigi.Task], look: _Look) -> Result:

@@ -19,7 +19,7 @@ from typing import BinaryIO, TextIO
 import numpy as np
 
 from neuroluigi import records
-from neuroluigi.recordings import Group, Recording
+from neuroluigi.recordings import Group, Recording, is_layout
 
 Cell = str | int | float | None
 
@@ -78,10 +78,19 @@ class Condition:
         cell = row.get(self.column)
         if cell is None and self.sign not in ("=", "!="):
             return False
+        if _is_nan(cell) and self.sign not in ("=", "!="):
+            return False
         left, right = as_number(cell), as_number(self.wanted)
         if left is None or right is None:
             left, right = "" if cell is None else str(cell), self.wanted
         return _COMPARE[self.sign](left, right)
+
+
+def _is_nan(cell: Cell) -> bool:
+    try:
+        return math.isnan(float(cell))
+    except (TypeError, ValueError):
+        return False
 
 
 def collect(groups: Mapping[str, Group], root: Path) -> Table:
@@ -270,6 +279,12 @@ def as_number(cell: Cell) -> int | float | None:
 
 def parse_condition(text: str, columns: Sequence[str]) -> Condition:
     """Read a condition such as `mean>120`; QueryError where it is none or names no column."""
+    # A column may be named like a condition: a=b.
+    named = sorted((name for name in columns if text.startswith(name)), key=len, reverse=True)
+    found = (_CONDITION.fullmatch(f"x{text[len(name) :]}") for name in named)
+    for name, match in zip(named, found, strict=True):
+        if match and match[1].strip() == "x":
+            return Condition(name, match[2].replace("==", "="), match[3].strip())
     match = _CONDITION.fullmatch(text)
     if not match:
         raise QueryError(f"{text!r} is no condition; write a column, one of = != < <= > >=, and a value: 'mean>120'")
@@ -360,14 +375,13 @@ def read_events(folder: Path, name: str) -> Iterator[list[tuple[Cell, ...]]]:
 
 def _find_layout(folder: Path) -> dict:
     """Return the layout of the concatenation (see recordings.lay_out), from the file or the run record that has one."""
-    contents = [records.read(path) for path in _result_files(folder) if path.suffix == ".json"]
+    contents = [records.read_json(path) for path in _result_files(folder) if path.suffix == ".json"]
     # The file of one that is freed is gone, its record stays.
     for path in sorted(folder.glob("runs/*.json")):
         facts = (records.read(path) or {}).get("facts")
         contents += facts.values() if isinstance(facts, dict) else ()
     for content in contents:
-        rows = content.get("recordings") if isinstance(content, dict) else None
-        if isinstance(rows, list) and rows and all("first_sample" in row for row in rows):
+        if is_layout(content):
             return content
     raise QueryError(f"no JSON file in {folder} says where each recording begins, as aggregate.json does")
 

@@ -447,6 +447,33 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
     return _told_apart(groups)
 
 
+def groups_of_layouts(layouts: Mapping[str, Mapping], declaration: Declaration) -> dict[str, Group]:
+    """Return the groups by their key whose layouts (see lay_out) were recorded, where the recordings are elsewhere."""
+    groups = {}
+    for key, layout in layouts.items():
+        recordings = tuple(
+            Recording(
+                session=row["session"],
+                index=row["index"],
+                path=os.path.abspath(os.path.join(declaration.folder, row["path"])),
+                name=row["path"],
+                dtype=layout["dtype"],
+                channels=layout["channels"],
+                sampling_rate_hz=layout.get("sampling_rate_hz"),
+                header_bytes=declaration.header_bytes,
+                scale=layout.get("scale"),
+                offset=layout.get("offset"),
+                unit=layout.get("unit", ""),
+                sha256="",
+                columns={**{name: str(row[name]) for name in ("session", "index", "path")}, "use": "yes"},
+                place=f"the run record of {key}",
+            )
+            for row in layout["recordings"]
+        )
+        groups[key] = Group(key=key, values={}, recordings=recordings, excluded=(), problems=())
+    return _told_apart(groups)
+
+
 def check_apart(groups: Mapping[str, Group], results: Path) -> None:
     """Refuse a folder of results in which a group's files would lie among recordings, which are never written to."""
     for group in groups.values():
@@ -565,6 +592,19 @@ def lay_out(
         for r in group.excluded
     ]
     return layout
+
+
+def is_layout(content: object) -> bool:
+    """Whether a piece of data says where each recording of a concatenation begins, as what lay_out returns does."""
+    if not isinstance(content, dict):
+        return False
+    rows, rate = content.get("recordings"), content.get("sampling_rate_hz", 1)
+    if not (isinstance(rows, list) and rows and isinstance(rate, (int, float)) and rate > 0):
+        return False
+    kinds = {"session": str, "index": int, "first_sample": int}
+    return all(
+        isinstance(row, dict) and all(isinstance(row.get(name), kind) for name, kind in kinds.items()) for row in rows
+    )
 
 
 def fake_samples(session: str, index: int, size: int) -> bytes:

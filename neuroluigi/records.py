@@ -16,7 +16,7 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -33,7 +33,13 @@ _counter = count()
 
 
 def read(path: str | Path) -> dict | None:
-    """Return the record at `path`, or None where there is none that can be read."""
+    """Return the run record at `path`; None where there is none that can be read, or that this version understands."""
+    record = read_json(path)
+    return record if record and _is_record(record) else None
+
+
+def read_json(path: str | Path) -> dict | None:
+    """Return the content of a JSON file, None where it is no object or can't be read."""
     try:
         # Half the system calls of open(); a look reads tens of thousands.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -41,10 +47,41 @@ def read(path: str | Path) -> dict | None:
             text = os.read(descriptor, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
-        record = json.loads(text)
-    except (OSError, ValueError):
+        content = json.loads(text)
+    except (OSError, ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) else None
+    return content if isinstance(content, dict) else None
+
+
+def failure(record_path: str | Path) -> dict:
+    """Return what is recorded of a failure of the step whose record that is: error and started; {} without one."""
+    failed = read_json(beside(record_path, ".failed.json")) or {}
+    return failed if isinstance(failed.get("error"), str) else {}
+
+
+def _is_record(record: Mapping) -> bool:
+    """Whether a record has what it should, as it should be: others read it without looking twice."""
+    try:
+        return (
+            record["schema"] <= SCHEMA
+            and all(isinstance(record.get(name, {}), dict) for name in _OBJECTS)
+            and all(_is_file(one) for name in ("inputs", "outputs") for one in record.get(name, ()))
+            and all(_is_named(one) for one in record.get("sources", ()))
+            and all(isinstance(one, dict) for one in record.get("accepted", ()))
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False
+
+
+_OBJECTS = ("parameters", "facts", "tool", "host", "versions")
+
+
+def _is_named(one: Mapping) -> bool:
+    return isinstance(one["path"], str) and isinstance(one["sha256"], str)
+
+
+def _is_file(one: Mapping) -> bool:
+    return _is_named(one) and one["bytes"] >= 0 and one["mtime_ns"] >= 0
 
 
 def write(path: Path, record: dict) -> None:
@@ -118,12 +155,13 @@ def beside(record_path: str | Path, suffix: str) -> str:
     return os.fspath(record_path).removesuffix(".json") + suffix
 
 
-def hash_file(path: Path) -> str:
-    """Return the sha256 of a file's bytes, as hexadecimal digits."""
+def hash_file(path: str | Path, say: Callable[[int], None] = lambda size: None) -> str:
+    """Return the sha256 of a file's bytes, as hexadecimal digits; `say` hears of each block that is read, its bytes."""
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
+            say(len(block))
     return digest.hexdigest()
 
 

@@ -7,7 +7,9 @@ a test.
 
 import configparser
 import contextlib
+import difflib
 import gc
+import importlib
 import importlib.util
 import logging
 import os
@@ -25,10 +27,18 @@ from luigi.parameter import ParameterException
 from luigi.task import flatten
 from luigi.task_register import Register, TaskClassException
 
-from neuroluigi import looks, sessions, state
+from neuroluigi import looks, runs, sessions, state
 from neuroluigi.engines import EngineError
 from neuroluigi.matlab import MatlabTask, matlab
-from neuroluigi.settings import CarriesSettings, RunStopped, recordings, results, setting
+from neuroluigi.settings import (
+    CarriesSettings,
+    RunStopped,
+    recordings,
+    recordings_root,
+    results,
+    results_root,
+    setting,
+)
 from neuroluigi.state import Verdict
 from neuroluigi.task import INTERRUPTED, Step, StepError
 from neuroluigi.worker import Worker
@@ -46,20 +56,10 @@ _CHATTER = (
 )
 
 
+_MOST_NAMED = 5
+
 # The sections of luigi.cfg that are this package's; Luigi's own are Luigi's to check.
 _SECTIONS = (recordings, results, matlab)
-
-
-def refuse_clashes(steps: Iterable[Step]) -> None:
-    """RunStopped where two steps would make the same file."""
-    makers: dict[str, Step] = {}
-    for step in steps:
-        for one in flatten(step.output()):
-            other = makers.setdefault(one.path, step)
-            if other is not step:
-                raise RunStopped(
-                    f"luigi: {other} and {step} both make {one.path}; give them different files, or the same parameters"
-                )
 
 
 def say_replacements(steps: Iterable[Step]) -> None:
@@ -73,7 +73,7 @@ def say_replacements(steps: Iterable[Step]) -> None:
         if reason.kind == "parameters"
     )
     for (family, text), count in sorted(changes.items()):
-        logger.info("%s: %d made with %s", family, count, text)
+        logger.warning("%s: %d made with %s", family, count, text)
 
 
 def check_engines(steps: Iterable[Step]) -> None:
@@ -113,16 +113,14 @@ class CheckingWorker(Worker):
     results: Sequence[Path] = ()
 
     def add(self, task, *args, **kwargs):
-        if not setting(results).trust_existing:
-            # What goes wrong here goes wrong again for Luigi, who says of which task.
-            with contextlib.suppress(Exception):
-                looks.look_from(task)
+        # What goes wrong here goes wrong again for Luigi, who says of which task.
+        with contextlib.suppress(Exception):
+            looks.look_from(task)
         return super().add(task, *args, **kwargs)
 
     def run(self):
         CheckingWorker.latest = self
         steps = [task for task in self._scheduled_tasks.values() if isinstance(task, Step)]
-        refuse_clashes(steps)
         say_replacements(steps)
         check_engines(steps)
         # Before the first fork: all processes of the run share its sessions.
@@ -136,9 +134,8 @@ class CheckingWorker(Worker):
         # Right after, Luigi forgets the command line, and with it what was looked at.
         if type is None and self._first_task in self._scheduled_tasks:
             root = self._scheduled_tasks[self._first_task]
-            if not setting(results).trust_existing:
-                found = [(step, verdict) for step, verdict in looks.walk(root) if not verdict.is_simply_done]
-                self.left_alone, self.undone = _left_alone(found), _undone(found)
+            found = [(step, verdict) for step, verdict in looks.walk(root) if not verdict.is_simply_done]
+            self.left_alone, self.undone = _left_alone(found), _undone(found)
             self.results = _results_of(root)
         return super().__exit__(type, value, traceback)
 
@@ -178,6 +175,7 @@ def use_current_folder(module: str) -> None:
 def parse_command_line(argv: list[str]) -> luigi.Task:
     """Return the root task; RunStopped with one line where the command line or luigi.cfg can't be understood."""
     try:
+        _check_options(argv)
         with CmdlineParser.global_instance(argv) as parser:
             _check_settings()
             # So that steps don't queue for a seat while others could fill the workers.
@@ -186,6 +184,22 @@ def parse_command_line(argv: list[str]) -> luigi.Task:
     except (ParameterException, TaskClassException) as error:
         hint = "" if _named_module(argv) else "; is --module tasks missing?"
         raise RunStopped(f"luigi: {' '.join(str(error).split())}{hint}") from error
+
+
+def _check_options(argv: list[str]) -> None:
+    """Refuse an option that there is not; Luigi would print its usage, or take it for a longer one."""
+    if module := _named_module(argv):
+        importlib.import_module(module)
+    known = {"--help"}
+    for section, is_without_section, name, _ in Register.get_all_params():
+        option = name if is_without_section else f"{section}_{name}"
+        known |= {f"--{word.replace('_', '-')}" for word in ((option, name) if section in argv else (option,))}
+    for word in argv:
+        option = word.partition("=")[0]
+        if option.startswith("--") and option not in known:
+            near = difflib.get_close_matches(option, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise RunStopped(f"luigi: there is no option {option}{hint}")
 
 
 def _check_settings() -> None:
@@ -233,6 +247,20 @@ def _named_module(argv: list[str]) -> str:
     return ""
 
 
+def _deciding_settings(root: luigi.Task) -> dict[str, str]:
+    """Return the settings that decide over what the results are, by name."""
+    found = {}
+    for section, _, name, parameter in Register.get_all_params():
+        owner = Register.get_task_cls(section)
+        is_of_step = issubclass(owner, Step) and parameter.significant
+        if (is_of_step or owner in (recordings, results)) and parameter.has_task_value(section, name):
+            found[f"{section}.{name}"] = str(parameter.task_value(section, name))
+    for name, parameter in root.get_params():
+        if f"{root.task_family}.{name}" in found and parameter.significant:
+            found[f"{root.task_family}.{name}"] = str(root.param_kwargs[name])
+    return {**found, "recordings.root": str(recordings_root()), "results.root": str(results_root())}
+
+
 def _interrupt(signum, frame):
     raise KeyboardInterrupt
 
@@ -242,13 +270,16 @@ def luigi_command(argv: list[str]) -> int:
     if module := _named_module(argv):
         use_current_folder(module)
     set_defaults()
-    parse_command_line(argv)
+    root = parse_command_line(argv)
+    with CmdlineParser.global_instance(argv):
+        results_folder, deciding = results_root(), _deciding_settings(root)
     # Luigi looks its factory up when a run starts. This is the one place where it is replaced.
     luigi.interface._WorkerSchedulerFactory = _Factory
     logger.addFilter(_Plain())
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        luigi.retcodes.run_with_retcodes(argv)
+        with runs.side_by_side(results_folder, deciding, f"luigi {' '.join(argv)}"):
+            luigi.retcodes.run_with_retcodes(argv)
         code = 0
     except KeyboardInterrupt:
         print("luigi: interrupted; what is finished stays, run the same command to go on", file=sys.stderr)
@@ -270,14 +301,13 @@ def _closing_lines(worker: CheckingWorker, code: int) -> list[str]:
     failed = sorted(str(t) for t in (*by_status["failed"], *by_status["scheduling_error"]))
     lines = [f"{what.capitalize()}: {_counted(counts)}." for what, counts in worker.outcomes.items() if counts]
     if failed:
-        more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
-        lines.append(f"Failed: {', '.join(failed[:5])}{more}.")
+        lines.append(f"Failed: {_some(failed)}.")
     elif code:
         lines.append("Not everything could be made; the reasons stand above.")
     elif worker.undone:
         lines += worker.undone
     elif not lines:
-        lines.append("Nothing to make: everything is there.")
+        lines.append("Nothing to make." if worker.left_alone else "Nothing to make: everything is there.")
     lines += worker.left_alone
     if worker.results:
         lines.append(f"{_plural(worker.results)}: {_where(worker.results)}")
@@ -289,6 +319,12 @@ def _results_of(root: luigi.Task) -> list[Path]:
     tasks = root.deps() if isinstance(root, luigi.WrapperTask) else [root]
     paths = (one.path for task in tasks for one in flatten(task.output()) if hasattr(one, "path"))
     return [Path(path) for path in paths if os.path.isfile(path)]  # noqa: PTH113 (there are thousands)
+
+
+def _some(names: Sequence[str], sign: str = ", ") -> str:
+    """Return the names, of many the first."""
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return sign.join(names[:_MOST_NAMED]) + more
 
 
 def _counted(counts: Counter) -> str:
@@ -329,10 +365,10 @@ def _left_alone(found: Iterable[tuple[Step, Verdict]]) -> list[str]:
             f"Outdated, left as they are: {outdated.total()} ({why}). To remake them: --results-rerun-on {rerun_on}"
         )
     if edited:
-        lines.append(f"Edited by hand, taken as done: {', '.join(edited)}. To have one remade, delete it.")
+        lines.append(f"Edited by hand, taken as done: {_some(edited)}. To have one remade, delete it.")
     if gone:
         lines.append(
-            f"Left alone: {gone.total()} results whose recordings are gone ({'; '.join(sorted(gone))})."
+            f"Left alone: {gone.total()} results whose recordings are gone ({_some(sorted(gone), '; ')})."
             " To make them from what is left: --recordings-allow-removed true"
         )
     if unrecorded:

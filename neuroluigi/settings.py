@@ -17,6 +17,7 @@ from luigi.cmdline_parser import CmdlineParser
 from luigi.setup_logging import InterfaceLogging
 
 from neuroluigi import recordings as found
+from neuroluigi import records
 from neuroluigi.recordings import Group, Recording, RecordingsError
 from neuroluigi.state import KINDS
 
@@ -185,12 +186,29 @@ def _look() -> tuple[dict[str, Group], dict[tuple, Recording]]:
 
 @functools.lru_cache(maxsize=1)
 def _look_once(run: object):
+    declaration = setting(recordings).declaration()
     try:
-        by_key = found.find_groups(setting(recordings).declaration(), [dict(row) for row in _made_recordings()])
+        # Results that were copied to a machine without the recordings tell what they were made from.
+        is_elsewhere = declaration.root and not declaration.folder.exists()
+        by_key = found.groups_of_layouts(_recorded_layouts(), declaration) if is_elsewhere else {}
+        if by_key:
+            logger.warning("%s is not there; the groups are those of the results", declaration.folder)
+        else:
+            by_key = found.find_groups(declaration, [dict(row) for row in _made_recordings()])
         found.check_apart(by_key, results_root())
     except RecordingsError as error:
         raise RunStopped(f"luigi: {error}") from error
     return by_key, {r.identity: r for group in by_key.values() for r in group.recordings}
+
+
+def _recorded_layouts() -> dict[str, dict]:
+    layouts = {}
+    for path in sorted(results_root().glob("*/runs/*.json")):
+        facts = (records.read(path) or {}).get("facts", {})
+        layout = facts.get("layout")
+        if found.is_layout(layout) and {"dtype", "channels"} <= layout.keys() and "path" in layout["recordings"][0]:
+            layouts[path.parent.parent.name] = layout
+    return layouts
 
 
 def _made_recordings() -> tuple:

@@ -5,10 +5,12 @@ what the scheduler, a step before it runs, and every report go by.
 """
 
 import contextlib
+import functools
 import json
 import logging
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,10 +39,11 @@ NOTHING, MAKE, MAKE_IF = "", "make", "make if"
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a result is not simply done: one of KINDS, or "" for what its files show; and a sentence."""
+    """Why a result is not simply done: one of KINDS, or "" for what its files show; a sentence; old and new."""
 
     kind: str
     text: str
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,16 @@ class Result:
 class Checksums:
     """The sha256 of files, each read once while its size and mtime stand; kept in a file that may be deleted."""
 
-    _SAY_EVERY = 1 << 28  # bytes
+    # Reading that takes longer is told of, from then on so often.
+    _TELL_SECONDS = 2
 
     def __init__(self, root: Path):
         self._root = root
         self._path = root / ".checksums.jsonl"
         self._known: dict[tuple, str] | None = None
         self._read_bytes = 0
+        self._told: float | None = None
+        self._has_told = False
 
     def of(self, path: str) -> str:
         """Return the sha256 of a file. Raises OSError."""
@@ -127,8 +133,7 @@ class Checksums:
         if self._known is None:
             self._known = dict(self._load())
         if key not in self._known:
-            self._say(path, found.st_size)
-            self._known[key] = records.hash_file(Path(path))
+            self._known[key] = records.hash_file(path, functools.partial(self._tell, path))
             # A cache that can't be written is a cache less.
             with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([*key, self._known[key]], ensure_ascii=False) + "\n")
@@ -138,18 +143,21 @@ class Checksums:
         with contextlib.suppress(OSError):
             for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
                 # The last line of a run that was killed may be cut.
-                with contextlib.suppress(ValueError):
+                with contextlib.suppress(ValueError, TypeError, RecursionError):
                     name, size, mtime_ns, sha256 = json.loads(line)
-                    yield (name, size, mtime_ns), sha256
+                    if isinstance(sha256, str):
+                        yield (str(name), int(size), int(mtime_ns)), sha256
 
-    def _say(self, path: str, size: int) -> None:
-        before, self._read_bytes = self._read_bytes, self._read_bytes + size
-        if before // self._SAY_EVERY != self._read_bytes // self._SAY_EVERY:
-            logger.info(
-                "reading files again whose time or size is not as recorded, once: %.1f GB so far, now %s",
-                self._read_bytes / 1e9,
-                path,
-            )
+    def _tell(self, path: str, size: int) -> None:
+        now = time.monotonic()
+        self._read_bytes += size
+        if self._told is None:
+            self._told = now
+        elif now - self._told > self._TELL_SECONDS:
+            if not self._has_told:
+                logger.warning("reading files again whose size or time is not as recorded, such as after a copy; once")
+            self._told, self._has_told = now, True
+            logger.warning("%.1f GB read, now %s", self._read_bytes / 1e9, path)
 
 
 class Folders:
@@ -172,21 +180,23 @@ class Folders:
 def judge(result: Result, checksums: Checksums, folders: Folders) -> Verdict:
     """Return the state of a result, as the table of states has it, judged in its order. Never raises for its data."""
     record = records.read(result.record)
-    failed = records.beside(result.record, ".failed.json")
-    failure = (records.read(failed) or {}).get("error", "") if folders.have(failed) else ""
+    has_failed = folders.have(records.beside(result.record, ".failed.json"))
+    failure = records.failure(result.record).get("error", "") if has_failed else ""
     there = {path: _stat(path) for path in result.outputs}
     is_there = all(there.values())
     if folders.have(records.beside(result.record, ".pending.json")):
         reason = Reason("", "a commit was interrupted; the next run finishes it")
         return Verdict(MISSING, (reason,), MAKE, is_there=False, failure=failure)
     is_freed = bool(record and record.get("freed")) and not is_there
+    lacking = ", ".join(os.path.basename(path) for path, found in there.items() if not found)
+    missing = Reason("", f"{lacking} is not there")
     if record and not result.may_lose_inputs and (gone := _gone(record, result)):
         # Edited or not, what stays is what the next steps are made from.
         now, _ = _look_at_outputs(result, record, there, checksums)
-        return Verdict(INPUT_GONE, gone, is_there=is_there, failure=failure, checksums=now)
+        gone += () if is_there or is_freed else (missing,)
+        return Verdict(INPUT_GONE, gone, is_there=is_there, is_freed=is_freed, failure=failure, checksums=now)
     if not is_there and not is_freed:
-        missing = ", ".join(os.path.basename(path) for path, found in there.items() if not found)
-        return Verdict(MISSING, (Reason("", f"{missing} is not there"),), MAKE, is_there=False, failure=failure)
+        return Verdict(MISSING, (missing,), MAKE, is_there=False, failure=failure)
 
     now, wrong = _look_at_outputs(result, record, there, checksums)
     if wrong:
@@ -260,8 +270,11 @@ def _look_at_outputs(
             continue
         try:
             now[path] = sha256 = checksums.of(path)
-            if known and sha256 == known["sha256"]:
-                continue
+        except OSError as error:
+            return now, (DAMAGED, Reason("", str(error)))
+        if known and sha256 == known["sha256"]:
+            continue
+        try:
             check(Path(path))
         except (OSError, ValueError) as error:
             return now, (DAMAGED, Reason("", str(error)))
@@ -278,8 +291,11 @@ def _look_at_outputs(
 
 def _contradictions(record: Mapping, result: Result, checksums: Checksums) -> Iterator[Reason]:
     """Yield what is not today as the record has it."""
-    inputs = [result.problem] if result.problem else list(_changed_inputs(record.get("inputs", []), result, checksums))
-    yield from (Reason("inputs", text) for text in inputs)
+    if result.problem:
+        inputs = [Reason("inputs", result.problem)]
+    else:
+        inputs = list(_changed_inputs(record.get("inputs", []), result, checksums))
+    yield from inputs
     recorded = record.get("parameters", {})
     for name, value in result.parameters.items():
         old = recorded[name] if name in recorded else _plain(result.defaults.get(name))
@@ -306,10 +322,15 @@ def _changed_sources(recorded: list[Mapping], sources: list[Mapping]) -> Iterato
     for path in sorted(before.keys() | today.keys()):
         if before.get(path) != today.get(path):
             what = "changed" if path in before and path in today else "is new" if path in today else "is not used now"
-            yield Reason("code", f"{path} {what}")
+            yield Reason("code", f"{path} {what}", _old_and_new(before.get(path), today.get(path)))
 
 
-def _changed_inputs(recorded: list[Mapping], result: Result, checksums: Checksums) -> Iterator[str]:
+def _old_and_new(old: str | None, new: str | None) -> str:
+    old, new = (f"{sha256[:12]}..." if sha256 else "none" for sha256 in (old, new))
+    return f"sha256 {old}, now {new}"
+
+
+def _changed_inputs(recorded: list[Mapping], result: Result, checksums: Checksums) -> Iterator[Reason]:
     # Files that were only renamed are the same files.
     if [None if one.is_pending else one.sha256 for one in result.inputs] == [old["sha256"] for old in recorded]:
         return
@@ -320,12 +341,12 @@ def _changed_inputs(recorded: list[Mapping], result: Result, checksums: Checksum
         return
     for key, one in today.items():
         if key not in before:
-            yield f"{os.path.basename(one.path)} is new"
-        elif now[key] not in (None, before[key]["sha256"]):
-            yield f"{os.path.basename(one.path)} changed"
-    yield from (f"{key[1]} is not used now" for key in before if key not in today)
+            yield Reason("inputs", f"{os.path.basename(one.path)} is new")
+        elif now[key] not in (None, old := before[key]["sha256"]):
+            yield Reason("inputs", f"{os.path.basename(one.path)} changed", _old_and_new(old, now[key]))
+    yield from (Reason("inputs", f"{key[1]} is not used now") for key in before if key not in today)
     if before.keys() == today.keys() and list(before) != list(today):
-        yield "the order of the inputs changed"
+        yield Reason("inputs", "the order of the inputs changed")
 
 
 def _current(one: Input, old: Mapping | None, checksums: Checksums) -> str | None:

@@ -102,7 +102,7 @@ def table(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
 def progress(entries: Sequence[Entry]) -> list[tuple[str, int, int, str]]:
     """Return (step, results that need nothing, results, a bar of them) for each step."""
     total = Counter(e.step for e in entries)
-    done = Counter(e.step for e in entries if not e.verdict.todo)
+    done = Counter(e.step for e in entries if not e.verdict.todo and (e.verdict.is_there or e.verdict.is_freed))
     return [
         (step, done[step], count, ("█" * (_BAR * done[step] // count)).ljust(_BAR, "░"))
         for step, count in total.items()
@@ -113,7 +113,7 @@ def reasons(entries: Sequence[Entry], groups: Mapping[str, Group]) -> list[str]:
     """Return a line per reason for all that is not simply done: what a run does, how many, why, and where."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for e in entries:
-        for why in _whys(e.verdict):
+        if why := "; ".join(_whys(e.verdict)):
             found.setdefault((_action(e.verdict), e.step, why), []).append(e.row)
     lines = [f"{action}: {len(rows)} {step}: {why} ({_named(rows)})" for (action, step, why), rows in found.items()]
     lines += _unknown(entries)
@@ -142,7 +142,7 @@ def _action(verdict: Verdict) -> str:
 
 def _whys(verdict: Verdict) -> list[str]:
     whys = []
-    if verdict.state != state.DONE or verdict.todo:
+    if not verdict.is_simply_done:
         text = "; ".join(reason.text for reason in verdict.reasons)
         whys.append(f"{verdict.state}{f', {text}' if text else ''}")
     if verdict.failure:
@@ -166,6 +166,7 @@ def as_data(entry: Entry) -> dict:
         "todo": verdict.todo,
         "waits_for": list(dict.fromkeys(verdict.waits_for)),
         "reasons": [{"kind": reason.kind, "text": reason.text} for reason in verdict.reasons],
+        "freed": verdict.is_freed,
         "failure": verdict.failure,
     }
 
@@ -175,9 +176,11 @@ def explain(entry: Entry) -> list[str]:
     verdict, record = entry.verdict, records.read(entry.task.record_path)
     sign, _ = SIGNS[entry.shown_state]
     lines = [f"{sign} {entry.task}: {verdict.state}"]
-    lines += [f"  {reason.text}" for reason in verdict.reasons]
+    lines += [f"  {reason.text}{reason.detail and f' ({reason.detail})'}" for reason in verdict.reasons]
+    if verdict.is_freed and verdict.state != state.MISSING:
+        lines.append("  It is freed: its files are gone, and are made again when a step needs them.")
     if verdict.todo:
-        lines.append(f"  A run will {_action(verdict)}.")
+        lines.append(f"  A run will {_action(verdict).replace('make', 'make it', 1)}.")
     if record:
         lines += _history(record)
     else:
@@ -201,13 +204,17 @@ def _history(record: Mapping) -> list[str]:
     for word, files in (("From", record.get("inputs", ())), ("Wrote", record.get("outputs", ()))):
         lines += [f"{word} {one['path']}, {one['bytes']} bytes, sha256 {one['sha256'][:12]}..." for one in files]
     lines += [f"By {one['path']}, sha256 {one['sha256'][:12]}..." for one in record.get("sources", ())]
-    if accepted := record.get("accepted"):
-        lines.append(f"Edited by hand and accepted by {accepted['by']}, {accepted['at']}: {accepted['reason']}")
+    for one in record.get("accepted", ()):
+        by = one.get("by", {})
+        lines.append(
+            f"{one.get('path')} was edited by hand and accepted by {by.get('user', '?')} on {by.get('name', '?')},"
+            f" {one.get('at', '?')}: {one.get('reason', '')}"
+        )
     return lines
 
 
 def _failure(record_path: Path, lines: int = 10) -> list[str]:
-    failed = records.read(record_path.with_suffix(".failed.json")) or {}
+    failed = records.failure(record_path)
     said = [f"Failed {failed.get('started', '?')}: {failed.get('error', '')}"]
     log = record_path.with_suffix(".failed.log")
     if log.is_file():

@@ -169,11 +169,20 @@ def _is_copy(final: Path, record: Mapping, rename: Mapping) -> bool:
     return not named or records.hash_file(final) in named
 
 
+def _names_renames(record: Mapping) -> bool:
+    renames = record.get("renames")
+    return isinstance(renames, list) and all(
+        isinstance(one, dict) and {"part", "final"} <= one.keys() for one in renames
+    )
+
+
 def _finish(record_path: Path) -> None:
     """Carry out what a pending record says; needs the folder's lock."""
     pending = pending_path(record_path)
     record = records.read(pending)
-    if record is None:
+    if not record or not _names_renames(record):
+        # Whatever it is, no commit wrote it.
+        pending.unlink(missing_ok=True)
         return
     folder = record_path.parent
     is_whole = True

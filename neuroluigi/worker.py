@@ -100,7 +100,7 @@ class Worker(luigi.worker.Worker):
         for task_id, process in self._running_tasks.items():
             if not (process.use_multiprocessing and isinstance(process.task, Step)):
                 continue
-            said = records.read(process.task.progress_path)
+            said = records.read_json(process.task.progress_path)
             if said and said != self._progress.get(task_id):
                 self._progress[task_id] = said
                 share = percentage(said["k"], said["n"])

@@ -60,7 +60,7 @@ class Pipeline:
         return {
             path.relative_to(self.results).as_posix(): path.read_bytes()
             for path in sorted(self.results.rglob("*"))
-            if path.is_file() and not {"runs", ".seats"} & set(path.parts)
+            if path.is_file() and not {"runs", ".runs", ".seats"} & set(path.parts)
         }
 
 

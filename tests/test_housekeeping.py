@@ -43,7 +43,7 @@ def ask(lab, *arguments, code=0):
         check=False,
         timeout=60,
     )
-    assert done.returncode == code and "Traceback" not in done.stderr, done
+    assert code in (None, done.returncode) and "Traceback" not in done.stderr, done
     if done.stderr:
         assert code == 1 and len(done.stderr.splitlines()) == 1 and not done.stdout, done
     return done.stderr or done.stdout
@@ -149,7 +149,8 @@ def test_edited_and_unknown_files_are_kept_and_named(lab):
 def test_clean_removes_notes_of_failures_and_leaves_an_interrupted_commit(lab):
     runs = lab.results / "s-odd" / "runs"
     (lab.results / "s-odd" / "plot.png").unlink()
-    (runs / "Plot.json").rename(runs / "Plot.failed.json")
+    (runs / "Plot.json").unlink()
+    (runs / "Plot.failed.json").write_text('{"schema": 1, "step": "Plot", "error": "so"}')
     (runs / "Plot.log").rename(runs / "Plot.failed.log")
     shutil.copy(runs / "Stats.json", runs / "Stats.pending.json")
     out = ask(lab, "clean", "--yes")
@@ -315,8 +316,9 @@ def test_accepted_files_are_done(lab):
     assert out == "Accepted: results/s-even/edges.npy\n"
     assert json.loads(ask(lab, "accept", plot, "--reason", "x", "--json")) == {"accepted": str(plot)}
     record = records.read(lab.results / "s-even" / "runs" / "Edges.json")
-    assert record["accepted"]["reason"] == "artefact at 1 s" and record["accepted"]["by"] == records.host()
-    assert record["accepted"]["at"] <= records.now()
+    (accepted,) = record["accepted"]
+    assert accepted["reason"] == "artefact at 1 s" and accepted["by"] == records.host()
+    assert accepted["at"] <= records.now()
     assert "all as recorded" in ask(lab, "verify")
     made, unchanged, out = lab.go()
     assert made == {"Plot": 1} and not unchanged and "Edited" not in out
@@ -369,3 +371,47 @@ def test_verify_needs_no_recordings(lab):
     out = ask(lab, "verify", "--results-root", "copy", "--recordings-root", "gone", "--recordings-select", "x=y")
     assert out.startswith("10 files, ") and out.endswith(": all as recorded.\n")
     assert sorted(path.name for path in (lab.folder / "copy").iterdir()) == before
+
+
+def test_verify_names_what_no_record_describes(lab):
+    shutil.rmtree(lab.results / "s-odd" / "runs")
+    out = ask(lab, "verify")
+    assert out.count("no run record: results/s-odd/") == 5
+    assert len(json.loads(ask(lab, "verify", "--json"))["unrecorded"]) == 5
+
+
+def test_each_acceptance_is_kept(lab):
+    folder = lab.results / "s-even"
+    for name, reason in (("aggregate.json", "unit was wrong"), ("aggregate.bin", "artefact removed")):
+        path = folder / name
+        path.write_bytes(path.read_bytes().replace(b"\n", b" \n") if name.endswith("json") else bytes(100))
+        ask(lab, "accept", f"s-even/{name}", "--reason", reason)
+    out = ask(lab, "why", "Aggregate", "s-even", code=None)
+    assert "unit was wrong" in out and "artefact removed" in out and "{" not in out.split("accepted by")[1]
+    assert "--reason is blank" in ask(lab, "accept", "s-even/stats.json", "--reason", " ", code=1)
+
+
+def test_why_tells_old_and_new_and_what_is_freed(lab):
+    ask(lab, "free", "--step", "Edges", "--group", "s-even", "--yes")
+    assert "It is freed" in ask(lab, "why", "Edges", "s-even", code=None)
+    assert json.loads(ask(lab, "why", "Edges", "s-even", "--json", code=None))[0]["freed"]
+    edges = np.load(lab.results / "s-odd" / "edges.npy")
+    odd = records.read(lab.results / "s-odd" / "runs" / "Edges.json")["outputs"][0]["sha256"]
+    edges[0] += 1
+    np.save(lab.results / "s-odd" / "edges.npy", edges)
+    out = ask(lab, "why", "Plot", "s-odd", code=1)
+    assert f"edges.npy changed (sha256 {odd[:12]}..., now " in out and "A run will make it." in out
+
+
+def test_a_step_of_the_study_needs_no_group_before_options(lab):
+    assert "there is no step 'PlotAll'" in ask(lab, "why", "PlotAll", code=1)
+
+
+def test_a_misspelt_option_and_a_shortened_one_are_refused_with_the_right_one(lab):
+    for option in ("--Edges-threshhold", "--Edges-thresh"):
+        for command in (["status"], ["why", "Edges", "s-even"], ["results"], ["verify"], ["clean"]):
+            assert ask(lab, *command, option, "0.6", code=1) == (
+                f"luigi: there is no option {option}; did you mean --Edges-threshold?\n"
+            )
+    out = lab.run("PlotAll", "--Edges-thresh", "0.6", code=1)
+    assert out == "luigi: there is no option --Edges-thresh; did you mean --Edges-threshold?\n"

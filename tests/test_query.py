@@ -296,3 +296,20 @@ def test_text_obeys_no_escape_sequence():
     out = io.StringIO()
     query.write_text(["note", "n"], [[("a\x1b[31m\nb", 1.23456789)]], out)
     assert out.getvalue() == "note            n\na [31m b  1.23457\n"
+
+
+def test_a_column_may_be_named_like_a_condition_and_nan_is_above_nothing():
+    table = query.Table(["a=b", "a", "x<y"], [], [{"a=b": "1", "a": "nan", "x<y": 3.0}], [])
+    for condition, holds in (("a=b=1", True), ("a=b=2", False), ("x<y>2", True), ("x<y<2", False), ("a>5", False)):
+        _, rows = query.select(table, [condition])
+        assert bool(rows) == holds, condition
+
+
+@pytest.mark.parametrize(
+    "layout", ['{"recordings": [5]}', '{"recordings": [{"first_sample": 0}]}', '{"recordings": [], "x": 1}', "[1]"]
+)
+def test_a_malformed_layout_is_none(tmp_path, layout):
+    np.save(tmp_path / "edges.npy", np.zeros((1, 2), np.int64))
+    (tmp_path / "aggregate.json").write_text(layout)
+    with pytest.raises(query.QueryError, match="says where each recording begins"):
+        query.read_events(tmp_path, "edges")

@@ -4,19 +4,21 @@ import hashlib
 import json
 import os
 
+import pytest
+
 from neuroluigi import records
 
 
 def test_write_leaves_the_old_record_when_the_new_one_can_not_be_written(tmp_path):
     path = tmp_path / "Step.json"
-    records.write(path, {"is": "old"})
+    records.write(path, {"schema": 1, "is": "old"})
     try:
         records.write(path, {"is": {1, 2}})  # a set has no JSON
     except TypeError:
         pass
     else:
         raise AssertionError("a set was written as JSON")
-    assert records.read(path) == {"is": "old"}
+    assert records.read(path) == {"schema": 1, "is": "old"}
     assert [p.name for p in tmp_path.iterdir()] == ["Step.json"]
 
 
@@ -26,6 +28,46 @@ def test_read_takes_what_is_no_record_for_none(tmp_path):
     for content in ("", "{", "[1]", "\x00"):
         path.write_text(content)
         assert records.read(path) is None
+
+
+FILE = {"path": "x.bin", "bytes": 1, "mtime_ns": 1, "sha256": "ab"}
+MALFORMED = {
+    "another time's schema": {"schema": 99},
+    "no schema": {},
+    "a number for inputs": {"schema": 1, "inputs": 5},
+    "null for inputs": {"schema": 1, "inputs": None},
+    "inputs that are no files": {"schema": 1, "inputs": [1]},
+    "an input without size": {"schema": 1, "inputs": [{"path": "x", "sha256": "ab"}]},
+    "an output of odd types": {"schema": 1, "outputs": [{**FILE, "bytes": "1"}]},
+    "an output without name": {"schema": 1, "outputs": [{**FILE, "path": None}]},
+    "parameters in a list": {"schema": 1, "parameters": [1]},
+    "null for parameters": {"schema": 1, "parameters": None},
+    "a tool that is text": {"schema": 1, "tool": "x"},
+    "sources that are a number": {"schema": 1, "sources": 5},
+    "a host that is text": {"schema": 1, "host": "x"},
+    "accepted by a number": {"schema": 1, "accepted": 1},
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_read_takes_a_record_of_another_shape_for_none(tmp_path, what):
+    (tmp_path / "Step.json").write_text(json.dumps(MALFORMED[what]))
+    assert records.read(tmp_path / "Step.json") is None
+
+
+def test_read_takes_a_bottomless_record_for_none_and_a_good_one_for_what_it_is(tmp_path):
+    path = tmp_path / "Step.json"
+    path.write_text("[" * 200_000)
+    assert records.read(path) is None
+    good = {"schema": 1, "inputs": [FILE], "outputs": [FILE], "sources": [{"path": "a.m", "sha256": "ab"}]}
+    path.write_text(json.dumps(good))
+    assert records.read(path) == good
+
+
+def test_a_failure_is_a_text_or_none(tmp_path):
+    for content, failure in (('{"error": 5}', {}), ("[", {}), ('{"error": "so"}', {"error": "so"})):
+        (tmp_path / "Step.failed.json").write_text(content)
+        assert records.failure(tmp_path / "Step.json") == failure
 
 
 def test_a_file_is_described_relative_to_its_root(tmp_path):

@@ -11,8 +11,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from neuroluigi import records
-from tests.conftest import Pipeline, needs_octave
+from neuroluigi import records, state
+from tests.conftest import BIN, Pipeline, needs_octave
 
 STEPS = ("FakeRecording", "Aggregate", "Stats", "Edges", "Plot")
 
@@ -431,3 +431,102 @@ def test_an_edited_result_whose_recording_is_gone_is_what_the_next_steps_go_by(l
     (lab.folder / "real" / "a" / "rec_0.bin").unlink()
     assert lab.go()[0] == {"Stats": 1, "Edges": 1, "Plot": 1}
     assert nothing(lab.go())
+
+
+@pytest.mark.parametrize("name", ["Stats.json", "Stats.pending.json", "Stats.failed.json"])
+def test_a_malformed_file_of_one_step_stops_nobody(done, name):
+    (done.results / "s-even" / "runs" / name).write_text('{"schema": 1, "inputs": 5, "error": 5}')
+    assert subprocess.run([BIN / "neuroluigi", "status"], cwd=done.folder, capture_output=True).returncode in (0, 1)
+    _, _, out = done.go()
+    assert "Traceback" not in out and "Failed" not in out
+    assert nothing(done.go()) or "Without a run record" in out
+
+
+def test_a_malformed_cache_of_checksums_is_no_damage(done):
+    lines = ["5", '[["a"], 1, 2, "x"]', '["a", 1, 2]', '["a", "b", 2, 3]', "null"]
+    (done.results / ".checksums.jsonl").write_text("\n".join(lines))
+    (done.results / "s-even" / "stats.json").touch()
+    assert nothing(done.go())
+
+
+def test_reading_again_is_told_with_the_reason_once_and_how_far_it_is(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(state.Checksums, "_TELL_SECONDS", -1)
+    for name in "ab":
+        (tmp_path / name).write_bytes(bytes(3 << 20))
+    checksums = state.Checksums(tmp_path)
+    with caplog.at_level("WARNING", "luigi-interface"):
+        checksums.of(str(tmp_path / "a"))
+        checksums.of(str(tmp_path / "b"))
+        checksums.of(str(tmp_path / "a"))
+    assert caplog.text.count("whose size or time is not as recorded") == 1
+    assert [line.split("WARNING")[1].split()[1] for line in caplog.text.splitlines()[1:]] == ["0.0"] * 5
+
+
+def test_a_clash_is_refused_though_it_hides_under_what_is_done(tmp_path):
+    lab = Pipeline(tmp_path)
+    (tmp_path / "tasks.py").write_text(
+        """
+import luigi
+from neuroluigi import StudyTask, WrapperTask
+class Low(StudyTask):
+    level = luigi.IntParameter()
+    def output(self): return self.result("low.txt")
+    def make(self, out): out.write_text(str(self.level))
+class High(StudyTask):
+    level = luigi.IntParameter()
+    def requires(self): return Low(self.level)
+    def output(self): return self.result(f"high-{self.level}.txt")
+    def make(self, out): out.write_text("x")
+class Both(WrapperTask):
+    def requires(self): return [High(1), High(2)]
+"""
+    )
+    lab.run("High", "--level", "1")
+    before = lab.files()
+    out = lab.run("Both", code=1)
+    assert "both make" in out and "low.txt" in out and lab.files() == before
+    (tmp_path / "real" / "a").mkdir(parents=True)
+    (tmp_path / "real" / "a" / "rec_0.bin").write_bytes(b"x")
+    command = [BIN / "neuroluigi", "--root", "Both", "status", "--recordings-root", "real"]
+    asked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert asked.returncode == 1 and "both make" in asked.stderr and "Traceback" not in asked.stderr
+
+
+def test_status_follows_luigis_own_rule_when_told(done):
+    trust = ["--results-trust-existing", "true", "--Edges-threshold", "0.1"]
+    (done.results / "s-even" / "plot.png").unlink()
+    (done.results / "s-odd" / "aggregate.bin").unlink()
+    command = [BIN / "neuroluigi", "status", "--FakeRecording-sessions", "s", "--FakeRecording-count", "2", *trust]
+    asked = subprocess.run([*command, "--json"], cwd=done.folder, capture_output=True, text=True)
+    todo = {(one["row"], one["step"]): one["todo"] for one in json.loads(asked.stdout)["results"] if one["todo"]}
+    # The plot of s-odd is there, so nobody asks for what is below it.
+    assert todo == {("s-even", "Plot"): "make"}
+    made, _, out = done.go(*trust)
+    assert made == {"Plot": 1} and "made with" not in out
+
+
+def test_what_is_gone_with_its_recordings_is_not_called_there(done):
+    done.make_real()
+    done.go()
+    (done.folder / "real" / "a" / "rec_0.bin").unlink()
+    (done.results / "a" / "aggregate.bin").unlink()
+    _, _, out = done.go()
+    assert "everything is there" not in out and "a/rec_0.bin is not there any more" in out
+    assert "aggregate.bin is not there" in out
+    asked = subprocess.run(
+        [BIN / "neuroluigi", "status", "--recordings-root", "real"], cwd=done.folder, capture_output=True, text=True
+    )
+    assert asked.returncode == 1 and "1/2" in asked.stdout and "aggregate.bin is not there" in asked.stdout
+
+
+def test_results_without_their_recordings_are_looked_at_and_left_alone(done):
+    done.make_real()
+    done.go()
+    (done.folder / "real").rename(done.folder / "elsewhere")
+    made, unchanged, out = done.go()
+    assert not made and not unchanged and "real is not there; the groups are those of the results" in out
+    for command in (["status"], ["results", "--csv"], ["events", "a", "--csv"], ["why", "Stats", "a"]):
+        asked = subprocess.run(
+            [BIN / "neuroluigi", *command, "--recordings-root", "real"], cwd=done.folder, capture_output=True, text=True
+        )
+        assert "Traceback" not in asked.stderr and len(asked.stdout.splitlines()) > 1, asked

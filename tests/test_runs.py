@@ -1,0 +1,89 @@
+"""Runs at the same time on one folder of results."""
+
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from neuroluigi import runs
+from tests.conftest import BIN
+from tests.test_state import Lab, nothing
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    lab = Lab(tmp_path_factory.mktemp("runs") / "lab")
+    lab.go()
+    return lab
+
+
+@pytest.fixture
+def lab(first, tmp_path):
+    shutil.copytree(first.folder, tmp_path / "lab")
+    lab = object.__new__(Lab)
+    lab.folder = tmp_path / "lab"
+    return lab
+
+
+FAKES = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
+
+
+def start(lab, *arguments):
+    return lab.start("PlotAll", *FAKES, *arguments)
+
+
+def test_runs_with_other_settings_wait_for_each_other_and_both_end_well(lab):
+    both = [start(lab, "--Edges-threshold", threshold, "--workers", 2) for threshold in ("0.1", "0.9")]
+    out = [run.communicate(timeout=60)[0] for run in both]
+    assert [run.returncode for run in both] == [0, 0], out
+    told = [text for text in out if "waiting for another run on these results, which has other settings" in text]
+    assert len(told) == 1 and "Edges.threshold" in told[0]
+    assert all("Made: 2 Edges, 2 Plot." in text for text in out)
+    # What the last one made is right.
+    last = "0.1" if told[0] is out[0] else "0.9"
+    assert nothing(lab.go("--Edges-threshold", last))
+
+
+def test_runs_that_agree_go_side_by_side(tmp_path, monkeypatch):
+    settings = {"Edges.threshold": "0.75"}
+    with runs.side_by_side(tmp_path, settings, "luigi A"):
+        (name,) = runs.running(tmp_path)
+        assert name.startswith("luigi A, process ")
+        began = time.monotonic()
+        monkeypatch.setattr(runs.os, "getpid", lambda: 1)
+        with runs.side_by_side(tmp_path, {**settings, "Mine.level": "1"}, "luigi B"):
+            assert time.monotonic() - began < 1
+    assert runs.running(tmp_path) == []
+
+
+def test_a_run_that_was_killed_keeps_nobody_waiting(lab):
+    run = start(lab, "--Edges-threshold", "0.1")
+    deadline = time.monotonic() + 20
+    while not list((lab.results / ".runs").glob("*.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    run.kill()
+    run.communicate()
+    began = time.monotonic()
+    lab.go()
+    assert time.monotonic() - began < 20 and not list((lab.results / ".runs").glob("*.json"))
+
+
+def test_nothing_is_cleaned_while_a_run_is_at_work(lab):
+    before = lab.files()
+    with runs.side_by_side(lab.results, {}, "luigi A"):
+        done = subprocess.run(
+            [BIN / "neuroluigi", "clean", "--step", "Edges", "--yes", *FAKES],
+            cwd=lab.folder,
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 1 and "a run is at work on these results: luigi A" in done.stderr
+    assert lab.files() == before
+
+
+def test_a_run_that_makes_nothing_leaves_no_folder(tmp_path):
+    with runs.side_by_side(tmp_path / "results", {}, "luigi A"):
+        assert (tmp_path / "results").is_dir()
+    assert not (tmp_path / "results").exists()
