@@ -1,5 +1,6 @@
 """Pipelines for neural recordings in Matlab and Python, as one Luigi task graph."""
 
+from neuroluigi.command import CommandTask
 from neuroluigi.matlab import MatlabTask
 from neuroluigi.recordings import data_bytes, fake_samples
 from neuroluigi.settings import RunStopped, groups
@@ -7,6 +8,7 @@ from neuroluigi.target import DamagedError, ResultTarget
 from neuroluigi.task import ExistingRecording, GroupTask, RecordingMaker, RecordingTask, StudyTask, WrapperTask
 
 __all__ = [
+    "CommandTask",
     "DamagedError",
     "ExistingRecording",
     "GroupTask",

@@ -16,6 +16,7 @@ from pathlib import Path
 from neuroluigi import guard, licences
 from neuroluigi.engines import Engine
 from neuroluigi.licences import LicenceError, Patience
+from neuroluigi.programs import is_version, tail
 from neuroluigi.sessions import CallTimeout, Limits, NoSeat, SessionEnded, ask_for_a_seat, use_session
 
 logger = logging.getLogger("luigi-interface")
@@ -70,13 +71,13 @@ def call_function(
         except CallTimeout as late:
             raise CallError(
                 f"{engine.name}: {function} was ended: {late} (call_timeout in luigi.cfg, --matlab-call-timeout);"
-                f" the last it printed:\n{_tail(log)}"
+                f" the last it printed:\n{tail(log)}"
             ) from late
         except SessionEnded as ended:
             if error := licences.find(_printed_since(log, printed_before)):
                 _wait_for_licence(engine, function, error, patience, log)
             elif has_died or ended.code == guard.NOT_FOUND:
-                raise CallError(f"{engine.name} {ended}; the last it printed:\n{_tail(log)}") from ended
+                raise CallError(f"{engine.name} {ended}; the last it printed:\n{tail(log)}") from ended
             else:
                 has_died = True
                 logger.warning("%s %s at %s; trying once more", engine.name, ended, function)
@@ -90,11 +91,6 @@ def _check_release(engine: Engine, facts: Mapping, wanted: str) -> None:
     found = [text for text in (facts.get("release"), facts.get("version")) if text]
     if wanted and not any(is_version(text, wanted) for text in found):
         raise CallError(f"{engine.name} {' / '.join(found)} was found where luigi.cfg declares {wanted}")
-
-
-def is_version(found: str, wanted: str) -> bool:
-    """Whether a version is the wanted one, or one below it: 8.3.1 is 8, and 8.3, but not 8.30 nor 83."""
-    return found == wanted or found.startswith((f"{wanted}.", f"{wanted} "))
 
 
 def _wait_for_seat(engine: Engine, limits: Limits) -> None:
@@ -115,7 +111,7 @@ def _wait_for_licence(engine: Engine, function: str, error: LicenceError, patien
     if pause is None:
         raise CallError(
             f"{engine.name}: no licence for {function}: error{number}: {error.licence.meaning};"
-            f" the last it printed:\n{_tail(log)}"
+            f" the last it printed:\n{tail(log)}"
         )
     text = f"licence error{number}: {error.licence.meaning}; next try in {pause:.3g} s"
     logger.warning("%s", text)
@@ -139,13 +135,6 @@ def _error_text(answer: dict, engine: str, function: str) -> str:
     where = f" ({frames[0]['name']}, line {frames[0]['line']} of {Path(frames[0]['file']).name})" if frames else ""
     identifier = f"{answer['identifier']}: " if answer["identifier"] else ""
     return f"{engine}: {function} failed: {identifier}{answer['message']}{where}"
-
-
-def _tail(log: Path, lines: int = 15) -> str:
-    with log.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - 8192))
-        return "\n".join(file.read().decode("utf-8", errors="replace").splitlines()[-lines:])
 
 
 def encode(value: object) -> dict:

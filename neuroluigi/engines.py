@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from neuroluigi.programs import placed
+
 # The folder of the session, in which neuroluigiServe.m takes calls.
 SESSION_FOLDER_VARIABLE = "NEUROLUIGI_SESSION"
 _STATEMENT = f"cd(getenv('{SESSION_FOLDER_VARIABLE}'));neuroluigiServe"
@@ -82,7 +84,7 @@ def find_engine(wanted: str, commands: Mapping[str, tuple[str, ...]], may_stand_
         places = _places(name, commands[name])
         for place in places:
             if program := shutil.which(place):
-                return Engine(name, (os.path.abspath(program), *map(_placed, commands[name][1:])))  # noqa: PTH100
+                return Engine(name, (os.path.abspath(program), *map(placed, commands[name][1:])))  # noqa: PTH100
         looked.append(f"{name} (looked for {', '.join(places)} on PATH)")
     if wanted != "auto":
         raise EngineError(
@@ -96,11 +98,6 @@ def find_engine(wanted: str, commands: Mapping[str, tuple[str, ...]], may_stand_
         f" {CURE['octave']}; or set [matlab] engine = numpy (--matlab-engine numpy) to run NumPy stand-ins of the"
         " M-functions"
     )
-
-
-def _placed(word: str) -> str:
-    """Return a word of a command with its file's whole path: it is started in another folder than this one."""
-    return os.path.abspath(word) if os.path.isfile(word) else word  # noqa: PTH100, PTH113 (keeps links)
 
 
 def _places(name: str, command: tuple[str, ...]) -> list[str]:

@@ -2,19 +2,18 @@
 
 import argparse
 import os
-import shlex
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import luigi
 
-from neuroluigi.calls import call_function, is_version
+from neuroluigi.calls import call_function
 from neuroluigi.engines import Engine, EngineError, find_engine
+from neuroluigi.programs import is_version, words
 from neuroluigi.sessions import Limits
 from neuroluigi.settings import recordings, results_root, setting
 from neuroluigi.sources import function_sources, matlab_sources, python_sources
-from neuroluigi.task import Step
+from neuroluigi.task import Step, setting_of_step
 
 _ENGINES = ("auto", "matlab", "octave", "numpy")
 
@@ -40,11 +39,6 @@ class matlab(luigi.Config):
     call_timeout = luigi.OptionalFloatParameter(default=None, description="seconds that a call may take; blank: any")
 
 
-def _of_step(parameter: type[luigi.Parameter] = luigi.OptionalStrParameter, **options) -> luigi.Parameter:
-    """Return a setting of one kind of step: about its tool, so that it is no part of what the result is."""
-    return parameter(default=None, significant=False, positional=False, **options)
-
-
 class _OwnMatlabCommand(luigi.OptionalStrParameter):
     """A step's matlab_command: of the task that is run, Luigi would call it --matlab-command, which [matlab] has."""
 
@@ -65,12 +59,12 @@ class MatlabTask(Step):
     the same arguments and writes the same files.
     """
 
-    engine = _of_step(luigi.OptionalChoiceParameter, choices=_ENGINES, description="instead of [matlab] engine")
-    matlab_command = _of_step(_OwnMatlabCommand, description="instead of [matlab] command")
-    matlab_release = _of_step(description="the release that Matlab must be of, such as R2019a")
-    octave_command = _of_step(description="instead of [matlab] octave_command")
-    octave_version = _of_step(description="the version that Octave must be of, such as 8 or 8.4.0")
-    call_timeout = _of_step(luigi.OptionalFloatParameter, description="instead of [matlab] call_timeout")
+    engine = setting_of_step(luigi.OptionalChoiceParameter, choices=_ENGINES, description="instead of [matlab] engine")
+    matlab_command = setting_of_step(_OwnMatlabCommand, description="instead of [matlab] command")
+    matlab_release = setting_of_step(description="the release that Matlab must be of, such as R2019a")
+    octave_command = setting_of_step(description="instead of [matlab] octave_command")
+    octave_version = setting_of_step(description="the version that Octave must be of, such as 8 or 8.4.0")
+    call_timeout = setting_of_step(luigi.OptionalFloatParameter, description="instead of [matlab] call_timeout")
 
     function: str
     standin: Callable | None = None
@@ -91,8 +85,8 @@ class MatlabTask(Step):
         """Return the engine that will run this step. Raises EngineError where none can, or not the declared one."""
         settings = setting(matlab)
         commands = {
-            "matlab": _words(self.matlab_command or settings.command),
-            "octave": _words(self.octave_command or settings.octave_command),
+            "matlab": words(self.matlab_command or settings.command),
+            "octave": words(self.octave_command or settings.octave_command),
         }
         engine = find_engine(self._wanted_engine(), commands, may_stand_in=not setting(recordings).are_real())
         declared, found = self._declared_version(engine), engine.version()
@@ -166,14 +160,6 @@ class MatlabTask(Step):
 
 def _folder() -> Path:
     return Path(os.path.abspath(setting(matlab).folder))  # noqa: PTH100 (resolve() would follow links)
-
-
-def _words(command: str) -> tuple[str, ...]:
-    if shutil.which(command):  # a path with a space in it
-        return (command,)
-    # On Windows a backslash is part of the path.
-    words = shlex.split(command, posix=os.name == "posix")
-    return tuple(word.strip('"') for word in words) or ("",)
 
 
 def _as_typed(function: str, arguments: Sequence[object]) -> str:

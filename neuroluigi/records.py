@@ -53,6 +53,12 @@ def read_json(path: str | Path) -> dict | None:
     return content if isinstance(content, dict) else None
 
 
+def made_by(record: Mapping) -> str:
+    """Return the tool that made a result, with its release or version."""
+    tool = record.get("tool", {})
+    return f"{tool.get('engine', '')} {tool.get('release') or tool.get('version') or ''}".strip()
+
+
 def failure(record_path: str | Path) -> dict:
     """Return what is recorded of a failure of the step whose record that is: error and started; {} without one."""
     failed = read_json(beside(record_path, ".failed.json")) or {}

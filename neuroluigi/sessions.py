@@ -16,7 +16,6 @@ import multiprocessing
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from pathlib import Path
 import filelock
 import psutil
 
-from neuroluigi import guard
+from neuroluigi import guard, programs
 from neuroluigi.engines import SESSION_FOLDER_VARIABLE, Engine
 
 logger = logging.getLogger("luigi-interface")
@@ -255,18 +254,9 @@ class Session:
         plan: dict[str, object] = {"owner": _owner(), "command": engine.session_command()}
         if limits.seats:
             plan["seats"] = {"folder": limits.seats[0], "count": limits.seats[1]}
-        guard.write_whole(self.folder / "guard.json", plan)
         self.take()
-        with (self.folder / "log").open("ab") as stream:
-            process = subprocess.Popen(
-                [sys.executable, guard.__file__, str(self.folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                cwd=self.folder,
-                env={**os.environ, SESSION_FOLDER_VARIABLE: str(self.folder)},
-                start_new_session=True,
-            )
+        env = {SESSION_FOLDER_VARIABLE: str(self.folder)}
+        process = programs.start(self.folder, plan, self.folder / "log", self.folder, env)
         _started.append(process)
         self._wait("ready.json", START_SECONDS[engine.name], process)
 
@@ -352,7 +342,7 @@ class Session:
     def tell_bad_end(self) -> None:
         """Warn of an engine that answered its calls and did not end well of its own accord."""
         if (code := self._read("ended.json").get("code")) and not self._has("end"):
-            logger.warning("%s ended badly after its last answer (%s)", self._engine(), explain(code))
+            logger.warning("%s ended badly after its last answer (%s)", self._engine(), programs.explain(code))
 
     def _wait(
         self,
@@ -373,7 +363,7 @@ class Session:
                     code = self._read("ended.json").get("code", guard.SIGNALLED + 9)
                     if code == guard.NO_SEAT:
                         raise NoSeat("another one was faster")
-                    raise SessionEnded(f"ended without an answer ({explain(code)})", code)
+                    raise SessionEnded(f"ended without an answer ({programs.explain(code)})", code)
             if seconds is not None and now - began > seconds:
                 raise SessionEnded(f"no answer within {seconds:g} s")
             time.sleep(pause)
@@ -462,14 +452,3 @@ class _Meter:
                 peak = next(line for line in lines if line.startswith("VmHWM:"))
                 used["peak_memory_bytes"] = int(peak.split()[1]) * 1024
         return used
-
-
-def explain(code: int) -> str:
-    """Return what an exit code says of how a program ended."""
-    if code == guard.NOT_FOUND:
-        return "exit code 127: the program could not be started"
-    if code == guard.SIGNALLED + 9:
-        return "killed by signal 9: out of memory?"
-    if code > guard.SIGNALLED:
-        return f"killed by signal {code - guard.SIGNALLED}"
-    return f"exit code {code}"

@@ -12,10 +12,8 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 
-# The machinery of every step: its changes are changes of version, not of one step.
-_MACHINERY = {_PACKAGE / f"{path}.py" for path in ("__init__", "task", "matlab", "target", "records", "recordings")} | {
-    _PACKAGE / f"{path}.py" for path in ("looks", "settings", "state", "sources", "standins")
-}
+# The machinery of every step: its changes are changes of version, not of one step. What analyses and draws is not.
+_MACHINERY = {path for path in _PACKAGE.glob("*.py") if path.name != "plotting.py"}
 
 # Literals, with what a comment sign in them would hide, and comments.
 _M_COMMENT = re.compile(r"\'(?:[^\'\n]|\'\')*\'|\"(?:[^\"\n]|\"\")*\"|%[^\n]*")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neuroluigi import records
+from neuroluigi.programs import is_version
 
 logger = logging.getLogger("luigi-interface")
 
@@ -51,6 +52,7 @@ class Verdict:
     """The state of one result, why, and what a run does: nothing, make, or make if one of `waits_for` changes.
 
     `checksums` has the sha256 of each output as it stands (None where that is not known before it is made).
+    `made_by` is the tool that made it, with its version, as its record has it.
     `rests_on_work`: a run does something about a result that this one is made from, directly or not.
     """
 
@@ -62,6 +64,7 @@ class Verdict:
     is_freed: bool = False
     rests_on_work: bool = False
     failure: str = ""
+    made_by: str = ""
     checksums: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
@@ -207,7 +210,8 @@ def judge(result: Result, checksums: Checksums, folders: Folders) -> Verdict:
 
     reasons = tuple(_contradictions(record, result, checksums)) if record else ()
     pressing = tuple(reason for reason in reasons if reason.kind in result.rerun_on)
-    common = {"is_there": is_there, "is_freed": is_freed, "failure": failure}
+    made_by = records.made_by(record) if record else ""
+    common = {"is_there": is_there, "is_freed": is_freed, "failure": failure, "made_by": made_by}
     if pressing:
         return Verdict(STALE, pressing, MAKE, **common)
     state = OUTDATED if reasons else DONE if record else NO_RECORD
@@ -310,7 +314,7 @@ def _contradictions(record: Mapping, result: Result, checksums: Checksums) -> It
     yield from _changed_sources(record.get("sources", ()), result.sources(tool.get("engine", "")))
     for name in ("engine", "release", "version"):
         wanted = result.tool.get(name)
-        if wanted and tool.get(name) and tool[name] != wanted:
+        if wanted and tool.get(name) and not is_version(str(tool[name]), wanted):
             yield Reason("tools", f"{name} {tool[name]}, now {wanted}")
             return  # the version of another engine says nothing more
 

@@ -116,10 +116,20 @@ def reasons(entries: Sequence[Entry], groups: Mapping[str, Group]) -> list[str]:
         if why := "; ".join(_whys(e.verdict)):
             found.setdefault((_action(e.verdict), e.step, why), []).append(e.row)
     lines = [f"{action}: {len(rows)} {step}: {why} ({_named(rows)})" for (action, step, why), rows in found.items()]
-    lines += _unknown(entries)
+    lines += [*_mixed(entries), *_unknown(entries)]
     rows = {e.row for e in entries}
     lines += [f"problem in {key}: {text}" for key, group in groups.items() if key in rows for text in group.problems]
     return lines
+
+
+def _mixed(entries: Sequence[Entry]) -> list[str]:
+    """Return a line for each step whose results come from more than one tool or version."""
+    makers: dict[str, Counter] = {}
+    for e in entries:
+        if e.verdict.made_by:
+            makers.setdefault(e.step, Counter())[e.verdict.made_by] += 1
+    told = {step: ", ".join(f"{count} by {tool}" for tool, count in sorted(by.items())) for step, by in makers.items()}
+    return [f"{step}: results of more than one tool: {told[step]}" for step, by in makers.items() if len(by) > 1]
 
 
 def _unknown(entries: Sequence[Entry]) -> list[str]:

@@ -56,6 +56,11 @@ class StepError(RuntimeError):
     """A step that failed; the message says which, why, and where its log is."""
 
 
+def setting_of_step(parameter: type[luigi.Parameter] = luigi.OptionalStrParameter, **options) -> luigi.Parameter:
+    """Return a setting of one kind of step, in its section of luigi.cfg, that is no part of what the result is."""
+    return parameter(default=None, significant=False, positional=False, **options)
+
+
 class WrapperTask(CarriesSettings, luigi.WrapperTask):
     """A task that is done when what it requires is."""
 
@@ -103,8 +108,7 @@ class Step(CarriesSettings, Judged):
 
     def made_by(self) -> str:
         """Return the engine that made the result, with its version, as its record has it; "" without a record."""
-        tool = (records.read(self.record_path) or {}).get("tool", {})
-        return f"{tool.get('engine', '')} {tool.get('release') or tool.get('version', '')}".strip()
+        return records.made_by(records.read(self.record_path) or {})
 
     @property
     def progress_path(self) -> Path:

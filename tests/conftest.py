@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
@@ -62,6 +63,14 @@ class Pipeline:
             for path in sorted(self.results.rglob("*"))
             if path.is_file() and not {"runs", ".runs", ".seats"} & set(path.parts)
         }
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process; one that ended and that nobody has asked for is none."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def clean_environment() -> dict[str, str]:

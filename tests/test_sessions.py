@@ -20,7 +20,7 @@ from neuroluigi import guard, licences, sessions
 from neuroluigi.calls import CallError, call_function
 from neuroluigi.engines import SESSION_FOLDER_VARIABLE, Engine
 from neuroluigi.sessions import Limits
-from tests.conftest import needs_octave
+from tests.conftest import is_running, needs_octave
 
 pytestmark = needs_octave
 
@@ -203,7 +203,7 @@ def test_changed_code_is_run(lab, changed):
     path.write_text(f"function {name}()\n  printf('newer');\nend\n")
     assert lab.printed("outer") == "newer"
     # The session with the old code is gone.
-    wait_for(lambda: not psutil.pid_exists(old))
+    wait_for(lambda: not is_running(old))
 
 
 @pytest.mark.parametrize("limit", ["MOST_CALLS", "MOST_SECONDS", "MOST_BYTES"])
@@ -259,7 +259,7 @@ def test_an_idle_session_that_crashed_is_replaced_and_told(lab, caplog):
 def test_an_idle_session_ends_by_itself(lab, monkeypatch):
     monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.5)
     first = lab.process()
-    wait_for(lambda: not psutil.pid_exists(first))
+    wait_for(lambda: not is_running(first))
     assert lab.process() != first
 
 
@@ -269,14 +269,14 @@ def test_a_caller_that_is_killed_takes_its_session_along(lab):
     octave = int(wait_for(lambda: lab.log.exists() and lab.log.read_text().strip()))
     caller.kill()
     caller.wait()
-    wait_for(lambda: not psutil.pid_exists(octave))
+    wait_for(lambda: not is_running(octave))
     assert lab.process() != octave
 
 
 def test_a_guard_that_is_killed_takes_its_engine_along(lab):
     first = lab.process()
     psutil.Process(first).parent().kill()
-    wait_for(lambda: not psutil.pid_exists(first))
+    wait_for(lambda: not is_running(first))
     assert lab.process() != first
 
 
