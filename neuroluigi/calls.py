@@ -17,7 +17,7 @@ from neuroluigi import guard, licences
 from neuroluigi.engines import Engine
 from neuroluigi.licences import LicenceError, Patience
 from neuroluigi.programs import is_version, tail
-from neuroluigi.sessions import CallTimeout, Limits, NoSeat, SessionEnded, ask_for_a_seat, use_session
+from neuroluigi.sessions import CallTimeout, Limits, NoSeat, SessionEnded, ask_for_a_seat, seats, use_session
 
 logger = logging.getLogger("luigi-interface")
 
@@ -94,9 +94,10 @@ def _check_release(engine: Engine, facts: Mapping, wanted: str) -> None:
 
 
 def _wait_for_seat(engine: Engine, limits: Limits) -> None:
-    holders = ask_for_a_seat(limits.seats[0])
+    ask_for_a_seat(limits.seats[0])
     if limits.seats[0] not in _told:
         _told.add(limits.seats[0])
+        holders = "; ".join(seats(limits.seats[0]))
         logger.info("waiting for a seat of %s ([matlab] seats = %d); held by %s", engine.name, limits.seats[1], holders)
     time.sleep(0.5)
 

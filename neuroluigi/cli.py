@@ -4,6 +4,7 @@ Options that it does not know go to Luigi's command line parser, so that --recor
 """
 
 import contextlib
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from neuroluigi import housekeeping, query, records, running, runs, status, task
+from neuroluigi import doctor, housekeeping, query, records, running, runs, status, task
 from neuroluigi.recordings import Group, Recording, RecordingsError, measure
 
 _LUIGI_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -343,8 +344,36 @@ def events_command(context, group, name, form):
         query.write_text(query.EVENT_COLUMNS, blocks, sys.stdout, digits=10)
 
 
-_GROUPS = click.option("--group", "groups", multiple=True, metavar="GROUP", help="Only this group. Repeatable.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@main.command("doctor", context_settings=_LUIGI_OPTIONS)
+@_JSON
+@click.pass_context
+def doctor_command(context, as_json):
+    """Say what a run would find on this machine, and what is wrong with it: engines, seats, folders, settings.
+
+    \b
+    Example:
+      neuroluigi doctor --matlab-command /opt/R2022b/bin/matlab
+
+    Starts each engine once. Exit status 1 when a run could not start.
+    """
+    with _settings(context) as root:
+        found = list(doctor.examine(root))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=1, ensure_ascii=False))
+    else:
+        _print_table(("what", "found"), [(one.what, one.text) for one in found])
+        for one in found:
+            if one.problem:
+                _console().print(Text(f"\n{one.what}: {one.problem}", style="red" if one.is_fatal else "yellow"))
+        if not any(one.problem for one in found):
+            click.echo("\nNothing is wrong.")
+    sys.exit(1 if any(one.is_fatal for one in found) else 0)
+
+
+_GROUPS = click.option("--group", "groups", multiple=True, metavar="GROUP", help="Only this group. Repeatable.")
 
 
 def _asking_options(command):

@@ -100,9 +100,9 @@ class MatlabTask(Step):
                 f"{self.task_family} has no NumPy stand-in for {self.function}.m; the engines that it can use are"
                 " matlab and octave: install one, or set [matlab] engine (--matlab-engine)"
             )
-        if engine.name != "numpy" and not (_folder() / f"{self.function}.m").is_file():
+        if engine.name != "numpy" and not (m_folder() / f"{self.function}.m").is_file():
             raise EngineError(
-                f"{self.task_family}: there is no M-file {self.function}.m in {_folder()}; see [matlab] folder"
+                f"{self.task_family}: there is no M-file {self.function}.m in {m_folder()}; see [matlab] folder"
             )
         return engine
 
@@ -115,7 +115,7 @@ class MatlabTask(Step):
 
     def _limits(self, engine: Engine) -> Limits:
         settings = setting(matlab)
-        seats = (str(results_root() / ".seats"), settings.seats) if engine.name == "matlab" else None
+        seats = (seats_folder(), settings.seats) if engine.name == "matlab" else None
         return Limits(
             is_warm=settings.warm,
             call_seconds=self.call_timeout or settings.call_timeout,
@@ -133,7 +133,7 @@ class MatlabTask(Step):
             self.tool = {"engine": "numpy", "version": engine.version()}
         else:
             limits = self._limits(engine)
-            facts = call_function(engine, self.function, arguments, _folder(), self.log, limits, self._pass_on)
+            facts = call_function(engine, self.function, arguments, m_folder(), self.log, limits, self._pass_on)
             self.tool = {"engine": engine.name, "command": list(engine.command), **facts}
 
     def _pass_on(self, progress: Mapping) -> None:
@@ -144,7 +144,7 @@ class MatlabTask(Step):
         own = python_sources(type(self))
         if engine == "numpy":
             return own + (list(function_sources(type(self).standin)) if self.standin else [])
-        return own + matlab_sources(_folder(), self.function)
+        return own + matlab_sources(m_folder(), self.function)
 
     def wanted_tool(self) -> dict[str, str]:
         wanted = self._wanted_engine()
@@ -158,7 +158,13 @@ class MatlabTask(Step):
         return {"engine": wanted, version: engine.version()}
 
 
-def _folder() -> Path:
+def seats_folder() -> str:
+    """Return the folder of the locks of Matlab's seats: all runs on the same results share it."""
+    return str(results_root() / ".seats")
+
+
+def m_folder() -> Path:
+    """Return the absolute folder of the M-files."""
     return Path(os.path.abspath(setting(matlab).folder))  # noqa: PTH100 (resolve() would follow links)
 
 

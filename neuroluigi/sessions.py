@@ -178,16 +178,30 @@ def _is_seat_free(folder: str, count: int) -> bool:
     return False
 
 
-def ask_for_a_seat(folder: str) -> str:
-    """Ask the holder that has been idle for longest to give way; return who holds the seats."""
+def seats(folder: str) -> list[str]:
+    """Return who holds the seats whose locks are in a folder."""
+    return [f"{one['user']} on {one['host']} (process {one['pid']})" for one, _ in _holders(folder)]
+
+
+def _holders(folder: str) -> list[tuple[dict, Path]]:
     holders = []
     for path in sorted(Path(folder).glob("seat-*.json")):
-        with contextlib.suppress(OSError, ValueError):
-            holders.append((json.loads(path.read_text(encoding="utf-8")), path))
-    idle = [(one["idle_since"], path) for one, path in holders if one["idle_since"]]
+        lock = filelock.FileLock(path.with_suffix(".lock"))
+        try:
+            # What the last holder said stays when it is gone.
+            lock.acquire(timeout=0)
+            lock.release()
+        except filelock.Timeout:
+            with contextlib.suppress(OSError, ValueError):
+                holders.append((json.loads(path.read_text(encoding="utf-8")), path))
+    return holders
+
+
+def ask_for_a_seat(folder: str) -> None:
+    """Ask the holder that has been idle for longest to give way."""
+    idle = [(one["idle_since"], path) for one, path in _holders(folder) if one["idle_since"]]
     if idle:
         min(idle)[1].with_suffix(".please").touch()
-    return ", ".join(f"{one['user']} on {one['host']} (process {one['pid']})" for one, _ in holders)
 
 
 class Session:

@@ -1,0 +1,157 @@
+"""What `neuroluigi doctor` says: what a run would find on this machine, and what would keep it from starting."""
+
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.task_register import Register
+
+from neuroluigi import looks, records, runs, sessions
+from neuroluigi.calls import CallError, call_function
+from neuroluigi.engines import CURE, EngineError, find_engine
+from neuroluigi.matlab import MatlabTask, m_folder, matlab, seats_folder
+from neuroluigi.programs import words
+from neuroluigi.sessions import Limits
+from neuroluigi.settings import RunStopped, groups, recordings, recordings_root, results, results_root, setting
+from neuroluigi.task import Step
+
+# Less room than this and the first larger result fills the disk.
+_LITTLE_ROOM = 1 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: what, what there is, and what is wrong with it ("" if nothing), with the cure.
+
+    `is_fatal`: a run could not start.
+    """
+
+    what: str
+    text: str
+    problem: str = ""
+    is_fatal: bool = False
+
+
+def examine(root: luigi.Task) -> Iterator[Finding]:
+    """Yield all there is to say, the parts of a run in their order; engines are started once each."""
+    yield Finding("host", f"{platform.node()}, {platform.platform()}, {os.cpu_count()} processors")
+    for name, version in records.versions().items():
+        yield Finding(name, version)
+    yield from _engines()
+    yield from _seats()
+    yield from _folders()
+    yield from _recordings()
+    yield from _steps(root)
+    yield from (Finding("at work", run) for run in runs.running(results_root()))
+    yield from _settings()
+
+
+def _engines() -> Iterator[Finding]:
+    settings = setting(matlab)
+    commands = {"matlab": words(settings.command), "octave": words(settings.octave_command)}
+    for name in ("matlab", "octave"):
+        try:
+            engine = find_engine(name, commands, may_stand_in=False)
+        except EngineError:
+            text = f"not found (looked for {commands[name][0]} on PATH)"
+            # Another one may do; a step that can't run without it says so.
+            yield Finding(name, f"{text}; {CURE[name]}")
+            continue
+        began = time.monotonic()
+        log = Path(tempfile.mkdtemp(prefix="neuroluigi-")) / "doctor.log"
+        try:
+            # It holds no seat: that a licence is taken is worth knowing.
+            found = call_function(engine, "version", [], m_folder(), log, Limits(is_warm=False))
+        except CallError as error:
+            yield Finding(name, str(engine), f"it can't be started: {error}", is_fatal=settings.engine == name)
+        else:
+            release = f", release {found['release']}" if found.get("release") else ""
+            seconds = time.monotonic() - began
+            version = f"version {found.get('version', '?')}{release}"
+            yield Finding(name, f"{engine.command[0]}, {version}, starts, answers and exits in {seconds:.1f} s")
+        finally:
+            shutil.rmtree(log.parent, ignore_errors=True)
+
+
+def _seats() -> Iterator[Finding]:
+    held = sessions.seats(seats_folder())
+    text = f"{setting(matlab).seats} of Matlab" + (f", held by {'; '.join(held)}" if held else ", none held")
+    yield Finding("seats", text)
+
+
+def _folders() -> Iterator[Finding]:
+    folders = {"results": results_root(), "temporary": Path(tempfile.gettempdir())}
+    if not setting(recordings).are_real():
+        folders["fake recordings"] = recordings_root()
+    for name, folder in folders.items():
+        place = next(one for one in (folder, *folder.parents) if one.exists())
+        free = shutil.disk_usage(place).free
+        text = f"{folder}, {free / 1e9:.1f} GB free"
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            problem = f"{place} can't be written to; choose another folder or ask its owner"
+            yield Finding(name, text, problem, is_fatal=True)
+        elif free < _LITTLE_ROOM:
+            yield Finding(name, text, "there is little room left; neuroluigi free gives some back")
+        else:
+            yield Finding(name, text)
+    folder = m_folder()
+    there = len(list(folder.glob("*.m"))) if folder.is_dir() else 0
+    yield Finding("M-files", f"{folder}, {there} files", "" if there else "there are none; see [matlab] folder")
+
+
+def _recordings() -> Iterator[Finding]:
+    try:
+        found = groups()
+    except RunStopped as error:
+        yield Finding("recordings", str(recordings_root()), str(error).removeprefix("luigi: "), is_fatal=True)
+        return
+    count = sum(len(group.recordings) for group in found.values())
+    bad = sum(bool(group.problems) for group in found.values())
+    problem = f"{bad} groups have problems; see neuroluigi recordings" if bad else ""
+    yield Finding("recordings", f"{recordings_root()}: {count} in {len(found)} groups", problem)
+
+
+def _steps(root: luigi.Task) -> Iterator[Finding]:
+    """Say which engine each kind of step would run on."""
+    try:
+        kinds = {type(step): step for step, _ in looks.walk(root)}
+    except RunStopped as error:
+        yield Finding("pipeline", root.task_family, str(error).removeprefix("luigi: "), is_fatal=True)
+        return
+    for kind, step in kinds.items():
+        if isinstance(step, MatlabTask):
+            try:
+                yield Finding(kind.__name__, f"runs on {step.found_engine()}")
+            except EngineError as error:
+                yield Finding(kind.__name__, "runs on nothing", str(error), is_fatal=True)
+
+
+def _settings() -> Iterator[Finding]:
+    """Say which settings are in force, and where each comes from."""
+    config, run = luigi.configuration.get_config(), CmdlineParser.get_instance()
+    for section, _, name, parameter in sorted(Register.get_all_params(), key=lambda one: one[0] not in _SECTIONS):
+        owner = Register.get_task_cls(section)
+        is_step = issubclass(owner, Step) and not owner.__module__.startswith("neuroluigi.")
+        if not (is_step or section in _SECTIONS) or not parameter.has_task_value(section, name):
+            continue
+        value = parameter.task_value(section, name)
+        if run and getattr(run.known_args, f"{section}_{name}", None) is not None:
+            source = "command line"
+        elif config.has_option(section, name):
+            source = "luigi.cfg"
+        else:
+            source = "default"
+        shown = parameter.serialize(value) if value is not None else ""
+        if is_step and not shown and source == "default":
+            continue
+        yield Finding(f"[{section}] {name}", f"{shown or 'blank'} ({source})")
+
+
+_SECTIONS = tuple(one.__name__ for one in (recordings, results, matlab))
