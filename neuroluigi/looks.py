@@ -128,14 +128,22 @@ def look_from(root: luigi.Task) -> _Look:
 
 
 def _refuse_clashes(tasks: list[luigi.Task], look: _Look) -> None:
-    """RunStopped where two tasks would make the same file."""
+    """RunStopped where two tasks would make the same file, or keep the same run record."""
     makers: dict[str, luigi.Task] = {}
     for task in tasks:
-        for one in look.outputs[task.task_id] if isinstance(task, Judged) else ():
-            if (other := makers.setdefault(one.path, task)) is not task:
+        outputs = [one.path for one in look.outputs[task.task_id]] if isinstance(task, Judged) else []
+        for path in (*outputs, *([os.fspath(task.record_path)] if outputs else ())):
+            other = makers.setdefault(path, task)
+            if other is task:
+                continue
+            if path in outputs:
                 raise RunStopped(
-                    f"luigi: {other} and {task} both make {one.path}; give them different files, or the same parameters"
+                    f"luigi: {other} and {task} both make {path}; give them different files, or the same parameters"
                 )
+            raise RunStopped(
+                f"luigi: {other} and {task} would share the run record {path}; name the parameters that tell their"
+                f" files apart in {task.task_family}: apart_by = ('NAME',)"
+            )
 
 
 def _in_order(root: luigi.Task, look: _Look) -> list[luigi.Task]:

@@ -79,6 +79,9 @@ class Step(CarriesSettings, Judged):
         default=(), significant=False, positional=False, description="remade for these instead of [results] rerun_on"
     )
 
+    # The parameters that tell several results of this step in one folder apart; the names of their files have them too.
+    apart_by: tuple[str, ...] = ()
+
     # Set while `make` runs: where the step's output goes, and what a tool said of itself for the record.
     log: Path
     tool: Mapping[str, object]
@@ -96,7 +99,8 @@ class Step(CarriesSettings, Judged):
     @property
     def record_path(self) -> Path:
         """The run record, beside the files; see records.py."""
-        return path_of(self.folder, "runs", f"{self.task_family}.json")
+        apart = (_safe(str(self.param_kwargs[name]), name) for name in self.apart_by)
+        return path_of(self.folder, "runs", f"{'-'.join((self.task_family, *apart))}.json")
 
     def result(self, name: str, kind: type[ResultTarget] = ResultTarget) -> ResultTarget:
         """Return the target of a file in this step's folder, for output()."""
@@ -405,6 +409,8 @@ class RecordingMaker(Step):
 
     session = luigi.Parameter(description="session of the recording")
     index = luigi.IntParameter(description="number of the recording in its session")
+    # The recordings of a session share a folder.
+    apart_by = ("index",)
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -418,11 +424,6 @@ class RecordingMaker(Step):
         if setting(recordings).are_real():
             raise RunStopped(f"luigi: {self} would write among real recordings; [recordings] root or table is set")
         return path_of(recordings_root(), _safe(self.session, "session"))
-
-    @property
-    def record_path(self) -> Path:
-        # The recordings of a session share a folder.
-        return path_of(self.folder, "runs", f"{self.task_family}-{self.index}.json")
 
     def output(self):
         return self.result(f"rec_{self.index}.bin")

@@ -474,6 +474,7 @@ class Low(StudyTask):
     def make(self, out): out.write_text(str(self.level))
 class High(StudyTask):
     level = luigi.IntParameter()
+    apart_by = ("level",)
     def requires(self): return Low(self.level)
     def output(self): return self.result(f"high-{self.level}.txt")
     def make(self, out): out.write_text("x")
@@ -490,6 +491,27 @@ class Both(WrapperTask):
     command = [BIN / "neuroluigi", "--root", "Both", "status", "--recordings-root", "real"]
     asked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert asked.returncode == 1 and "both make" in asked.stderr and "Traceback" not in asked.stderr
+
+
+def test_results_that_would_share_a_record_are_refused_until_told_apart(tmp_path):
+    lab = Pipeline(tmp_path)
+    tasks = """
+import luigi
+from neuroluigi import StudyTask, WrapperTask
+class Of(StudyTask):
+    n = luigi.IntParameter()
+    def output(self): return self.result(f"of-{self.n}.txt")
+    def make(self, out): out.write_text(str(self.n))
+class All(WrapperTask):
+    def requires(self): return [Of(1), Of(2)]
+"""
+    (tmp_path / "tasks.py").write_text(tasks)
+    out = lab.run("All", code=1)
+    assert "would share the run record" in out and "apart_by = ('NAME',)" in out and not lab.files()
+    (tmp_path / "tasks.py").write_text(tasks.replace("    def output", "    apart_by = ('n',)\n    def output"))
+    lab.run("All", "--workers", "2")
+    assert "Nothing to make" in lab.run("All")
+    assert {path.name for path in (lab.results / "study" / "runs").glob("*.json")} == {"Of-1.json", "Of-2.json"}
 
 
 def test_status_follows_luigis_own_rule_when_told(done):
