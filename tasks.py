@@ -125,6 +125,8 @@ class Edges(GroupTask, MatlabTask):
 class Plot(GroupTask):
     """The group's samples against time, with level and edges."""
 
+    imports = ("matplotlib.figure",)
+
     def requires(self):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group), "edges": Edges(self.group)}
 

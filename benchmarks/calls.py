@@ -1,4 +1,4 @@
-"""What warm engine sessions save: a trivial call, and the whole fake pipeline of 10 groups, warm and a process per call.
+"""What warm engine sessions save: a trivial call, and the fake pipeline of 10 groups, warm and a process per call.
 
     python benchmarks/calls.py
 

@@ -6,6 +6,7 @@ folders are copied or moved; a path outside both is absolute.
 
 import contextlib
 import datetime
+import functools
 import getpass
 import hashlib
 import importlib.metadata
@@ -185,6 +186,7 @@ def host() -> dict:
     return {"name": platform.node(), "platform": platform.platform(), "cpus": os.cpu_count(), "user": user}
 
 
+@functools.cache
 def versions() -> dict:
     """Return the versions of Python and of the packages that can change a result."""
     found = {"python": sys.version.split()[0]}

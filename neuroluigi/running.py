@@ -123,6 +123,7 @@ class CheckingWorker(Worker):
         steps = [task for task in self._scheduled_tasks.values() if isinstance(task, Step)]
         say_replacements(steps)
         check_engines(steps)
+        self.prepare_for(steps)
         # Before the first fork: all processes of the run share its sessions.
         sessions.open_pool()
         try:

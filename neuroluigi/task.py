@@ -82,6 +82,9 @@ class Step(CarriesSettings, Judged):
     # The parameters that tell several results of this step in one folder apart; the names of their files have them too.
     apart_by: tuple[str, ...] = ()
 
+    # Modules that `make` imports and that take long: with several workers the run imports them once, for all.
+    imports: tuple[str, ...] = ()
+
     # Set while `make` runs: where the step's output goes, and what a tool said of itself for the record.
     log: Path
     tool: Mapping[str, object]

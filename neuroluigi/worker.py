@@ -1,9 +1,12 @@
 """Luigi's worker, which counts what came of each step, and outlives a step's process that dies in any way."""
 
+import contextlib
+import importlib
 import json
 import multiprocessing
 import queue
 from collections import Counter, deque
+from collections.abc import Iterable
 from multiprocessing.connection import Connection, wait
 
 import luigi.worker
@@ -74,8 +77,19 @@ class Worker(luigi.worker.Worker):
         super().__init__(*args, **kwargs)
         self._task_result_queue.close()
         self._task_result_queue = Results()
+        self._imports: list[str] = []
         self._progress: dict[str, dict] = {}
         self.outcomes: dict[str, Counter] = {MADE: Counter(), UNCHANGED: Counter()}
+
+    def prepare_for(self, steps: Iterable[Step]) -> None:
+        """Do once what each step's process would do anew, where it begins with a copy of this one."""
+        if self.worker_processes == 1 or multiprocessing.get_start_method() != "fork":
+            return
+        kinds = {type(step): step for step in steps}
+        records.versions()
+        for step in kinds.values():
+            step.sources("")
+        self._imports = sorted({name for kind in kinds for name in kind.imports})
 
     def _create_task_process(self, task):
         process = super()._create_task_process(task)
@@ -91,6 +105,10 @@ class Worker(luigi.worker.Worker):
 
     def _handle_next_task(self):
         self._pass_on_progress()
+        if self._imports and self._running_tasks:
+            # While the first steps run. A step whose module is not there says so.
+            with contextlib.suppress(ImportError):
+                importlib.import_module(self._imports.pop())
         super()._handle_next_task()
         # A step that ran in a process of its own may have changed what was looked at here.
         looks.forget()
