@@ -1,18 +1,22 @@
 """Luigi's worker, which counts what came of each step, and outlives a step's process that dies in any way."""
 
 import contextlib
+import gc
 import importlib
 import json
 import multiprocessing
 import queue
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection, wait
 
 import luigi.worker
 
 from neuroluigi import looks, records
 from neuroluigi.task import MADE, UNCHANGED, Step, percentage
+
+# So many waits in vain, and the steps that run are long ones.
+_IDLE_WAITS = 3
 
 
 class Results:
@@ -22,7 +26,9 @@ class Results:
     gives back; then the others, and so the run, wait for ever.
     """
 
-    def __init__(self):
+    def __init__(self, while_idle: Callable[[], None]):
+        self._while_idle = while_idle
+        self._waited = 0
         self._own: deque = deque()
         self._pipes: list[Connection] = []
 
@@ -39,7 +45,9 @@ class Results:
     def get(self, timeout: float) -> tuple:
         """Return the next result. Raises queue.Empty where there is none in time."""
         # The word of a process comes first: it may have died after it was done.
-        for pipe in wait(self._pipes, 0 if self._own else timeout):
+        ready = wait(self._pipes, 0 if self._own else timeout)
+        self._waited = 0 if ready or self._own else self._waited + 1
+        for pipe in ready:
             try:
                 return pipe.recv()
             except (EOFError, OSError):
@@ -47,6 +55,8 @@ class Results:
                 pipe.close()
         if self._own:
             return self._own.popleft()
+        if self._waited > _IDLE_WAITS:
+            self._while_idle()
         raise queue.Empty
 
     def close(self) -> None:
@@ -76,7 +86,7 @@ class Worker(luigi.worker.Worker):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._task_result_queue.close()
-        self._task_result_queue = Results()
+        self._task_result_queue = Results(self._import_next)
         self._imports: list[str] = []
         self._progress: dict[str, dict] = {}
         self.outcomes: dict[str, Counter] = {MADE: Counter(), UNCHANGED: Counter()}
@@ -89,12 +99,27 @@ class Worker(luigi.worker.Worker):
         records.versions()
         for step in kinds.values():
             step.sources("")
+        # What is there now stays; looked through for garbage, each process would have a copy of its own.
+        gc.freeze()
         self._imports = sorted({name for kind in kinds for name in kind.imports})
+
+    def _import_next(self) -> None:
+        """Import one of the modules that steps will, while there is nothing else to do."""
+        if self._imports:
+            self._import(self._imports[0])
+
+    def _import(self, name: str) -> None:
+        self._imports.remove(name)
+        # A step whose module is not there says so.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
     def _create_task_process(self, task):
         process = super()._create_task_process(task)
         if process.use_multiprocessing:
             process.result_queue = self._task_result_queue.add_process()
+            for name in [name for name in self._imports if isinstance(task, Step) and name in task.imports]:
+                self._import(name)
         return process
 
     def _run_task(self, task_id):
@@ -105,10 +130,6 @@ class Worker(luigi.worker.Worker):
 
     def _handle_next_task(self):
         self._pass_on_progress()
-        if self._imports and self._running_tasks:
-            # While the first steps run. A step whose module is not there says so.
-            with contextlib.suppress(ImportError):
-                importlib.import_module(self._imports.pop())
         super()._handle_next_task()
         # A step that ran in a process of its own may have changed what was looked at here.
         looks.forget()
