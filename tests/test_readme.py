@@ -3,13 +3,14 @@
 import csv
 import json
 import re
+import subprocess
 
 import numpy as np
 
-from tests.conftest import REPOSITORY, needs_octave
+from tests.conftest import REPOSITORY, clean_environment, needs_octave
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-IMPORTS = "\nimport numpy as np\nfrom neuroluigi import RecordingTask, StudyTask\n\n"
+IMPORTS = "\nimport numpy as np\nfrom neuroluigi import CommandTask, RecordingTask, StudyTask\n\n"
 
 
 def block(language: str, containing: str) -> str:
@@ -38,6 +39,56 @@ def test_a_matlab_function_with_a_parameter_of_luigi_cfg(pipeline):
     above = json.loads((pipeline.results / "a-even" / "above.json").read_text())
     assert above == {"above": int((samples >= 150).sum())}
     assert json.loads((pipeline.results / "a-even" / "runs" / "Above.json").read_text())["parameters"]["level"] == 150
+
+
+def test_another_program_in_the_version_that_luigi_cfg_declares(pipeline, tmp_path):
+    add_step(pipeline, "class Audio")
+    # An ffmpeg that says what it was called with.
+    for version in ("4.4", "6.1"):
+        program = tmp_path / f"ffmpeg-{version}" / "bin" / "ffmpeg"
+        program.parent.mkdir(parents=True)
+        program.write_text(
+            f'#!/bin/sh\nif [ "$1" = -version ]; then echo "ffmpeg version {version}.1 Copyright"; exit; fi\n'
+            'for last; do :; done; echo "$@" > "$last"\n'
+        )
+        program.chmod(0o755)
+    declared = block("ini", "[Audio]").split("\n\n")[0].replace("/opt", str(tmp_path))
+    config = pipeline.folder / "luigi.cfg"
+    config.write_text(f"{config.read_text()}\n{declared}\n")
+    pipeline.run("Audio", "--group", "a-even", "--matlab-engine", "numpy")
+    words = (pipeline.results / "a-even" / "audio.flac").read_text().split()
+    assert words[:5] == ["-f", "s16le", "-ar", "15000", "-i"] and words[5].endswith("results/a-even/aggregate.bin")
+    tool = json.loads((pipeline.results / "a-even" / "runs" / "Audio.json").read_text())["tool"]
+    assert (tool["engine"], tool["version"]) == ("ffmpeg", "4.4.1")
+    (pipeline.results / "a-even" / "audio.flac").unlink()
+    newer = ["--Audio-program", str(tmp_path / "ffmpeg-6.1" / "bin" / "ffmpeg")]
+    out = pipeline.run("Audio", "--group", "a-even", "--matlab-engine", "numpy", *newer, code=30)
+    assert "ffmpeg 6.1.1 was found where luigi.cfg declares 4.4" in out
+
+
+@needs_octave
+def test_the_transcript_of_runs_status_and_why(pipeline):
+    """Run, run again, delete one file, status, run, why; what is told of time, host and checksums aside."""
+    (text,) = [b for b in re.findall(r"```\n(\$ luigi.*?)```", README, re.DOTALL) if "$ rm" in b]
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        done = subprocess.run(
+            command,
+            shell=True,
+            cwd=pipeline.folder,
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        said = done.stdout.rstrip("\n").split("\n")
+        for line in shown.rstrip("\n").split("\n"):
+            if line in ("...", ""):
+                continue
+            expected = re.sub(r"Made 20.* ada\.|sha256 .*|octave \S+", "", line).rstrip()
+            matching = (re.sub(r"Made 20.*\.|sha256 .*|octave \S+", "", one).rstrip() for one in said)
+            assert expected in matching, f"{command}: {line!r} is not among\n{done.stdout}"
+        assert done.returncode in (0, 1)
 
 
 def test_a_python_function(pipeline):
