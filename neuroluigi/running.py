@@ -33,6 +33,7 @@ from neuroluigi.matlab import MatlabTask, matlab
 from neuroluigi.settings import (
     CarriesSettings,
     RunStopped,
+    check_results_root,
     recordings,
     recordings_root,
     results,
@@ -273,6 +274,7 @@ def luigi_command(argv: list[str]) -> int:
     set_defaults()
     root = parse_command_line(argv)
     with CmdlineParser.global_instance(argv):
+        check_results_root()
         results_folder, deciding = results_root(), _deciding_settings(root)
     # Luigi looks its factory up when a run starts. This is the one place where it is replaced.
     luigi.interface._WorkerSchedulerFactory = _Factory

@@ -1,12 +1,13 @@
 """Runs at the same time on one folder of results: those whose settings agree go side by side, others wait.
 
-A run leaves a file in results/.runs and holds a lock on it to its end, which the system frees however it ends; so what
+While it lasts, a run has a file in results/.runs and holds a lock on it to its end, which the system frees however it ends; so what
 a run that is gone left behind is known, on all machines that share the folder.
 """
 
 import contextlib
 import logging
 import os
+import random
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from neuroluigi import records
 logger = logging.getLogger("luigi-interface")
 
 _POLL_SECONDS = 0.5
+_TRIES = 10
 
 
 @contextlib.contextmanager
@@ -28,40 +30,64 @@ def side_by_side(results: Path, settings: Mapping[str, str], command: str) -> It
     `settings` are those that decide over what a result is, by name; two runs agree where each name that both have has
     the same value. Waits for the end of runs that don't.
     """
-    folder, was_there = results / ".runs", results.is_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".lock").touch()
-    except OSError:
-        # Where nothing can be written, nothing is made; whoever tries says so.
-        yield
-        return
-    path = folder / f"{socket.gethostname()}-{os.getpid()}.json"
-    mine, has_told = filelock.FileLock(path.with_suffix(".lock")), False
+    was_there, has_told = results.is_dir(), False
+    path = results / ".runs" / f"{socket.gethostname()}-{os.getpid()}.json"
+    lock = filelock.FileLock(path.with_suffix(".lock"))
     while True:
-        with filelock.FileLock(folder / ".lock"):
-            other = _other(folder, path, settings)
-            if not other:
-                mine.acquire()
-                records.write(path, {"command": command, "settings": dict(settings)})
-                break
+        try:
+            _enter(path, lock, {"command": command, "settings": dict(settings)})
+        except OSError:
+            # Where nothing can be written, nothing is made; whoever tries says so.
+            yield
+            return
+        # Each run says that it is there before it looks for others, so of two one sees the other, or both do.
+        other = _other(path, settings)
+        if not other:
+            break
+        _leave(path, lock)
         if not has_told:
             has_told = True
             logger.warning("waiting for another run on these results, which has other settings: %s", other)
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS * (0.5 + random.random()))
     try:
         yield
     finally:
-        for one in (path, path.with_suffix(".lock")):
+        _leave(path, lock)
+        if not was_there:
             with contextlib.suppress(OSError):
-                one.unlink()
-        mine.release()
-        if not was_there and [one.name for one in results.iterdir()] == [folder.name]:
-            # Nothing was made.
-            with contextlib.suppress(OSError):
-                (folder / ".lock").unlink()
-                folder.rmdir()
                 results.rmdir()
+
+
+def _enter(path: Path, lock: filelock.FileLock, run: Mapping) -> None:
+    """Say that this run is there. Raises OSError where that can't be written."""
+    for left in reversed(range(_TRIES)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+            records.write(path, run)
+        except FileNotFoundError:
+            # Another run, the last one so far, left at this moment and took the folder with it.
+            lock.release()
+            if not left:
+                raise
+        else:
+            return
+
+
+def _leave(path: Path, lock: filelock.FileLock) -> None:
+    _remove(path, lock)
+    # Only the last one succeeds.
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
+
+
+def _remove(path: Path, lock: filelock.FileLock) -> None:
+    # The record goes first: who finds none does not ask for the lock. Windows removes no file that is open.
+    with contextlib.suppress(OSError):
+        path.unlink()
+    lock.release()
+    with contextlib.suppress(OSError):
+        path.with_suffix(".lock").unlink()
 
 
 def running(results: Path) -> list[str]:
@@ -69,9 +95,9 @@ def running(results: Path) -> list[str]:
     return [_described(path, run) for path, run in _alive(results / ".runs")]
 
 
-def _other(folder: Path, own: Path, settings: Mapping[str, str]) -> str:
+def _other(own: Path, settings: Mapping[str, str]) -> str:
     """Return a run that is at work with other settings, and the settings; "" where there is none."""
-    for path, run in _alive(folder):
+    for path, run in _alive(own.parent):
         theirs = run.get("settings", {})
         differing = [name for name in settings.keys() & theirs.keys() if settings[name] != theirs[name]]
         if path != own and differing:
@@ -89,9 +115,7 @@ def _alive(folder: Path) -> Iterator[tuple[Path, dict]]:
             yield path, records.read_json(path) or {}
         else:
             # What is left of a run that was killed.
-            for one in (path, path.with_suffix(".lock")):
-                one.unlink(missing_ok=True)
-            lock.release()
+            _remove(path, lock)
 
 
 def _described(path: Path, run: Mapping) -> str:

@@ -5,6 +5,7 @@ Settings are resolved once, in the parent: a task brings them along into a proce
 
 import argparse
 import configparser
+import contextlib
 import functools
 import logging
 import multiprocessing
@@ -186,19 +187,38 @@ def _look() -> tuple[dict[str, Group], dict[tuple, Recording]]:
 
 @functools.lru_cache(maxsize=1)
 def _look_once(run: object):
-    declaration = setting(recordings).declaration()
     try:
-        # Results that were copied to a machine without the recordings tell what they were made from.
-        is_elsewhere = declaration.root and not declaration.folder.exists()
-        by_key = found.groups_of_layouts(_recorded_layouts(), declaration) if is_elsewhere else {}
-        if by_key:
-            logger.warning("%s is not there; the groups are those of the results", declaration.folder)
-        else:
-            by_key = found.find_groups(declaration, [dict(row) for row in _made_recordings()])
+        by_key = _find_groups()
+    except RecordingsError as error:
+        raise RunStopped(f"luigi: {error}") from error
+    _check_apart(by_key)
+    return by_key, {r.identity: r for group in by_key.values() for r in group.recordings}
+
+
+def check_results_root() -> None:
+    """RunStopped where the first results would lie among the recordings, to which not even a lock is written."""
+    root = results_root()
+    if root.is_dir() and not any(root.glob("*/runs")):
+        with contextlib.suppress(RecordingsError):  # what else is wrong is for those who need the recordings to say
+            _check_apart(_find_groups())
+
+
+def _check_apart(by_key: dict[str, Group]) -> None:
+    try:
         found.check_apart(by_key, results_root())
     except RecordingsError as error:
         raise RunStopped(f"luigi: {error}") from error
-    return by_key, {r.identity: r for group in by_key.values() for r in group.recordings}
+
+
+def _find_groups() -> dict[str, Group]:
+    declaration = setting(recordings).declaration()
+    # Results that were copied to a machine without the recordings tell what they were made from.
+    is_elsewhere = declaration.root and not declaration.folder.exists()
+    by_key = found.groups_of_layouts(_recorded_layouts(), declaration) if is_elsewhere else {}
+    if by_key:
+        logger.warning("%s is not there; the groups are those of the results", declaration.folder)
+        return by_key
+    return found.find_groups(declaration, [dict(row) for row in _made_recordings()])
 
 
 def _recorded_layouts() -> dict[str, dict]:

@@ -45,9 +45,9 @@ def run(pipeline: Pipeline, *arguments, engine: str = "numpy", task: str = "Plot
 
 
 def snapshot(*folders: Path) -> dict[str, object]:
-    """Return every path below the folders with its content and time of change."""
+    """Return every path below the folders, a file's with its content and time of change."""
     return {
-        str(path): (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
+        str(path): (path.lstat().st_mtime_ns, path.read_bytes()) if path.is_file() else None
         for folder in folders
         for path in (folder, *sorted(folder.rglob("*")))
         if "__pycache__" not in str(path) and path != folder

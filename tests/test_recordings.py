@@ -800,7 +800,7 @@ def test_command_lists_problems_last_and_fails(root, tmp_path):
         (["--recordings-root", "nowhere"], "recordings folder nowhere is not there"),
         (["--recordings-incomplete", "maybe"], "[recordings] incomplete (--recordings-incomplete)"),
         (["--recordings-channels", "two"], "[recordings] channels (--recordings-channels)"),
-        (["--recordings-rooot", "x"], "unrecognized arguments: --recordings-rooot"),
+        (["--recordings-rooot", "x"], "there is no option --recordings-rooot; did you mean --recordings-root?"),
         (["--recordings-root"], "--recordings-root: expected one argument"),
         (["surplus"], "unrecognized arguments: surplus"),
     ],

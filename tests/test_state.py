@@ -108,7 +108,7 @@ def test_a_changed_threshold_remakes_edges_and_plots_alone(done):
     assert made == {"Edges": 2, "Plot": 2} and not unchanged
     made, unchanged, out = done.go()
     assert made == {"Edges": 2, "Plot": 2}
-    assert out.splitlines()[0] == "INFO: Edges: 2 made with threshold 0.6, now 0.75"
+    assert out.splitlines()[0] == "WARNING: Edges: 2 made with threshold 0.6, now 0.75"
     config = done.folder / "luigi.cfg"
     config.write_text(config.read_text().replace("threshold = 0.75", "threshold = 0.5"))
     made, unchanged, out = done.go()

@@ -39,7 +39,7 @@ for name in ("a.bin", "b.json"):
 os.fsync = counted(os.fsync)
 Path.replace = counted(Path.replace)
 Path.unlink = counted(Path.unlink)
-target.commit(parts, record, {"is": "new"}, obsolete=[folder / "runs" / "Step.failed.json"])
+target.commit(parts, record, {"schema": 1, "is": "new"}, obsolete=[folder / "runs" / "Step.failed.json"])
 """
 
 
@@ -47,7 +47,7 @@ def make_old(folder: Path) -> None:
     (folder / "runs").mkdir(parents=True)
     for name in ("a.bin", "b.json"):
         (folder / name).write_text('"old"')
-    records.write(folder / "runs" / "Step.json", {"is": "old"})
+    records.write(folder / "runs" / "Step.json", {"schema": 1, "is": "old"})
     (folder / "runs" / "Step.failed.json").write_text("{}")
 
 
@@ -108,6 +108,7 @@ def test_a_part_removed_by_hand_leaves_no_record_of_another_file(tmp_path):
     make_old(tmp_path)
     record = tmp_path / "runs" / "Step.json"
     pending = {
+        "schema": 1,
         "is": "new",
         "renames": [{"part": "../a.part-x-1-1.bin", "final": "../a.bin", "bytes": 5, "mtime_ns": 1}],
     }
