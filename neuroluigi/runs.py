@@ -1,7 +1,7 @@
 """Runs at the same time on one folder of results: those whose settings agree go side by side, others wait.
 
-While it lasts, a run has a file in results/.runs and holds a lock on it to its end, which the system frees however it ends; so what
-a run that is gone left behind is known, on all machines that share the folder.
+While it lasts, a run has a file in results/.runs and holds a lock on it, which the system frees however the run ends;
+so what a run that is gone left behind is known, on all machines that share the folder.
 """
 
 import contextlib
