@@ -27,7 +27,7 @@ from luigi.parameter import ParameterException
 from luigi.task import flatten
 from luigi.task_register import Register, TaskClassException
 
-from neuroluigi import looks, runs, sessions, state
+from neuroluigi import looks, runs, scheduling, sessions, state
 from neuroluigi.engines import EngineError
 from neuroluigi.matlab import MatlabTask, matlab
 from neuroluigi.settings import (
@@ -60,7 +60,7 @@ _CHATTER = (
 _MOST_NAMED = 5
 
 # The sections of luigi.cfg that are this package's; Luigi's own are Luigi's to check.
-_SECTIONS = (recordings, results, matlab)
+_SECTIONS = (recordings, results, matlab, scheduling.scheduling)
 
 
 def say_replacements(steps: Iterable[Step]) -> None:
@@ -142,7 +142,7 @@ class CheckingWorker(Worker):
         return super().__exit__(type, value, traceback)
 
 
-class _Factory(luigi.interface._WorkerSchedulerFactory):
+class _Factory(scheduling.Factory):
     def create_worker(self, scheduler, worker_processes, assistant=False):
         return CheckingWorker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
 

@@ -12,10 +12,11 @@ The `luigi` command of this package uses it. In a lab's own tasks.py or script, 
 
 import contextlib
 import functools
+import heapq
 import itertools
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from heapq import heappop, heappush
 
 import luigi.interface
@@ -68,7 +69,9 @@ class Worker(luigi.scheduler.Worker):
         return not self.assistant and not state.counts["needing", self.id]
 
     def get_tasks(self, state: "State", *statuses: str) -> Iterator[Task]:
-        """Return its tasks of these statuses."""
+        """Return its tasks of these statuses; of those that get_work looks through, the ones that can matter."""
+        if statuses == (PENDING, RUNNING):
+            return itertools.chain(state.candidates(self), self.get_tasks(state, RUNNING))
         return (task for task in state.get_active_tasks_by_status(*statuses) if self.id in task.workers)
 
 
@@ -96,20 +99,20 @@ class Ready:
         self._latest[group] = place
         heappush(self._tops, (place, group))
 
-    def first(self, group: tuple, count: float) -> list[Task]:
-        """Return the best tasks of a group, as many as there are up to `count`."""
-        heap, found = self._heaps.get(group, []), []
+    def first(self, group: tuple, count: float, suits: Callable[[Task], bool] = bool) -> list[Task]:
+        """Return the best tasks of a group that suit, as many as there are up to `count`."""
+        heap, found, passed_over = self._heaps.get(group, []), [], []
         while heap and len(found) < count:
             place = heappop(heap)
             task = self._tasks.get(place[0][-1])
             if task is not None and task.place is place:
-                found.append(task)
-        for task in found:
+                (found if suits(task) else passed_over).append(task)
+        for task in found + passed_over:
             heappush(heap, task.place)
         return found
 
-    def best(self) -> Iterator[tuple[tuple, Task]]:
-        """Yield each group with its best task, best first."""
+    def best(self) -> Iterator[tuple["Ready", tuple, Task]]:
+        """Yield this, each group, and its best task; best first."""
         seen = []
         try:
             while self._tops:
@@ -123,7 +126,7 @@ class Ready:
                     self._rank(group, best[0].place)
                 else:
                     seen.append((place, group))
-                    yield group, best[0]
+                    yield self, group, best[0]
         finally:
             for entry in seen:
                 heappush(self._tops, entry)
@@ -136,12 +139,13 @@ class State(luigi.scheduler.SimpleTaskState):
         super().__init__(state_path)
         self._start_afresh()
         # What get_work has to look at; the scheduler knows.
-        self.candidates = lambda: ()
+        self.candidates: Callable[..., list[Task]] = lambda worker=None: []
 
     def _start_afresh(self) -> None:
         # (what, worker): how many tasks.
         self.counts: Counter = Counter()
-        self.ready = Ready(self._tasks)
+        # By worker; "" has what none can run.
+        self.ready: dict[str, Ready] = {}
         self._numbers = 0
         self._dependents: dict[str, set[str]] = defaultdict(set)
         self._batches: dict[str, dict[str, Task]] = defaultdict(dict)
@@ -191,19 +195,22 @@ class State(luigi.scheduler.SimpleTaskState):
         self._place(task, self._place_of(task) if is_ready else None)
 
     def _tell(self, task: Task, word: tuple[int, int]) -> None:
-        telling = [(task, word)]
-        while telling:
-            task, word = telling.pop()
-            unfinished, barred = (now - before for now, before in zip(word, task.told, strict=True))
-            task.told = word
-            if not (unfinished or barred):
-                continue
-            for name in self._dependents.get(task.id, ()):
-                dependent = self._tasks[name]
-                dependent.unfinished += unfinished
-                dependent.barred += barred
-                self._settle(dependent)
-                telling.append((dependent, dependent.word()))
+        waiting = self._tell_next(task, word)
+        while waiting:
+            task = waiting.pop()
+            waiting += self._tell_next(task, task.word())
+
+    def _tell_next(self, task: Task, word: tuple[int, int]) -> list[Task]:
+        unfinished, barred = (now - before for now, before in zip(word, task.told, strict=True))
+        task.told = word
+        if not (unfinished or barred):
+            return []
+        dependents = [self._tasks[name] for name in self._dependents.get(task.id, ())]
+        for dependent in dependents:
+            dependent.unfinished += unfinished
+            dependent.barred += barred
+            self._settle(dependent)
+        return dependents
 
     def _count(self, task: Task, workers: Collection[str]) -> None:
         is_left = task.status == FAILED or (task.status == PENDING and not task.barred)
@@ -222,14 +229,17 @@ class State(luigi.scheduler.SimpleTaskState):
     @staticmethod
     def _place_of(task: Task) -> tuple:
         kind = (_items(task.resources), tuple(task.workers), task.runnable, task.batchable)
-        return (-task.priority, task.time, task.number, task.id), kind
+        return (-_priority(task), task.time, task.number, task.id), kind
 
     def _place(self, task: Task, place: tuple | None) -> None:
         if place == task.place:
             return
         task.place = place
         if place:
-            self.ready.add(place[1], place)
+            for worker in task.workers or [""]:
+                if worker not in self.ready:
+                    self.ready[worker] = Ready(self._tasks)
+                self.ready[worker].add(place[1], place)
             for names in self._mates.get(task.family, ()):
                 self._add_mate(task, names)
 
@@ -250,8 +260,12 @@ class State(luigi.scheduler.SimpleTaskState):
             return itertools.chain(self.candidates(), super().get_active_tasks_by_status(RUNNING))
         return super().get_active_tasks_by_status(*statuses)
 
-    def mates(self, task: Task) -> list[Task]:
-        """Return the ready tasks that any worker would run in one batch with this one."""
+    def mates(self, task: Task, worker: str = "") -> list[Task]:
+        """Return what goes into one batch with a ready task: from it on, ready ones (that a worker can run)."""
+
+        def suits(other: Task) -> bool:
+            return other.place[0] >= task.place[0] and (not worker or worker in other.workers)
+
         found = []
         for batchers in self._task_batchers.values():
             names, most = batchers.get(task.family, (None, 1))
@@ -263,7 +277,7 @@ class State(luigi.scheduler.SimpleTaskState):
                 for other in self._status_tasks[PENDING].values():
                     if other.place and other.family == task.family:
                         self._add_mate(other, names)
-            found += self._mates[task.family][names].first(self._batch_of(task, names), most)
+            found += self._mates[task.family][names].first(self._batch_of(task, names), most, suits)
         return found
 
     def changed(self) -> Iterable[Task]:
@@ -297,12 +311,16 @@ class State(luigi.scheduler.SimpleTaskState):
         return task
 
     def set_status(self, task, new_status, config=None):
-        if task.status == BATCH_RUNNING and new_status != BATCH_RUNNING:
+        if new_status != BATCH_RUNNING:
+            self._leave_batch(task)
+        super().set_status(task, new_status, config)
+        self.settle(task)
+
+    def _leave_batch(self, task: Task) -> None:
+        if task.status == BATCH_RUNNING:
             self._batches[task.batch_id].pop(task.id, None)
             if not self._batches[task.batch_id]:
                 del self._batches[task.batch_id]
-        super().set_status(task, new_status, config)
-        self.settle(task)
 
     def set_batch_running(self, task, batch_id, worker_id):
         super().set_batch_running(task, batch_id, worker_id)
@@ -319,10 +337,12 @@ class State(luigi.scheduler.SimpleTaskState):
         gone = [self._tasks[name] for name in delete_tasks]
         super().inactivate_tasks(delete_tasks)
         for task in gone:
+            self._leave_batch(task)
             self._count(task, ())
             self._place(task, None)
             for dep in task.linked:
                 self._dependents[dep].discard(task.id)
+        for task in gone:
             self._tell(task, Task.ABSENT)
 
     def _remove_workers_from_tasks(self, workers, remove_stakeholders=True):
@@ -335,6 +355,10 @@ class State(luigi.scheduler.SimpleTaskState):
 
     def get_worker(self, worker_id):
         return self._active_workers.setdefault(worker_id, Worker(worker_id))
+
+
+def _priority(task: Task) -> float:
+    return task.priority if isinstance(task.priority, (int, float)) else Task.DEFAULT_PRIORITY
 
 
 def _items(resources: dict[str, int] | None) -> frozenset:
@@ -352,15 +376,14 @@ class Scheduler(luigi.scheduler.Scheduler):
         self._state.candidates = self._candidates
         self._make_task = functools.partial(Task, retry_policy=self._config._get_retry_policy())
 
-    def add_task(self, task_id=None, **kwargs):
-        super().add_task(task_id=task_id, **kwargs)
+    def add_task(self, task_id=None, *args, **kwargs):
+        super().add_task(task_id, *args, **kwargs)
         task = self._state.get_task(task_id)
         if task is not None:
             self._state.link(task)
 
     def _update_priority(self, task, prio, worker):
-        existing = task.priority if isinstance(task.priority, (int, float)) else Task.DEFAULT_PRIORITY
-        task.priority = prio = max(prio, existing)
+        task.priority = prio = max(prio, _priority(task))
         raised = [task]
         while raised:
             task = raised.pop()
@@ -371,26 +394,29 @@ class Scheduler(luigi.scheduler.Scheduler):
                     other.priority = prio
                     raised.append(other)
 
-    def _candidates(self) -> list[Task]:
+    def _candidates(self, worker: Worker | None = None) -> list[Task]:
         """Return the ready tasks that get_work can choose, or that hold resources back from those.
 
-        Of tasks that need the same resources and can run on the same workers, only the first can be chosen, and no
-        more than there are workers can hold anything back. Nothing after a task that is certain to be chosen matters,
-        unless it goes into one batch with it.
+        All of them, or a worker's. Of tasks that need the same resources and can run on the same workers, only the
+        first can be chosen, and no more than there are workers can hold anything back. Nothing after a task that is
+        certain to be chosen matters, unless it goes into one batch with it.
         """
-        found: dict[str, Task] = {}
-        workers = list(self._state.get_active_workers())
-        everyone = {worker.id for worker in workers}
-        slots = sum(worker.info.get("workers", 1) for worker in workers)
+        state = self._state
+        workers = list(state.get_active_workers()) if worker is None else [worker]
+        everyone = {one.id for one in workers}
+        slots = sum(one.info.get("workers", 1) for one in workers)
         used = self._used_resources()
         # What at most is taken when get_work comes to a task.
         held = defaultdict(int, used)
-        with contextlib.closing(self._state.ready.best()) as groups:
-            for group, best in groups:
+        found: dict[str, Task] = {}
+        with contextlib.ExitStack() as stack:
+            readies = state.ready.values() if worker is None else [state.ready.get(worker.id, Ready({}))]
+            groups = [stack.enter_context(contextlib.closing(ready.best())) for ready in readies]
+            for ready, group, best in heapq.merge(*groups, key=lambda one: one[2].place):
                 is_certain = everyone <= set(best.workers) and self._has_resources(best.resources, held)
-                shown = self._state.ready.first(group, 1 if is_certain else max(1, slots))
+                shown = ready.first(group, 1 if is_certain else max(1, slots))
                 if self._has_resources(best.resources, used):
-                    shown += self._state.mates(best)
+                    shown += state.mates(best, worker.id if worker else "")
                 found.update((task.id, task) for task in shown)
                 if is_certain:
                     break

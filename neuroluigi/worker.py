@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection, wait
 
+import luigi.scheduler
 import luigi.worker
 
 from neuroluigi import looks, records
@@ -118,6 +119,10 @@ class Worker(luigi.worker.Worker):
         process = super()._create_task_process(task)
         if process.use_multiprocessing:
             process.result_queue = self._task_result_queue.add_process()
+            is_local = isinstance(self._scheduler, luigi.scheduler.Scheduler)
+            if is_local and multiprocessing.get_start_method() != "fork":
+                # What a process tells its copy nobody hears; an empty one costs nothing to send.
+                process.status_reporter._scheduler = type(self._scheduler)()
             for name in [name for name in self._imports if isinstance(task, Step) and name in task.imports]:
                 self._import(name)
         return process

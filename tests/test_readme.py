@@ -128,10 +128,11 @@ def test_a_step_over_all_groups(pipeline):
 
 def test_every_setting_of_this_package_is_in_luigi_cfg_with_a_comment():
     from neuroluigi.matlab import matlab
+    from neuroluigi.scheduling import scheduling
     from neuroluigi.task import recordings, results
 
     config = (REPOSITORY / "luigi.cfg").read_text(encoding="utf-8")
-    for section in (recordings, results, matlab):
+    for section in (recordings, results, matlab, scheduling):
         text = config.split(f"[{section.__name__}]\n", 1)[1].split("\n[", 1)[0]
         for name, _ in section.get_params():
             assert re.search(rf"^{name} =", text, re.MULTILINE), f"[{section.__name__}] {name}"
