@@ -1,5 +1,6 @@
 """Pipelines for neural recordings in Matlab and Python, as one Luigi task graph."""
 
+from neuroluigi import scheduling
 from neuroluigi.command import CommandTask
 from neuroluigi.matlab import MatlabTask
 from neuroluigi.recordings import data_bytes, fake_samples
@@ -22,4 +23,5 @@ __all__ = [
     "data_bytes",
     "fake_samples",
     "groups",
+    "scheduling",
 ]
