@@ -2,11 +2,10 @@
 
     python benchmarks/scheduling.py [TASKS ...]        (default: 1000 4000 8000 40000)
 
-Each is a plain luigi.Task with a touched LocalTarget. Luigi's own scheduler runs the counts up to 8,000. Prints seconds,
-milliseconds per task, the ratio of the two schedulers, and that of the cost per task at the largest to the smallest.
+Each is a plain luigi.Task with a touched LocalTarget. Luigi's own scheduler runs the counts up to 8,000. Prints
+seconds, milliseconds per task, the ratio of the two schedulers, and that of the cost per task at the largest to the smallest.
 """
 
-import os
 import sys
 import tempfile
 import time
@@ -59,7 +58,7 @@ def seconds(count: int, factory: object) -> float:
             worker_scheduler_factory=factory,
         )
         took = time.monotonic() - began
-        assert is_done and len(os.listdir(folder)) == count
+        assert is_done and len(list(Path(folder).iterdir())) == count
     return took
 
 
