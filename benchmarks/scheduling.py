@@ -3,8 +3,8 @@
     python benchmarks/scheduling.py [TASKS ...]        (default: 1000 4000 8000 40000)
 
 Each is a plain luigi.Task with a touched LocalTarget. Luigi's own scheduler runs the counts up to 8,000. Prints
-seconds, milliseconds per task, the ratio of the two schedulers, and that of the cost per task at the largest count to the
-smallest.
+seconds, milliseconds per task, the ratio of the two schedulers, and the cost per task at the largest count to that at
+the smallest.
 """
 
 import sys
