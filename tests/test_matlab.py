@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -363,6 +364,27 @@ told("set_task_status_message")
     shares = [line for line in told if "percentage" in line]
     assert ["25" in shares[0], "75" in shares[-1]] == [True, True] and "3/4 rec_2.bin" in told[-1] + told[-2]
     assert not list(own_steps.results.rglob("*.progress.json"))
+
+
+@needs_octave
+@pytest.mark.parametrize("warm", ["true", "false"])
+def test_what_a_step_prints_is_in_its_log_while_it_runs(own_steps, warm):
+    (own_steps.folder / "matlab" / "countBytes.m").write_text(
+        "function total = countBytes(files, how)\n  total = numel(files);\n  printf('at %.3f\\n', time());\n"
+        "  pause(5);\nend\n"
+    )
+    run = own_steps.start("Length", "--group", "a-even", "--matlab-engine", "octave", "--matlab-warm", warm)
+    seen = None
+    while run.poll() is None and not seen:
+        # Until the step ends, its log has a temporary name.
+        for log in own_steps.results.glob("a-even/runs/Length.part-*.log"):
+            seen = re.search(r"at (\d+\.\d+)\n", log.read_text())
+        found_at = time.time()
+        time.sleep(0.02)
+    assert seen, "not before the step ended"
+    assert found_at - float(seen[1]) < 2
+    out = run.communicate(timeout=60)[0]
+    assert run.returncode == 0, out
 
 
 @needs_octave
