@@ -48,8 +48,9 @@ class KilledPipeline(Pipeline):
         shutil.rmtree(self.folder / "recordings")
 
     def finished(self):
-        """Return the results without the temporary files of steps that were killed."""
-        return {name: content for name, content in self.files().items() if ".part-" not in name}
+        """Return the results without temporary files of steps that were killed, and the cache of checksums."""
+        results = self.files().items()
+        return {name: content for name, content in results if ".part-" not in name and name != ".checksums.jsonl"}
 
     def wrong_files(self):
         return [name for name, content in self.finished().items() if self.right.get(name) != content]
