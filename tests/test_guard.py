@@ -151,6 +151,7 @@ def test_the_death_of_the_guard_ends_the_program(tmp_path):
     try:
         process.kill()
         wait_for(lambda: not is_alive(program))
+        assert not is_alive(program)
     finally:
         kill([program])
 

@@ -366,6 +366,7 @@ def test_indices_are_written_where_there_is_room(tmp_path):
 )
 def test_a_picture_of_anything(tmp_path, data, level):
     Group(tmp_path, data, sampling_rate_hz=100.0).save(tmp_path / "plot.png", level)
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_channel_without_numbers(tmp_path):
