@@ -25,10 +25,7 @@ def first(tmp_path_factory):
 
 @pytest.fixture
 def lab(first, tmp_path):
-    shutil.copytree(first.folder, tmp_path / "lab")
-    made = object.__new__(Lab)
-    made.folder = tmp_path / "lab"
-    return made
+    return first.copied_to(tmp_path / "lab")
 
 
 def ask(lab, *arguments, code=0):

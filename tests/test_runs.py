@@ -1,6 +1,5 @@
 """Runs at the same time on one folder of results."""
 
-import shutil
 import subprocess
 import sys
 import time
@@ -21,10 +20,7 @@ def first(tmp_path_factory):
 
 @pytest.fixture
 def lab(first, tmp_path):
-    shutil.copytree(first.folder, tmp_path / "lab")
-    lab = object.__new__(Lab)
-    lab.folder = tmp_path / "lab"
-    return lab
+    return first.copied_to(tmp_path / "lab")
 
 
 FAKES = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]

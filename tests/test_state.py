@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,12 @@ class Lab(Pipeline):
     engine = "numpy"
     workers = 1
     real = False
+
+    def copied_to(self, folder: Path) -> "Lab":
+        shutil.copytree(self.folder, folder)
+        copied = object.__new__(type(self))
+        copied.folder = folder
+        return copied
 
     def go(self, *arguments, code=0):
         """Run the pipeline; return what was made and unchanged, and everything that was printed."""
