@@ -14,8 +14,9 @@ function computeStats(dataFile, statsFile, dtype, channels)
   % number for: NaN (a channel of NaN alone, the std of one sample) is null, infinity is the text
   % "Infinity" or "-Infinity".
   %
-  % One pass, a block at a time; blocks are merged as in Chan, Golub and LeVeque (1983). Sums are
-  % taken by halves, in an order that every engine can keep to the last bit.
+  % One pass, a block at a time; blocks are merged as in Chan, Golub and LeVeque (1983), each
+  % summed from an origin near the mean so far. Sums that are not exact are taken by halves, in an
+  % order that every engine can keep to the last bit.
   %
   % Errors: openFile:cannotOpen, readBlock:partialSample, computeStats:noSamples,
   %   closeFile:incomplete
@@ -23,6 +24,9 @@ function computeStats(dataFile, statsFile, dtype, channels)
   % Example: the uint8 file 1 2 3 4 gives count 4, min [1], max [4], mean [2.5], std [1.29...]
   %   computeStats('aggregate.bin', 'stats.json', 'uint8', 1);
 
+  isWhole = ~any(strcmp(dtype, {'float32', 'float64'}));
+  % A block's sums and sums of squares, from a whole origin, are exact in whatever order.
+  isExact = isWhole && ~strcmp(dtype, 'int32');
   input = openFile(dataFile, 'r');
   closing = onCleanup(@() closeFile(input));
   count = 0;
@@ -40,15 +44,29 @@ function computeStats(dataFile, statsFile, dtype, channels)
     count = count + size(block, 2);
     lowest = min(lowest, min(block, [], 2));
     highest = max(highest, max(block, [], 2));
-    isNumber = ~isnan(block);
-    n = sum(isNumber, 2);
-    block(~isNumber) = 0;
-    blockTotal = sumByHalves(block);
-    total = total + blockTotal;
-    blockCenter = blockTotal ./ max(n, 1);
-    deviation = (block - blockCenter) .* isNumber;
-    blockSquares = sumByHalves(deviation .* deviation);
-    shift = blockCenter - center;
+    n = repmat(size(block, 2), channels, 1);
+    isMissing = false;
+    if ~isWhole
+      isMissing = isnan(block);
+      n = n - sum(isMissing, 2);
+      block(isMissing) = 0;
+    end
+    origin = center;
+    isFirst = valid == 0;
+    if any(isFirst)
+      average = sumRows(block, isExact) ./ max(n, 1);
+      origin(isFirst) = average(isFirst);
+    end
+    origin(~isfinite(origin)) = 0;
+    if isWhole
+      origin = floor(origin + 0.5);
+    end
+    deviation = block - origin;
+    deviation(isMissing) = 0;
+    shift = sumRows(deviation, isExact);
+    blockSquares = sumRows(deviation .* deviation, isExact) - shift .* shift ./ max(n, 1);
+    total = total + n .* origin + shift;
+    shift = origin + shift ./ max(n, 1) - center;
     valid = valid + n;
     weight = n ./ max(valid, 1);
     squares = squares + blockSquares + shift .* shift .* (valid - n) .* weight;
@@ -58,6 +76,7 @@ function computeStats(dataFile, statsFile, dtype, channels)
     error('computeStats:noSamples', '%s', [dataFile ' has no samples']);
   end
   average = total ./ valid;
+  squares(squares < 0) = 0;  % what rounding leaves of equal samples
   deviation = sqrt(squares ./ (valid - 1));
   deviation(valid < 2) = NaN;
 
@@ -69,6 +88,14 @@ function computeStats(dataFile, statsFile, dtype, channels)
   closingOutput = onCleanup(@() closeFile(output));
   fwrite(output, uint8(text), 'uint8');
   closeFile(output, statsFile, numel(text));
+end
+
+function total = sumRows(x, isExact)
+  if isExact
+    total = sum(x, 2);
+  else
+    total = sumByHalves(x);
+  end
 end
 
 function total = sumByHalves(x)

@@ -131,8 +131,9 @@ def _refuse_clashes(tasks: list[luigi.Task], look: _Look) -> None:
     """RunStopped where two tasks would make the same file, or keep the same run record."""
     makers: dict[str, luigi.Task] = {}
     for task in tasks:
-        outputs = [one.path for one in look.outputs[task.task_id]] if isinstance(task, Judged) else []
-        for path in (*outputs, *([os.fspath(task.record_path)] if outputs else ())):
+        targets = look.outputs[task.task_id] if isinstance(task, Judged) else []
+        outputs = [one.path for one in targets]
+        for path in dict.fromkeys((*outputs, *(one.record for one in targets if isinstance(one, ResultTarget)))):
             other = makers.setdefault(path, task)
             if other is task:
                 continue

@@ -12,7 +12,6 @@ import numpy as np
 
 _BLOCK_BYTES = 1 << 20
 _BLOCK_VALUES = 1 << 18
-_HEADER_BYTES = 128
 
 
 def concatenate_files(
@@ -34,31 +33,44 @@ def concatenate_files(
 def compute_stats(data_file: str, stats_file: str, dtype: str, channels: int) -> None:
     """Stand in for computeStats.m: write count, min, max, mean and std (n - 1) per channel; NaN is left out.
 
-    One pass; blocks are merged as in Chan, Golub and LeVeque (1983). Raises ValueError.
+    One pass; blocks are merged as in Chan, Golub and LeVeque (1983), each summed from an origin near the mean so far.
+    Raises ValueError.
     """
+    is_whole = not dtype.startswith("float")
     count = 0
     lowest = highest = np.full(channels, np.nan)
     valid, total, center, squares = np.zeros((4, channels))
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         for block in _blocks(data_file, dtype, channels):
             count += len(block)
-            lowest = np.fmin(lowest, np.fmin.reduce(block))
-            highest = np.fmax(highest, np.fmax.reduce(block))
-            is_number = ~np.isnan(block)
-            n = is_number.sum(axis=0)
-            block[~is_number] = 0
-            block_total = _sum_by_halves(block)
-            total = total + block_total
-            block_center = block_total / np.maximum(n, 1)
-            deviation = (block - block_center) * is_number
-            shift = block_center - center
+            lowest = np.fmin(lowest, _by_halves(np.fmin, block))
+            highest = np.fmax(highest, _by_halves(np.fmax, block))
+            n = np.full(channels, len(block))
+            is_missing = np.False_
+            if not is_whole:
+                is_missing = np.isnan(block)
+                n -= is_missing.sum(axis=0)
+                block[is_missing] = 0
+            origin = center
+            if not valid.all():
+                origin = np.where(valid, center, _by_halves(np.add, block) / np.maximum(n, 1))
+            origin = np.where(np.isfinite(origin), origin, 0)
+            if is_whole:
+                origin = np.floor(origin + 0.5)
+            deviation = block - origin
+            deviation[is_missing] = 0
+            shift = _by_halves(np.add, deviation)
+            block_squares = _by_halves(np.add, deviation * deviation) - shift * shift / np.maximum(n, 1)
+            total = total + n * origin + shift
+            shift = origin + shift / np.maximum(n, 1) - center
             valid = valid + n
             weight = n / np.maximum(valid, 1)
-            squares = squares + _sum_by_halves(deviation * deviation) + shift * shift * (valid - n) * weight
+            squares = squares + block_squares + shift * shift * (valid - n) * weight
             center = center + shift * weight
         if not count:
             raise ValueError(f"{data_file} has no samples")
         mean = total / valid
+        squares[squares < 0] = 0  # what rounding leaves of equal samples
         std = np.where(valid < 2, np.nan, np.sqrt(squares / (valid - 1)))
     # + 0 makes 0 of -0, which fmin and fmax take for equal.
     lists = ", ".join(
@@ -109,14 +121,14 @@ def _blocks(data_file: str, dtype: str, channels: int) -> Iterator[np.ndarray]:
             yield np.frombuffer(data, dtype=kind).reshape(-1, channels).astype(float)
 
 
-def _sum_by_halves(x: np.ndarray) -> np.ndarray:
-    """Sum over samples: the second half is added to the first until one sample is left."""
+def _by_halves(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
+    """Combine all samples: the second half with the first until one sample is left."""
     while len(x) > 1:
         half = len(x) // 2
-        added = x[:half] + x[half : 2 * half]
+        combined = combine(x[:half], x[half : 2 * half])
         if len(x) % 2:
-            added[0] += x[-1]
-        x = added
+            combined[0] = combine(combined[0], x[-1])
+        x = combined
     return x[0]
 
 
