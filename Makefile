@@ -3,7 +3,7 @@ PYTHON ?= python3
 # Scripts on Windows, bin elsewhere
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: run test style clean
+.PHONY: run test style bench clean
 
 run: .venv/installed
 	@$(BIN)/luigi --module tasks PlotAll --local-scheduler
@@ -17,6 +17,9 @@ style: .venv/installed-tests
 	$(BIN)/mh_style matlab neuroluigi
 	$(BIN)/mh_lint matlab neuroluigi
 	$(BIN)/mh_metric --ci matlab neuroluigi
+
+bench: .venv/installed-tests
+	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick) $(if $(PEERS),--peers)
 
 clean:
 	rm -rf .venv

@@ -1,27 +1,19 @@
-"""What the scheduler costs per task: trivial tasks, in chains of four, under Luigi's local scheduler and under ours.
+"""The scheduler: trivial tasks in chains of four, under Luigi's local scheduler and under ours."""
 
-    python benchmarks/scheduling.py [TASKS ...]        (default: 1000 4000 8000 40000)
-
-Each is a plain luigi.Task with a touched LocalTarget. Luigi's own scheduler runs the counts up to 8,000. Prints
-seconds, milliseconds per task, the ratio of the two schedulers, and the cost per task at the largest count to that at
-the smallest.
-"""
-
-import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import luigi
+from table import Row
 
 from neuroluigi import scheduling
 
-MOST_OF_LUIGI = 8000
 CHAIN = 4
 
 
 class Trivial(luigi.Task):
-    """One link of a chain."""
+    """One link of a chain, with a file that it touches."""
 
     folder = luigi.Parameter()
     chain = luigi.IntParameter()
@@ -47,35 +39,38 @@ class Everything(luigi.WrapperTask):
         return [Trivial(self.folder, chain, CHAIN - 1) for chain in range(self.chains)]
 
 
-def seconds(count: int, factory: object) -> float:
+def seconds(folder: Path, count: int, factory: object) -> float:
     """Return how long that many tasks take."""
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
-        is_done = luigi.build(
-            [Everything(folder, count // CHAIN)],
-            local_scheduler=True,
-            log_level="WARNING",
-            no_lock=True,
-            worker_scheduler_factory=factory,
-        )
-        took = time.monotonic() - began
-        assert is_done and len(list(Path(folder).iterdir())) == count
+    folder.mkdir()
+    began = time.monotonic()
+    is_done = luigi.build(
+        [Everything(str(folder), count // CHAIN)],
+        local_scheduler=True,
+        log_level="WARNING",
+        no_lock=True,
+        worker_scheduler_factory=factory,
+    )
+    took = time.monotonic() - began
+    assert is_done and len(list(folder.iterdir())) == count
     return took
 
 
-def main() -> None:
-    counts = [int(word) for word in sys.argv[1:]] or [1000, 4000, 8000, 40000]
-    per_task = {}
-    for count in counts:
-        ours = seconds(count, scheduling.Factory())
-        per_task[count] = ours / count * 1000
-        line = f"{count:6} tasks: ours {ours:6.1f} s, {per_task[count]:.2f} ms each"
-        if count <= MOST_OF_LUIGI:
-            theirs = seconds(count, luigi.interface._WorkerSchedulerFactory())
-            line += f"; Luigi's {theirs:6.1f} s, {theirs / ours:.1f} times"
-        print(line, flush=True)
-    print(f"per task at {max(counts)} / at {min(counts)}: {per_task[max(counts)] / per_task[min(counts)]:.2f}")
+def many_tasks(folder: Path, quick: bool) -> Iterator[Row]:
+    """So many tasks that the time of Luigi's own scheduler is felt."""
+    count = 1000 if quick else 8000
+    ours = seconds(folder / "ours", count, scheduling.Factory())
+    theirs = seconds(folder / "theirs", count, luigi.interface._WorkerSchedulerFactory())
+    against = f"Luigi's scheduler {theirs:.1f} s"
+    yield Row(f"{count:,} trivial tasks", f"{ours:.1f} s", against, theirs / ours, at_least=None if quick else 20)
 
 
-if __name__ == "__main__":
-    main()
+def more_tasks(folder: Path, quick: bool) -> Iterator[Row]:
+    """Whether the cost of a task grows with their number."""
+    counts = (200, 1000) if quick else (1000, 4000, 40000)
+    each = {count: 1000 * seconds(folder / str(count), count, scheduling.Factory()) / count for count in counts}
+    few, many = counts[0], counts[-1]
+    for count in counts[1:]:
+        against = f"of {few:,}: {each[few]:.2f} ms each"
+        at_most = 1.3 if count == many else None
+        yield Row(f"one of {count:,} trivial tasks", f"{each[count]:.2f} ms", against, each[count] / each[few], at_most)
+    yield Row(f"one of {many:,} trivial tasks", f"{each[many]:.2f} ms", "in ms", each[many], at_most=2)

@@ -8,17 +8,20 @@ what drawing every sample would show.
 import textwrap
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from bisect import bisect_left
+from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
+
+from neuroluigi.samples import blocks, by_halves
 
 MAX_CHANNELS = 8
 MAX_EXCLUDED = 4
 DETAIL_SAMPLES = 1000
 COLUMNS = 1100  # about the pixels of an axes' width
-_BLOCK_VALUES = 1 << 20
-_BLOCK_EDGES = 1 << 20
+_SAMPLE_OF = itemgetter(0)  # of an edge
 
 # The first of these that is installed writes what matplotlib's own font can't.
 _CJK_FONTS = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
@@ -160,7 +163,7 @@ def _detail(edges: np.ndarray, recordings: list[dict]) -> tuple[int, int]:
 
 def _edges_between(edges: np.ndarray, first: int, last: int, shown: int) -> list[np.ndarray]:
     """Return the samples of the edges from `first` up to `last`, per shown channel."""
-    begin, end = np.searchsorted(edges[:, 0], (first, last))
+    begin, end = (bisect_left(edges, sample, key=_SAMPLE_OF) for sample in (first, last))
     sample, channel = np.asarray(edges[begin:end]).T
     return [sample[channel == c] for c in range(shown)]
 
@@ -180,51 +183,43 @@ def envelope(
     Every sample where they are few, with a gap (NaN) between segments; otherwise smallest and largest of each column.
     """
     if samples <= 2 * COLUMNS:
-        y = np.concatenate([block for _, block in _blocks(data_file, dtype, channels, shown)])
+        y = np.concatenate([block[:, :shown] for block in blocks(data_file, dtype, channels)]).astype(float)
         gaps = segments[1:]
         return np.insert(np.arange(samples, dtype=float), gaps, gaps), np.insert(y, gaps, np.nan, axis=0)
-    # Column j has the samples from starts[j] up to starts[j + 1].
-    starts = -(-np.arange(COLUMNS) * samples // COLUMNS)
+    starts = _column_starts(samples)
     lowest, highest = np.full((2, COLUMNS, shown), np.nan)
-    for first, block in _blocks(data_file, dtype, channels, shown):
+    first = 0
+    for block in blocks(data_file, dtype, channels):
         from_column = np.searchsorted(starts, first, side="right") - 1
         to_column = np.searchsorted(starts, first + len(block), side="left")
-        cuts = np.maximum(starts[from_column:to_column] - first, 0)
-        columns = slice(from_column, to_column)
-        lowest[columns] = np.fmin(lowest[columns], np.fmin.reduceat(block, cuts))
-        highest[columns] = np.fmax(highest[columns], np.fmax.reduceat(block, cuts))
+        cuts = [*np.maximum(starts[from_column:to_column] - first, 0), len(block)]
+        for column, (begin, end) in enumerate(pairwise(cuts), start=from_column):
+            part = block[begin:end, :shown]
+            lowest[column] = np.fmin(lowest[column], by_halves(np.fmin, part))
+            highest[column] = np.fmax(highest[column], by_halves(np.fmax, part))
+        first += len(block)
     centers = (starts + np.append(starts[1:], samples) - 1) / 2
     return np.repeat(centers, 2), np.stack([lowest, highest], axis=1).reshape(2 * COLUMNS, shown)
 
 
-def _blocks(data_file: str, dtype: str, channels: int, shown: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (number of the first sample, samples x shown as float64) of a file, a block at a time."""
-    kind = np.dtype(dtype).newbyteorder("<")
-    block_values = max(1, _BLOCK_VALUES // channels) * channels
-    first = 0
-    with Path(data_file).open("rb") as file:
-        while data := file.read(block_values * kind.itemsize):
-            block = np.frombuffer(data, dtype=kind).reshape(-1, channels)[:, :shown].astype(float)
-            yield first, block
-            first += len(block)
+def _column_starts(samples: int) -> np.ndarray:
+    """Return the first sample of each pixel column."""
+    return -(-np.arange(COLUMNS) * samples // COLUMNS)
 
 
 def _edge_marks(edges: np.ndarray, samples: int, shown: int, channels: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Return per shown channel the samples to mark, one per pixel column at most, and the number of edges of each."""
-    is_marked = np.zeros((shown, COLUMNS), dtype=bool)
-    first_in_column = np.zeros((shown, COLUMNS), dtype=np.int64)
+    bounds = [bisect_left(edges, start, key=_SAMPLE_OF) for start in _column_starts(samples)]
     counts = np.zeros(channels, dtype=np.int64)
-    for start in range(0, len(edges), _BLOCK_EDGES):
-        sample, channel = np.asarray(edges[start : start + _BLOCK_EDGES]).T
-        counts += np.bincount(channel, minlength=channels)
-        sample, channel = sample[channel < shown], channel[channel < shown]
-        column = sample * COLUMNS // samples
-        # Their order is that of the samples, so the first place of each column is its first edge.
-        _, first = np.unique(channel * COLUMNS + column, return_index=True)
-        first = first[~is_marked[channel[first], column[first]]]
-        first_in_column[channel[first], column[first]] = sample[first]
-        is_marked[channel[first], column[first]] = True
-    return [first_in_column[c][is_marked[c]] for c in range(shown)], counts
+    marks = [[] for _ in range(shown)]
+    for begin, end in pairwise([*bounds, len(edges)]):
+        # Of a single channel there is nothing to count.
+        channel = np.asarray(edges[begin:end, 1]) if channels > 1 else np.zeros(min(1, end - begin), dtype=np.int64)
+        in_column = np.bincount(channel, minlength=channels) if channels > 1 else np.array([end - begin])
+        counts += in_column
+        for c in np.flatnonzero(in_column[:shown]):
+            marks[c].append(edges[begin + np.argmax(channel == c), 0])
+    return [np.array(some, dtype=np.int64) for some in marks], counts
 
 
 def _units(layout: dict) -> tuple[float, float, str]:

@@ -5,13 +5,14 @@ taken in the same order.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from neuroluigi.samples import blocks, by_halves
+
 _BLOCK_BYTES = 1 << 20
-_BLOCK_VALUES = 1 << 18
 
 
 def concatenate_files(
@@ -41,10 +42,11 @@ def compute_stats(data_file: str, stats_file: str, dtype: str, channels: int) ->
     lowest = highest = np.full(channels, np.nan)
     valid, total, center, squares = np.zeros((4, channels))
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        for block in _blocks(data_file, dtype, channels):
+        for block in blocks(data_file, dtype, channels):
+            block = block.astype(float)
             count += len(block)
-            lowest = np.fmin(lowest, _by_halves(np.fmin, block))
-            highest = np.fmax(highest, _by_halves(np.fmax, block))
+            lowest = np.fmin(lowest, by_halves(np.fmin, block))
+            highest = np.fmax(highest, by_halves(np.fmax, block))
             n = np.full(channels, len(block))
             is_missing = np.False_
             if not is_whole:
@@ -53,14 +55,14 @@ def compute_stats(data_file: str, stats_file: str, dtype: str, channels: int) ->
                 block[is_missing] = 0
             origin = center
             if not valid.all():
-                origin = np.where(valid, center, _by_halves(np.add, block) / np.maximum(n, 1))
+                origin = np.where(valid, center, by_halves(np.add, block) / np.maximum(n, 1))
             origin = np.where(np.isfinite(origin), origin, 0)
             if is_whole:
                 origin = np.floor(origin + 0.5)
             deviation = block - origin
             deviation[is_missing] = 0
-            shift = _by_halves(np.add, deviation)
-            block_squares = _by_halves(np.add, deviation * deviation) - shift * shift / np.maximum(n, 1)
+            shift = by_halves(np.add, deviation)
+            block_squares = by_halves(np.add, deviation * deviation) - shift * shift / np.maximum(n, 1)
             total = total + n * origin + shift
             shift = origin + shift / np.maximum(n, 1) - center
             valid = valid + n
@@ -95,7 +97,7 @@ def find_rising_edges(
     first = edges = 0
     with Path(edges_file).open("wb") as output:
         output.write(_edges_header(0))
-        for block in _blocks(data_file, dtype, channels):
+        for block in blocks(data_file, dtype, channels):
             is_below = block < level
             follows = np.concatenate([was_below, is_below[:-1]])
             follows[segments[(segments >= first) & (segments < first + len(block))] - first] = False
@@ -108,28 +110,6 @@ def find_rising_edges(
         # The number of edges is known only now.
         output.seek(0)
         output.write(_edges_header(edges))
-
-
-def _blocks(data_file: str, dtype: str, channels: int) -> Iterator[np.ndarray]:
-    """Yield (samples, channels) blocks as float64."""
-    kind = np.dtype(dtype).newbyteorder("<")
-    block_values = max(1, _BLOCK_VALUES // channels) * channels
-    with Path(data_file).open("rb") as file:
-        while data := file.read(block_values * kind.itemsize):
-            if len(data) % (channels * kind.itemsize):
-                raise ValueError(f"{data_file} ends in the middle of a sample of {channels} channels")
-            yield np.frombuffer(data, dtype=kind).reshape(-1, channels).astype(float)
-
-
-def _by_halves(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
-    """Combine all samples: the second half with the first until one sample is left."""
-    while len(x) > 1:
-        half = len(x) // 2
-        combined = combine(x[:half], x[half : 2 * half])
-        if len(x) % 2:
-            combined[0] = combine(combined[0], x[-1])
-        x = combined
-    return x[0]
 
 
 def _number_text(value: float) -> str:

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from neuroluigi import plotting, target
+from neuroluigi import samples as raw_samples
 
 
 class Group:
@@ -97,7 +98,7 @@ def test_the_envelope_has_the_extremes_of_each_column(
     shown = min(channels, 3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plotting, "COLUMNS", columns)
-        patch.setattr(plotting, "_BLOCK_VALUES", block_values)
+        patch.setattr(raw_samples, "BLOCK_VALUES", block_values)
         x, y = plotting.envelope(str(file), "float32", channels, samples, shown, [0])
     if samples <= 2 * columns:
         assert np.array_equal(x, np.arange(samples)) and np.array_equal(y, data[:, :shown], equal_nan=True)
@@ -183,17 +184,17 @@ def test_edges_are_thinned_to_one_a_pixel_but_counted_in_full(tmp_path):
     assert set(marks) <= set(range(1, 100_000, 2))
 
 
-@pytest.mark.parametrize("block_edges", [1, 3, 1000])
-def test_the_marks_are_the_first_edges_of_their_columns(monkeypatch, block_edges):
-    monkeypatch.setattr(plotting, "COLUMNS", 7)
-    monkeypatch.setattr(plotting, "_BLOCK_EDGES", block_edges)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("columns", [7, 150])
+def test_the_marks_are_the_first_edges_of_their_columns(monkeypatch, channels, columns):
+    monkeypatch.setattr(plotting, "COLUMNS", columns)
     random = np.random.default_rng(3)
-    edges = np.unique(np.stack([random.integers(0, 100, 60), random.integers(0, 3, 60)], axis=1), axis=0)
-    marks, counts = plotting._edge_marks(edges, 100, 2, 3)
-    assert counts.tolist() == [int((edges[:, 1] == c).sum()) for c in range(3)]
-    for channel in range(2):
+    edges = np.unique(np.stack([random.integers(0, 100, 60), random.integers(0, channels, 60)], axis=1), axis=0)
+    marks, counts = plotting._edge_marks(edges, 100, min(channels, 2), channels)
+    assert counts.tolist() == [int((edges[:, 1] == c).sum()) for c in range(channels)]
+    for channel in range(min(channels, 2)):
         samples = edges[edges[:, 1] == channel, 0].tolist()
-        first = {s * 7 // 100: s for s in reversed(samples)}
+        first = {s * columns // 100: s for s in reversed(samples)}
         assert marks[channel].tolist() == [first[column] for column in sorted(first)]
 
 

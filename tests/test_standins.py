@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from neuroluigi import samples as raw_samples
 from neuroluigi import standins
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "int32", "float32", "float64")
@@ -131,19 +132,19 @@ def test_stats_of_every_dtype(tmp_path, dtype, channels):
 @every_dtype
 def test_stats_over_several_blocks(tmp_path, dtype):
     data = random_samples(dtype, 200_000, 3)
-    assert data.size > 2 * standins._BLOCK_VALUES
+    assert data.size > 2 * raw_samples.BLOCK_VALUES
     check_stats(stats_of(tmp_path, data), data)
 
 
 @pytest.mark.parametrize("block_values", [1, 2, 3, 7, 64])
 def test_stats_do_not_depend_on_the_blocks(tmp_path, monkeypatch, block_values):
     data = random_samples("int16", 50, 3)
-    monkeypatch.setattr(standins, "_BLOCK_VALUES", block_values)
+    monkeypatch.setattr(raw_samples, "BLOCK_VALUES", block_values)
     check_stats(stats_of(tmp_path, data), data)
 
 
 def test_more_channels_than_a_block_has_values(tmp_path, monkeypatch):
-    monkeypatch.setattr(standins, "_BLOCK_VALUES", 4)
+    monkeypatch.setattr(raw_samples, "BLOCK_VALUES", 4)
     assert edges_of(tmp_path, np.tile([[0], [9]], 6), 5, dtype="uint8") == [[1, c] for c in range(6)]
 
 
@@ -169,7 +170,7 @@ def test_nan_samples_are_left_out(tmp_path):
 
 @pytest.mark.parametrize("block_values", [1, 3, 8, 1000])
 def test_blocks_of_nan_alone_change_nothing(tmp_path, monkeypatch, block_values):
-    monkeypatch.setattr(standins, "_BLOCK_VALUES", block_values)
+    monkeypatch.setattr(raw_samples, "BLOCK_VALUES", block_values)
     nans = [math.nan] * 10
     stats = stats_of(tmp_path, [*nans, 3, *nans, 5, 10, *nans], "float32")
     assert stats == {"count": 33, "min": [3], "max": [10], "mean": [6], "std": [pytest.approx(math.sqrt(13))]}
@@ -233,7 +234,7 @@ def test_a_partial_sample(tmp_path, size, dtype, channels):
 
 
 def test_a_partial_sample_after_whole_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(standins, "_BLOCK_VALUES", 4)
+    monkeypatch.setattr(raw_samples, "BLOCK_VALUES", 4)
     (tmp_path / "data.bin").write_bytes(bytes(4 * 2 * 3 + 3))
     with pytest.raises(ValueError, match="in the middle of a sample"):
         standins.compute_stats(str(tmp_path / "data.bin"), str(tmp_path / "stats.json"), "int16", 2)
@@ -294,7 +295,7 @@ def test_a_seam_makes_no_edge(tmp_path):
 
 @pytest.mark.parametrize("block_values", [1, 2, 3, 4, 5, 6])
 def test_seams_anywhere_in_a_block(tmp_path, monkeypatch, block_values):
-    monkeypatch.setattr(standins, "_BLOCK_VALUES", block_values)
+    monkeypatch.setattr(raw_samples, "BLOCK_VALUES", block_values)
     data = np.tile([0, 9], 12)
     for seam in range(1, 24):
         expected = [[sample, 0] for sample in range(1, 24, 2) if sample != seam]
@@ -304,7 +305,7 @@ def test_seams_anywhere_in_a_block(tmp_path, monkeypatch, block_values):
 @every_dtype
 @pytest.mark.parametrize("channels", [1, 3, 139])
 def test_edges_of_every_dtype_over_several_blocks(tmp_path, dtype, channels):
-    data = random_samples(dtype, 2 * standins._BLOCK_VALUES // channels + 1000, channels)
+    data = random_samples(dtype, 2 * raw_samples.BLOCK_VALUES // channels + 1000, channels)
     level, segments = 40.5, [0, 1000, 50_000 // channels]
     is_edge = np.zeros(data.shape, dtype=bool)
     is_edge[1:] = (data[1:] >= level) & (data[:-1] < level)
@@ -335,7 +336,7 @@ def test_the_file_of_edges_is_what_numpy_would_write(tmp_path):
 def test_edges_by_their_definition(tmp_path_factory, data, level, gaps, block_values):
     segments = sorted({0, *gaps})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(standins, "_BLOCK_VALUES", block_values)
+        patch.setattr(raw_samples, "BLOCK_VALUES", block_values)
         edges = edges_of(tmp_path_factory.mktemp("edges"), data, level, segments)
     samples, channels = data.shape
     places = itertools.product(set(range(1, samples)) - set(segments), range(channels))
@@ -350,7 +351,7 @@ def test_edges_by_their_definition(tmp_path_factory, data, level, gaps, block_va
 )  # fmt: skip
 def test_stats_by_their_definition(tmp_path_factory, data, block_values):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(standins, "_BLOCK_VALUES", block_values)
+        patch.setattr(raw_samples, "BLOCK_VALUES", block_values)
         stats = stats_of(tmp_path_factory.mktemp("stats"), data)
     assert stats["count"] == len(data)
     assert stats["min"] == data.min(axis=0).tolist() and stats["max"] == data.max(axis=0).tolist()

@@ -1,0 +1,220 @@
+"""The analysis at 1 GB: M-functions on Octave and their stand-ins, against the same in NumPy on a memory map.
+
+Seconds are those of the processor, without the start of the program: each has one thread, and a machine that others
+use too makes little difference.
+"""
+
+import functools
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+from table import BIN, REPOSITORY, Row, make_lab, run
+
+LEVEL = 500
+
+
+def noise(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Return bytes in which every fifth is an edge: the worst case."""
+    return rng.integers(0, 256, size, dtype=np.uint8)
+
+
+def tetrode(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Return four channels with 1,000 edges per second each, at 30 kHz."""
+    samples = rng.integers(-100, 100, (size // 8, 4), dtype=np.int16)
+    samples[::30] = 2 * LEVEL
+    return samples
+
+
+def probe(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Return the 384 channels of a Neuropixels probe, noise with rare edges."""
+    samples = rng.integers(-100, 100, (size // 768, 384), dtype=np.int16)
+    samples[::3000] = 2 * LEVEL
+    return samples
+
+
+# With dtype and channels.
+KINDS = ((noise, "uint8", 1), (tetrode, "int16", 4), (probe, "int16", 384))
+
+
+def write(path: Path, block: Callable, quick: bool) -> int:
+    """Write 1 GB (quick: 50 MB) of samples; return the bytes."""
+    rng = np.random.default_rng(1)
+    with path.open("wb") as file:
+        for _ in range(5 if quick else 100):
+            file.write(block(rng, 10_000_000).tobytes())
+    return path.stat().st_size
+
+
+def write_all(folder: Path, quick: bool) -> None:
+    """Write a recording of each kind."""
+    for block, _, _ in KINDS:
+        write(folder / f"{block.__name__}.bin", block, quick)
+
+
+def octave(folder: Path, call: str) -> float:
+    """Return the seconds of an M-function of the pipeline."""
+    return cpu_seconds(folder, *OCTAVE, f"addpath('{REPOSITORY / 'matlab'}'); {call}") - start(*OCTAVE, "1;")
+
+
+def standin(folder: Path, call: str) -> float:
+    """Return the seconds of a stand-in for an M-function."""
+    load = "from neuroluigi import standins; "
+    return cpu_seconds(folder, *PYTHON, f"{load}standins.{call}") - start(*PYTHON, load)
+
+
+def numpy(folder: Path, name: str, dtype: str, channels: int, code: str) -> float:
+    """Return the seconds of code over x, the memory map of a recording."""
+    load = "import numpy as np; "
+    mapped = f"x = np.memmap('{name}.bin', '{dtype}', 'r').reshape(-1, {channels}); "
+    return cpu_seconds(folder, *PYTHON, f"{load}{mapped}{code}") - start(*PYTHON, load)
+
+
+OCTAVE = ("octave-cli", "--norc", "--quiet", "--no-window-system", "--eval")
+PYTHON = (sys.executable, "-c")
+
+
+def cpu_seconds(folder: Path, *command: str) -> float:
+    """Return the processor's seconds of a process."""
+    return run(command, folder).cpu_seconds
+
+
+@functools.cache
+def start(*command: str) -> float:
+    """Return the processor's seconds that a program takes to start."""
+    return min(cpu_seconds(Path.cwd(), *command) for _ in range(5))
+
+
+def compare(work: str, ours: float, what: str, other: float, at_most: float | None) -> Row:
+    """Return the row of two times."""
+    return Row(work, f"{ours:.2f} s", f"{what} {other:.2f} s", ours / other, at_most)
+
+
+def concatenation(folder: Path, quick: bool) -> Iterator[Row]:
+    """Two files into one."""
+    size = write(folder / "a.bin", tetrode, quick) // 2
+    for name, first in (("a1.bin", 0), ("a2.bin", size)):
+        run(["dd", "if=a.bin", f"of={name}", f"skip={first}", f"count={size}", "iflag=skip_bytes,count_bytes"], folder)
+    cat = cpu_seconds(folder, "sh", "-c", "cat a1.bin a2.bin > cat.bin") - start("sh", "-c", "cat /dev/null")
+    ours = octave(folder, "concatenateFiles({'a1.bin', 'a2.bin'}, 'octave.bin')")
+    yield compare("concatenate 1 GB, Octave", ours, "cat", cat, 5)
+    stood_in = standin(folder, f"concatenate_files(['a1.bin', 'a2.bin'], 'numpy.bin', [0, 0], [{size}, {size}])")
+    yield compare("concatenate 1 GB, stand-in", stood_in, "cat", cat, 5)
+    for name in ("octave.bin", "numpy.bin"):
+        run(["cmp", "cat.bin", name], folder)
+
+
+def statistics(folder: Path, quick: bool) -> Iterator[Row]:
+    """Minimum, maximum, mean and standard deviation per channel."""
+    write_all(folder, quick)
+    for block, dtype, channels in KINDS:
+        name = block.__name__
+        # The fastest of the ways tried to get the sum of squares without gigabytes of temporary memory.
+        sums = "x.min(0), x.max(0), x.sum(0, dtype=float), np.einsum('ij,ij->j', x, x, dtype=float)"
+        four = numpy(folder, name, dtype, channels, sums)
+        std = numpy(folder, name, dtype, channels, "x.min(0), x.max(0), x.mean(0), x.std(0, ddof=1)")
+        ours = octave(folder, f"computeStats('{name}.bin', 'octave.json', '{dtype}', {channels})")
+        stood_in = standin(folder, f"compute_stats('{name}.bin', 'numpy.json', '{dtype}', {channels})")
+        assert (folder / "octave.json").read_bytes() == (folder / "numpy.json").read_bytes()
+        work = f"stats of 1 GB, {channels} x {dtype}"
+        yield compare(f"{work}, Octave", ours, "NumPy min, max, sum, squares", four, 5)
+        yield compare(f"{work}, stand-in", stood_in, "NumPy min, max, mean, std", std, 1.5)
+
+
+def edges(folder: Path, quick: bool) -> Iterator[Row]:
+    """Rising edges."""
+    write(folder / "tetrode.bin", tetrode, quick)
+    found = f"b = x < {LEVEL}; np.save('numpy.npy', np.argwhere(~b[1:] & b[:-1]) + [1, 0])"
+    other = numpy(folder, "tetrode", "int16", 4, found)
+    ours = octave(folder, f"findRisingEdges('tetrode.bin', 'octave.npy', 'int16', 4, {LEVEL})")
+    yield compare("edges of 1 GB, 4 x int16, Octave", ours, "NumPy", other, 5)
+    stood_in = standin(folder, f"find_rising_edges('tetrode.bin', 'standin.npy', 'int16', 4, {LEVEL})")
+    yield compare("edges of 1 GB, 4 x int16, stand-in", stood_in, "NumPy", other, 1.5)
+    run(["cmp", "octave.npy", "standin.npy"], folder)
+    assert np.array_equal(*(np.load(folder / name, mmap_mode="r") for name in ("octave.npy", "numpy.npy")))
+
+
+PLOT = """
+import numpy as np
+from pathlib import Path
+samples = Path("{name}.bin").stat().st_size // {sample_bytes}
+layout = dict(dtype="{dtype}", channels={channels}, segments=[0], excluded=[], sampling_rate_hz=30000,
+              recordings=[dict(session="a", index=0, first_sample=0, samples=samples)])
+plotting.plot_group(Path("plot.png"), title="a", data_file="{name}.bin", layout=layout,
+                    edges=np.load("edges.npy", mmap_mode="r"), levels=[{level}] * {channels}, threshold=None,
+                    made_by="")
+"""
+
+
+def plot(folder: Path, quick: bool) -> Iterator[Row]:
+    """The picture of a recording with all its edges."""
+    write_all(folder, quick)
+    for block, dtype, channels in KINDS:
+        name, level = block.__name__, LEVEL if dtype == "int16" else 192
+        standin(folder, f"find_rising_edges('{name}.bin', 'edges.npy', '{dtype}', {channels}, {level})")
+        sample_bytes = np.dtype(dtype).itemsize * channels
+        code = PLOT.format(name=name, dtype=dtype, channels=channels, level=level, sample_bytes=sample_bytes)
+        load = "import matplotlib.figure; from neuroluigi import plotting; "
+        used = run([*PYTHON, load + code], folder)
+        seconds = used.cpu_seconds - start(*PYTHON, load)
+        other = numpy(folder, name, dtype, channels, "x.min(0), x.max(0)")
+        yield compare(f"plot of 1 GB, {channels} x {dtype}", seconds, "NumPy min, max", other, 4)
+        megabytes = used.peak_bytes / 1e6
+        yield Row(f"plot of 1 GB, {channels} x {dtype}: memory", f"{megabytes:.0f} MB", "in MB", megabytes, 400)
+
+
+def memory(folder: Path, quick: bool) -> Iterator[Row]:
+    """The peak memory of every process of a run over 1 GB, above that of its engine with nothing to do."""
+    for block, dtype, channels in KINDS:
+        lab = make_lab(folder / block.__name__)
+        (lab / "data" / "a").mkdir(parents=True)
+        write(lab / "data" / "a" / "rec_0.bin", block, quick)
+        for engine in ("octave", "numpy"):
+            peaks = _peaks(lab, engine, dtype, channels)
+            for kind, (least, most) in peaks.items():
+                grown = (most - least) / 1e6
+                work = f"memory for 1 GB, {channels} x {dtype}, {engine}: {kind}"
+                yield Row(work, f"{most / 1e6:.0f} MB", f"at its start {least / 1e6:.0f} MB", grown, 200)
+
+
+def _peaks(lab: Path, engine: str, dtype: str, channels: int) -> dict[str, tuple[int, int]]:
+    """Return by kind of process (luigi and its steps, engine) the memory at its start and the most that one took."""
+    settings = ["--recordings-root", "data", "--recordings-dtype", dtype, "--recordings-channels", str(channels)]
+    settings += ["--results-root", f"results-{engine}", "--matlab-engine", engine, "--log-level", "WARNING"]
+    settings += ["--recordings-sampling-rate-hz", "30000", "--workers", "2"]
+    luigi = psutil.Popen([BIN / "luigi", "--module", "tasks", "PlotAll", "--local-scheduler", *settings], cwd=lab,
+                         stdout=subprocess.DEVNULL)  # fmt: skip
+    seen: dict[str, list[int]] = {}
+    while luigi.poll() is None:
+        for process in (luigi, *luigi.children(recursive=True)):
+            try:
+                kind = "Octave" if "octave" in process.name() else "luigi and its steps"
+                seen.setdefault(kind, []).append(_own_memory(process))
+            except psutil.Error:
+                continue
+        time.sleep(0.02)
+    if luigi.returncode:
+        sys.exit(f"luigi failed in {lab}")
+    return {kind: (_start(kind), max(sizes)) for kind, sizes in seen.items()}
+
+
+def _own_memory(process: psutil.Process) -> int:
+    """Return the memory of a process without files that it has mapped, which the system takes back at any time."""
+    found = process.memory_info()
+    return found.rss - getattr(found, "shared", 0)
+
+
+def _start(kind: str) -> int:
+    """Return the memory of a process that has nothing to do yet."""
+    command = ["octave-cli", "--norc", "--quiet", "--no-window-system", "--eval", "pause(20)"]
+    if kind != "Octave":
+        command = [sys.executable, "-c", "import time, matplotlib.figure, neuroluigi.running; time.sleep(20)"]
+    with psutil.Popen(command) as process:
+        time.sleep(4)
+        size = _own_memory(process)
+        process.kill()
+    return size

@@ -1,0 +1,82 @@
+"""A look at a pipeline of many groups, all done: `luigi` with nothing to do, and `neuroluigi status`.
+
+One group is made for real and multiplied, folders and run records, through the same record code. Beside it the same
+shape in plain Luigi: four LocalTargets per group.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+from table import BIN, Row, luigi, make_lab, plain_luigi, run
+
+from neuroluigi import records
+
+FIRST = "g00000"
+SETTINGS = ("--recordings-root", "real", "--matlab-engine", "numpy")
+
+PLAIN = """
+import luigi
+
+class Step(luigi.Task):
+    group = luigi.Parameter()
+    below = None
+
+    def requires(self):
+        return self.below(self.group) if self.below else []
+
+    def output(self):
+        return luigi.LocalTarget(f"plain/{self.group}/{type(self).__name__}")
+
+class One(Step): pass
+class Two(Step): below = One
+class Three(Step): below = Two
+class Four(Step): below = Three
+
+class PlotAll(luigi.WrapperTask):
+    count = luigi.IntParameter()
+
+    def requires(self):
+        for n in range(self.count):
+            # Every result is looked at, as a look of ours does.
+            yield from (kind(f"g{n:05}") for kind in (One, Two, Three, Four))
+"""
+
+
+def make_groups(lab: Path, count: int) -> None:
+    """Make one group of one recording for real, and all others as copies of it."""
+    make_lab(lab)
+    (lab / "real" / FIRST).mkdir(parents=True)
+    (lab / "real" / FIRST / "rec_0.bin").write_bytes(bytes(range(100)))
+    luigi(lab, *SETTINGS)
+    for number in range(1, count):
+        group = f"g{number:05}"
+        for folder in ("real", "results"):
+            shutil.copytree(lab / folder / FIRST, lab / folder / group)
+        # They need not outlive a power cut.
+        with mock.patch.object(os, "fsync"):
+            for path in (lab / "results" / group / "runs").glob("*.json"):
+                path.write_text(path.read_text().replace(FIRST, group))
+                records.write(path, records.read(path))
+    for number in range(count):
+        folder = lab / "plain" / f"g{number:05}"
+        folder.mkdir(parents=True)
+        for name in ("One", "Two", "Three", "Four"):
+            (folder / name).touch()
+    (lab / "plain.py").write_text(PLAIN)
+
+
+def finished_groups(folder: Path, quick: bool) -> Iterator[Row]:
+    """Nothing to do, at numbers that grow."""
+    for count in (100,) if quick else (100, 1000, 10000):
+        lab = folder / str(count)
+        make_groups(lab, count)
+        at_most = 10 if count == 10000 else None
+        plain = plain_luigi(lab, "plain", "--count", str(count)).seconds
+        ours = luigi(lab, *SETTINGS).seconds
+        status = run([BIN / "neuroluigi", "status", *SETTINGS], lab).seconds
+        for work, seconds in (("luigi", ours), ("neuroluigi status", status)):
+            against = f"in s; as plain LocalTargets {plain:.1f} s"
+            yield Row(f"{work} on {count:,} finished groups", f"{seconds:.1f} s", against, seconds, at_most)

@@ -1,0 +1,122 @@
+"""Whole pipelines, from the command line to the last file."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from table import REPOSITORY, Row, luigi, make_lab, plain_luigi, run
+
+EMPTY_STEPS = """
+import luigi
+from neuroluigi import StudyTask, WrapperTask
+
+class Nothing(StudyTask):
+    n = luigi.IntParameter()
+    apart_by = ("n",)
+
+    def output(self):
+        return self.result(f"{self.n}.txt")
+
+    def make(self, out):
+        out.write_bytes(b".")
+
+class PlotAll(WrapperTask):
+    count = luigi.IntParameter()
+
+    def requires(self):
+        return [Nothing(n) for n in range(self.count)]
+"""
+
+EMPTY_TASKS = """
+import luigi
+
+class Nothing(luigi.Task):
+    n = luigi.IntParameter()
+
+    def output(self):
+        return luigi.LocalTarget(f"plain/{self.n}.txt")
+
+    def run(self):
+        with self.output().open("w") as file:
+            file.write(".")
+
+class PlotAll(luigi.WrapperTask):
+    count = luigi.IntParameter()
+
+    def requires(self):
+        return [Nothing(n) for n in range(self.count)]
+"""
+
+BUSY_STEPS = """
+import luigi
+from neuroluigi import StudyTask, WrapperTask
+
+class Busy(StudyTask):
+    n = luigi.IntParameter()
+    loops = luigi.IntParameter()
+    apart_by = ("n",)
+
+    def output(self):
+        return self.result(f"{self.n}.txt")
+
+    def make(self, out):
+        out.write_text(str(sum(k * k for k in range(self.loops))))
+
+class PlotAll(WrapperTask):
+    loops = luigi.IntParameter()
+
+    def requires(self):
+        return [Busy(n, self.loops) for n in range(16)]
+"""
+
+
+def empty_step(folder: Path, quick: bool) -> Iterator[Row]:
+    """What state, record, hash and commit add to a step that does nothing."""
+    count = 50 if quick else 400
+    lab = make_lab(folder / "ours", EMPTY_STEPS)
+    (folder / "plain.py").write_text(EMPTY_TASKS)
+    few, many = (luigi(lab, "--count", str(n), "--results-root", f"r{n}").seconds for n in (1, count + 1))
+    each = 1000 * (many - few) / count
+    few, many = (plain_luigi(folder, "plain", "--count", str(n)).seconds for n in (1, count + 1))
+    plain = 1000 * (many - few) / count
+    yield Row("a step that does nothing", f"{each:.1f} ms", f"a plain Luigi task {plain:.1f} ms", each / plain)
+
+
+def fake_pipeline(folder: Path, quick: bool) -> Iterator[Row]:
+    """The pipeline of this repository, with a warm engine, against plain Luigi with a process per call."""
+    ours = luigi(make_lab(folder / "ours"), "--matlab-engine", "octave").seconds
+    plain = folder / "plain"
+    plain.mkdir()
+    (plain / "plain_pipeline.py").symlink_to(REPOSITORY / "benchmarks" / "plain_pipeline.py")
+    theirs = plain_luigi(plain, "plain_pipeline").seconds
+    assert len(list(plain.glob("results/*/plot.png"))) == len(list(folder.glob("ours/results/*/plot.png"))) == 10
+    against = f"plain Luigi, an Octave per call {theirs:.1f} s"
+    yield Row("fake pipeline, 10 groups, Octave, 1 worker", f"{ours:.1f} s", against, ours / theirs, at_most=0.5)
+
+
+def finished_pipeline(folder: Path, quick: bool) -> Iterator[Row]:
+    """A run that has nothing to do."""
+    lab = make_lab(folder / "lab")
+    luigi(lab, "--matlab-engine", "numpy")
+    # By turns, so that both see the same machine.
+    pairs = [
+        (luigi(lab, "--matlab-engine", "numpy").seconds, run([sys.executable, "-c", "import luigi"], lab).seconds)
+        for _ in range(3 if quick else 7)
+    ]
+    ours, other = map(min, zip(*pairs, strict=True))
+    against = f'python -c "import luigi" {other:.2f} s'
+    yield Row("luigi on the finished fake pipeline", f"{ours:.2f} s", against, ours / other, at_most=3)
+
+
+def two_workers(folder: Path, quick: bool) -> Iterator[Row]:
+    """Steps that keep a processor busy."""
+    loops = 1_000_000 if quick else 8_000_000
+    lab = make_lab(folder / "lab", BUSY_STEPS)
+    one, two = (luigi(lab, "--loops", str(loops), "--workers", n, "--results-root", n).seconds for n in "12")
+    yield Row(
+        "16 busy steps, 2 workers",
+        f"{two:.1f} s",
+        f"1 worker {one:.1f} s",
+        one / two,
+        at_least=None if quick else 1.7,
+    )

@@ -1,0 +1,86 @@
+"""The rows of the table: what was done, in which time or memory, against what, and what is to be reached."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line. `ratio` of the two figures, or a figure that stands alone, is held against `at_most` or `at_least`."""
+
+    work: str
+    ours: str
+    against: str
+    value: float
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def wanted(self) -> str:
+        """What is to be reached, and whether it is."""
+        if self.at_most is None and self.at_least is None:
+            return ""
+        is_reached = self.value <= self.at_most if self.at_least is None else self.value >= self.at_least
+        limit = f"<= {self.at_most:g}" if self.at_least is None else f">= {self.at_least:g}"
+        return f"{limit}{'' if is_reached else '  NOT REACHED'}"
+
+    def __str__(self) -> str:
+        return f"{self.work:58} {self.ours:>16}  {self.against:34} {self.value:8.2f}  {self.wanted}"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process took: seconds on the clock and of the processor, and its peak memory in bytes."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+def run(command: Sequence[str | Path], folder: Path, env: Mapping[str, str] | None = None) -> Usage:
+    """Run a program to its end, as a whole process. One that fails ends the benchmark, with what it printed."""
+    with tempfile.TemporaryFile("w+") as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, **(env or {})}, stdout=output, stderr=subprocess.STDOUT
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        if status:
+            output.seek(0)
+            sys.exit(f"{' '.join(map(str, command))} failed:\n{output.read()}")
+    # Linux counts in kB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Usage(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * unit)
+
+
+def make_lab(folder: Path, tasks: str = "") -> Path:
+    """Make a lab of this pipeline, or of a tasks.py of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("tasks.py", "targets.py", "luigi.cfg", "matlab"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    if tasks:
+        (folder / "tasks.py").unlink()
+        (folder / "tasks.py").write_text(tasks)
+    return folder
+
+
+def luigi(lab: Path, *options: str, root: str = "PlotAll", env: Mapping[str, str] | None = None) -> Usage:
+    """Run the pipeline of a lab, quietly."""
+    command = [BIN / "luigi", "--module", "tasks", root, "--local-scheduler", "--log-level", "WARNING"]
+    return run([*command, *options], lab, env)
+
+
+def plain_luigi(folder: Path, module: str, *options: str, root: str = "PlotAll") -> Usage:
+    """Run a module of plain Luigi tasks as Luigi's users do: its own command and its own scheduler."""
+    command = [sys.executable, "-m", "luigi", "--module", module, root, "--local-scheduler", "--log-level", "WARNING"]
+    return run([*command, *options], folder)

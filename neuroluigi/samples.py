@@ -1,0 +1,36 @@
+"""Raw samples, a block at a time: memory does not depend on the length of a file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+BLOCK_VALUES = 1 << 18
+
+
+def blocks(data_file: str, dtype: str, channels: int) -> Iterator[np.ndarray]:
+    """Yield blocks of a little-endian file as (samples, channels), of its own dtype.
+
+    Raises ValueError where the file ends in the middle of a sample.
+    """
+    kind = np.dtype(dtype).newbyteorder("<")
+    block_values = max(1, BLOCK_VALUES // channels) * channels
+    with Path(data_file).open("rb") as file:
+        while data := file.read(block_values * kind.itemsize):
+            if len(data) % (channels * kind.itemsize):
+                raise ValueError(f"{data_file} ends in the middle of a sample of {channels} channels")
+            yield np.frombuffer(data, dtype=kind).reshape(-1, channels)
+
+
+def by_halves(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
+    """Combine all samples of each channel: the second half with the first until one is left.
+
+    For few channels many times faster than `combine.reduce`, and in an order that an M-function can keep.
+    """
+    while len(x) > 1:
+        half = len(x) // 2
+        combined = combine(x[:half], x[half : 2 * half])
+        if len(x) % 2:
+            combined[0] = combine(combined[0], x[-1])
+        x = combined
+    return x[0]
