@@ -28,6 +28,9 @@ class CommandTask(Step):
     command: str
     version_arguments: Sequence[str] = ("--version",)
 
+    # Where the program is described, for those who read of it in the record; no part of what the result is.
+    home_page: str = ""
+
     def arguments(self, out) -> Sequence[object]:
         """Return the program's arguments; numbers and paths become text; `out` as in Step.make."""
         raise TypeError(f"{self.task_family} does not say what {self.command} is called with: it has no arguments()")
@@ -43,6 +46,8 @@ class CommandTask(Step):
     def make(self, out):
         words, found = self.words(), self.found_version()
         name = Path(words[-1]).name
+        page = {"home_page": self.home_page} if self.home_page else {}
+        self.tool = {"engine": name, "version": found, "command": words, **page}
         if self.version and not programs.is_version(found, self.version):
             raise StepError(
                 f"{name} {found or 'without a version'} was found where luigi.cfg declares {self.version}; see"
@@ -64,7 +69,7 @@ class CommandTask(Step):
             raise StepError(
                 f"{name} failed ({programs.explain(code)}); the last it printed:\n{programs.tail(self.log)}"
             )
-        self.tool = {"engine": name, "version": found, "command": words, "used": used}
+        self.tool = {**self.tool, "used": used}
 
     def wanted_tool(self) -> dict[str, str]:
         return {"engine": Path(self.words()[-1]).name, **({"version": self.version} if self.version else {})}

@@ -126,11 +126,11 @@ class MatlabTask(Step):
 
     def make(self, out):
         engine = self.found_engine()
+        self.tool = _as_tool(engine)
         arguments = self.arguments(out)
         print(f"% {engine.name}: {_as_typed(self.function, arguments)}")
         if engine.name == "numpy":
             type(self).standin(*arguments)
-            self.tool = {"engine": "numpy", "version": engine.version()}
         else:
             limits = self._limits(engine)
             facts = call_function(engine, self.function, arguments, m_folder(), self.log, limits, self._pass_on)
@@ -151,11 +151,14 @@ class MatlabTask(Step):
         if wanted == "auto":
             return {}
         try:
-            engine = self.found_engine()
+            return _as_tool(self.found_engine())
         except EngineError:
             return {"engine": wanted}
-        version = "release" if wanted == "matlab" else "version"
-        return {"engine": wanted, version: engine.version()}
+
+
+def _as_tool(engine: Engine) -> dict[str, str]:
+    """Return engine and version, as far as they are known without starting it."""
+    return {"engine": engine.name, "release" if engine.name == "matlab" else "version": engine.version()}
 
 
 def seats_folder() -> str:

@@ -224,7 +224,6 @@ class Step(CarriesSettings, Judged):
             stat = Path(one.path).stat()
             if (stat.st_size, stat.st_mtime_ns) != (before["bytes"], before["mtime_ns"]):
                 raise StepError(f"{one.path} was changed while it was being read; run again")
-        tool = {"engine": "python", **self.tool}
         outputs = [
             {**records.describe_file(part, roots), **records.place(Path(one.path), roots)}
             for one, part in temporary.items()
@@ -235,9 +234,7 @@ class Step(CarriesSettings, Judged):
             "facts": self.facts(),
             "inputs": inputs,
             "outputs": outputs,
-            "sources": self.sources(tool["engine"]),
-            "tool": tool,
-            "versions": records.versions(),
+            **self._made_with(),
             "log": self._paths(".log").name,
             **_timing(start),
         }
@@ -250,6 +247,11 @@ class Step(CarriesSettings, Judged):
             "host": records.host(),
         }
 
+    def _made_with(self) -> dict:
+        """Return the part of the record that says which code ran, on which tool; known once `make` has begun."""
+        tool = {"engine": "python", **self.tool}
+        return {"sources": self.sources(tool["engine"]), "tool": tool, "versions": records.versions()}
+
     def _record_failure(self, error: BaseException, start: Mapping) -> StepError:
         """Keep the log and say why; touch neither result nor record."""
         log = self._paths(".failed.log")
@@ -261,7 +263,8 @@ class Step(CarriesSettings, Judged):
         try:
             self.log.touch()
             self.log.replace(log)
-            record = {"schema": records.SCHEMA, **self._identity(), "error": reason, "log": log.name, **_timing(start)}
+            described = {**self._identity(), **self._made_with(), **_timing(start)}
+            record = {"schema": records.SCHEMA, **described, "error": reason, "log": log.name}
             records.write(self._paths(".failed.json"), record)
         except Exception as other:
             return StepError(f"{self}: {reason} (and this could not be recorded in {log.parent}: {other})")
