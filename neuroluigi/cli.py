@@ -19,7 +19,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from neuroluigi import doctor, housekeeping, query, records, running, runs, status, task
+from neuroluigi import crate, doctor, housekeeping, query, records, running, runs, status, task
 from neuroluigi.recordings import Group, Recording, RecordingsError, measure
 
 _LUIGI_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -70,10 +70,18 @@ def recordings_command(context, as_json):
 
 
 @contextlib.contextmanager
-def _settings(context: click.Context) -> Iterator[luigi.Task]:
-    """Let luigi.cfg and the options that this command does not know hold, as they do in a run; give the root task."""
+def _settings(context: click.Context, needs_tasks: bool = True) -> Iterator[luigi.Task]:
+    """Let luigi.cfg and the options that this command does not know hold, as they do in a run; give the root task.
+
+    A command that reads records alone does without the pipeline: results travel without it.
+    """
     module, root = context.obj
-    running.use_current_folder(module)
+    try:
+        running.use_current_folder(module)
+    except task.RunStopped:
+        if needs_tasks:
+            raise
+        module, root = "neuroluigi.settings", "results"
     argv = [root, "--module", module, *context.args]
     running.parse_command_line(argv)
     with CmdlineParser.global_instance(argv) as parser:
@@ -514,7 +522,7 @@ def verify_command(context, as_json):
 
     Neither recordings nor engines are needed. Exit status 1 when a file is changed, damaged or missing.
     """
-    with _settings(context):
+    with _settings(context, needs_tasks=False):
         entries = housekeeping.entries_to_verify()
         total = sum(output["bytes"] for entry in entries for output in entry.outputs.values())
         with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
@@ -536,3 +544,33 @@ def verify_command(context, as_json):
         answer = f"{len(found.problems)} are not as their run records say" if found.problems else "all as recorded"
         click.echo(f"{found.files} files, {decimal(found.bytes)}{freed}: {answer}.")
     sys.exit(1 if found.problems else 0)
+
+
+@main.command("crate", context_settings=_LUIGI_OPTIONS)
+@click.option("--name", default="", help="What the results are called.")
+@click.option("--description", default="", help="What they are, in a sentence or two.")
+@click.option("--license", "licence", default="", metavar="URL", help="The licence under which others may use them.")
+@click.option("--organization", nargs=2, metavar="URL NAME", help="The institute that made and publishes them.")
+@click.pass_context
+def crate_command(context, name, description, licence, organization):
+    """Describe all results in an RO-Crate, as archives want it: who made what from what, when, and with which tool.
+
+    \b
+    Example:
+      neuroluigi crate --name "Edges of 2026" --license https://creativecommons.org/licenses/by/4.0/
+
+    Writes ro-crate-metadata.json into the folder of results, which then is a crate; nothing is copied or changed.
+    Write it again when results were made again. It tells the names of users and machines, as the run records do.
+    """
+    about = crate.About(name, description, licence, organization)
+    with _settings(context, needs_tasks=False):
+        at_work = runs.running(task.results_root())
+        written = crate.write(about)
+    click.echo(
+        f"{_shown_path(str(written.path))}: {written.results} results and {written.failures} failures;"
+        f" {written.files} files that are there, {written.elsewhere} that are not."
+    )
+    notes = [f"left out: {_shown_path(str(path))} is no run record that can be read" for path in written.unreadable]
+    notes += [f"a run is at work on these results, write the crate again after it: {run}" for run in at_work]
+    for note in (*notes, *about.missing()):
+        click.echo(note)

@@ -28,6 +28,9 @@ from neuroluigi.settings import (
 )
 from neuroluigi.task import RecordingMaker
 
+# The description of all results that `neuroluigi crate` writes among them.
+CRATE = "ro-crate-metadata.json"
+
 # What verify finds.
 CHANGED, DAMAGED, MISSING, UNREADABLE, UNFINISHED = "changed", "damaged", "missing", "unreadable", "unfinished"
 
@@ -96,7 +99,7 @@ def _run_folders(folders: Iterable[Path]) -> list[Path]:
     return sorted(found)
 
 
-def _record_folders() -> list[Path]:
+def record_folders() -> list[Path]:
     """Return the folders in which there may be run records; steps write nothing among real recordings."""
     return [results_root()] if setting(recordings).are_real() else [results_root(), recordings_root()]
 
@@ -175,7 +178,7 @@ def _told_apart(root: luigi.Task) -> tuple[list[Entry], list[Entry]]:
     of_folder = _folders(today)
     of_record = {one.record_path: _group_of(one, of_recording) for one in _tasks_below(root) if isinstance(one, Judged)}
     ours, lost = [], []
-    for entry in entries_below(*_record_folders()):
+    for entry in entries_below(*record_folders()):
         group = of_record.get(entry.path, of_folder.get(entry.folder))
         if group is not None:
             ours.append(Entry(entry.path, entry.record, entry.step, group))
@@ -374,7 +377,7 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
     if verdict.state != state.EDITED:
         reasons = "".join(f": {one.text}" for one in verdict.reasons[:1])
         raise RunStopped(f"neuroluigi: {path} is not edited, its state is: {verdict.state}{reasons}")
-    with _writing(step.record_path.parent), target.lock(step.record_path.parent):
+    with writing(step.record_path.parent), target.lock(step.record_path.parent):
         old = records.read(step.record_path) or {}
         new = {_located(one): one for one in old.get("outputs", ())}
         described = records.describe_file(path, roots_of_paths())
@@ -398,7 +401,8 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
 
 
 @contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Iterator[None]:
+    """RunStopped with one line where something can't be written."""
     try:
         yield
     except OSError as error:
@@ -437,7 +441,7 @@ class Verified:
 
 def entries_to_verify() -> list[Entry]:
     """Return all run records of results and of recordings that steps made; RunStopped where there are none."""
-    everything = entries_below(*_record_folders())
+    everything = entries_below(*record_folders())
     found = [one for one in everything if one.path.exists() or target.pending_path(one.path).exists()]
     if not found:
         raise RunStopped(f"neuroluigi: there are no run records in {results_root()}")
@@ -462,7 +466,7 @@ def verify(entries: Sequence[Entry], say: Callable[[Path, int], None] = lambda p
     for top, below, names in os.walk(results_root(), onerror=unreadable):
         below[:] = sorted(name for name in below if name != "runs" and not name.startswith("."))
         files = (Path(top, name) for name in sorted(names) if not name.startswith("."))
-        found.unrecorded += [path for path in files if path not in named]
+        found.unrecorded += [path for path in files if path not in named and path != results_root() / CRATE]
     for folder in _run_folders([results_root()]):
         if not os.access(folder, os.R_OK | os.X_OK):
             found.problems.append((UNREADABLE, folder, "can't be read"))

@@ -93,11 +93,15 @@ def _is_file(one: Mapping) -> bool:
 
 def write(path: Path, record: dict) -> None:
     """Write a record so that a kill or a power cut leaves the old one or the new one whole."""
+    write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole, as `write` does."""
     part = part_path(path)
     try:
         with part.open("w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1, ensure_ascii=False)
-            file.write("\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
