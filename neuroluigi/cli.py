@@ -525,7 +525,9 @@ def verify_command(context, as_json):
     with _settings(context, needs_tasks=False):
         entries = housekeeping.entries_to_verify()
         total = sum(output["bytes"] for entry in entries for output in entry.outputs.values())
-        with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+        # quiet, not disable: with that rich 13 ends on a blank line.
+        console = Console(stderr=True, quiet=not sys.stderr.isatty())
+        with Progress(console=console, transient=True) as progress:
             bar = progress.add_task("reading results", total=total)
             found = housekeeping.verify(entries, lambda path, size: progress.advance(bar, size))
     if as_json:
