@@ -89,6 +89,33 @@ def test_clean_lists_asks_and_refuses_where_nobody_can_be_asked(lab):
     assert "Would be removed: 6 results" in out and everything(lab) == before
 
 
+@pytest.mark.parametrize("typed, is_removed", [("n", False), ("", False), ("y", True)])
+def test_clean_asks_at_a_terminal_and_takes_nothing_but_y_for_yes(lab, typed, is_removed):
+    pty = pytest.importorskip("pty")
+    before = everything(lab)
+    keyboard, terminal = pty.openpty()
+    os.write(keyboard, f"{typed}\n".encode())
+    done = subprocess.run(
+        [BIN / "neuroluigi", "clean", "--step", "Edges", "--group", "s-even", *FAKES],
+        cwd=lab.folder,
+        env=clean_environment(),
+        stdin=terminal,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    os.close(keyboard)
+    os.close(terminal)
+    assert "2 results, " in done.stdout and "will be removed. Go on? [y/N]" in done.stdout
+    gone = {name.split("/")[-1] for name in removed_by(before, everything(lab))}
+    if is_removed:
+        assert done.returncode == 0 and "Removed: 2 of 2 results" in done.stdout
+        assert gone == {"edges.npy", "plot.png", "Edges.json", "Edges.log", "Plot.json", "Plot.log"}
+    else:
+        assert done.returncode == 1 and "Aborted" in done.stderr and not gone
+
+
 def test_clean_removes_all_but_recordings_and_leaves_no_empty_folder(lab):
     before = everything(lab)
     out = ask(lab, "clean", "--yes")
