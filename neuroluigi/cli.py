@@ -562,7 +562,8 @@ def crate_command(context, name, description, licence, organization):
       neuroluigi crate --name "Edges of 2026" --license https://creativecommons.org/licenses/by/4.0/
 
     Writes ro-crate-metadata.json into the folder of results, which then is a crate; nothing is copied or changed.
-    Write it again when results were made again. It tells the names of users and machines, as the run records do.
+    Write it again when results were made again; neuroluigi verify, before, makes sure of every byte. It tells the names
+    of users and machines, as the run records do.
     """
     about = crate.About(name, description, licence, organization)
     with _settings(context, needs_tasks=False):

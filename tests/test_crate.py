@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from neuroluigi import records
+from neuroluigi import records, runs
 from tests.conftest import BIN, HAS_OCTAVE, clean_environment
 from tests.test_state import Lab
 
@@ -248,20 +248,23 @@ def test_no_secret_of_the_environment_is_in_any_file(lab):
 
 def doctor_records(lab):
     """Leave a record that says next to nothing, one that can't be read, and a failure of an older version."""
-    runs = lab.results / NUMPY / "runs"
-    (runs / "Stats.json").write_text('{"schema": 1, "outputs": [], "parameters": {"x": [1], "y": NaN}}')
-    (runs / "Edges.json").write_text("{")
-    record = records.read(runs / "Plot.json")
+    folder = lab.results / NUMPY / "runs"
+    (folder / "Stats.json").write_text('{"schema": 1, "outputs": [], "parameters": {"x": [1], "y": NaN}}')
+    (folder / "Edges.json").write_text("{")
+    record = records.read(folder / "Plot.json")
     record["inputs"].append({**record["inputs"][0], "root": None, "path": "/far away/rec.bin"})
-    records.write(runs / "Plot.json", record)
+    records.write(folder / "Plot.json", record)
     failed = {"schema": 1, "step": "Old", "parameters": {}, "error": "so", "started": "then"}
-    (runs / "Old.failed.json").write_text(json.dumps(failed))
+    (folder / "Old.failed.json").write_text(json.dumps(failed))
 
 
 def test_poor_records_are_described_as_far_as_they_go(lab):
     doctor_records(lab)
     by_id = written(lab)
-    assert f"left out: results/{NUMPY}/runs/Edges.json is no run record" in ask(lab.folder, "crate")
+    with runs.side_by_side(lab.results, {}, "luigi Stats"):
+        out = ask(lab.folder, "crate")
+    assert f"left out: results/{NUMPY}/runs/Edges.json is no run record" in out
+    assert "a run is at work on these results, write the crate again after it: luigi Stats, process" in out
     old = action(by_id, "Old", NUMPY)
     assert by_id[old["instrument"]["@id"]]["name"] == "Old" and "startTime" not in old
     assert [one["name"] for one in by_id.values() if one["@id"].startswith("#None/")] == ["/far away/rec.bin"]

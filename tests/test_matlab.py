@@ -184,6 +184,8 @@ def test_a_failing_function_is_told_with_everything_one_needs(own_steps, engine)
     failed = record(own_steps, "a-even", "Length", "failed.json")
     assert failed["error"] == error
     assert failed["log"] == "Length.failed.log"
+    assert failed["tool"]["engine"] == engine
+    assert "matlab/countBytes.m" in {one["path"] for one in failed["sources"]}
     assert "counting\n" in (runs / "Length.failed.log").read_text(encoding="utf-8")
 
     own_steps.run(*step, env=with_matlab())
