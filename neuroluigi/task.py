@@ -213,7 +213,7 @@ class Step(CarriesSettings, Judged):
             # What a Python step prints is its log, as what Matlab prints is.
             with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
                 try:
-                    inputs = [_describe_input(one, roots) for one in flatten(self.input())]
+                    inputs = [_describe_input(one, roots, self.record_path.parent) for one in flatten(self.input())]
                     self.make(_shaped_like(output, temporary.__getitem__))
                 except (Exception, SystemExit):
                     traceback.print_exc()
@@ -293,11 +293,16 @@ def _timing(start: Mapping) -> dict:
     }
 
 
-def _describe_input(one: luigi.Target, roots: Mapping[str, Path]) -> dict:
-    path, known = Path(one.path), None
-    if isinstance(one, ResultTarget) and (record := records.read(one.record)):
-        here = {**records.place(path, roots), "bytes": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
-        known = next((o["sha256"] for o in record.get("outputs", ()) if here.items() <= o.items()), None)
+def _describe_input(one: luigi.Target, roots: Mapping[str, Path], runs: Path) -> dict:
+    """Describe an input; its bytes are read only where no record says what they are, such as those in `runs`."""
+    path = Path(one.path)
+    if isinstance(one, ResultTarget):
+        said = (records.read(one.record) or {}).get("outputs", ())
+    else:
+        said = (known for record in runs.glob("*.json") for known in (records.read(record) or {}).get("inputs", ()))
+    stat = path.stat()
+    here = {**records.place(path, roots), "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    known = next((described["sha256"] for described in said if here.items() <= described.items()), None)
     described = records.describe_file(path, roots, known)
     if isinstance(one, RecordingTarget) and one.sha256 and one.sha256 != described["sha256"]:
         raise StepError(
