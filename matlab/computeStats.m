@@ -64,7 +64,7 @@ function computeStats(dataFile, statsFile, dtype, channels)
     deviation = block - origin;
     deviation(isMissing) = 0;
     shift = sumRows(deviation, isExact);
-    blockSquares = sumRows(deviation .* deviation, isExact) - shift .* shift ./ max(n, 1);
+    blockSquares = sumSquares(deviation, isExact) - shift .* shift ./ max(n, 1);
     total = total + n .* origin + shift;
     shift = origin + shift ./ max(n, 1) - center;
     valid = valid + n;
@@ -95,6 +95,14 @@ function total = sumRows(x, isExact)
     total = sum(x, 2);
   else
     total = sumByHalves(x);
+  end
+end
+
+function total = sumSquares(x, isExact)
+  if isExact
+    total = dot(x, x, 2);
+  else
+    total = sumByHalves(x .* x);
   end
 end
 
