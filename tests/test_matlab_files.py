@@ -519,7 +519,7 @@ KEYWORDS = _words("break case catch continue else elseif end for function if oth
 
 # Functions and constants that are known to be the same in both.
 KNOWN = _words("""
-    abs addpath any cd cell char class close dir double drawnow error exist false fclose feval fieldnames fileread
+    abs addpath any cd cell char class close dir dot double drawnow error exist false fclose feval fieldnames fileread
     filesep find floor fopen fprintf fread fseek ftell fullfile func2str fwrite get getenv inf int64 isa iscell
     isempty isequal isfield isfile isfinite isinf isnan isscalar isstruct jsondecode jsonencode max min mod movefile
     nan NaN nargin num2str numel onCleanup ones path pause pwd regexp repmat reshape rethrow size sprintf sqrt
