@@ -27,7 +27,7 @@ from luigi.parameter import ParameterException
 from luigi.task import flatten
 from luigi.task_register import Register, TaskClassException
 
-from neuroluigi import looks, runs, scheduling, sessions, state
+from neuroluigi import central, looks, runs, scheduling, sessions, state
 from neuroluigi.engines import EngineError
 from neuroluigi.matlab import MatlabTask, matlab
 from neuroluigi.settings import (
@@ -38,6 +38,7 @@ from neuroluigi.settings import (
     recordings_root,
     results,
     results_root,
+    set_defaults,
     setting,
 )
 from neuroluigi.state import Verdict
@@ -54,8 +55,9 @@ _CHATTER = (
     "Worker Worker(",
     "Running Worker with",
     "Done scheduling tasks",
+    # Every second, where the run has said once that it waits.
+    "Failed pinging scheduler",
 )
-
 
 _MOST_NAMED = 5
 
@@ -88,21 +90,6 @@ def check_engines(steps: Iterable[Step]) -> None:
                 raise RunStopped(f"luigi: {error}") from error
     for engine in set(engines.values()):
         logger.info("M-functions run on %s", engine)
-
-
-# The same as in luigi.cfg, which says why; for a folder without one.
-_DEFAULTS = {
-    "core": {"no_lock": "true", "log_level": "INFO"},
-    "worker": {"check_complete_on_run": "true", "wait_interval": "0.1", "wait_jitter": "0"},
-    "retcode": {
-        "already_running": "10",
-        "missing_data": "20",
-        "not_run": "25",
-        "task_failed": "30",
-        "scheduling_error": "35",
-        "unhandled_exception": "40",
-    },
-}
 
 
 class CheckingWorker(Worker):
@@ -143,6 +130,9 @@ class CheckingWorker(Worker):
 
 
 class _Factory(scheduling.Factory):
+    def create_remote_scheduler(self, url):
+        return central.RemoteScheduler(url, results_root(), setting(matlab).seats)
+
     def create_worker(self, scheduler, worker_processes, assistant=False):
         return CheckingWorker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
 
@@ -151,7 +141,7 @@ class _Plain(logging.Filter):
     """Leave out chatter, and the traceback of a step that has said what is wrong."""
 
     def filter(self, record):
-        if record.levelno == logging.INFO and str(record.msg).startswith(_CHATTER):
+        if record.levelno <= logging.WARNING and str(record.msg).startswith(_CHATTER):
             return False
         if record.exc_info and isinstance(record.exc_info[1], StepError):
             record.msg, record.args, record.exc_info = str(record.exc_info[1]), (), None
@@ -228,15 +218,6 @@ def _check_settings() -> None:
                     f"luigi: luigi.cfg, [{section}] {name}: there is no such setting; there are:"
                     f" {', '.join(sorted(known[section]))}"
                 )
-
-
-def set_defaults() -> None:
-    """Set what luigi.cfg leaves open and Luigi by itself sets so that a failed run looks like success."""
-    config = luigi.configuration.get_config()
-    for section, settings in _DEFAULTS.items():
-        for name, value in settings.items():
-            if not config.has_option(section, name):
-                config.set(section, name, value)
 
 
 def _named_module(argv: list[str]) -> str:

@@ -58,7 +58,15 @@ class Task(luigi.scheduler.Task):
 
     def word(self) -> tuple[int, int]:
         """Return what those that depend on this task must know: whether it is not done, whether it bars them."""
-        return int(self.status != DONE), int(self.status == DISABLED or (self.status == PENDING and self.barred > 0))
+        return int(self.status != DONE), int(self.bars())
+
+    def bars(self) -> bool:
+        """Whether it, or what it rests on, is given up, and what depends on it is not waited for."""
+        return self.status == DISABLED or (self.status == PENDING and self.barred > 0)
+
+    def is_left(self) -> bool:
+        """Whether a worker may wait for it."""
+        return self.status == FAILED or (self.status == PENDING and not self.barred)
 
 
 class Worker(luigi.scheduler.Worker):
@@ -213,7 +221,7 @@ class State(luigi.scheduler.SimpleTaskState):
         return dependents
 
     def _count(self, task: Task, workers: Collection[str]) -> None:
-        is_left = task.status == FAILED or (task.status == PENDING and not task.barred)
+        is_left = task.is_left()
         counted = [("pending", worker) for worker in workers if is_left]
         if is_left and len(workers) == 1:
             counted.append(("unique", *workers))
@@ -368,13 +376,15 @@ def _items(resources: dict[str, int] | None) -> frozenset:
 class Scheduler(luigi.scheduler.Scheduler):
     """Luigi's scheduler, at a cost per task that does not grow with their number."""
 
+    state_class, task_class = State, Task
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         collector = self._state._metrics_collector
-        self._state = State(self._config.state_path)
+        self._state = self.state_class(self._config.state_path)
         self._state._metrics_collector = collector
         self._state.candidates = self._candidates
-        self._make_task = functools.partial(Task, retry_policy=self._config._get_retry_policy())
+        self._make_task = functools.partial(self.task_class, retry_policy=self._config._get_retry_policy())
 
     def add_task(self, task_id=None, *args, **kwargs):
         super().add_task(task_id, *args, **kwargs)

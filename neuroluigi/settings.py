@@ -35,6 +35,37 @@ class RunStopped(SystemExit):
     """
 
 
+# The same as in luigi.cfg, which says why; for a folder without one.
+_DEFAULTS = {
+    "core": {"no_lock": "true", "log_level": "INFO"},
+    "worker": {"check_complete_on_run": "true", "wait_interval": "0.1", "wait_jitter": "0"},
+    "scheduler": {
+        "state_path": "luigid.pickle",
+        "retry_delay": "-1",
+        "worker_disconnect_delay": "30",
+        "remove_delay": "86400",
+        "stable_done_cooldown_secs": "0",
+    },
+    "retcode": {
+        "already_running": "10",
+        "missing_data": "20",
+        "not_run": "25",
+        "task_failed": "30",
+        "scheduling_error": "35",
+        "unhandled_exception": "40",
+    },
+}
+
+
+def set_defaults() -> None:
+    """Set what luigi.cfg leaves open and Luigi by itself sets so that a failed run looks like success."""
+    config = luigi.configuration.get_config()
+    for section, settings in _DEFAULTS.items():
+        for name, value in settings.items():
+            if not config.has_option(section, name):
+                config.set(section, name, value)
+
+
 class WordsParameter(luigi.Parameter):
     """Words with commas between them, as a tuple."""
 

@@ -8,6 +8,7 @@ import functools
 import logging
 import multiprocessing
 import os
+import socket
 import threading
 import time
 import traceback
@@ -16,9 +17,10 @@ from pathlib import Path
 
 import luigi
 import psutil
+from luigi.parameter import ParameterVisibility
 from luigi.task import flatten
 
-from neuroluigi import guard, looks, records, state, target
+from neuroluigi import guard, looks, programs, records, state, target
 from neuroluigi.looks import Judged
 from neuroluigi.recordings import Group, Recording, RecordingsError, check_name, lay_out
 from neuroluigi.settings import (
@@ -50,6 +52,8 @@ MADE, UNCHANGED = "made", "unchanged"
 
 # A step that reports all the time is heard so often.
 _TELL_SECONDS = 5
+# And shown so often.
+_SHOW_SECONDS = 0.2
 
 
 class StepError(RuntimeError):
@@ -58,7 +62,8 @@ class StepError(RuntimeError):
 
 def setting_of_step(parameter: type[luigi.Parameter] = luigi.OptionalStrParameter, **options) -> luigi.Parameter:
     """Return a setting of one kind of step, in its section of luigi.cfg, that is no part of what the result is."""
-    return parameter(default=None, significant=False, positional=False, **options)
+    hidden = ParameterVisibility.HIDDEN
+    return parameter(default=None, significant=False, positional=False, visibility=hidden, **options)
 
 
 class WrapperTask(CarriesSettings, luigi.WrapperTask):
@@ -76,7 +81,11 @@ class Step(CarriesSettings, Judged):
     """
 
     rerun_on = KindsParameter(
-        default=(), significant=False, positional=False, description="remade for these instead of [results] rerun_on"
+        default=(),
+        significant=False,
+        positional=False,
+        visibility=ParameterVisibility.HIDDEN,
+        description="remade for these instead of [results] rerun_on",
     )
 
     # The parameters that tell several results of this step in one folder apart; the names of their files have them too.
@@ -88,7 +97,7 @@ class Step(CarriesSettings, Judged):
     # Set while `make` runs: where the step's output goes, and what a tool said of itself for the record.
     log: Path
     tool: Mapping[str, object]
-    _told_at = float("-inf")
+    _told_at = _shown_at = float("-inf")
 
     # Luigi sets these while the step runs.
     set_progress_percentage: Callable | None = None
@@ -124,18 +133,34 @@ class Step(CarriesSettings, Judged):
 
     def tell_progress(self, k: float, n: float, message: str = "") -> None:
         """Tell how far the step is while it is made: k of n, and a message."""
-        # Luigi's own way reaches luigid, and of a local scheduler only the copy in this process.
-        for tell, value in (
-            (self.set_progress_percentage, percentage(k, n)),
-            (self.set_status_message, f"{k:g}/{n:g} {message}"),
-        ):
-            if tell and value is not None:
-                tell(value)
-        with contextlib.suppress(OSError):
-            guard.write_whole(self.progress_path, {"k": k, "n": n, "message": message})
+        self._tell({"k": k, "n": n, "message": message, "log": str(self.log)})
         if time.monotonic() - self._told_at >= _TELL_SECONDS:
             self._told_at = time.monotonic()
             logger.info("%s: %g/%g %s", self, k, n, message)
+
+    def _tell(self, said: Mapping) -> None:
+        with contextlib.suppress(OSError):
+            guard.write_whole(self.progress_path, said)
+        # The parent of a process that runs one step passes on what is in that file.
+        is_due = time.monotonic() - self._shown_at >= _SHOW_SECONDS
+        if multiprocessing.parent_process() is None and self.set_status_message and is_due:
+            self._shown_at = time.monotonic()
+            self.set_status_message(status_message(said))
+            if (share := percentage(said)) is not None:
+                self.set_progress_percentage(share)
+
+    def kept_log(self, is_good: bool) -> Path:
+        """The log of the step after it ran: of its success, or of its failure."""
+        return self._paths(".log" if is_good else ".failed.log")
+
+    def on_failure(self, exception):
+        """Return what luigid shows of a failure: what is wrong, and the end of the log."""
+        if not isinstance(exception, StepError):
+            return super().on_failure(exception)
+        log = self.kept_log(False)
+        with contextlib.suppress(OSError):
+            return f"{exception}\n\n{socket.gethostname()}: {log}\n{programs.tail(log)}"
+        return str(exception)
 
     def complete(self):
         """Whether the files are there and nothing contradicts them, here or in what they are made from."""
@@ -213,6 +238,7 @@ class Step(CarriesSettings, Judged):
             # What a Python step prints is its log, as what Matlab prints is.
             with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
                 try:
+                    self._tell({"log": str(self.log)})
                     inputs = [_describe_input(one, roots, self.record_path.parent) for one in flatten(self.input())]
                     self.make(_shaped_like(output, temporary.__getitem__))
                 except (Exception, SystemExit):
@@ -271,9 +297,16 @@ class Step(CarriesSettings, Judged):
         return failure
 
 
-def percentage(k: float, n: float) -> int | None:
-    """Return k of n in per cent, None where that is no number from 0 to 100."""
+def percentage(said: Mapping) -> int | None:
+    """Return k of n, of what a step says of itself, in per cent; None where that is no number from 0 to 100."""
+    k, n = said.get("k", 0), said.get("n", 0)
     return round(100 * k / n) if n > 0 and 0 <= k <= n else None
+
+
+def status_message(said: Mapping) -> str:
+    """Return what a step says of itself as text: how far it is, and where its log is."""
+    how_far = [f"{said['k']:g}/{said['n']:g} {said['message']}"] if "k" in said else []
+    return "\n".join([*how_far, f"{socket.gethostname()}: {said['log']}"])
 
 
 def _reason(error: BaseException) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import importlib
 import json
+import logging
 import multiprocessing
 import queue
 from collections import Counter, deque
@@ -13,8 +14,10 @@ from multiprocessing.connection import Connection, wait
 import luigi.scheduler
 import luigi.worker
 
-from neuroluigi import looks, records
-from neuroluigi.task import MADE, UNCHANGED, Step, percentage
+from neuroluigi import central, looks, records
+from neuroluigi.task import MADE, UNCHANGED, Step, percentage, status_message
+
+logger = logging.getLogger("luigi-interface")
 
 # So many waits in vain, and the steps that run are long ones.
 _IDLE_WAITS = 3
@@ -92,6 +95,28 @@ class Worker(luigi.worker.Worker):
         self._progress: dict[str, dict] = {}
         self.outcomes: dict[str, Counter] = {MADE: Counter(), UNCHANGED: Counter()}
 
+    def run(self):
+        """Return whether all went well; a run that luigid has forgotten tells it again, and goes on."""
+        try:
+            is_good = super().run()
+            while not getattr(self._scheduler, "is_known", True):
+                logger.warning("luigid does not know this run any more; telling it again")
+                self.add(self._scheduled_tasks[self._first_task])
+                is_good = super().run()
+            return is_good
+        except central.LuigidGone:
+            logger.warning("the steps that run now are finished yet")
+            for process in self._running_tasks.values():
+                if process.use_multiprocessing:
+                    process.join()
+            raise
+
+    def _keep_alive(self, get_work_response):
+        # With luigid: what another run is at may come to this one, and with it what depends on it.
+        if self._stop_requesting_work or not getattr(self._scheduler, "may_have_work", False):
+            return super()._keep_alive(get_work_response)
+        return True
+
     def prepare_for(self, steps: Iterable[Step]) -> None:
         """Do once what each step's process would do anew, where it begins with a copy of this one."""
         if self.worker_processes == 1 or multiprocessing.get_start_method() != "fork":
@@ -147,16 +172,18 @@ class Worker(luigi.worker.Worker):
             said = records.read_json(process.task.progress_path)
             if said and said != self._progress.get(task_id):
                 self._progress[task_id] = said
-                share = percentage(said["k"], said["n"])
-                message = f"{said['k']:g}/{said['n']:g} {said['message']}"
-                self._scheduler.set_task_status_message(task_id, message)
-                if share is not None:
+                self._scheduler.set_task_status_message(task_id, status_message(said))
+                if (share := percentage(said)) is not None:
                     self._scheduler.set_task_progress_percentage(task_id, share)
 
     def _add_task(self, *args, **kwargs):
-        task = self._scheduled_tasks.get(kwargs["task_id"])
+        task_id = kwargs["task_id"]
+        task = self._scheduled_tasks.get(task_id)
         if kwargs["status"] == luigi.worker.DONE and isinstance(task, Step) and kwargs.get("expl"):
             outcome = json.loads(kwargs["expl"])
             if outcome in self.outcomes:
                 self.outcomes[outcome][task.task_family] += 1
         super()._add_task(*args, **kwargs)
+        if isinstance(task, Step) and task_id in self._running_tasks:
+            log = task.kept_log(kwargs["status"] == luigi.worker.DONE)
+            self._scheduler.set_task_status_message(task_id, status_message({"log": str(log)}))

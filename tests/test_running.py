@@ -252,7 +252,9 @@ def test_a_folder_without_luigi_cfg_carries_the_command_line_to_spawned_children
 
 def test_a_run_that_could_not_start_does_not_say_that_everything_is_there(pipeline):
     done = luigi(pipeline.folder, "--module", "tasks", "PlotAll", "--scheduler-port", "1")
-    assert done.returncode == 40 and "Nothing to make" not in done.stdout
+    line = refusal(done)
+    assert "no luigid answers at http://localhost:1" in line and "--local-scheduler" in line
+    assert not done.stdout and not pipeline.results.exists()
 
 
 @pytest.mark.parametrize(
