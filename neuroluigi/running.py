@@ -27,7 +27,7 @@ from luigi.parameter import ParameterException
 from luigi.task import flatten
 from luigi.task_register import Register, TaskClassException
 
-from neuroluigi import central, looks, runs, scheduling, sessions, state
+from neuroluigi import looks, luigid, runs, scheduling, sessions, state
 from neuroluigi.engines import EngineError
 from neuroluigi.matlab import MatlabTask, matlab
 from neuroluigi.settings import (
@@ -99,6 +99,8 @@ class CheckingWorker(Worker):
     left_alone: Sequence[str] = ()
     undone: Sequence[str] = ()
     results: Sequence[Path] = ()
+    # Whether, at the end, the task that was asked for is done.
+    is_done = False
 
     def add(self, task, *args, **kwargs):
         # What goes wrong here goes wrong again for Luigi, who says of which task.
@@ -126,12 +128,13 @@ class CheckingWorker(Worker):
             found = [(step, verdict) for step, verdict in looks.walk(root) if not verdict.is_simply_done]
             self.left_alone, self.undone = _left_alone(found), _undone(found)
             self.results = _results_of(root)
+            self.is_done = looks.verdict(root).is_complete
         return super().__exit__(type, value, traceback)
 
 
 class _Factory(scheduling.Factory):
     def create_remote_scheduler(self, url):
-        return central.RemoteScheduler(url, results_root(), setting(matlab).seats)
+        return luigid.RemoteScheduler(url, results_root(), setting(matlab).seats)
 
     def create_worker(self, scheduler, worker_processes, assistant=False):
         return CheckingWorker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
@@ -272,6 +275,9 @@ def luigi_command(argv: list[str]) -> int:
         if not isinstance(exit_.code, int):
             raise
         code = exit_.code
+        # What other runs with the same luigid made, Luigi counts as not run.
+        if CheckingWorker.latest and CheckingWorker.latest.is_done and code == luigi.retcodes.retcode().not_run:
+            code = 0
     lines = _closing_lines(CheckingWorker.latest, code) if CheckingWorker.latest else []
     # A closed or full standard output does not make a run fail that did not.
     with contextlib.suppress(OSError):

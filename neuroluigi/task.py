@@ -5,10 +5,12 @@
 
 import contextlib
 import functools
+import itertools
 import logging
 import multiprocessing
 import os
 import socket
+import textwrap
 import threading
 import time
 import traceback
@@ -17,7 +19,6 @@ from pathlib import Path
 
 import luigi
 import psutil
-from luigi.parameter import ParameterVisibility
 from luigi.task import flatten
 
 from neuroluigi import guard, looks, programs, records, state, target
@@ -62,8 +63,7 @@ class StepError(RuntimeError):
 
 def setting_of_step(parameter: type[luigi.Parameter] = luigi.OptionalStrParameter, **options) -> luigi.Parameter:
     """Return a setting of one kind of step, in its section of luigi.cfg, that is no part of what the result is."""
-    hidden = ParameterVisibility.HIDDEN
-    return parameter(default=None, significant=False, positional=False, visibility=hidden, **options)
+    return parameter(default=None, significant=False, positional=False, **options)
 
 
 class WrapperTask(CarriesSettings, luigi.WrapperTask):
@@ -84,7 +84,6 @@ class Step(CarriesSettings, Judged):
         default=(),
         significant=False,
         positional=False,
-        visibility=ParameterVisibility.HIDDEN,
         description="remade for these instead of [results] rerun_on",
     )
 
@@ -146,8 +145,7 @@ class Step(CarriesSettings, Judged):
         if multiprocessing.parent_process() is None and self.set_status_message and is_due:
             self._shown_at = time.monotonic()
             self.set_status_message(status_message(said))
-            if (share := percentage(said)) is not None:
-                self.set_progress_percentage(share)
+            self.set_progress_percentage(percentage(said))
 
     def kept_log(self, is_good: bool) -> Path:
         """The log of the step after it ran: of its success, or of its failure."""
@@ -158,8 +156,12 @@ class Step(CarriesSettings, Judged):
         if not isinstance(exception, StepError):
             return super().on_failure(exception)
         log = self.kept_log(False)
+        lines = (
+            textwrap.wrap(line, 80, break_long_words=False, break_on_hyphens=False)
+            for line in str(exception).splitlines()
+        )
         with contextlib.suppress(OSError):
-            return f"{exception}\n\n{socket.gethostname()}: {log}\n{programs.tail(log)}"
+            return "\n".join([*itertools.chain(*lines), "", f"{socket.gethostname()}: {log}", programs.tail(log)])
         return str(exception)
 
     def complete(self):

@@ -8,13 +8,13 @@ import logging
 import multiprocessing
 import queue
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from multiprocessing.connection import Connection, wait
 
 import luigi.scheduler
 import luigi.worker
 
-from neuroluigi import central, looks, records
+from neuroluigi import looks, luigid, records
 from neuroluigi.task import MADE, UNCHANGED, Step, percentage, status_message
 
 logger = logging.getLogger("luigi-interface")
@@ -104,7 +104,7 @@ class Worker(luigi.worker.Worker):
                 self.add(self._scheduled_tasks[self._first_task])
                 is_good = super().run()
             return is_good
-        except central.LuigidGone:
+        except luigid.LuigidGone:
             logger.warning("the steps that run now are finished yet")
             for process in self._running_tasks.values():
                 if process.use_multiprocessing:
@@ -172,9 +172,11 @@ class Worker(luigi.worker.Worker):
             said = records.read_json(process.task.progress_path)
             if said and said != self._progress.get(task_id):
                 self._progress[task_id] = said
-                self._scheduler.set_task_status_message(task_id, status_message(said))
-                if (share := percentage(said)) is not None:
-                    self._scheduler.set_task_progress_percentage(task_id, share)
+                self._show(task_id, said)
+
+    def _show(self, task_id: str, said: Mapping) -> None:
+        self._scheduler.set_task_status_message(task_id, status_message(said))
+        self._scheduler.set_task_progress_percentage(task_id, percentage(said))
 
     def _add_task(self, *args, **kwargs):
         task_id = kwargs["task_id"]
@@ -183,7 +185,10 @@ class Worker(luigi.worker.Worker):
             outcome = json.loads(kwargs["expl"])
             if outcome in self.outcomes:
                 self.outcomes[outcome][task.task_family] += 1
+        if kwargs.get("params") and isinstance(task, Step) and not kwargs.get("batchable"):
+            # For people to read.
+            kwargs["params"] = task.to_str_params(only_significant=True)
         super()._add_task(*args, **kwargs)
         if isinstance(task, Step) and task_id in self._running_tasks:
             log = task.kept_log(kwargs["status"] == luigi.worker.DONE)
-            self._scheduler.set_task_status_message(task_id, status_message({"log": str(log)}))
+            self._show(task_id, {"log": str(log)})

@@ -76,7 +76,8 @@ class RemoteScheduler(luigi.rpc.RemoteScheduler):
         for name in ("deps", "new_deps", "current_tasks"):
             told[name] = [one + self._suffix for one in told[name]] if told.get(name) else told.get(name)
         if told.get("params") is not None:
-            told["params"] = {**told["params"], "results_root": self._results}
+            given = {name: value for name, value in told["params"].items() if value != ""}
+            told["params"] = {**given, "results_root": self._results}
         if told.get("resources"):
             told["resources"] = {n + self._suffix * (n == "matlab"): amount for n, amount in told["resources"].items()}
         if told.get("info"):
