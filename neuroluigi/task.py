@@ -157,7 +157,7 @@ class Step(CarriesSettings, Judged):
             return super().on_failure(exception)
         log = self.kept_log(False)
         lines = (
-            textwrap.wrap(line, 80, break_long_words=False, break_on_hyphens=False)
+            textwrap.wrap(line, 68, break_long_words=False, break_on_hyphens=False)
             for line in str(exception).splitlines()
         )
         with contextlib.suppress(OSError):

@@ -99,7 +99,7 @@ class Worker(luigi.worker.Worker):
         """Return whether all went well; a run that luigid has forgotten tells it again, and goes on."""
         try:
             is_good = super().run()
-            while not getattr(self._scheduler, "is_known", True):
+            while isinstance(self._scheduler, luigid.RemoteScheduler) and not self._scheduler.is_known:
                 logger.warning("luigid does not know this run any more; telling it again")
                 self.add(self._scheduled_tasks[self._first_task])
                 is_good = super().run()
@@ -113,9 +113,15 @@ class Worker(luigi.worker.Worker):
 
     def _keep_alive(self, get_work_response):
         # With luigid: what another run is at may come to this one, and with it what depends on it.
-        if self._stop_requesting_work or not getattr(self._scheduler, "may_have_work", False):
-            return super()._keep_alive(get_work_response)
-        return True
+        if isinstance(self._scheduler, luigid.RemoteScheduler) and not self._stop_requesting_work:
+            return self._scheduler.may_have_work
+        return super()._keep_alive(get_work_response)
+
+    def __exit__(self, type, value, traceback):
+        result = super().__exit__(type, value, traceback)
+        if isinstance(self._scheduler, luigid.RemoteScheduler):
+            self._scheduler.say_goodbye(self._id)
+        return result
 
     def prepare_for(self, steps: Iterable[Step]) -> None:
         """Do once what each step's process would do anew, where it begins with a copy of this one."""

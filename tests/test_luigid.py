@@ -27,7 +27,7 @@ HASTE = """
 [scheduler]
 worker_disconnect_delay = 3
 [core]
-rpc_retry_attempts = 3
+rpc_retry_attempts = 30
 rpc_retry_wait = 1
 """
 
@@ -211,6 +211,15 @@ def test_four_runs_share_the_steps_and_take_over_those_of_one_that_is_killed(tmp
     assert not [one for one in psutil.Process().children(recursive=True) if "luigi" in " ".join(one.cmdline()).split()]
 
 
+def test_a_run_that_is_interrupted_gives_its_steps_back(tmp_path, luigid):
+    lab = Lab(tmp_path / "lab", luigid, seconds=1)
+    run = lab.start("Last", "--workers", "2")
+    wait_for(lab.is_at_work)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(timeout=30) == 130
+    assert luigid.call("worker_list") == [] and not luigid.call("task_list", status=RUNNING)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_goes_on_when_luigid_is_started_again(tmp_path, luigid, number):
     """With the memory of a luigid that ended in peace, and without that of a killed one."""
@@ -229,6 +238,8 @@ def test_a_run_goes_on_when_luigid_is_started_again(tmp_path, luigid, number):
 
 def test_a_run_whose_luigid_stays_away_finishes_its_steps_and_says_so(tmp_path, luigid):
     lab = Lab(tmp_path / "lab", luigid, seconds=1.5)
+    config = lab.folder / "luigi.cfg"
+    config.write_text(config.read_text().replace("rpc_retry_attempts = 30", "rpc_retry_attempts = 1"))
     run = lab.start("Last", "--workers", "2")
     wait_for(lambda: len(lab.is_at_work()) == 2)
     luigid.end(signal.SIGKILL)
@@ -366,6 +377,14 @@ def test_a_step_of_a_run_that_is_silent_goes_to_another_one(clock):
     assert scheduler.task_list()["a"]["status"] == RUNNING
 
 
+def test_a_step_of_a_run_that_leaves_goes_to_another_one_at_once():
+    scheduler = scheduler_with_two_runs()
+    assert ask(scheduler, "X")[0] == "a"
+    scheduler.ping(worker="X", is_leaving=True)
+    assert [one["name"] for one in scheduler.worker_list()] == ["Y"]
+    assert ask(scheduler, "Y") == ("a", 3, 0, True)
+
+
 def test_nobody_waits_for_what_a_failed_step_or_a_missing_input_bars():
     scheduler = scheduler_with_two_runs()
     assert ask(scheduler, "X")[0] == "a"
@@ -426,7 +445,7 @@ def test_the_visualiser_shows_the_graph_and_what_failed(browser, tmp_path, luigi
     command = [BIN / "luigi", "--module", "tasks", "PlotAll", "--matlab-engine", "numpy", *remote]
     done = subprocess.run(command, cwd=pipeline.folder, env=clean_environment(), capture_output=True, text=True)
     assert done.returncode == 30, done.stderr
-    asked = []
+    asked, refused = [], []
 
     def look(name: str, where: str, is_there: str) -> None:
         browser.open("about:blank")
@@ -434,6 +453,7 @@ def test_the_visualiser_shows_the_graph_and_what_failed(browser, tmp_path, luigi
         wait_for(lambda: browser.run(is_there))
         save_picture(browser, name, tmp_path)
         asked.extend(browser.requests())
+        refused.extend(browser.errors())
 
     rows = "[...document.querySelectorAll('#taskTable tbody tr')]"
     look("steps", "order=1%2Casc&length=100", f"return {rows}.length > 20")
@@ -457,8 +477,18 @@ def test_the_visualiser_shows_the_graph_and_what_failed(browser, tmp_path, luigi
     assert rerun == (
         f'luigi --module tasks Edges --group "b-odd" --threshold "0.75" --results-root "{pipeline.results}"'
     )
-    wait_for(lambda: browser.run(f"return getComputedStyle({modal}).transform") in ("none", "matrix(1, 0, 0, 1, 0, 0)"))
+    wait_for(lambda: browser.run(f"return getComputedStyle({modal}).transform") == "matrix(1, 0, 0, 1, 0, 0)")
     save_picture(browser, "error", tmp_path)
+
+    look("steps", "order=1%2Casc&length=100", f"return {rows}.length > 20")
+    browser.run(f"{rows}.find(row => row.innerText.includes('group=b-odd')).querySelector('.statusMessage').click()")
+    modal = "document.querySelector('#statusMessageModal.in .modal-dialog')"
+    wait_for(
+        lambda: browser.run(f"return {modal} && getComputedStyle({modal}).transform") == "matrix(1, 0, 0, 1, 0, 0)"
+    )
+    message = wait_for(lambda: browser.run(f"return {modal}.querySelector('pre').innerText"))
+    assert message == f"{socket.gethostname()}: {pipeline.results}/b-odd/runs/Aggregate.log"
+    save_picture(browser, "message", tmp_path)
 
     (root,) = [task["id"] for task in luigid.tasks().values() if task["name"] == "PlotAll"]
     nodes = "[...document.querySelectorAll('#graphPlaceholder svg .graph-node-a')]"
@@ -466,7 +496,7 @@ def test_the_visualiser_shows_the_graph_and_what_failed(browser, tmp_path, luigi
     shown = browser.run(f"return {nodes}.map(node => node.dataset.taskStatus)")
     assert Counter(shown) == {"DONE": 22, "FAILED": 1, "PENDING": 2}
     assert browser.run("return document.querySelectorAll('#graphPlaceholder svg line').length") == 8 + 4 + 8 + 12 + 4
-    # Nothing comes from the net.
-    assert {urllib.parse.urlsplit(url).netloc for url in asked if not url.startswith("about:")} == {
-        f"127.0.0.1:{luigid.port}"
-    }
+    # Nothing comes from the net: what Luigi's page asks others for, the browser refuses.
+    own = f"127.0.0.1:{luigid.port}"
+    others = [url for url in asked if urllib.parse.urlsplit(url).netloc not in ("", own)]
+    assert all(any(url in said and "Content Security Policy" in said for said in refused) for url in others), refused
