@@ -214,7 +214,7 @@ def test_four_runs_share_the_steps_and_take_over_those_of_one_that_is_killed(tmp
 def test_a_run_that_is_interrupted_gives_its_steps_back(tmp_path, luigid):
     lab = Lab(tmp_path / "lab", luigid, seconds=1)
     run = lab.start("Last", "--workers", "2")
-    wait_for(lab.is_at_work)
+    wait_for(lambda: len(lab.is_at_work()) == 2)
     run.send_signal(signal.SIGINT)
     assert run.wait(timeout=30) == 130
     assert luigid.call("worker_list") == [] and not luigid.call("task_list", status=RUNNING)
@@ -295,7 +295,7 @@ def test_what_is_shown_of_a_step_while_it_runs_and_after(tmp_path, luigid):
     assert good["status_message"].endswith(f": {lab.results}/a-odd/runs/First.log")
     assert bad["status_message"].endswith(f": {lab.results}/fails-odd/runs/First.failed.log")
     error = json.loads(luigid.call("fetch_error", task_id=bad["id"])["error"]).splitlines()
-    assert error[0].startswith("First(group=fails-odd): AssertionError: no <i>good</i> (tasks.py, line")
+    assert " ".join(error).startswith("First(group=fails-odd): AssertionError: no <i>good</i> (tasks.py, line")
     assert error[-1] == "AssertionError: no <i>good</i>" and len(error) < 20
     # A failed step is not tried again but by the next run, and then at once.
     starts = Counter(step for step, what, *_ in lab.times() if what == "start")
