@@ -20,7 +20,9 @@ from luigi.scheduler import DONE, FAILED, PENDING, RUNNING
 
 from neuroluigi.luigid import Scheduler
 from tests.browser import needs_browser
-from tests.conftest import BIN, REPOSITORY, clean_environment
+from tests.conftest import BIN, REPOSITORY, clean_environment, needs_octave
+
+FAKE_MATLAB = Path(__file__).parent / "fake_matlab" / "bin" / "matlab"
 
 # Luigid's own luigi.cfg and that of the runs, with shorter waits.
 HASTE = """
@@ -413,6 +415,26 @@ def test_what_is_saved_is_what_was_known(tmp_path):
     assert ask(other, "Y") == (None, 2, 1, True)
     other.add_task(task_id="a", status=DONE, worker="X", runnable=None)
     assert ask(other, "Y") == ("b", 2, 0, True)
+
+
+@needs_octave
+def test_seats_hold_over_several_runs(pipeline, luigid, tmp_path):
+    starts = tmp_path / "starts"
+    fake = [f"--matlab-command={FAKE_MATLAB}", "--matlab-engine", "matlab", "--FakeRecording-sessions", "a,b"]
+    command = [BIN / "luigi", "--module", "tasks", "Stats", "--scheduler-port", str(luigid.port), *fake]
+    runs = [
+        subprocess.Popen(
+            [*command, "--group", group, "--workers", "2"],
+            cwd=pipeline.folder,
+            env={**clean_environment(), "FAKE_MATLAB_STARTS": str(starts)},
+            stdin=subprocess.DEVNULL,
+        )
+        for group in ("a-odd", "b-even")
+    ]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0]
+    # One seat: each Matlab starts after the end of the one before.
+    lines = starts.read_text().split()
+    assert lines == ["start", "end"] * (len(lines) // 2) and len(lines) >= 4
 
 
 # In a browser
