@@ -363,8 +363,12 @@ told("set_task_status_message")
     )
     assert "Length(group=a-even): 1/4 rec_0.bin" in out
     told = [line for line in (own_steps.folder / "told.txt").read_text().splitlines() if "told True" in line]
-    shares = [line for line in told if "percentage" in line]
-    assert ["25" in shares[0], "75" in shares[-1]] == [True, True] and "3/4 rec_2.bin" in told[-1] + told[-2]
+    shares = [line for line in told if "percentage" in line and "None" not in line]
+    assert ["25" in shares[0], "75" in shares[-1]] == [True, True]
+    messages = [line for line in told if "message" in line]
+    # Before, with the log that is written, and after, with the one that stays.
+    assert re.search(r"3/4 rec_2.bin\\n\S+: \S+/Length.part-\S+.log", messages[-2])
+    assert f"{own_steps.results}/a-even/runs/Length.log" in messages[-1]
     assert not list(own_steps.results.rglob("*.progress.json"))
 
 
