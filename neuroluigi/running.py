@@ -275,8 +275,10 @@ def luigi_command(argv: list[str]) -> int:
         if not isinstance(exit_.code, int):
             raise
         code = exit_.code
-        # What other runs with the same luigid made, Luigi counts as not run.
-        if CheckingWorker.latest and CheckingWorker.latest.is_done and code == luigi.retcodes.retcode().not_run:
+        # What other runs with the same luigid made, Luigi counts as running elsewhere, or as not run.
+        codes = luigi.retcodes.retcode()
+        is_done = CheckingWorker.latest and CheckingWorker.latest.is_done
+        if is_done and code in (codes.already_running, codes.not_run):
             code = 0
     lines = _closing_lines(CheckingWorker.latest, code) if CheckingWorker.latest else []
     # A closed or full standard output does not make a run fail that did not.
