@@ -44,7 +44,7 @@ class RemoteScheduler(luigi.rpc.RemoteScheduler):
 
     def __init__(self, url: str, results: Path, seats: int):
         super().__init__(url)
-        self._results = str(results)
+        self._results, self._seats = str(results), seats
         # Whether luigid knows this run, and may have work for it later; as far as it said.
         self.is_known, self.may_have_work = True, False
         self._is_answering, self._patience = True, 0.0
@@ -57,8 +57,11 @@ class RemoteScheduler(luigi.rpc.RemoteScheduler):
             ) from error
         self._patience = self._rpc_retry_attempts * self._rpc_retry_wait
         self._suffix = "_" + hashlib.sha256(f"{_identity(results)}\n{results}".encode()).hexdigest()[:8]
-        # So that steps don't queue for a seat while others could fill the workers.
-        self.update_resource(resource="matlab" + self._suffix, amount=seats)
+
+    def add_worker(self, worker: str, info: Sequence[tuple[str, object]]) -> None:
+        """Tell of this run; and of its seats, so that steps don't queue for one while others could fill the workers."""
+        self.update_resource(resource="matlab" + self._suffix, amount=self._seats)
+        super().add_worker(worker, info)
 
     def say_goodbye(self, worker: str) -> None:
         """Tell that this run is over, however it ended, so that its steps go to others at once."""
@@ -171,7 +174,16 @@ class Task(scheduling.Task):
 
 
 class State(scheduling.State):
-    """The state of the tasks of several runs."""
+    """The state of the tasks of several runs, and the seats that these told."""
+
+    resources: Mapping[str, int] = {}
+
+    def get_state(self):
+        return *super().get_state(), self.resources
+
+    def set_state(self, state):
+        super().set_state(state)
+        self.resources = state[3] if len(state) > 3 else {}
 
     def fail_dead_worker_task(self, task, config, assistants):
         """Give back, at once, a task whose run is gone; Luigi takes it for failed."""
@@ -186,6 +198,17 @@ class Scheduler(scheduling.Scheduler):
     """The scheduler of luigid."""
 
     state_class, task_class = State, Task
+
+    def load(self):
+        super().load()
+        self._resources.update(self._state.resources)
+        for worker in self._state.get_active_workers():
+            # It had nobody to tell that it lives.
+            worker.last_active = time.time()
+
+    def dump(self):
+        self._state.resources = self._resources
+        super().dump()
 
     def get_work(self, **arguments):
         reply = super().get_work(**arguments)

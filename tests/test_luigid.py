@@ -226,7 +226,7 @@ def test_a_run_that_is_interrupted_gives_its_steps_back(tmp_path, luigid):
 def test_a_run_goes_on_when_luigid_is_started_again(tmp_path, luigid, number):
     """With the memory of a luigid that ended in peace, and without that of a killed one."""
     lab = Lab(tmp_path / "lab", luigid)
-    run = lab.start("Last", "--workers", "2")
+    run = lab.start("Last", "--workers", "2", "--matlab-seats", "3")
     wait_for(lab.is_at_work)
     luigid.end(number)
     assert (luigid.folder / "luigid.pickle").exists() == (number == signal.SIGTERM)
@@ -234,6 +234,7 @@ def test_a_run_goes_on_when_luigid_is_started_again(tmp_path, luigid, number):
     luigid.start()
     assert run.wait(timeout=120) == 0, lab.said()
     assert ("luigid does not know this run any more" in lab.said()) == (number == signal.SIGKILL)
+    assert [one["num_total"] for one in luigid.call("resource_list")] == [3]
     lab.check_whole()
     check_apart(lab.times())
 
@@ -404,12 +405,13 @@ def test_nobody_waits_for_what_a_failed_step_or_a_missing_input_bars():
     assert ask(scheduler, "Z") == ("b", 1, 0, True)
 
 
-def test_what_is_saved_is_what_was_known(tmp_path):
+def test_what_is_saved_is_what_was_known(tmp_path, clock):
     scheduler = scheduler_with_two_runs()
     assert ask(scheduler, "X")[0] == "a"
     scheduler._state._state_path = str(tmp_path / "state")
     scheduler.dump()
     assert pickle.loads((tmp_path / "state").read_bytes())
+    clock.now += 1000
     other = Scheduler(state_path=str(tmp_path / "state"), worker_disconnect_delay=10, retry_delay=-1)
     other.load()
     assert ask(other, "Y") == (None, 2, 1, True)
