@@ -8,6 +8,7 @@ a test.
 import configparser
 import contextlib
 import difflib
+import functools
 import gc
 import importlib
 import importlib.util
@@ -21,7 +22,6 @@ from pathlib import Path
 
 import luigi.interface
 import luigi.retcodes
-from luigi import execution_summary
 from luigi.cmdline_parser import CmdlineParser
 from luigi.parameter import ParameterException
 from luigi.task import flatten
@@ -29,6 +29,7 @@ from luigi.task_register import Register, TaskClassException
 
 from neuroluigi import looks, runs, scheduling, sessions, state
 from neuroluigi.engines import EngineError
+from neuroluigi.journal import Journal
 from neuroluigi.matlab import MatlabTask, matlab
 from neuroluigi.settings import (
     CarriesSettings,
@@ -113,6 +114,11 @@ class CheckingWorker(Worker):
     undone: Sequence[str] = ()
     results: Sequence[Path] = ()
 
+    def __init__(self, journal: Journal, **options):
+        super().__init__(**options)
+        self._journal = journal
+        logger.addHandler(journal.log)
+
     def add(self, task, *args, **kwargs):
         # What goes wrong here goes wrong again for Luigi, who says of which task.
         with contextlib.suppress(Exception):
@@ -132,6 +138,10 @@ class CheckingWorker(Worker):
         finally:
             sessions.close_pool()
 
+    def _run_task(self, task_id):
+        self._journal.begin(self._scheduled_tasks[self._first_task], self)
+        super()._run_task(task_id)
+
     def __exit__(self, type, value, traceback):
         # Right after, Luigi forgets the command line, and with it what was looked at.
         if type is None and self._first_task in self._scheduled_tasks:
@@ -143,8 +153,12 @@ class CheckingWorker(Worker):
 
 
 class _Factory(scheduling.Factory):
+    def __init__(self, journal: Journal):
+        self._journal = journal
+
     def create_worker(self, scheduler, worker_processes, assistant=False):
-        return CheckingWorker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
+        options = {"scheduler": scheduler, "worker_processes": worker_processes, "assistant": assistant}
+        return CheckingWorker(self._journal, **options)
 
 
 class _Plain(logging.Filter):
@@ -276,12 +290,13 @@ def luigi_command(argv: list[str]) -> int:
     with CmdlineParser.global_instance(argv):
         check_results_root()
         results_folder, deciding = results_root(), _deciding_settings(root)
-    # Luigi looks its factory up when a run starts. This is the one place where it is replaced.
-    luigi.interface._WorkerSchedulerFactory = _Factory
     logger.addFilter(_Plain())
     signal.signal(signal.SIGTERM, _interrupt)
+    command = f"luigi {' '.join(argv)}"
     try:
-        with runs.side_by_side(results_folder, deciding, f"luigi {' '.join(argv)}"):
+        with runs.side_by_side(results_folder, deciding, command), Journal(argv, results_folder) as journal:
+            # Luigi looks its factory up when a run starts. This is the one place where it is replaced.
+            luigi.interface._WorkerSchedulerFactory = functools.partial(_Factory, journal)
             luigi.retcodes.run_with_retcodes(argv)
         code = 0
     except KeyboardInterrupt:
@@ -300,8 +315,7 @@ def luigi_command(argv: list[str]) -> int:
 
 def _closing_lines(worker: CheckingWorker, code: int) -> list[str]:
     """Say what was made, failed, or left as it is though it is not as of today; last where the results are."""
-    by_status = execution_summary._summary_dict(worker)
-    failed = sorted(str(t) for t in (*by_status["failed"], *by_status["scheduling_error"]))
+    failed = worker.failed()
     lines = [f"{what.capitalize()}: {_counted(counts)}." for what, counts in worker.outcomes.items() if counts]
     if failed:
         lines.append(f"Failed: {_some(failed)}.")

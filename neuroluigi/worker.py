@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 
 import luigi.scheduler
 import luigi.worker
+from luigi import execution_summary
 
 from neuroluigi import looks, records
 from neuroluigi.task import MADE, UNCHANGED, Step, percentage
@@ -91,6 +92,11 @@ class Worker(luigi.worker.Worker):
         self._imports: list[str] = []
         self._progress: dict[str, dict] = {}
         self.outcomes: dict[str, Counter] = {MADE: Counter(), UNCHANGED: Counter()}
+
+    def failed(self) -> list[str]:
+        """Return the tasks that failed, or could not even be looked at."""
+        by_status = execution_summary._summary_dict(self)
+        return sorted(str(task) for task in (*by_status["failed"], *by_status["scheduling_error"]))
 
     def prepare_for(self, steps: Iterable[Step]) -> None:
         """Do once what each step's process would do anew, where it begins with a copy of this one."""
