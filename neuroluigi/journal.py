@@ -117,10 +117,10 @@ class Journal:
     def __enter__(self) -> "Journal":
         return self
 
-    def begin(self, root: luigi.Task, worker: Worker) -> None:
-        """Write down that the run is about to start its first step; what follows once it did changes nothing."""
+    def begin(self, root: luigi.Task, worker: Worker) -> bool:
+        """Write down that the run is about to start its first step; false where it has started one."""
         if self._record is not None:
-            return
+            return False
         self._worker = worker
         self._record = {
             "schema": SCHEMA,
@@ -141,6 +141,7 @@ class Journal:
         }
         self._write()
         self.log.open(log_path(self._results), is_emptied=not runs.others(self._results))
+        return True
 
     def __exit__(self, kind, error, traceback) -> None:
         logger.removeHandler(self.log)

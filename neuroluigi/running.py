@@ -27,9 +27,10 @@ from luigi.parameter import ParameterException
 from luigi.task import flatten
 from luigi.task_register import Register, TaskClassException
 
-from neuroluigi import looks, runs, scheduling, sessions, state
+from neuroluigi import display, looks, runs, scheduling, sessions, state
+from neuroluigi.display import Display
 from neuroluigi.engines import EngineError
-from neuroluigi.journal import Journal
+from neuroluigi.journal import Journal, log_path
 from neuroluigi.matlab import MatlabTask, matlab
 from neuroluigi.settings import (
     CarriesSettings,
@@ -114,10 +115,10 @@ class CheckingWorker(Worker):
     undone: Sequence[str] = ()
     results: Sequence[Path] = ()
 
-    def __init__(self, journal: Journal, **options):
+    def __init__(self, journal: Journal, display: Display, **options):
         super().__init__(**options)
-        self._journal = journal
-        logger.addHandler(journal.log)
+        self._journal, self._display = journal, display
+        journal.log.install()
 
     def add(self, task, *args, **kwargs):
         # What goes wrong here goes wrong again for Luigi, who says of which task.
@@ -139,26 +140,40 @@ class CheckingWorker(Worker):
             sessions.close_pool()
 
     def _run_task(self, task_id):
-        self._journal.begin(self._scheduled_tasks[self._first_task], self)
+        root = self._scheduled_tasks[self._first_task]
+        if self._journal.begin(root, self):
+            self._display.start(display.count(looks.walk(root)), self.worker_processes)
+        self._display.begin(self._scheduled_tasks[task_id])
         super()._run_task(task_id)
+
+    def _handle_next_task(self):
+        self._display.check()
+        super()._handle_next_task()
+
+    def hear(self, task, status, said):
+        super().hear(task, status, said)
+        why = said or "it is not done" if status == luigi.worker.FAILED else ""
+        self._display.end(task, status == luigi.worker.DONE, str(why))
 
     def __exit__(self, type, value, traceback):
         # Right after, Luigi forgets the command line, and with it what was looked at.
         if type is None and self._first_task in self._scheduled_tasks:
             root = self._scheduled_tasks[self._first_task]
-            found = [(step, verdict) for step, verdict in looks.walk(root) if not verdict.is_simply_done]
+            everything = list(looks.walk(root))
+            self._display.count(display.count(everything))
+            found = [(step, verdict) for step, verdict in everything if not verdict.is_simply_done]
             self.left_alone, self.undone = _left_alone(found), _undone(found)
             self.results = _results_of(root)
         return super().__exit__(type, value, traceback)
 
 
 class _Factory(scheduling.Factory):
-    def __init__(self, journal: Journal):
-        self._journal = journal
+    def __init__(self, *kept: Journal | Display):
+        self._kept = kept
 
     def create_worker(self, scheduler, worker_processes, assistant=False):
         options = {"scheduler": scheduler, "worker_processes": worker_processes, "assistant": assistant}
-        return CheckingWorker(self._journal, **options)
+        return CheckingWorker(*self._kept, **options)
 
 
 class _Plain(logging.Filter):
@@ -294,9 +309,13 @@ def luigi_command(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     command = f"luigi {' '.join(argv)}"
     try:
-        with runs.side_by_side(results_folder, deciding, command), Journal(argv, results_folder) as journal:
+        with (
+            runs.side_by_side(results_folder, deciding, command),
+            Journal(argv, results_folder) as journal,
+            Display(log_path(results_folder)) as on_terminal,
+        ):
             # Luigi looks its factory up when a run starts. This is the one place where it is replaced.
-            luigi.interface._WorkerSchedulerFactory = functools.partial(_Factory, journal)
+            luigi.interface._WorkerSchedulerFactory = functools.partial(_Factory, journal, on_terminal)
             luigi.retcodes.run_with_retcodes(argv)
         code = 0
     except KeyboardInterrupt:
@@ -325,6 +344,9 @@ def _closing_lines(worker: CheckingWorker, code: int) -> list[str]:
         lines += worker.undone
     elif not lines:
         lines.append("Nothing to make." if worker.left_alone else "Nothing to make: everything is there.")
+    if worker.seconds:
+        slowest = sorted(worker.seconds.items(), key=lambda one: -one[1])[:_MOST_NAMED]
+        lines.append(f"Slowest: {', '.join(f'{name} {seconds:.1f} s' for name, seconds in slowest)}.")
     lines += worker.left_alone
     if worker.results:
         lines.append(f"{_plural(worker.results)}: {_where(worker.results)}")

@@ -283,6 +283,10 @@ def _values_of_run(run: CmdlineParser) -> dict:
 class CarriedHandler(logging.Handler):
     """A log handler that goes along into a process that was not forked; to be pickled, it says how it is made."""
 
+    def install(self) -> None:
+        """Hear of each log line of this process from now on."""
+        logger.addHandler(self)
+
 
 class CarriesSettings(luigi.Task):
     """A task that brings luigi.cfg and the command line with it into a process that was not forked.
@@ -353,4 +357,4 @@ class CarriesSettings(luigi.Task):
         for one in filters:
             logger.addFilter(one)
         for one in handlers:
-            logger.addHandler(one)
+            one.install()

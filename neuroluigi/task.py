@@ -89,6 +89,7 @@ class Step(CarriesSettings, Judged):
     log: Path
     tool: Mapping[str, object]
     _told_at = float("-inf")
+    _seconds = 0.0
 
     # Luigi sets these while the step runs.
     set_progress_percentage: Callable | None = None
@@ -144,8 +145,12 @@ class Step(CarriesSettings, Judged):
         return looks.verdict(self).is_complete
 
     def on_success(self):
-        """Tell Luigi's parent process what came of the step, for its count."""
-        return self._outcome
+        """Tell Luigi's parent process what came of the step, and how long it took if it was made."""
+        return {"outcome": self._outcome, "seconds": self._seconds}
+
+    def on_failure(self, exception):
+        """Tell Luigi's parent process why the step failed; the traceback is in its log."""
+        return str(exception) if isinstance(exception, StepError) else super().on_failure(exception)
 
     def run(self):
         """Make what is missing; not to be overridden."""
@@ -195,7 +200,8 @@ class Step(CarriesSettings, Judged):
         if not is_mine:
             logger.info("%s unchanged: another run has made it meanwhile", self)
             return UNCHANGED
-        logger.info("%s made in %.1f s", self, record["seconds"])
+        self._seconds = record["seconds"]
+        logger.info("%s made in %.1f s", self, self._seconds)
         return MADE
 
     def _is_done(self) -> bool:

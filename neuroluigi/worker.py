@@ -92,6 +92,7 @@ class Worker(luigi.worker.Worker):
         self._imports: list[str] = []
         self._progress: dict[str, dict] = {}
         self.outcomes: dict[str, Counter] = {MADE: Counter(), UNCHANGED: Counter()}
+        self.seconds: dict[str, float] = {}
 
     def failed(self) -> list[str]:
         """Return the tasks that failed, or could not even be looked at."""
@@ -161,8 +162,14 @@ class Worker(luigi.worker.Worker):
 
     def _add_task(self, *args, **kwargs):
         task = self._scheduled_tasks.get(kwargs["task_id"])
-        if kwargs["status"] == luigi.worker.DONE and isinstance(task, Step) and kwargs.get("expl"):
-            outcome = json.loads(kwargs["expl"])
-            if outcome in self.outcomes:
-                self.outcomes[outcome][task.task_family] += 1
+        # Of a task that was not run there is no explanation.
+        if task is not None and kwargs.get("expl"):
+            self.hear(task, kwargs["status"], json.loads(kwargs["expl"]))
         super()._add_task(*args, **kwargs)
+
+    def hear(self, task: luigi.Task, status: str, said: object) -> None:
+        """Count what came of a task that ran, and what it said of that."""
+        if status == luigi.worker.DONE and isinstance(task, Step):
+            self.outcomes[said["outcome"]][task.task_family] += 1
+            if said["outcome"] == MADE:
+                self.seconds[str(task)] = said["seconds"]
