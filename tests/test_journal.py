@@ -1,6 +1,7 @@
 """results/run.json and results/run.log: what the last run leaves of itself."""
 
 import logging
+import multiprocessing
 import signal
 import subprocess
 
@@ -125,11 +126,11 @@ def test_a_foreign_record_is_not_known(tmp_path, content):
     assert journal.read(tmp_path) is None
 
 
-def test_the_log_is_emptied_where_no_other_run_is_at_work(tmp_path, monkeypatch):
+def test_the_log_is_emptied_where_no_other_run_is_at_work(tmp_path):
     with runs.side_by_side(tmp_path, {}, "luigi A"):
         assert runs.others(tmp_path) == [] and len(runs.running(tmp_path)) == 1
-        monkeypatch.setattr(runs.os, "getpid", lambda: 1)
-        assert len(runs.others(tmp_path)) == 1
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            assert len(pool.apply(runs.others, (tmp_path,))) == 1
     path = journal.log_path(tmp_path)
     path.write_text("of another run\n")
     for is_emptied, expected in ((False, ["of another run", "early", "late"]), (True, ["early", "late"])):
@@ -144,11 +145,9 @@ def test_the_log_is_emptied_where_no_other_run_is_at_work(tmp_path, monkeypatch)
 
 def test_git_is_asked_of_the_code_alone(tmp_path):
     assert journal.git_state(tmp_path, []) == {}
-    for arguments in (
-        ["init", "-q"],
-        ["-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "x", "--allow-empty"],
-    ):
-        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@lab"]
+    for arguments in (["init", "-q"], ["commit", "-qm", "begin", "--allow-empty"]):
+        subprocess.run([*git, *arguments], cwd=tmp_path, check=True)
     data = tmp_path / "re*sults [1]"
     for folder in (data, tmp_path / "sub" / "__pycache__"):
         folder.mkdir(parents=True)
