@@ -105,6 +105,7 @@ class Display:
 
     def __init__(self, log: Path):
         self._log = log
+        self.was_there = False
         self._folder: Path | None = None
         self._process: subprocess.Popen | None = None
         self._shown: Shown | None = None
@@ -135,6 +136,7 @@ class Display:
             self._give_back()
             logger.warning("no display: %s", error)
             return
+        self.was_there = True
         self._shown.install()
         log = os.path.relpath(self._log) if self._log.is_relative_to(Path.cwd()) else str(self._log)
         self._tell(event="begin", steps=steps, workers=workers, log=log)

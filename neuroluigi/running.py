@@ -307,12 +307,12 @@ def luigi_command(argv: list[str]) -> int:
         results_folder, deciding = results_root(), _deciding_settings(root)
     logger.addFilter(_Plain())
     signal.signal(signal.SIGTERM, _interrupt)
-    command = f"luigi {' '.join(argv)}"
+    command, on_terminal = f"luigi {' '.join(argv)}", Display(log_path(results_folder))
     try:
         with (
             runs.side_by_side(results_folder, deciding, command),
             Journal(argv, results_folder) as journal,
-            Display(log_path(results_folder)) as on_terminal,
+            on_terminal,
         ):
             # Luigi looks its factory up when a run starts. This is the one place where it is replaced.
             luigi.interface._WorkerSchedulerFactory = functools.partial(_Factory, journal, on_terminal)
@@ -325,21 +325,22 @@ def luigi_command(argv: list[str]) -> int:
         if not isinstance(exit_.code, int):
             raise
         code = exit_.code
-    lines = _closing_lines(CheckingWorker.latest, code) if CheckingWorker.latest else []
+    reasons = f"are in {_shown(log_path(results_folder))}" if on_terminal.was_there else "stand above"
+    lines = _closing_lines(CheckingWorker.latest, code, reasons) if CheckingWorker.latest else []
     # A closed or full standard output does not make a run fail that did not.
     with contextlib.suppress(OSError):
         print("\n".join(lines), flush=True)
     return code
 
 
-def _closing_lines(worker: CheckingWorker, code: int) -> list[str]:
+def _closing_lines(worker: CheckingWorker, code: int, reasons: str) -> list[str]:
     """Say what was made, failed, or left as it is though it is not as of today; last where the results are."""
     failed = worker.failed()
     lines = [f"{what.capitalize()}: {_counted(counts)}." for what, counts in worker.outcomes.items() if counts]
     if failed:
         lines.append(f"Failed: {_some(failed)}.")
     elif code:
-        lines.append("Not everything could be made; the reasons stand above.")
+        lines.append(f"Not everything could be made; the reasons {reasons}.")
     elif worker.undone:
         lines += worker.undone
     elif not lines:
