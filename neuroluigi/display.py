@@ -18,7 +18,7 @@ from pathlib import Path
 
 import luigi
 
-from neuroluigi import records, state
+from neuroluigi import looks, records, state
 from neuroluigi.looks import Judged
 from neuroluigi.settings import CarriedHandler
 from neuroluigi.state import Verdict
@@ -49,16 +49,6 @@ def is_wanted() -> bool:
         if os.tcgetpgrp(sys.stderr.fileno()) != os.getpgrp():
             return False
     return os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
-
-
-def count(found: Iterable[tuple[Judged, Verdict]]) -> list[tuple[str, int, int]]:
-    """Return (step, results, results with nothing to do) for each kind of step."""
-    counts: dict[str, list[int]] = {}
-    for step, verdict in found:
-        of_step = counts.setdefault(step.task_family, [0, 0])
-        of_step[0] += 1
-        of_step[1] += verdict.todo == state.NOTHING
-    return [(name, total, done) for name, (total, done) in counts.items()]
 
 
 class Shown(CarriedHandler):
@@ -114,8 +104,8 @@ class Display:
     def __enter__(self) -> "Display":
         return self
 
-    def start(self, steps: list[tuple[str, int, int]], workers: int) -> None:
-        """Start it, before the first step does; `steps` as count() has them."""
+    def start(self, root: luigi.Task, workers: int) -> None:
+        """Start it, before the first step below `root` does."""
         if not is_wanted():
             return
         try:
@@ -139,7 +129,7 @@ class Display:
         self.was_there = True
         self._shown.install()
         log = os.path.relpath(self._log) if self._log.is_relative_to(Path.cwd()) else str(self._log)
-        self._tell(event="begin", steps=steps, workers=workers, log=log)
+        self._tell(event="begin", steps=_counts(looks.walk(root)), workers=workers, log=log)
 
     def begin(self, task: luigi.Task) -> None:
         """Tell that a task begins to run."""
@@ -155,9 +145,9 @@ class Display:
             tail = _last_lines(task, why) if why else []
             self._tell(event="end", task=task.task_id, is_done=is_done, why=why, tail=tail)
 
-    def count(self, steps: list[tuple[str, int, int]]) -> None:
-        """Tell what the counts are in the end, with what others made meanwhile."""
-        self._tell(event="count", steps=steps)
+    def count(self, found: Iterable[tuple[Judged, Verdict]]) -> None:
+        """Tell what there is in the end, with what others made meanwhile, as looks.walk found it."""
+        self._tell(event="count", steps=_counts(found))
 
     def check(self) -> None:
         """Go on with plain log lines where the display is gone."""
@@ -192,7 +182,7 @@ class Display:
             for descriptor in (1, 2):
                 if os.isatty(descriptor):
                     self._terminal[descriptor] = os.dup(descriptor)
-            sys.stdout.flush()
+            _flush()
             for descriptor in self._terminal:
                 os.dup2(log, descriptor)
         finally:
@@ -201,8 +191,7 @@ class Display:
     def _give_back(self) -> None:
         """Undo what start() did."""
         process, self._process = self._process, None
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
+        _flush()
         while self._terminal:
             descriptor, terminal = self._terminal.popitem()
             os.dup2(terminal, descriptor)
@@ -216,6 +205,22 @@ class Display:
             self._shown = None
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _counts(found: Iterable[tuple[Judged, Verdict]]) -> list[tuple[str, int, int]]:
+    """Return (step, results, results with nothing to do) for each kind of step."""
+    counts: dict[str, list[int]] = {}
+    for step, verdict in found:
+        of_step = counts.setdefault(step.task_family, [0, 0])
+        of_step[0] += 1
+        of_step[1] += verdict.todo == state.NOTHING
+    return [(name, total, done) for name, (total, done) in counts.items()]
+
+
+def _flush() -> None:
+    # Standard output may be closed, or on a full disk.
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stdout.flush()
 
 
 def _last_lines(task: luigi.Task, why: str) -> list[str]:

@@ -61,6 +61,7 @@ class RunLog(CarriedHandler):
     def __init__(self, path: Path | None = None):
         super().__init__()
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s: %(message)s"))
+        self._path: Path | None = None
         self._descriptor: int | None = None
         self._waiting: list[bytes] = []
         if path:
@@ -68,8 +69,6 @@ class RunLog(CarriedHandler):
 
     def __reduce__(self):
         return RunLog, (self._path,)
-
-    _path: Path | None = None
 
     def open(self, path: Path, is_emptied: bool = False) -> None:
         """Write to `path` from now on, first of all what was said before."""
@@ -180,7 +179,7 @@ def git_state(folder: Path, without: Sequence[Path]) -> dict:
     """
     top = folder.absolute()
     apart = [path.relative_to(top).as_posix() for path in without if path.is_relative_to(top) and path != top]
-    excluded = [f":(exclude){path}" for path in apart] + [":(exclude,glob)**/__pycache__/**"]
+    excluded = [f":(exclude,literal){path}" for path in apart] + [":(exclude,glob)**/__pycache__/**"]
     # No lock that could be in the way of someone who commits meanwhile.
     command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--", ".", *excluded]
     try:

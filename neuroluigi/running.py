@@ -27,7 +27,7 @@ from luigi.parameter import ParameterException
 from luigi.task import flatten
 from luigi.task_register import Register, TaskClassException
 
-from neuroluigi import display, looks, runs, scheduling, sessions, state
+from neuroluigi import looks, runs, scheduling, sessions, state
 from neuroluigi.display import Display
 from neuroluigi.engines import EngineError
 from neuroluigi.journal import Journal, log_path
@@ -142,7 +142,7 @@ class CheckingWorker(Worker):
     def _run_task(self, task_id):
         root = self._scheduled_tasks[self._first_task]
         if self._journal.begin(root, self):
-            self._display.start(display.count(looks.walk(root)), self.worker_processes)
+            self._display.start(root, self.worker_processes)
         self._display.begin(self._scheduled_tasks[task_id])
         super()._run_task(task_id)
 
@@ -160,7 +160,7 @@ class CheckingWorker(Worker):
         if type is None and self._first_task in self._scheduled_tasks:
             root = self._scheduled_tasks[self._first_task]
             everything = list(looks.walk(root))
-            self._display.count(display.count(everything))
+            self._display.count(everything)
             found = [(step, verdict) for step, verdict in everything if not verdict.is_simply_done]
             self.left_alone, self.undone = _left_alone(found), _undone(found)
             self.results = _results_of(root)

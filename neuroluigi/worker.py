@@ -169,7 +169,9 @@ class Worker(luigi.worker.Worker):
 
     def hear(self, task: luigi.Task, status: str, said: object) -> None:
         """Count what came of a task that ran, and what it said of that."""
-        if status == luigi.worker.DONE and isinstance(task, Step):
-            self.outcomes[said["outcome"]][task.task_family] += 1
-            if said["outcome"] == MADE:
+        # A step with an on_success() of its own may say anything.
+        outcome = said.get("outcome") if isinstance(said, dict) else None
+        if status == luigi.worker.DONE and isinstance(task, Step) and outcome in self.outcomes:
+            self.outcomes[outcome][task.task_family] += 1
+            if outcome == MADE:
                 self.seconds[str(task)] = said["seconds"]

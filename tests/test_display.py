@@ -227,8 +227,9 @@ def test_ctrl_c_ends_the_run_and_its_display(tmp_path):
 
 def test_without_its_display_the_run_goes_on_with_plain_lines(tmp_path):
     lab = Lab(tmp_path, first="wait_for(f'go-{self.n}')")
-    terminal = lab.open("--workers", 2, "--count", 2)
+    terminal = lab.open("--workers", 2, "--count", 2, env={"NO_COLOR": "1"})
     terminal.wait_for("2 running")
+    assert not re.search(r"\x1b\[[0-9;]*[349]\dm", terminal.text), "a colour"
     terminal.drawer().kill()
     terminal.wait_for("the display is gone")
     for n in range(2):
