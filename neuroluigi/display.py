@@ -20,7 +20,7 @@ import luigi
 
 from neuroluigi import looks, records, state
 from neuroluigi.looks import Judged
-from neuroluigi.settings import CarriedHandler
+from neuroluigi.settings import CarriedHandler, shown_path
 from neuroluigi.state import Verdict
 from neuroluigi.task import Step
 
@@ -83,11 +83,13 @@ class Shown(CarriedHandler):
         if record.funcName != _FAILURES:
             self.tell(event="line", text=self.format(record))
 
-    def tell(self, **event) -> None:
-        """Tell the display something, in one write: those of several processes don't mix."""
-        # Nothing to be seen is no reason to fail.
-        with contextlib.suppress(OSError):
-            os.write(self._descriptor, f"{json.dumps(event)}\n".encode())
+    def tell(self, **event) -> bool:
+        """Tell the display something, in one write: those of several processes don't mix. False on a full disk."""
+        line = f"{json.dumps(event)}\n".encode()
+        try:
+            return os.write(self._descriptor, line) == len(line)
+        except OSError:
+            return False
 
 
 class Display:
@@ -128,8 +130,7 @@ class Display:
             return
         self.was_there = True
         self._shown.install()
-        log = os.path.relpath(self._log) if self._log.is_relative_to(Path.cwd()) else str(self._log)
-        self._tell(event="begin", steps=_counts(looks.walk(root)), workers=workers, log=log)
+        self._tell(event="begin", steps=_counts(looks.walk(root)), workers=workers, log=shown_path(self._log))
 
     def begin(self, task: luigi.Task) -> None:
         """Tell that a task begins to run."""
@@ -153,7 +154,7 @@ class Display:
         """Go on with plain log lines where the display is gone."""
         if self._process and self._process.poll() is not None:
             self._give_back()
-            logger.warning("the display is gone, log lines follow; those so far are in %s", self._log)
+            logger.warning("the display is gone, log lines follow; those so far are in %s", shown_path(self._log))
 
     def __exit__(self, kind, error, traceback) -> None:
         if not self._process:
@@ -169,8 +170,11 @@ class Display:
 
     def _tell(self, **event) -> None:
         self.check()
-        if self._process:
-            self._shown.tell(at=time.time(), **event)
+        if self._process and not self._shown.tell(at=time.time(), **event):
+            # What it shows from now on would be wrong.
+            self._process.kill()
+            self._process.wait()
+            self.check()
 
     def _redirect(self) -> None:
         """Have what would be printed on the terminal, also by programs that steps start, go to the run's log."""

@@ -41,6 +41,7 @@ from neuroluigi.settings import (
     results,
     results_root,
     setting,
+    shown_path,
 )
 from neuroluigi.state import Verdict
 from neuroluigi.task import INTERRUPTED, Step, StepError
@@ -325,7 +326,7 @@ def luigi_command(argv: list[str]) -> int:
         if not isinstance(exit_.code, int):
             raise
         code = exit_.code
-    reasons = f"are in {_shown(log_path(results_folder))}" if on_terminal.was_there else "stand above"
+    reasons = f"are in {shown_path(log_path(results_folder))}" if on_terminal.was_there else "stand above"
     lines = _closing_lines(CheckingWorker.latest, code, reasons) if CheckingWorker.latest else []
     # A closed or full standard output does not make a run fail that did not.
     with contextlib.suppress(OSError):
@@ -392,7 +393,7 @@ def _left_alone(found: Iterable[tuple[Step, Verdict]]) -> list[str]:
             outdated[f"{step.task_family}: {'; '.join(reason.text for reason in verdict.reasons)}"] += 1
             kinds |= {reason.kind for reason in verdict.reasons}
         elif verdict.state == state.EDITED:
-            edited += [_shown(Path(one.path)) for one in flatten(step.output())]
+            edited += [shown_path(Path(one.path)) for one in flatten(step.output())]
         elif verdict.state == state.INPUT_GONE:
             gone["; ".join(reason.text for reason in verdict.reasons)] += 1
         elif verdict.state == state.NO_RECORD:
@@ -425,16 +426,12 @@ def _plural(paths: list[Path]) -> str:
 def _where(paths: list[Path]) -> str:
     """Return the one path, or the pattern that all paths share."""
     if len(paths) == 1:
-        return _shown(paths[0])
+        return shown_path(paths[0])
     top = Path(os.path.commonpath(paths))
     depths = {len(path.relative_to(top).parts) for path in paths}
     name = paths[0].name if len({path.name for path in paths}) == 1 else "*"
     middle = ["*"] * (depths.pop() - 1) if len(depths) == 1 else ["**"]
-    return _shown(top.joinpath(*middle, name))
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return shown_path(top.joinpath(*middle, name))
 
 
 def prepare_process() -> None:

@@ -203,6 +203,12 @@ def _absolute_roots() -> dict[str, Path]:
     return {name: Path(os.path.normpath(Path.cwd() / folder)) for name, folder in folders.items()}
 
 
+def shown_path(path: str | Path) -> str:
+    """Return a path as it is shown: from the current folder where it is below that."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
 def groups() -> dict[str, Group]:
     """Return the groups of today's recordings by their key; RunStopped where there are none to speak of."""
     return _look()[0]

@@ -36,6 +36,7 @@ from neuroluigi.settings import (
     results_root,
     roots_of_paths,
     setting,
+    shown_path,
 )
 from neuroluigi.target import RecordingTarget, ResultTarget
 
@@ -259,11 +260,8 @@ class Step(CarriesSettings, Judged):
     def _record_failure(self, error: BaseException, start: Mapping) -> StepError:
         """Keep the log and say why; touch neither result nor record."""
         log = self._paths(".failed.log")
-        place = log
-        with contextlib.suppress(ValueError):
-            place = log.relative_to(Path.cwd())
         reason = str(error) if isinstance(error, (StepError, RecordingsError, RunStopped)) else _reason(error)
-        failure = StepError(f"{self}: {reason}; see {place}")
+        failure = StepError(f"{self}: {reason}; see {shown_path(log)}")
         try:
             self.log.touch()
             self.log.replace(log)
