@@ -58,14 +58,18 @@ class Shown(CarriedHandler):
         super().__init__(logging.WARNING)
         self.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         self._events = events
-        self._descriptor = os.open(events, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._descriptor: int | None = None
         self._silent: list[logging.Handler] = []
 
     def __reduce__(self):
         return Shown, (self._events,)
 
     def install(self) -> None:
-        """Take the place of Luigi's handler."""
+        """Take the place of Luigi's handler, unless the display is gone since this one was sent to a new process."""
+        try:
+            self._descriptor = os.open(self._events, os.O_WRONLY | os.O_APPEND)
+        except OSError:
+            return
         self._silent = [one for one in logger.handlers if type(one) is logging.StreamHandler]
         for one in self._silent:
             logger.removeHandler(one)
@@ -76,7 +80,8 @@ class Shown(CarriedHandler):
         logger.removeHandler(self)
         for one in self._silent:
             logger.addHandler(one)
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a line on."""
@@ -87,7 +92,7 @@ class Shown(CarriedHandler):
         """Tell the display something, in one write: those of several processes don't mix. False on a full disk."""
         line = f"{json.dumps(event)}\n".encode()
         try:
-            return os.write(self._descriptor, line) == len(line)
+            return self._descriptor is not None and os.write(self._descriptor, line) == len(line)
         except OSError:
             return False
 
@@ -113,7 +118,9 @@ class Display:
         try:
             self._redirect()
             self._folder = Path(tempfile.mkdtemp(prefix="neuroluigi-"))
-            self._shown = Shown(self._folder / "events")
+            events = self._folder / "events"
+            events.touch()
+            self._shown = Shown(events)
             # Rich takes the size of the terminal from these where they are set, for good.
             environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
             command = [sys.executable, Path(__file__).with_name("screen.py"), self._folder, str(os.getpid())]

@@ -377,6 +377,13 @@ def is_gone(parent: int) -> bool:
     return not psutil.pid_exists(parent)
 
 
+def is_in_background() -> bool:
+    """Whether the terminal is another one's at the moment, such as the shell's after Ctrl-Z and bg."""
+    with contextlib.suppress(AttributeError, OSError):
+        return os.tcgetpgrp(sys.stderr.fileno()) != os.getpgrp()
+    return False
+
+
 def show(folder: Path, parent: int) -> None:
     """Show the run whose events are in `folder` until it is over."""
     console = Console(stderr=True)
@@ -385,15 +392,16 @@ def show(folder: Path, parent: int) -> None:
     if hasattr(signal, "SIGCONT"):
         # The shell has written below.
         signal.signal(signal.SIGCONT, lambda *_: region.leave())
-    drawn_at, size = float("-inf"), console.size
+    drawn_at, size, above = float("-inf"), console.size, []
     while not run.is_over and not is_gone(parent):
         time.sleep(POLL_SECONDS)
-        above = [one for event in follower.events() for one in run.hear(event)]
+        above += [one for event in follower.events() for one in run.hear(event)]
         was, size = size, console.size
-        is_due = size == was and time.monotonic() - drawn_at >= _DRAW_SECONDS
-        if above or run.is_over or is_due:
+        is_due = above or (size == was and time.monotonic() - drawn_at >= _DRAW_SECONDS)
+        if run.is_over or (is_due and not is_in_background()):
             drawn_at = time.monotonic()
             region.draw(Picture(run, size.width, size.height, time.time(), is_ascii).lines(), above)
+            above = []
     region.leave()
 
 

@@ -168,11 +168,15 @@ def test_what_runs_how_far_it_is_and_what_failed_is_on_the_screen(tmp_path):
     assert said.count(failure) == 1 and 'raise ValueError("no spikes <b>") ValueError: no spikes <b>' in said
     assert max(said.index("ValueError"), said.index("WARNING: no licence is free, waiting")) < said.index("First ━")
     assert "printed past" not in shown and "by a program" not in shown
+    # On a terminal that has become narrower it goes on below what is there.
+    terminal.resize(60, 30)
+    terminal.wait_for(lambda: terminal.shown().count("45/100") == 2)
+    assert bars(terminal.shown()) == {"First": (4, 4, ""), "Second": (2, 4, "1 failed, 1 running")}
     (lab.folder / "go").touch()
     assert terminal.end() == 30
     last = terminal.everything()
     assert bars(last)["Second"] == (3, 4, "1 failed")
-    assert "running" not in last.split("First  ━")[1].split("Made:")[0]
+    assert "running" not in last.split("First  ━")[-1].split("Made:")[0]
     assert re.search(r"Made: 4 First, 3 Second.\nFailed: Second\(n=1\).\nSlowest: Second\(n=0\) \d", last)
     assert f"3 results: results/study/*\n{BACK}" in last
     log = journal.log_path(lab.results).read_text()
