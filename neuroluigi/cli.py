@@ -21,6 +21,7 @@ from rich.text import Text
 
 from neuroluigi import crate, doctor, housekeeping, query, records, running, runs, status, task
 from neuroluigi.recordings import Group, Recording, RecordingsError, measure
+from neuroluigi.settings import shown_path
 
 _LUIGI_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
@@ -133,7 +134,7 @@ def _print_groups(groups: dict[str, Group], incomplete: str) -> None:
             elif position >= len(group.recordings):
                 note = f" (left out: {r.columns.get('reason') or 'use = no'})"
             known = ("?" if cell is None else cell for cell in (r.index, r.dtype, r.channels))
-            path = _shown_path(r.path) + note
+            path = shown_path(r.path) + note
             rows.append(("" if position else key, r.session, *known, r.sampling_rate_hz, samples, path))
     _print_table(("group", "session", "index", "dtype", "channels", "rate [Hz]", "samples", "file"), rows)
     console = _console()
@@ -163,11 +164,6 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[query.Cell]]) -
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(query.as_text(cell)) for cell in row))
     _console().print(table)
-
-
-def _shown_path(path: str) -> str:
-    here = Path.cwd()
-    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 @main.command("status", context_settings=_LUIGI_OPTIONS)
@@ -450,7 +446,7 @@ def _carry_out(plan: housekeeping.Plan, do, done: str, yes: bool, dry_run: bool,
             raise task.RunStopped(f"neuroluigi: nothing was {done}: a run is at work on these results: {at_work[0]}")
         known = len(plan.left)
         entries = do(plan)
-        left = [f"left: {_shown_path(str(path))} ({why})" for path, why in plan.left[known:]]
+        left = [f"left: {shown_path(path)} ({why})" for path, why in plan.left[known:]]
         lines = "\n".join([*left, f"{done.capitalize()}: {len(entries)} of {what}."])
     if as_json:
         results = [listed[entry.path] for entry in entries]
@@ -476,7 +472,7 @@ def _entry_as_data(entry: housekeeping.Entry) -> dict:
 def _print_plan(results: Sequence[dict], left: Sequence[tuple[Path, str]]) -> None:
     rows = [
         (
-            _shown_path(str(Path(one["record"]).parent.parent)),
+            shown_path(Path(one["record"]).parent.parent),
             one["step"],
             " ".join(Path(path).name for path in one["files"]) or "(only logs)",
             decimal(one["bytes"]),
@@ -486,7 +482,7 @@ def _print_plan(results: Sequence[dict], left: Sequence[tuple[Path, str]]) -> No
     if rows:
         _print_table(("folder", "step", "files", "size"), rows)
     for path, why in left:
-        _console().print(Text(f"left: {_shown_path(str(path))} ({why})"))
+        _console().print(Text(f"left: {shown_path(path)} ({why})"))
 
 
 @main.command("accept", context_settings=_LUIGI_OPTIONS)
@@ -507,7 +503,7 @@ def accept_command(context, file, reason, as_json):
         raise task.RunStopped("neuroluigi: the file comes first: neuroluigi accept FILE --reason WHY [OPTIONS]")
     with _settings(context) as root:
         path = housekeeping.accept(root, file, reason)
-    click.echo(json.dumps({"accepted": str(path)}) if as_json else f"Accepted: {_shown_path(str(path))}")
+    click.echo(json.dumps({"accepted": str(path)}) if as_json else f"Accepted: {shown_path(path)}")
 
 
 @main.command("verify", context_settings=_LUIGI_OPTIONS)
@@ -537,9 +533,9 @@ def verify_command(context, as_json):
         click.echo(json.dumps(data, indent=1, ensure_ascii=False))
     else:
         for what, path, why in found.problems:
-            click.echo(f"{what}: {_shown_path(str(path))} {why}")
+            click.echo(f"{what}: {shown_path(path)} {why}")
         for path in found.unrecorded[:_MOST_NAMED]:
-            click.echo(f"no run record: {_shown_path(str(path))}")
+            click.echo(f"no run record: {shown_path(path)}")
         if len(found.unrecorded) > _MOST_NAMED:
             click.echo(f"no run record: {len(found.unrecorded) - _MOST_NAMED} files more")
         freed = f", {found.freed} more are freed" if found.freed else ""
@@ -570,10 +566,10 @@ def crate_command(context, name, description, licence, organization):
         at_work = runs.running(task.results_root())
         written = crate.write(about)
     click.echo(
-        f"{_shown_path(str(written.path))}: {written.results} results and {written.failures} failures;"
+        f"{shown_path(written.path)}: {written.results} results and {written.failures} failures;"
         f" {written.files} files that are there, {written.elsewhere} that are not."
     )
-    notes = [f"left out: {_shown_path(str(path))} is no run record that can be read" for path in written.unreadable]
+    notes = [f"left out: {shown_path(path)} is no run record that can be read" for path in written.unreadable]
     notes += [f"a run is at work on these results, write the crate again after it: {run}" for run in at_work]
     for note in (*notes, *about.missing()):
         click.echo(note)

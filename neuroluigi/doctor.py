@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import luigi
-from luigi.cmdline_parser import CmdlineParser
-from luigi.task_register import Register
 
 from neuroluigi import looks, records, runs, sessions
 from neuroluigi.calls import CallError, call_function
@@ -19,8 +17,7 @@ from neuroluigi.engines import CURE, EngineError, find_engine
 from neuroluigi.matlab import MatlabTask, m_folder, matlab, seats_folder
 from neuroluigi.programs import words
 from neuroluigi.sessions import Limits
-from neuroluigi.settings import RunStopped, groups, recordings, recordings_root, results, results_root, setting
-from neuroluigi.task import Step
+from neuroluigi.settings import RunStopped, groups, in_force, recordings, recordings_root, results_root, setting
 
 # Less room than this and the first larger result fills the disk.
 _LITTLE_ROOM = 1 << 30
@@ -50,7 +47,8 @@ def examine(root: luigi.Task) -> Iterator[Finding]:
     yield from _recordings()
     yield from _steps(root)
     yield from (Finding("at work", run) for run in runs.running(results_root()))
-    yield from _settings()
+    for one in in_force(root):
+        yield Finding(one.name, f"{one.value or 'blank'} ({one.source})")
 
 
 def _engines() -> Iterator[Finding]:
@@ -131,27 +129,3 @@ def _steps(root: luigi.Task) -> Iterator[Finding]:
                 yield Finding(kind.__name__, f"runs on {step.found_engine()}")
             except EngineError as error:
                 yield Finding(kind.__name__, "runs on nothing", str(error), is_fatal=True)
-
-
-def _settings() -> Iterator[Finding]:
-    """Say which settings are in force, and where each comes from."""
-    config, run = luigi.configuration.get_config(), CmdlineParser.get_instance()
-    for section, _, name, parameter in sorted(Register.get_all_params(), key=lambda one: one[0] not in _SECTIONS):
-        owner = Register.get_task_cls(section)
-        is_step = issubclass(owner, Step) and not owner.__module__.startswith("neuroluigi.")
-        if not (is_step or section in _SECTIONS) or not parameter.has_task_value(section, name):
-            continue
-        value = parameter.task_value(section, name)
-        if run and getattr(run.known_args, f"{section}_{name}", None) is not None:
-            source = "command line"
-        elif config.has_option(section, name):
-            source = "luigi.cfg"
-        else:
-            source = "default"
-        shown = parameter.serialize(value) if value is not None else ""
-        if is_step and not shown and source == "default":
-            continue
-        yield Finding(f"[{section}] {name}", f"{shown or 'blank'} ({source})")
-
-
-_SECTIONS = tuple(one.__name__ for one in (recordings, results, matlab))

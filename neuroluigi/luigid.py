@@ -10,9 +10,12 @@ import functools
 import hashlib
 import html
 import http.client
+import itertools
 import logging
 import secrets
+import socket
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +24,7 @@ import luigi
 import luigi.rpc
 from luigi.scheduler import BATCH_RUNNING, DISABLED, FAILED, PENDING, RUNNING, UNKNOWN
 
-from neuroluigi import scheduling
+from neuroluigi import programs, scheduling
 from neuroluigi.settings import RunStopped, set_defaults
 
 logger = logging.getLogger("luigi-interface")
@@ -33,6 +36,9 @@ _IDENTITY = ".luigid"
 _IN_PASSING = ("/api/set_task_status_message", "/api/set_task_progress_percentage")
 
 _POLL_SECONDS = 0.5
+
+# Characters of a line in the visualiser's box of an error.
+_WIDTH = 68
 
 
 class LuigidGone(RunStopped):
@@ -143,6 +149,16 @@ class RemoteScheduler(luigi.rpc.RemoteScheduler):
                     logger.info("luigid answers again")
                 self._is_answering = True
                 return answer
+
+
+def failure_text(why: str, log: Path) -> str:
+    """Return what luigid shows of a step that failed: what is wrong, and the end of its log."""
+    if why.startswith("Traceback"):
+        return why
+    lines = (
+        textwrap.wrap(line, _WIDTH, break_long_words=False, break_on_hyphens=False) or [""] for line in why.splitlines()
+    )
+    return "\n".join([*itertools.chain(*lines), "", f"{socket.gethostname()}: {log}", programs.tail(log)])
 
 
 def _identity(results: Path) -> str:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from neuroluigi import guard
+from neuroluigi import guard, records
 
 
 class ProgramTimeout(RuntimeError):
@@ -83,10 +83,7 @@ def explain(code: int) -> str:
 
 def tail(log: Path, lines: int = 15) -> str:
     """Return the last lines of a log."""
-    with log.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - 8192))
-        return "\n".join(file.read().decode("utf-8", errors="replace").splitlines()[-lines:])
+    return "\n".join(records.last_lines(log, lines))
 
 
 def is_version(found: str, wanted: str) -> bool:

@@ -29,6 +29,8 @@ SCHEMA = 1
 PACKAGES = ("neuroluigi", "luigi", "numpy", "matplotlib")
 
 _BLOCK = 1 << 20
+# The last lines of a log are looked for in so much of it.
+_TAIL_BYTES = 1 << 16
 _PART = re.compile(r".*\.part-(?P<host>.+)-(?P<pid>\d+)-\d+(\.\w+)?")
 _counter = count()
 
@@ -164,6 +166,16 @@ def place(path: str | Path, roots: Mapping[str, str | Path]) -> dict:
 def beside(record_path: str | Path, suffix: str) -> str:
     """Return the path of a file that lies beside a record, such as its log: ".log" in place of ".json"."""
     return os.fspath(record_path).removesuffix(".json") + suffix
+
+
+def last_lines(path: str | Path, count: int) -> list[str]:
+    """Return the last lines of a log; none where it can't be read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            return file.read().decode("utf-8", "replace").splitlines()[-count:]
+    except OSError:
+        return []
 
 
 def hash_file(path: str | Path, say: Callable[[int], None] = lambda size: None) -> str:

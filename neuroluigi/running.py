@@ -8,6 +8,7 @@ a test.
 import configparser
 import contextlib
 import difflib
+import functools
 import gc
 import importlib
 import importlib.util
@@ -21,14 +22,15 @@ from pathlib import Path
 
 import luigi.interface
 import luigi.retcodes
-from luigi import execution_summary
 from luigi.cmdline_parser import CmdlineParser
 from luigi.parameter import ParameterException
 from luigi.task import flatten
 from luigi.task_register import Register, TaskClassException
 
 from neuroluigi import looks, luigid, runs, scheduling, sessions, state
+from neuroluigi.display import Display
 from neuroluigi.engines import EngineError
+from neuroluigi.journal import Journal, log_path
 from neuroluigi.matlab import MatlabTask, matlab
 from neuroluigi.settings import (
     CarriesSettings,
@@ -40,6 +42,7 @@ from neuroluigi.settings import (
     results_root,
     set_defaults,
     setting,
+    shown_path,
 )
 from neuroluigi.state import Verdict
 from neuroluigi.task import INTERRUPTED, Step, StepError
@@ -102,6 +105,11 @@ class CheckingWorker(Worker):
     # Whether, at the end, the task that was asked for is done.
     is_done = False
 
+    def __init__(self, journal: Journal, display: Display, **options):
+        super().__init__(**options)
+        self._journal, self._display = journal, display
+        journal.log.install()
+
     def add(self, task, *args, **kwargs):
         # What goes wrong here goes wrong again for Luigi, who says of which task.
         with contextlib.suppress(Exception):
@@ -121,11 +129,29 @@ class CheckingWorker(Worker):
         finally:
             sessions.close_pool()
 
+    def _run_task(self, task_id):
+        root = self._scheduled_tasks[self._first_task]
+        if self._journal.begin(root, self):
+            self._display.start(root, self.worker_processes)
+        self._display.begin(self._scheduled_tasks[task_id])
+        super()._run_task(task_id)
+
+    def _handle_next_task(self):
+        self._display.check()
+        super()._handle_next_task()
+
+    def hear(self, task, status, said):
+        super().hear(task, status, said)
+        why = said or "it is not done" if status == luigi.worker.FAILED else ""
+        self._display.end(task, status == luigi.worker.DONE, str(why))
+
     def __exit__(self, type, value, traceback):
         # Right after, Luigi forgets the command line, and with it what was looked at.
         if type is None and self._first_task in self._scheduled_tasks:
             root = self._scheduled_tasks[self._first_task]
-            found = [(step, verdict) for step, verdict in looks.walk(root) if not verdict.is_simply_done]
+            everything = list(looks.walk(root))
+            self._display.count(everything)
+            found = [(step, verdict) for step, verdict in everything if not verdict.is_simply_done]
             self.left_alone, self.undone = _left_alone(found), _undone(found)
             self.results = _results_of(root)
             self.is_done = looks.verdict(root).is_complete
@@ -133,11 +159,15 @@ class CheckingWorker(Worker):
 
 
 class _Factory(scheduling.Factory):
+    def __init__(self, *kept: Journal | Display):
+        self._kept = kept
+
     def create_remote_scheduler(self, url):
         return luigid.RemoteScheduler(url, results_root(), setting(matlab).seats)
 
     def create_worker(self, scheduler, worker_processes, assistant=False):
-        return CheckingWorker(scheduler=scheduler, worker_processes=worker_processes, assistant=assistant)
+        options = {"scheduler": scheduler, "worker_processes": worker_processes, "assistant": assistant}
+        return CheckingWorker(*self._kept, **options)
 
 
 class _Plain(logging.Filter):
@@ -260,12 +290,17 @@ def luigi_command(argv: list[str]) -> int:
     with CmdlineParser.global_instance(argv):
         check_results_root()
         results_folder, deciding = results_root(), _deciding_settings(root)
-    # Luigi looks its factory up when a run starts. This is the one place where it is replaced.
-    luigi.interface._WorkerSchedulerFactory = _Factory
     logger.addFilter(_Plain())
     signal.signal(signal.SIGTERM, _interrupt)
+    command, on_terminal = f"luigi {' '.join(argv)}", Display(log_path(results_folder))
     try:
-        with runs.side_by_side(results_folder, deciding, f"luigi {' '.join(argv)}"):
+        with (
+            runs.side_by_side(results_folder, deciding, command),
+            Journal(argv, results_folder) as journal,
+            on_terminal,
+        ):
+            # Luigi looks its factory up when a run starts. This is the one place where it is replaced.
+            luigi.interface._WorkerSchedulerFactory = functools.partial(_Factory, journal, on_terminal)
             luigi.retcodes.run_with_retcodes(argv)
         code = 0
     except KeyboardInterrupt:
@@ -280,26 +315,29 @@ def luigi_command(argv: list[str]) -> int:
         is_done = CheckingWorker.latest and CheckingWorker.latest.is_done
         if is_done and code in (codes.already_running, codes.not_run):
             code = 0
-    lines = _closing_lines(CheckingWorker.latest, code) if CheckingWorker.latest else []
+    reasons = f"are in {shown_path(log_path(results_folder))}" if on_terminal.was_there else "stand above"
+    lines = _closing_lines(CheckingWorker.latest, code, reasons) if CheckingWorker.latest else []
     # A closed or full standard output does not make a run fail that did not.
     with contextlib.suppress(OSError):
         print("\n".join(lines), flush=True)
     return code
 
 
-def _closing_lines(worker: CheckingWorker, code: int) -> list[str]:
+def _closing_lines(worker: CheckingWorker, code: int, reasons: str) -> list[str]:
     """Say what was made, failed, or left as it is though it is not as of today; last where the results are."""
-    by_status = execution_summary._summary_dict(worker)
-    failed = sorted(str(t) for t in (*by_status["failed"], *by_status["scheduling_error"]))
+    failed = worker.failed()
     lines = [f"{what.capitalize()}: {_counted(counts)}." for what, counts in worker.outcomes.items() if counts]
     if failed:
         lines.append(f"Failed: {_some(failed)}.")
     elif code:
-        lines.append("Not everything could be made; the reasons stand above.")
+        lines.append(f"Not everything could be made; the reasons {reasons}.")
     elif worker.undone:
         lines += worker.undone
     elif not lines:
         lines.append("Nothing to make." if worker.left_alone else "Nothing to make: everything is there.")
+    if worker.seconds:
+        slowest = sorted(worker.seconds.items(), key=lambda one: -one[1])[:_MOST_NAMED]
+        lines.append(f"Slowest: {', '.join(f'{name} {seconds:.1f} s' for name, seconds in slowest)}.")
     lines += worker.left_alone
     if worker.results:
         lines.append(f"{_plural(worker.results)}: {_where(worker.results)}")
@@ -344,7 +382,7 @@ def _left_alone(found: Iterable[tuple[Step, Verdict]]) -> list[str]:
             outdated[f"{step.task_family}: {'; '.join(reason.text for reason in verdict.reasons)}"] += 1
             kinds |= {reason.kind for reason in verdict.reasons}
         elif verdict.state == state.EDITED:
-            edited += [_shown(Path(one.path)) for one in flatten(step.output())]
+            edited += [shown_path(Path(one.path)) for one in flatten(step.output())]
         elif verdict.state == state.INPUT_GONE:
             gone["; ".join(reason.text for reason in verdict.reasons)] += 1
         elif verdict.state == state.NO_RECORD:
@@ -377,16 +415,12 @@ def _plural(paths: list[Path]) -> str:
 def _where(paths: list[Path]) -> str:
     """Return the one path, or the pattern that all paths share."""
     if len(paths) == 1:
-        return _shown(paths[0])
+        return shown_path(paths[0])
     top = Path(os.path.commonpath(paths))
     depths = {len(path.relative_to(top).parts) for path in paths}
     name = paths[0].name if len({path.name for path in paths}) == 1 else "*"
     middle = ["*"] * (depths.pop() - 1) if len(depths) == 1 else ["**"]
-    return _shown(top.joinpath(*middle, name))
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return shown_path(top.joinpath(*middle, name))
 
 
 def prepare_process() -> None:

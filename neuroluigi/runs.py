@@ -31,7 +31,7 @@ def side_by_side(results: Path, settings: Mapping[str, str], command: str) -> It
     the same value. Waits for the end of runs that don't.
     """
     was_there, has_told = results.is_dir(), False
-    path = results / ".runs" / f"{socket.gethostname()}-{os.getpid()}.json"
+    path = _path(results, socket.gethostname(), os.getpid())
     lock = filelock.FileLock(path.with_suffix(".lock"))
     while True:
         try:
@@ -90,9 +90,25 @@ def _remove(path: Path, lock: filelock.FileLock) -> None:
         path.with_suffix(".lock").unlink()
 
 
+def _path(results: Path, host: str, pid: int) -> Path:
+    return results / ".runs" / f"{host}-{pid}.json"
+
+
 def running(results: Path) -> list[str]:
     """Return the runs that are at work on these results: command, host and process."""
     return [_described(path, run) for path, run in _alive(results / ".runs")]
+
+
+def others(results: Path) -> list[str]:
+    """Return the runs that are at work on these results beside that of this process."""
+    own = _path(results, socket.gethostname(), os.getpid())
+    return [_described(path, run) for path, run in _alive(own.parent) if path != own]
+
+
+def is_running(results: Path, host: str, pid: int) -> bool:
+    """Whether the run of that process is at work on these results."""
+    path = _path(results, host, pid)
+    return any(one == path for one, _ in _alive(path.parent))
 
 
 def _other(own: Path, settings: Mapping[str, str]) -> str:

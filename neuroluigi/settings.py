@@ -12,10 +12,12 @@ import multiprocessing
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.setup_logging import InterfaceLogging
+from luigi.task_register import Register
 
 from neuroluigi import recordings as found
 from neuroluigi import records
@@ -163,6 +165,42 @@ def _read_setting(section: type[luigi.Config]) -> luigi.Config:
         raise RunStopped(f"luigi: [{section.__name__}] in luigi.cfg or on the command line: {error}") from error
 
 
+class InForce(NamedTuple):
+    """A setting of this package or of a step: [Section] name, its value as in luigi.cfg ("" for blank), its source."""
+
+    name: str
+    value: str
+    source: str
+
+
+def in_force(root: luigi.Task) -> list[InForce]:
+    """Return the settings that are in force in a run of `root`, this package's first, and where each comes from."""
+    own, of_steps = [], []
+    for section, _, name, parameter in Register.get_all_params():
+        owner = Register.get_task_cls(section)
+        is_own = owner.__module__.startswith("neuroluigi.")
+        if not issubclass(owner, luigi.Config if is_own else CarriesSettings):
+            continue
+        value, source = _value_and_source(section, name, parameter, root)
+        shown = parameter.serialize(value) if value is not None else ""
+        if source and (is_own or shown or source != "default"):
+            (own if is_own else of_steps).append(InForce(f"[{section}] {name}", shown, source))
+    return own + of_steps
+
+
+def _value_and_source(section: str, name: str, parameter: luigi.Parameter, root: luigi.Task) -> tuple[object, str]:
+    """Return what is in force and luigi.cfg, command line or default; (None, "") where nothing is."""
+    run, is_set = CmdlineParser.get_instance(), parameter.has_task_value(section, name)
+    value = parameter.task_value(section, name) if is_set else None
+    given = root.param_kwargs.get(name, value) if section == root.task_family else value
+    if given != value or (run and getattr(run.known_args, f"{section}_{name}", None) is not None):
+        return given, "command line"
+    if not is_set:
+        return None, ""
+    is_declared = luigi.configuration.get_config().has_option(section, name)
+    return value, "luigi.cfg" if is_declared else "default"
+
+
 def results_root() -> Path:
     """Return the absolute folder of all results."""
     return roots_of_paths()["results"]
@@ -194,6 +232,12 @@ def _absolute_roots() -> dict[str, Path]:
     folders = {"results": setting(results).root, "recordings": setting(recordings).declaration().folder}
     # resolve() would follow links.
     return {name: Path(os.path.normpath(Path.cwd() / folder)) for name, folder in folders.items()}
+
+
+def shown_path(path: str | Path) -> str:
+    """Return a path as it is shown: from the current folder where it is below that."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def groups() -> dict[str, Group]:
@@ -273,6 +317,14 @@ def _values_of_run(run: CmdlineParser) -> dict:
     return {}
 
 
+class CarriedHandler(logging.Handler):
+    """A log handler that goes along into a process that was not forked; to be pickled, it says how it is made."""
+
+    def install(self) -> None:
+        """Hear of each log line of this process from now on."""
+        logger.addHandler(self)
+
+
 class CarriesSettings(luigi.Task):
     """A task that brings luigi.cfg and the command line with it into a process that was not forked.
 
@@ -324,14 +376,15 @@ class CarriesSettings(luigi.Task):
         if isinstance(config, configparser.ConfigParser):
             sections = {name: dict(config.items(name, raw=True)) for name in config.sections()}
         arguments = vars(parser.known_args) if parser else None
-        return {**self.__dict__, "_settings": (arguments, sections, logger.filters)}
+        handlers = [one for one in logger.handlers if isinstance(one, CarriedHandler)]
+        return {**self.__dict__, "_settings": (arguments, sections, logger.filters, handlers)}
 
     def __setstate__(self, state):
         carried = state.pop("_settings", None)
         self.__dict__.update(state)
         if carried is None or CmdlineParser.get_instance() is not None:
             return
-        arguments, sections, filters = carried
+        arguments, sections, filters, handlers = carried
         luigi.configuration.get_config().read_dict(sections)
         if arguments is not None:
             parser = object.__new__(CmdlineParser)
@@ -340,3 +393,5 @@ class CarriesSettings(luigi.Task):
         InterfaceLogging.setup(luigi.interface.core())
         for one in filters:
             logger.addFilter(one)
+        for one in handlers:
+            one.install()

@@ -226,8 +226,7 @@ def _history(record: Mapping) -> list[str]:
 def _failure(record_path: Path, lines: int = 10) -> list[str]:
     failed = records.failure(record_path)
     said = [f"Failed {failed.get('started', '?')}: {failed.get('error', '')}"]
-    log = record_path.with_suffix(".failed.log")
-    if log.is_file():
-        text = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+    log = records.beside(record_path, ".failed.log")
+    if text := records.last_lines(log, lines):
         said += [f"The last lines of {log}:", *(f"  {line}" for line in text)]
     return said

@@ -5,12 +5,10 @@
 
 import contextlib
 import functools
-import itertools
 import logging
 import multiprocessing
 import os
 import socket
-import textwrap
 import threading
 import time
 import traceback
@@ -21,7 +19,7 @@ import luigi
 import psutil
 from luigi.task import flatten
 
-from neuroluigi import guard, looks, programs, records, state, target
+from neuroluigi import guard, looks, records, state, target
 from neuroluigi.looks import Judged
 from neuroluigi.recordings import Group, Recording, RecordingsError, check_name, lay_out
 from neuroluigi.settings import (
@@ -39,6 +37,7 @@ from neuroluigi.settings import (
     results_root,
     roots_of_paths,
     setting,
+    shown_path,
 )
 from neuroluigi.target import RecordingTarget, ResultTarget
 
@@ -97,6 +96,7 @@ class Step(CarriesSettings, Judged):
     log: Path
     tool: Mapping[str, object]
     _told_at = _shown_at = float("-inf")
+    _seconds = 0.0
 
     # Luigi sets these while the step runs.
     set_progress_percentage: Callable | None = None
@@ -151,19 +151,6 @@ class Step(CarriesSettings, Judged):
         """The log of the step after it ran: of its success, or of its failure."""
         return self._paths(".log" if is_good else ".failed.log")
 
-    def on_failure(self, exception):
-        """Return what luigid shows of a failure: what is wrong, and the end of the log."""
-        if not isinstance(exception, StepError):
-            return super().on_failure(exception)
-        log = self.kept_log(False)
-        lines = (
-            textwrap.wrap(line, 68, break_long_words=False, break_on_hyphens=False)
-            for line in str(exception).splitlines()
-        )
-        with contextlib.suppress(OSError):
-            return "\n".join([*itertools.chain(*lines), "", f"{socket.gethostname()}: {log}", programs.tail(log)])
-        return str(exception)
-
     def complete(self):
         """Whether the files are there and nothing contradicts them, here or in what they are made from."""
         if setting(results).trust_existing:
@@ -171,8 +158,12 @@ class Step(CarriesSettings, Judged):
         return looks.verdict(self).is_complete
 
     def on_success(self):
-        """Tell Luigi's parent process what came of the step, for its count."""
-        return self._outcome
+        """Tell Luigi's parent process what came of the step, and how long it took if it was made."""
+        return {"outcome": self._outcome, "seconds": self._seconds}
+
+    def on_failure(self, exception):
+        """Tell Luigi's parent process why the step failed; the traceback is in its log."""
+        return str(exception) if isinstance(exception, StepError) else super().on_failure(exception)
 
     def run(self):
         """Make what is missing; not to be overridden."""
@@ -222,7 +213,8 @@ class Step(CarriesSettings, Judged):
         if not is_mine:
             logger.info("%s unchanged: another run has made it meanwhile", self)
             return UNCHANGED
-        logger.info("%s made in %.1f s", self, record["seconds"])
+        self._seconds = record["seconds"]
+        logger.info("%s made in %.1f s", self, self._seconds)
         return MADE
 
     def _is_done(self) -> bool:
@@ -283,11 +275,8 @@ class Step(CarriesSettings, Judged):
     def _record_failure(self, error: BaseException, start: Mapping) -> StepError:
         """Keep the log and say why; touch neither result nor record."""
         log = self._paths(".failed.log")
-        place = log
-        with contextlib.suppress(ValueError):
-            place = log.relative_to(Path.cwd())
         reason = str(error) if isinstance(error, (StepError, RecordingsError, RunStopped)) else _reason(error)
-        failure = StepError(f"{self}: {reason}; see {place}")
+        failure = StepError(f"{self}: {reason}; see {shown_path(log)}")
         try:
             self.log.touch()
             self.log.replace(log)

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 
 import luigi.scheduler
 import luigi.worker
+from luigi import execution_summary
 
 from neuroluigi import looks, luigid, records
 from neuroluigi.task import MADE, UNCHANGED, Step, percentage, status_message
@@ -94,6 +95,12 @@ class Worker(luigi.worker.Worker):
         self._imports: list[str] = []
         self._progress: dict[str, dict] = {}
         self.outcomes: dict[str, Counter] = {MADE: Counter(), UNCHANGED: Counter()}
+        self.seconds: dict[str, float] = {}
+
+    def failed(self) -> list[str]:
+        """Return the tasks that failed, or could not even be looked at."""
+        by_status = execution_summary._summary_dict(self)
+        return sorted(str(task) for task in (*by_status["failed"], *by_status["scheduling_error"]))
 
     def run(self):
         """Return whether all went well; a run that luigid has forgotten tells it again, and goes on."""
@@ -187,10 +194,13 @@ class Worker(luigi.worker.Worker):
     def _add_task(self, *args, **kwargs):
         task_id = kwargs["task_id"]
         task = self._scheduled_tasks.get(task_id)
-        if kwargs["status"] == luigi.worker.DONE and isinstance(task, Step) and kwargs.get("expl"):
-            outcome = json.loads(kwargs["expl"])
-            if outcome in self.outcomes:
-                self.outcomes[outcome][task.task_family] += 1
+        # Of a task that was not run there is no explanation.
+        if task is not None and kwargs.get("expl"):
+            said = json.loads(kwargs["expl"])
+            self.hear(task, kwargs["status"], said)
+            is_failure = kwargs["status"] == luigi.worker.FAILED and isinstance(task, Step) and isinstance(said, str)
+            if is_failure and isinstance(self._scheduler, luigid.RemoteScheduler):
+                kwargs["expl"] = json.dumps(luigid.failure_text(said, task.kept_log(False)))
         if kwargs.get("params") and isinstance(task, Step) and not kwargs.get("batchable"):
             # For people to read.
             kwargs["params"] = task.to_str_params(only_significant=True)
@@ -198,3 +208,12 @@ class Worker(luigi.worker.Worker):
         if isinstance(task, Step) and task_id in self._running_tasks:
             log = task.kept_log(kwargs["status"] == luigi.worker.DONE)
             self._show(task_id, {"log": str(log)})
+
+    def hear(self, task: luigi.Task, status: str, said: object) -> None:
+        """Count what came of a task that ran, and what it said of that."""
+        # A step with an on_success() of its own may say anything.
+        outcome = said.get("outcome") if isinstance(said, dict) else None
+        if status == luigi.worker.DONE and isinstance(task, Step) and outcome in self.outcomes:
+            self.outcomes[outcome][task.task_family] += 1
+            if outcome == MADE:
+                self.seconds[str(task)] = said["seconds"]

@@ -19,6 +19,9 @@ BIN = Path(sys.executable).parent
 # Where the tests run in the background of a script, Ctrl-C is ignored, and so it would be by all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What a run leaves of itself beside the folders of its results.
+OF_THE_RUN = ("run.json", "run.log")
+
 HAS_OCTAVE = shutil.which("octave-cli") is not None
 needs_octave = pytest.mark.skipif(not HAS_OCTAVE, reason="octave-cli is not installed")
 needs_real_recordings = pytest.mark.skipif(not REAL_RECORDINGS.is_dir(), reason="no real recordings beside the clone")
@@ -63,8 +66,15 @@ class Pipeline:
         return {
             path.relative_to(self.results).as_posix(): path.read_bytes()
             for path in sorted(self.results.rglob("*"))
-            if path.is_file() and not {"runs", ".runs", ".seats"} & set(path.parts)
+            if path.is_file() and not {"runs", ".runs", ".seats", *OF_THE_RUN} & set(path.parts)
         }
+
+
+def folders(results: Path) -> list[str]:
+    """Return the names of the folders of results, and of nothing else, as there should be nothing else."""
+    names = {path.name for path in results.iterdir()}
+    assert all((results / name).is_dir() for name in names - {*OF_THE_RUN})
+    return sorted(names - {*OF_THE_RUN})
 
 
 def is_running(pid: int) -> bool:

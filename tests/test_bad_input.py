@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import BIN, Pipeline, clean_environment, needs_octave
+from tests.conftest import BIN, Pipeline, clean_environment, folders, needs_octave
 
 STRANGE = 'ö "x" it\'s $HOME `id` 100% %s 中文 ;&|'
 
@@ -420,7 +420,7 @@ def test_strange_names_work_everywhere(tmp_path):
     before = snapshot(root)
     done = run(pipeline, "--recordings-root", root, "--results-root", results)
     assert done.code == 0, done.err
-    assert sorted(path.name for path in results.iterdir()) == sorted(STRANGE_NAMES)
+    assert folders(results) == sorted(STRANGE_NAMES)
     for number, name in enumerate(STRANGE_NAMES):
         assert (results / name / "plot.png").is_file()
         data = (results / name / "aggregate.bin").read_bytes()
@@ -461,7 +461,7 @@ def test_strange_names_on_octave(tmp_path):
         results = tmp_path / f"{engine} {STRANGE}"
         done = run(pipeline, "--recordings-root", root, "--results-root", results, engine=engine)
         assert done.code == 0, done.err
-        assert sorted(path.name for path in results.iterdir()) == sorted(names)
+        assert folders(results) == sorted(names)
     for name in names:
         for file in ("aggregate.bin", "edges.npy"):
             by_octave, by_numpy = (tmp_path / f"{e} {STRANGE}" / name / file for e in ("octave", "numpy"))

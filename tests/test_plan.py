@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from neuroluigi import records
-from tests.conftest import Pipeline, clean_environment
+from tests.conftest import OF_THE_RUN, Pipeline, clean_environment
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a process for each command is forked")
 
@@ -184,7 +184,7 @@ class Lab:
             path.relative_to(self.folder).as_posix(): path
             for top in ("results", "recordings", "real")
             for path in sorted((self.folder / top).rglob("*"))
-            if path.is_file() and path.name not in (".lock", ".checksums.jsonl")
+            if path.is_file() and path.name not in (".lock", ".checksums.jsonl", *OF_THE_RUN)
         }
         return found | {name: found[part] for name, part in self.waiting.items() if part in found}
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment
+from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment, folders
 
 TINY = """
 import luigi
@@ -197,7 +197,7 @@ def test_settings_reach_children_however_they_are_started(pipeline, method, comm
     done = run_code(pipeline.folder, code, "PlotAll", "--workers", "2", *settings, *fakes)
     assert done.returncode == 0, done.stderr
     results = pipeline.folder / "X"
-    assert [p.name for p in results.iterdir()] == ["q"] and (results / "q" / "plot.png").is_file()
+    assert folders(results) == ["q"] and (results / "q" / "plot.png").is_file()
     assert '"threshold": 0.6' in (results / "q" / "runs" / "Edges.json").read_text()
     assert '"dtype": "int8"' in (results / "q" / "aggregate.json").read_text()
     assert (results / "q" / "aggregate.bin").stat().st_size == 200
@@ -210,7 +210,7 @@ def test_results_and_names_with_a_percent_sign_survive_spawn(pipeline):
     config.write_text(config.read_text().replace("root = results", "root = 100%% sure"))
     done = run_code(pipeline.folder, code, "Stats", "--group", "a-even", "--workers", "2", "--matlab-engine", "numpy")
     assert done.returncode == 0, done.stderr
-    assert [p.name for p in (pipeline.folder / "100% sure").iterdir()] == ["a-even"]
+    assert folders(pipeline.folder / "100% sure") == ["a-even"]
 
 
 BARE = """

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from neuroluigi import records, state
-from tests.conftest import BIN, Pipeline, needs_octave
+from tests.conftest import BIN, OF_THE_RUN, Pipeline, needs_octave
 
 STEPS = ("FakeRecording", "Aggregate", "Stats", "Edges", "Plot")
 
@@ -54,7 +54,10 @@ class Lab(Pipeline):
             path.relative_to(self.folder).as_posix(): path.stat().st_mtime_ns
             for folder in folders
             for path in folder.rglob("*")
-            if path.is_file() and "runs" not in path.parts and not path.name.startswith(".")
+            if path.is_file()
+            and "runs" not in path.parts
+            and not path.name.startswith(".")
+            and path.name not in OF_THE_RUN
         }
 
     def make_real(self):

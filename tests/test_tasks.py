@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from neuroluigi import records
-from tests.conftest import REAL_RECORDINGS, Pipeline, needs_octave, needs_real_recordings
+from tests.conftest import REAL_RECORDINGS, Pipeline, folders, needs_octave, needs_real_recordings
 
 ENGINES = ["numpy", pytest.param("octave", marks=needs_octave)]
 GROUPS = [f"{session}-{parity}" for session in "abcde" for parity in ("even", "odd")]
@@ -22,7 +22,7 @@ def snapshot(folder):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_fake_recordings_become_ten_plots_and_a_second_run_makes_nothing(pipeline, engine):
     out = pipeline.run("PlotAll", "--matlab-engine", engine)
-    assert sorted(p.name for p in pipeline.results.iterdir()) == GROUPS
+    assert folders(pipeline.results) == GROUPS
     for group in GROUPS:
         assert sorted(p.name for p in (pipeline.results / group).iterdir()) == sorted([*FILES, "runs"])
         for step in ("Aggregate", "Stats", "Edges", "Plot"):
@@ -111,7 +111,7 @@ def test_real_recordings_can_be_grouped_by_other_columns(pipeline):
     pipeline.run(
         "PlotAll", "--recordings-root", root, "--recordings-group-by", "area,session", "--matlab-engine", "numpy"
     )
-    assert sorted(p.name for p in pipeline.results.iterdir()) == ["ctx-s1", "ctx-s2", "hpc-s1"]
+    assert folders(pipeline.results) == ["ctx-s1", "ctx-s2", "hpc-s1"]
     aggregate = (pipeline.results / "ctx-s2" / "aggregate.bin").read_bytes()
     assert aggregate == (root / "s20").read_bytes() + (root / "s21").read_bytes()
 

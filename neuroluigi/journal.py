@@ -1,0 +1,201 @@
+"""The record of the last run of the `luigi` command, results/run.json, and its log lines, results/run.log.
+
+A run that starts no step leaves those of the last one that did. Where they can't be written the run goes on without.
+"""
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import luigi
+
+from neuroluigi import records, runs
+from neuroluigi.settings import CarriedHandler, in_force, recordings_root
+from neuroluigi.task import INTERRUPTED
+from neuroluigi.worker import Worker
+
+logger = logging.getLogger("luigi-interface")
+
+SCHEMA = 1
+
+# Longer than that Git is not waited for.
+_GIT_SECONDS = 5
+
+_TYPES = {"command": list, "started": str, "host": dict, "settings": list, "made": dict, "failed": list}
+
+
+def record_path(results: Path) -> Path:
+    """Return the path of the record of the last run on these results."""
+    return results / "run.json"
+
+
+def log_path(results: Path) -> Path:
+    """Return the path of the log of the last run on these results."""
+    return results / "run.log"
+
+
+def read(results: Path) -> dict | None:
+    """Return the record of the last run on these results; None where there is none that this version understands."""
+    record = records.read_json(record_path(results)) or {}
+    is_known = isinstance(record.get("schema"), int) and record["schema"] <= SCHEMA
+    return record if is_known and all(isinstance(record.get(name), kind) for name, kind in _TYPES.items()) else None
+
+
+def was_killed(results: Path, record: Mapping) -> bool:
+    """Whether the run of that record ended without a word."""
+    return "ended" not in record and not runs.is_running(results, record["host"].get("name", ""), record.get("pid", 0))
+
+
+class RunLog(CarriedHandler):
+    """Appends each log line of the run, and of its processes, to one file.
+
+    One write per line and no buffer, so that lines of several processes don't mix and a fork copies nothing half
+    written.
+    """
+
+    def __init__(self, path: Path | None = None):
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s: %(message)s"))
+        self._path: Path | None = None
+        self._descriptor: int | None = None
+        self._waiting: list[bytes] = []
+        if path:
+            self.open(path)
+
+    def __reduce__(self):
+        return RunLog, (self._path,)
+
+    def open(self, path: Path, is_emptied: bool = False) -> None:
+        """Write to `path` from now on, first of all what was said before."""
+        self._path = path
+        with contextlib.suppress(OSError):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if is_emptied else 0)
+            self._descriptor = os.open(path, flags, 0o666)
+        waiting, self._waiting = self._waiting, []
+        for line in waiting:
+            self._write(line)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append a line, or keep it until there is a file."""
+        line = f"{self.format(record)}\n".encode(errors="backslashreplace")
+        if self._path:
+            self._write(line)
+        else:
+            self._waiting.append(line)
+
+    def _write(self, line: bytes) -> None:
+        # A full disk makes no run fail.
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._descriptor, line)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        super().close()
+
+
+class Journal:
+    """Keeps the record and the log of one run, as a context around it: it ends with the run, however that ends."""
+
+    def __init__(self, argv: Sequence[str], results: Path):
+        self._command = ["luigi", *argv]
+        self._results = results
+        self._started, self._monotonic = records.now(), time.monotonic()
+        self._record: dict | None = None
+        self._worker: Worker | None = None
+        self.log = RunLog()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def begin(self, root: luigi.Task, worker: Worker) -> bool:
+        """Write down that the run is about to start its first step; false where it has started one."""
+        if self._record is not None:
+            return False
+        self._worker = worker
+        self._record = {
+            "schema": SCHEMA,
+            "command": self._command,
+            "folder": str(Path.cwd()),
+            "root": root.task_family,
+            "started": self._started,
+            "host": records.host(),
+            "pid": os.getpid(),
+            "versions": records.versions(),
+            "workers": worker.worker_processes,
+            "git": git_state(_folder_of(root), (self._results, recordings_root())),
+            "settings": [one._asdict() for one in in_force(root)],
+            "made": {},
+            "unchanged": {},
+            "failed": [],
+            "log": log_path(self._results).name,
+        }
+        self._write()
+        self.log.open(log_path(self._results), is_emptied=not runs.others(self._results))
+        return True
+
+    def __exit__(self, kind, error, traceback) -> None:
+        logger.removeHandler(self.log)
+        self.log.close()
+        if self._record is None:
+            return
+        counts = {what: dict(sorted(of.items())) for what, of in self._worker.outcomes.items()}
+        seconds = round(time.monotonic() - self._monotonic, 3)
+        self._record.update(ended=records.now(), seconds=seconds, failed=self._worker.failed(), **counts)
+        self._record["exit_code"] = _exit_code(error)
+        self._write()
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):
+            records.write(record_path(self._results), self._record)
+
+
+def _exit_code(error: BaseException | None) -> int:
+    """Return the exit code of a run that ends with that."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+        return error.code or 0
+    return 0 if error is None else 1
+
+
+def _folder_of(task: luigi.Task) -> Path:
+    file = getattr(sys.modules.get(type(task).__module__), "__file__", None)
+    return Path(file).absolute().parent if file else Path.cwd()
+
+
+def git_state(folder: Path, without: Sequence[Path]) -> dict:
+    """Return the commit of a folder, and whether all in it is as committed; {} without Git or a repository.
+
+    `without` are folders whose files do not count: data, not code.
+    """
+    top = folder.absolute()
+    apart = [path.relative_to(top).as_posix() for path in without if path.is_relative_to(top) and path != top]
+    excluded = [f":(exclude,literal){path}" for path in apart] + [":(exclude,glob)**/__pycache__/**"]
+    # No lock that could be in the way of someone who commits meanwhile.
+    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--", ".", *excluded]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_GIT_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    lines = done.stdout.splitlines()
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid ")), "")
+    is_commit = len(commit) >= 40 and set(commit) <= set("0123456789abcdef")
+    return {"commit": commit, "is_clean": all(line.startswith("#") for line in lines)} if is_commit else {}

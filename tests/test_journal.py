@@ -1,0 +1,156 @@
+"""results/run.json and results/run.log: what the last run leaves of itself."""
+
+import logging
+import multiprocessing
+import signal
+import subprocess
+
+import pytest
+
+from neuroluigi import journal, records, runs
+from tests.conftest import Pipeline
+from tests.test_running import START_METHOD, run_code, wait_for
+
+NUMPY = ("--matlab-engine", "numpy")
+
+
+def left_by(lab):
+    """Return what the files hold, and when they were written."""
+    paths = (journal.record_path(lab.results), journal.log_path(lab.results))
+    return [(path.read_bytes(), path.stat().st_mtime_ns) for path in paths]
+
+
+def test_a_run_leaves_its_record_and_its_log_and_one_with_nothing_to_do_leaves_them_alone(pipeline):
+    git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@lab"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "begin"]):
+        subprocess.run([*git, *arguments], cwd=pipeline.folder, check=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=pipeline.folder, capture_output=True, text=True).stdout
+    out = pipeline.run("Edges", "--group", "a-odd", "--threshold", "0.6", "--matlab-seats", "3", *NUMPY)
+    record = journal.read(pipeline.results)
+    arguments = ["Edges", "--group", "a-odd", "--threshold", "0.6", "--matlab-seats", "3", *NUMPY]
+    assert record["command"] == ["luigi", "--module", "tasks", *arguments, "--local-scheduler"]
+    assert (record["folder"], record["root"], record["workers"]) == (str(pipeline.folder), "Edges", 1)
+    assert record["git"] == {"commit": commit.strip(), "is_clean": True}
+    assert record["made"] == {"Aggregate": 1, "Edges": 1, "FakeRecording": 2, "Stats": 1}
+    assert (record["unchanged"], record["failed"], record["exit_code"], record["log"]) == ({}, [], 0, "run.log")
+    assert record["host"] == records.host() and record["versions"] == records.versions()
+    of_step = records.read(pipeline.results / "a-odd" / "runs" / "Edges.json")
+    assert record["started"] <= of_step["started"] <= of_step["ended"] <= record["ended"]
+    settings = {one["name"]: (one["value"], one["source"]) for one in record["settings"]}
+    assert settings["[Edges] threshold"] == ("0.6", "command line") and settings["[matlab] seats"][0] == "3"
+    assert settings["[Edges] group"] == ("a-odd", "command line")
+    assert settings["[recordings] dtype"] == ("uint8", "luigi.cfg") and settings["[Edges] level"] == ("", "luigi.cfg")
+    # Each line of the log has a time, and then what the terminal saw.
+    log = journal.log_path(pipeline.results).read_text().splitlines()
+    said = [line.split(" ", 2)[2] for line in log if " made in " in line]
+    assert said == [line for line in out.splitlines() if " made in " in line] and len(said) == 5
+    before = left_by(pipeline)
+    pipeline.run("Edges", "--group", "a-odd", "--threshold", "0.6", *NUMPY)
+    assert left_by(pipeline) == before
+    # A result that is as it was is "unchanged"; a lab with a change of its own is not clean.
+    (pipeline.results / "a-odd" / "stats.json").unlink()
+    (pipeline.folder / "matlab" / "mine.m").write_text("% mine")
+    pipeline.run("Edges", "--group", "a-odd", "--threshold", "0.6", *NUMPY)
+    record = journal.read(pipeline.results)
+    assert (record["made"], record["unchanged"]) == ({"Stats": 1}, {"Edges": 1}) and not record["git"]["is_clean"]
+    assert journal.log_path(pipeline.results).read_text().count(" made in ") == 1
+
+
+ONE = """
+import os, time
+from neuroluigi import StudyTask
+
+class One(StudyTask):
+    def output(self):
+        return self.result("one.txt")
+    def make(self, out):
+        {make}
+        out.write_text("1")
+"""
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return Pipeline(tmp_path)
+
+
+def give(lab, make):
+    (lab.folder / "tasks.py").write_text(ONE.format(make=make))
+
+
+def test_a_run_that_fails_says_so(lab):
+    give(lab, "1 / 0")
+    lab.run("One", code=30)
+    record = journal.read(lab.results)
+    assert (record["made"], record["failed"], record["exit_code"]) == ({}, ["One()"], 30)
+    assert record["seconds"] > 0 and "ERROR: One(): ZeroDivisionError" in journal.log_path(lab.results).read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_ended(lab, number):
+    give(lab, "time.sleep(60)")
+    run = lab.start("One")
+    wait_for(lambda: journal.read(lab.results))
+    record = journal.read(lab.results)
+    assert "ended" not in record and "exit_code" not in record and not journal.was_killed(lab.results, record)
+    run.send_signal(number)
+    run.communicate(timeout=60)
+    record = journal.read(lab.results)
+    assert journal.was_killed(lab.results, record) == (number == signal.SIGKILL)
+    assert number == signal.SIGKILL or (record["exit_code"] == 130 and record["ended"] > record["started"])
+
+
+def test_what_can_not_be_written_fails_no_run(lab):
+    give(lab, "pass")
+    # One that is no file, and one on a disk that is full.
+    journal.record_path(lab.results).mkdir(parents=True)
+    journal.log_path(lab.results).symlink_to("/dev/full")
+    out = lab.run("One")
+    assert "Made: 1 One." in out and "Traceback" not in out
+    assert journal.read(lab.results) is None and not list(lab.results.glob("*.part-*"))
+
+
+def test_processes_that_are_spawned_write_to_the_log_too(lab):
+    give(lab, "pass")
+    code = START_METHOD.format(method="spawn", module="neuroluigi.running", function="main")
+    done = run_code(lab.folder, code, "One", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert journal.log_path(lab.results).read_text().count("INFO: One() made in") == 1
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"schema": 1}', '{"schema": 99, "started": ""}', '{"schema": "1"}']
+)
+def test_a_foreign_record_is_not_known(tmp_path, content):
+    journal.record_path(tmp_path).write_text(content)
+    assert journal.read(tmp_path) is None
+
+
+def test_the_log_is_emptied_where_no_other_run_is_at_work(tmp_path):
+    with runs.side_by_side(tmp_path, {}, "luigi A"):
+        assert runs.others(tmp_path) == [] and len(runs.running(tmp_path)) == 1
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            assert len(pool.apply(runs.others, (tmp_path,))) == 1
+    path = journal.log_path(tmp_path)
+    path.write_text("of another run\n")
+    for is_emptied, expected in ((False, ["of another run", "early", "late"]), (True, ["early", "late"])):
+        log = journal.RunLog()
+        log.setFormatter(logging.Formatter("%(message)s"))
+        log.emit(logging.makeLogRecord({"msg": "early"}))
+        log.open(path, is_emptied=is_emptied)
+        log.emit(logging.makeLogRecord({"msg": "late"}))
+        log.close()
+        assert path.read_text().splitlines() == expected
+
+
+def test_git_is_asked_of_the_code_alone(tmp_path):
+    assert journal.git_state(tmp_path, []) == {}
+    git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@lab"]
+    for arguments in (["init", "-q"], ["commit", "-qm", "begin", "--allow-empty"]):
+        subprocess.run([*git, *arguments], cwd=tmp_path, check=True)
+    data = tmp_path / "re*sults [1]"
+    for folder in (data, tmp_path / "sub" / "__pycache__"):
+        folder.mkdir(parents=True)
+        (folder / "new.bin").touch()
+    assert journal.git_state(tmp_path, [data, tmp_path / "elsewhere"])["is_clean"]
+    assert not journal.git_state(tmp_path, [])["is_clean"]
