@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.browser import browser  # noqa: F401 (a fixture for all)
+
 REPOSITORY = Path(__file__).parent.parent
 REAL_RECORDINGS = REPOSITORY.parent / "shared" / "data" / "recordings"
 BIN = Path(sys.executable).parent
