@@ -19,7 +19,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from neuroluigi import doctor, housekeeping, query, records, running, runs, status, task
+from neuroluigi import doctor, graph, housekeeping, query, records, running, runs, status, task
 from neuroluigi.recordings import Group, Recording, RecordingsError, measure
 
 _LUIGI_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -536,3 +536,18 @@ def verify_command(context, as_json):
         answer = f"{len(found.problems)} are not as their run records say" if found.problems else "all as recorded"
         click.echo(f"{found.files} files, {decimal(found.bytes)}{freed}: {answer}.")
     sys.exit(1 if found.problems else 0)
+
+
+@main.command("graph", context_settings=_LUIGI_OPTIONS)
+@click.pass_context
+def graph_command(context):
+    """Print the pipeline as a picture, as SVG: steps, their files, and what each is made from.
+
+    \b
+    Example:
+      neuroluigi graph > docs/pipeline.svg
+
+    Neither an engine nor a result is needed.
+    """
+    with _settings(context) as root:
+        click.echo(graph.draw(root.task_family, graph.boxes(root)))

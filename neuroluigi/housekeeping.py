@@ -114,17 +114,6 @@ def _differs(path: Path, output: Mapping) -> bool:
     return stat.st_size != output["bytes"] or records.hash_file(path) != output["sha256"]
 
 
-def _tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
-    """Yield a task and all that it needs, each once, without judging any."""
-    seen, stack = set(), [root]
-    while stack:
-        current = stack.pop()
-        if current.task_id not in seen:
-            seen.add(current.task_id)
-            yield current
-            stack += flatten(current.requires())
-
-
 def _group_of(task: luigi.Task, of_recording: Mapping[tuple, str]) -> str:
     values = task.param_kwargs
     if "session" in values and "index" in values:
@@ -147,7 +136,7 @@ def plan_clean(
     known = sorted({entry.group for entry in lost}) if orphans else list(groups())
     for name in of_groups:
         check_name("folder without a group" if orphans else "group", name, known)
-    steps = _steps_from(step, list(_tasks_below(root)), [*ours, *lost])
+    steps = _steps_from(step, list(looks.tasks_below(root)), [*ours, *lost])
     chosen = [
         entry
         for entry in (lost if orphans else ours)
@@ -173,7 +162,9 @@ def _told_apart(root: luigi.Task) -> tuple[list[Entry], list[Entry]]:
     today = groups()
     of_recording = {one.identity: key for key, group in today.items() for one in group.recordings}
     of_folder = _folders(today)
-    of_record = {one.record_path: _group_of(one, of_recording) for one in _tasks_below(root) if isinstance(one, Judged)}
+    of_record = {
+        one.record_path: _group_of(one, of_recording) for one in looks.tasks_below(root) if isinstance(one, Judged)
+    }
     ours, lost = [], []
     for entry in entries_below(*_record_folders()):
         group = of_record.get(entry.path, of_folder.get(entry.folder))
@@ -296,7 +287,7 @@ def plan_free(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Pla
     today = groups()
     for name in of_groups:
         check_name("group", name, list(today))
-    tasks = list(_tasks_below(root))
+    tasks = list(looks.tasks_below(root))
     steps = [one for one in tasks if isinstance(one, Judged)]
     check_name("step", step, sorted({one.task_family for one in steps}))
     steps = [one for one in steps if one.task_family == step]
@@ -411,7 +402,7 @@ def _find_made(root: luigi.Task, name: str) -> tuple[Path, Judged]:
     there = [path for path in candidates if path.is_file()]
     if not there:
         raise RunStopped(f"neuroluigi: {name} is not there, neither in {Path.cwd()} nor in {results_root()}")
-    for task in _tasks_below(root):
+    for task in looks.tasks_below(root):
         for one in flatten(task.output()) if isinstance(task, Judged) else ():
             if Path(one.path) in there:
                 return Path(one.path), task
