@@ -19,7 +19,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from neuroluigi import doctor, graph, housekeeping, query, records, running, runs, status, task
+from neuroluigi import doctor, graph, housekeeping, query, records, report, running, runs, status, task
 from neuroluigi.recordings import Group, Recording, RecordingsError, measure
 
 _LUIGI_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -242,7 +242,7 @@ def why_command(context, step, row, as_json):
             listed = [{**status.as_data(e), "record": records.read(e.task.record_path)} for e in entries]
             click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
         else:
-            click.echo("\n\n".join("\n".join(status.explain(entry)) for entry in entries))
+            click.echo("\n\n".join("\n".join(status.explain(e, records.read(e.task.record_path))) for e in entries))
     sys.exit(0 if status.is_all_done(entries) else 1)
 
 
@@ -551,3 +551,19 @@ def graph_command(context):
     """
     with _settings(context) as root:
         click.echo(graph.draw(root.task_family, graph.boxes(root)))
+
+
+@main.command("report", context_settings=_LUIGI_OPTIONS)
+@click.pass_context
+def report_command(context):
+    """Write results/report.html: one page that shows the whole pipeline, before, during and after a run.
+
+    \b
+    Example:
+      neuroluigi report --results-root /backup/results
+
+    Nothing is written where the page shows how things stand already.
+    """
+    with _settings(context) as root:
+        report.update(root)
+        click.echo(_shown_path(str(report.path())))

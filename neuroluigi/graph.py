@@ -45,14 +45,15 @@ _STYLE = """
 
 @dataclass(frozen=True)
 class Box:
-    """One kind of step, or of recordings: what makes it, its files, and the boxes that it needs."""
+    """One kind of step, or of recordings: what makes it, its files, the boxes that it needs, and how many there are."""
 
     name: str
     maker: str
     calls: str
     files: tuple[str, ...]
     needs: tuple[str, ...]
-    is_recordings: bool = False
+    is_recordings: bool
+    count: int
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _box(name: str, tasks: Sequence[luigi.Task], needs: tuple[str, ...]) -> Box:
     names = ([os.path.basename(one.path) for one in some] for some in outputs)  # noqa: PTH119 (there are thousands)
     files = dict.fromkeys(_pattern([one for one in some if one]) for some in zip_longest(*names))
     is_recordings = is_there or isinstance(tasks[0], RecordingMaker)
-    return Box(name, "only read" if is_there else maker, calls, tuple(files), needs, is_recordings)
+    return Box(name, "only read" if is_there else maker, calls, tuple(files), needs, is_recordings, len(tasks))
 
 
 def _pattern(names: Sequence[str]) -> str:

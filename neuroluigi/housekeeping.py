@@ -452,7 +452,9 @@ def verify(entries: Sequence[Entry], say: Callable[[Path, int], None] = lambda p
 
     for top, below, names in os.walk(results_root(), onerror=unreadable):
         below[:] = sorted(name for name in below if name != "runs" and not name.startswith("."))
-        files = (Path(top, name) for name in sorted(names) if not name.startswith("."))
+        # Right in the folder of all results lies what is about the run, such as the report.
+        named_here = sorted(names) if Path(top) != results_root() else ()
+        files = (Path(top, name) for name in named_here if not name.startswith("."))
         found.unrecorded += [path for path in files if path not in named]
     for folder in _run_folders([results_root()]):
         if not os.access(folder, os.R_OK | os.X_OK):

@@ -60,6 +60,13 @@ def made_by(record: Mapping) -> str:
     return f"{tool.get('engine', '')} {tool.get('release') or tool.get('version') or ''}".strip()
 
 
+def maker(record: Mapping) -> tuple[str, str]:
+    """Return the engine that made a result, and its release or version; of a Python step that of Python."""
+    tool = record.get("tool", {})
+    version = tool.get("release") or tool.get("version") or record.get("versions", {}).get("python", "")
+    return str(tool.get("engine", "?")), str(version)
+
+
 def failure(record_path: str | Path) -> dict:
     """Return what is recorded of a failure of the step whose record that is: error and started; {} without one."""
     failed = read_json(beside(record_path, ".failed.json")) or {}
@@ -93,11 +100,15 @@ def _is_file(one: Mapping) -> bool:
 
 def write(path: Path, record: dict) -> None:
     """Write a record so that a kill or a power cut leaves the old one or the new one whole."""
+    write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that a kill or a power cut leaves the old one or the new one whole."""
     part = part_path(path)
     try:
         with part.open("w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1, ensure_ascii=False)
-            file.write("\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -1,0 +1,508 @@
+"""What the report says, section by section, as plain data for its template; nothing here writes or changes anything.
+
+All states, reasons and numbers are those of `neuroluigi status` and `results`, all versions those of the run records.
+"""
+
+import datetime
+import hashlib
+import json
+import os
+import shlex
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import luigi
+from luigi.task import flatten
+
+from neuroluigi import charts, graph, programs, query, records, runs, state, status
+from neuroluigi.recordings import Group, is_layout
+from neuroluigi.settings import groups, results_root, roots_of_paths
+from neuroluigi.status import Entry
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".pdf")
+
+_MOST_ERRORS = 5
+_MOST_LETTERS = 300
+
+# A table of more rows says the median of a group's channels instead.
+_MOST_ROWS = 5_000
+
+_TYPES = {"command": list, "started": str, "host": dict, "settings": list, "made": dict, "failed": list}
+_NAMES = {"octave": "GNU Octave", "matlab": "MATLAB", "numpy": "NumPy", "python": "Python", "luigi": "Luigi"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """One result: its entry in the status, its run record, and what is recorded of a failure ({} without one)."""
+
+    entry: Entry
+    record: dict | None
+    failure: dict
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the report goes by; `run` is the record of the last run, None where it is not known."""
+
+    root: luigi.Task
+    groups: Mapping[str, Group]
+    found: Sequence[Found]
+    boxes: Sequence[graph.Box]
+    table: query.Table
+    orphans: Sequence[str]
+    run: Mapping | None
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The results as `neuroluigi status` has them."""
+        return [one.entry for one in self.found]
+
+    @property
+    def made(self) -> list[Found]:
+        """The results that have a run record."""
+        return [one for one in self.found if one.record]
+
+    def digest(self) -> str:
+        """Return a checksum of all this, to tell whether a page shows it."""
+        of_groups = {
+            key: (group.problems, len(group.recordings), len(group.excluded)) for key, group in self.groups.items()
+        }
+        results = [(status.as_data(one.entry), one.record, one.failure) for one in self.found]
+        table = (self.table.columns, self.table.rows, self.table.notes)
+        data = (self.root.task_family, of_groups, results, table, self.orphans, self.run)
+        return hashlib.sha256(json.dumps(data, default=str).encode(errors="replace")).hexdigest()
+
+
+def gather(root: luigi.Task) -> Facts:
+    """Look at the whole pipeline of `root`, and read its records."""
+    today, folder = groups(), results_root()
+    found = []
+    for entry in status.collect(root, today):
+        path = entry.task.record_path
+        found.append(Found(entry, records.read(path), records.failure(path) if entry.verdict.failure else {}))
+    table, orphans = query.collect(today, folder), status.orphans(folder, today)
+    return Facts(root, today, found, graph.boxes(root), table, orphans, last_run(folder))
+
+
+def last_run(results: Path) -> dict | None:
+    """Return what results/run.json says of the last run, and as `end` how it ended; None where that is not known."""
+    run = records.read_json(results / "run.json") or {}
+    if not all(isinstance(run.get(name), kind) for name, kind in _TYPES.items()):
+        return None
+    if "ended" in run:
+        code = run.get("exit_code")
+        return {**run, "end": "succeeded" if code == 0 else f"failed with exit code {code}"}
+    return {**run, "end": "is at work" if runs.running(results) else "was killed"}
+
+
+def link(path: str | Path) -> str:
+    """Return the address of a file as the page, which lies in the folder of results, has to give it."""
+    try:
+        relative = os.path.relpath(path, results_root())
+    except ValueError:  # Windows: on another drive
+        return Path(path).as_uri()
+    return quote(relative.replace(os.sep, "/").encode(errors="surrogateescape"))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names as a sentence has them: a, b and c."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def banner(facts: Facts) -> dict:
+    """Return how it stands, in one line with a state for its sign, and what went wrong."""
+    total = len(facts.found)
+    failed = [one for one in facts.found if one.entry.shown_state == status.FAILED]
+    undone = [e for e in facts.entries if e.verdict.todo or e.verdict.state == state.INPUT_GONE]
+    if failed:
+        kind, text = status.FAILED, f"{len(failed):,} of {_count(total, 'result')} failed"
+    elif not facts.made:
+        kind, text = state.MISSING, f"Nothing is made yet; {_count(total, 'result')} are planned"
+    elif undone:
+        kind = status.worst(e.shown_state for e in undone)
+        done = total - len(undone)
+        text = f"{done:,} of {_count(total, 'result')} are done, {len(undone):,} are to be made or looked at"
+    else:
+        kind, text = state.DONE, f"All {_count(total, 'result')} are done"
+    errors = Counter(one.failure.get("error", "") for one in failed)
+    where = {one.failure.get("error", ""): one.entry for one in reversed(failed)}
+    lines = [
+        f"{where[error].step} of {where[error].row}{f' and {n - 1} more' if n > 1 else ''}: {_short(error)}"
+        for error, n in errors.most_common(_MOST_ERRORS)
+    ]
+    lines += [f"{key}: {_short(text)}" for key, group in facts.groups.items() for text in group.problems][:_MOST_ERRORS]
+    return {
+        "kind": kind,
+        "sign": status.SIGNS[kind][0],
+        "text": text,
+        "errors": lines,
+        "more": len(errors) > _MOST_ERRORS,
+    }
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}…"
+
+
+def run_facts(facts: Facts) -> list[tuple[str, str]]:
+    """Return (what, text) of the last run."""
+    run = facts.run
+    if not run:
+        return []
+    host, git = run["host"], run.get("git") or {}
+    told = {
+        "command": shlex.join(map(str, run["command"])),
+        "folder": run.get("folder", ""),
+        "started": shown_time(run["started"]),
+        "took": charts.span(run["seconds"]) if isinstance(run.get("seconds"), (int, float)) else "",
+        "ended": run["end"],
+        "on": ", ".join(str(host[name]) for name in ("name", "platform") if host.get(name)),
+        "by": host.get("user", ""),
+        "workers": str(run.get("workers", "")),
+        "made": ", ".join(f"{n} {step}" for step, n in run["made"].items()),
+        "code": f"git commit {git['commit']}, {'clean' if git.get('is_clean') else 'with changes'}"
+        if "commit" in git
+        else "",
+    }
+    return [(what, text) for what, text in told.items() if text]
+
+
+def shown_time(text: str) -> str:
+    """Return a time of a record for the eye, in its own zone."""
+    try:
+        return datetime.datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S %z").strip()
+    except ValueError:
+        return text
+
+
+def steps(facts: Facts) -> list[dict]:
+    """Return what there is to say of each kind of step: counts by state, tools, and times."""
+    of_step = defaultdict(list)
+    for one in facts.found:
+        of_step[one.entry.step].append(one)
+    return [_step(box, of_step[box.name]) for box in facts.boxes]
+
+
+def _step(box: graph.Box, found: Sequence[Found]) -> dict:
+    counts = Counter(one.entry.shown_state for one in found)
+    order = [name for name in status.SIGNS if counts[name]]
+    tools = Counter(" ".join(records.maker(one.record)) for one in found if one.record)
+    seconds = [(float(one.record["seconds"]), one.entry.row) for one in found if one.record and "seconds" in one.record]
+    values = [value for value, _ in seconds]
+    return {
+        "box": box,
+        "total": box.count,
+        "kind": status.worst(counts) if counts else "",
+        "states": [(name, status.SIGNS[name][0], counts[name]) for name in order],
+        "tools": [(tool, n) for tool, n in sorted(tools.items())],
+        "seconds": {
+            "median": statistics.median(values),
+            "most": max(values),
+            "slowest": max(seconds)[1],
+            "total": sum(values),
+        }
+        if values
+        else None,
+    }
+
+
+def picture(facts: Facts) -> str:
+    """Return the pipeline as SVG, with the counts, states and tools of each step."""
+    return graph.draw(facts.root.task_family, facts.boxes, {one["box"].name: _note(one) for one in steps(facts)})
+
+
+def _note(step: Mapping) -> graph.Note:
+    lines = [(_slug(name), f"{sign} {n:,} {name}") for name, sign, n in step["states"]]
+    if not lines:  # not made by a step
+        lines = [("", _count(step["total"], "file"))]
+    tools = [tool for tool, _ in step["tools"]]
+    return graph.Note(" | ".join(tools), _slug(step["kind"]), lines)
+
+
+def _slug(name: str) -> str:
+    return name.replace(" ", "-")
+
+
+def matrix(facts: Facts) -> dict:
+    """Return the states of groups x steps: names of the steps, and rows of cells (state, sign, numbers of results)."""
+    numbers = defaultdict(list)
+    for n, e in enumerate(facts.entries):
+        numbers[e.row, e.step].append(n)
+    names, rows = status.table(facts.entries)
+    cells = [
+        (key, [_cell(facts, one, numbers[key, step]) for step, one in zip(names, states, strict=True)])
+        for key, *states in rows
+    ]
+    return {"steps": names, "rows": cells, "reasons": status.reasons(facts.entries, facts.groups)}
+
+
+def _cell(facts: Facts, shown: str, numbers: Sequence[int]) -> dict | None:
+    if not numbers:
+        return None
+    one = facts.found[numbers[0]]
+    path = os.fspath(one.entry.task.record_path)
+    there = path if one.record else records.beside(path, ".failed.json") if one.failure else ""
+    whys = [reason.text for n in numbers for reason in facts.found[n].entry.verdict.reasons]
+    return {
+        "state": shown,
+        "kind": _slug(shown),
+        "sign": status.SIGNS[shown][0],
+        "numbers": ",".join(map(str, numbers)),
+        "link": link(there) if there else "#reasons",
+        "why": _short("; ".join(whys)) if shown != state.DONE else "",
+    }
+
+
+def details(facts: Facts) -> dict:
+    """Return what the page keeps to say of each result when it is asked: sentences, and the whole run record."""
+    results = [{"said": status.explain(one.entry, one.record), "record": one.record} for one in facts.found]
+    return {"roots": {name: _prefix(name) for name in ("results", "recordings")}, "results": results}
+
+
+def _prefix(root: str) -> str:
+    path = os.path.relpath(roots_of_paths()[root], results_root()).replace(os.sep, "/")
+    return "" if path == "." else f"{path}/"
+
+
+def plots(facts: Facts) -> list[dict]:
+    """Return each picture among the results: path, sha256, group, step, what describes the group, and its counts."""
+    of_group = defaultdict(list)
+    for row in facts.table.rows:
+        of_group[row["group"]].append(row)
+    varying = [n for n in facts.table.described if n != "path" and _varies(n, facts.table.rows)]
+    order = {key: n for n, key in enumerate(facts.groups)}
+    found = []
+    for one in sorted(facts.found, key=lambda one: order.get(one.entry.row, len(order))):
+        for path in (Path(o.path) for o in flatten(one.entry.task.output()) if o.path.lower().endswith(_PICTURES)):
+            if path.is_file():
+                rows = of_group.get(one.entry.row, [])
+                found.append(
+                    {
+                        "path": path,
+                        "sha256": one.entry.verdict.checksums.get(str(path)) or "",
+                        "group": one.entry.row,
+                        "name": path.name,
+                        "link": link(path),
+                        "state": one.entry.shown_state,
+                        "about": [
+                            (n, query.as_text(rows[0].get(n))) for n in varying if rows and rows[0].get(n) is not None
+                        ],
+                        "counts": [(n, sum(row.get(n) or 0 for row in rows)) for n in facts.table.events]
+                        if rows
+                        else [],
+                    }
+                )
+    return found
+
+
+def numbers(facts: Facts) -> dict:
+    """Return the table of results, its numbers first, and pictures of its columns.
+
+    That is columns (name, whether it has numbers), rows (group, cells), and notes, which say once what all rows share.
+    """
+    table, rows, notes = facts.table, facts.table.rows, list(facts.table.notes)
+    if len(rows) > _MOST_ROWS:
+        rows = _medians(table)
+        notes.append("of the channels of each group the median is shown; neuroluigi results --csv has all")
+    names = [*(n for n in table.columns if n not in table.described), *table.described]
+    shared = [n for n in names[1:] if len(rows) > 1 and not _varies(n, rows)]
+    names = [n for n in names if n not in shared]
+    if told := [f"{n} {query.as_text(rows[0][n])}" for n in shared if rows[0].get(n) is not None]:
+        notes.insert(0, f"In all rows: {', '.join(told)}.")
+    listed = [tuple(row.get(name) for name in names) for row in rows]
+    texts = [(row["group"], [query.as_text(cell) for cell in cells]) for row, cells in zip(rows, listed, strict=True)]
+    pictures = [charts.dots(title, points) for title, points in _measures(table)]
+    return {
+        "columns": list(zip(names, query.right_aligned(names, listed), strict=True)),
+        "rows": texts,
+        "notes": notes,
+        "pictures": [one for one in pictures if one],
+    }
+
+
+def _varies(name: str, rows: Sequence[Mapping]) -> bool:
+    return len({row.get(name) for row in rows}) > 1
+
+
+def _medians(table: query.Table) -> list[dict]:
+    of_group = defaultdict(list)
+    for row in table.rows:
+        of_group[row["group"]].append(row)
+    return [{**some[0], "channel": len(some), **_medians_of(table, some)} for some in of_group.values()]
+
+
+def _medians_of(table: query.Table, rows: Sequence[Mapping]) -> dict:
+    found = {}
+    for name in table.columns[table.columns.index("channel") + 1 :]:
+        values = [row[name] for row in rows if isinstance(row.get(name), (int, float))]
+        found[name] = statistics.median(values) if values else None
+    return found
+
+
+def _measures(table: query.Table) -> Iterable[tuple[str, list[tuple[str, float]]]]:
+    """Yield (title, [(group, value)]) of what is worth a picture: numbers that differ, range, and events per time."""
+    columns = [n for n in table.columns if n not in ("group", "channel", *table.described, *table.events)]
+    if {"min", "max"} <= set(columns):
+        columns = [n for n in columns if n not in ("min", "max")]
+        yield "range", _points(table, lambda row: row["max"] - row["min"])
+    for name in columns:
+        points = _points(table, lambda row, name=name: row[name])
+        if len({value for _, value in points}) > 1:
+            yield name, points
+    for name in table.events:
+        if any(row.get("sampling_rate_hz") for row in table.rows):
+            points = _points(table, lambda row, name=name: row[name] * row["sampling_rate_hz"] / row["count"])
+            yield f"{name} per second", points
+        else:
+            yield f"{name} per 1,000 samples", _points(table, lambda row, name=name: 1000 * row[name] / row["count"])
+
+
+def _points(table: query.Table, measure) -> list[tuple[str, float]]:
+    points = []
+    for row in table.rows:
+        try:
+            points.append((row["group"], float(measure(row))))
+        except (KeyError, TypeError, ValueError, ZeroDivisionError):  # blank, or text
+            continue
+    return points
+
+
+def timeline(facts: Facts) -> str:
+    """Return what the last run did when, as SVG; "" where that is not known."""
+    try:
+        begin = datetime.datetime.fromisoformat(facts.run["started"])
+        end = datetime.datetime.fromisoformat(facts.run["ended"]) if "ended" in facts.run else None
+    except (TypeError, KeyError, ValueError):
+        return ""
+    bars = []
+    for one in facts.found:
+        for record, has_failed in ((one.record, False), (one.failure, True)):
+            bar = _bar(one.entry, record or {}, begin, has_failed)
+            if bar and bar.begin >= 0 and (end is None or bar.begin <= (end - begin).total_seconds()):
+                bars.append(bar)
+    seconds = (end - begin).total_seconds() if end else 0
+    return charts.gantt(bars, seconds) if bars else ""
+
+
+def _bar(entry: Entry, record: Mapping, begin: datetime.datetime, has_failed: bool) -> charts.Bar | None:
+    try:
+        times = [
+            (datetime.datetime.fromisoformat(record[name]) - begin).total_seconds() for name in ("started", "ended")
+        ]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return charts.Bar(entry.step, entry.row, *times, has_failed)
+
+
+def provenance(facts: Facts) -> dict:
+    """Return with what all results were made, as {what: [(name, [(value, number of results)])]}, and the settings."""
+    versions, hosts, code = defaultdict(Counter), Counter(), defaultdict(Counter)
+    for one in facts.made:
+        for name, version in one.record.get("versions", {}).items():
+            versions[name][str(version)] += 1
+        engine, version = records.maker(one.record)
+        if engine not in versions:
+            versions[engine][version] += 1
+        host = one.record.get("host", {})
+        hosts[f"{host.get('name', '?')}, {host.get('platform', '?')}"] += 1
+        for source in one.record.get("sources", ()):
+            code[source["path"]][source["sha256"]] += 1
+    settings = [one for one in (facts.run or {}).get("settings", ()) if isinstance(one, dict)]
+    return {
+        "versions": [(name, sorted(some.items())) for name, some in versions.items()],
+        "hosts": sorted(hosts.items()),
+        "code": [(name, sorted(some.items())) for name, some in sorted(code.items())],
+        "settings": [tuple(str(one.get(name, "")) for name in ("name", "value", "source")) for one in settings],
+        "files": sum(len(one.record.get("outputs", ())) for one in facts.made),
+    }
+
+
+def methods(facts: Facts) -> str:
+    """Return a paragraph for a paper, in which every number and version is from the run records."""
+    made = facts.made
+    if not made:
+        return ""
+    recordings = {one["path"] for f in made for one in f.record.get("inputs", ()) if one.get("root") == "recordings"}
+    keys = {f.record.get("parameters", {}).get("group") for f in made} - {None}
+    layouts = [one for f in made for one in f.record.get("facts", {}).values() if is_layout(one)]
+    what = f"{_count(len(recordings), 'recording')} in {_count(len(keys), 'group')}{_described(layouts)} were analysed"
+    versions = defaultdict(Counter)
+    for f in made:
+        for name, version in f.record.get("versions", {}).items():
+            versions[name][str(version)] += 1
+    told = [f"{_NAMES.get(name, name)} {_varied(some)}" for name, some in versions.items()]
+    sentences = [f"{what} with {_listed(told)}."]
+    for box in facts.boxes:
+        of_box = [f for f in made if f.entry.step == box.name]
+        if of_box:
+            sentences.append(_method(box, of_box))
+    git = (facts.run or {}).get("git") or {}
+    if "commit" in git:
+        changes = "" if git.get("is_clean") else ", with changes that are not committed"
+        sentences.append(f"The code is git commit {git['commit']}{changes}.")
+    return " ".join(sentences)
+
+
+def _described(layouts: Sequence[Mapping]) -> str:
+    """Say of what kind the recordings are."""
+    parts = []
+    tellers = {
+        "channels": lambda n: _count(n, "channel"),
+        "dtype": str,
+        "sampling_rate_hz": lambda rate: f"{rate:g} Hz",
+    }
+    for name, tell in tellers.items():
+        if values := Counter(tell(one[name]) for one in layouts if one.get(name) is not None):
+            parts.append(_varied(values))
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _method(box: graph.Box, found: Sequence[Found]) -> str:
+    """Say how the results of a step were made."""
+    makers = Counter(records.maker(f.record) for f in found)
+    tools = _varied(
+        Counter({f"{_NAMES.get(engine, engine)} {version}".strip(): n for (engine, version), n in makers.items()})
+    )
+    values = defaultdict(Counter)
+    for f in found:
+        for name, value in f.record.get("parameters", {}).items():
+            if name not in ("group", "session", "index") and value is not None:
+                values[name][str(value)] += 1
+    parameters = _listed([f"{name} {_varied(some)}" for name, some in values.items()])
+    how = f"{box.name} ({_count(len(found), 'result')}) was made by {f'{box.calls} on ' if box.calls else ''}{tools}"
+    return f"{how}{f' with {parameters}' if parameters else ''}."
+
+
+def _varied(values: Counter) -> str:
+    """Return the one value, or each with how many results have it."""
+    if len(values) == 1:
+        return next(iter(values))
+    return ", ".join(f"{value} ({n})" for value, n in values.most_common())
+
+
+def failures(facts: Facts) -> list[dict]:
+    """Return what is recorded of each failure: step, group, when, the whole error, the end of the log, and its link."""
+    found = []
+    for one in facts.found:
+        if one.failure:
+            log = Path(records.beside(one.entry.task.record_path, ".failed.log"))
+            found.append(
+                {
+                    "step": one.entry.step,
+                    "group": one.entry.row,
+                    "started": shown_time(str(one.failure.get("started", ""))),
+                    "error": one.failure["error"],
+                    "log": programs.tail(log) if log.is_file() else "",
+                    "link": link(log),
+                }
+            )
+    return found
