@@ -1,9 +1,10 @@
-"""How long a look takes when all is done: `luigi` with nothing to do, and `neuroluigi status`, at many groups.
+"""How long a look takes when all is done: `luigi` with nothing to do, `neuroluigi status`, `report`, at many groups.
 
     python benchmarks/looking.py [GROUPS ...]        (default: 100 1000 10000)
 
 One group is made for real and multiplied, folders and run records, through the same record code. Beside it, the same
-shape in plain Luigi: four LocalTargets that exist per group. Prints seconds, and the ratio of the two.
+shape in plain Luigi: four LocalTargets that exist per group. Prints seconds, and the ratio of the two. The report is
+made from nothing, with a thumbnail of each plot; beside it the size of the page.
 """
 
 import os
@@ -84,7 +85,8 @@ def run(lab: Path, program: str, *arguments: str) -> float:
 def main() -> None:
     """Print a row per number of groups."""
     counts = [int(word) for word in sys.argv[1:]] or [100, 1000, 10000]
-    print(f"{'groups':>7} {'luigi [s]':>10} {'status [s]':>11} {'plain [s]':>10} {'luigi/plain':>12} {'ms/result':>10}")
+    titles = ("luigi [s]", "status [s]", "plain [s]", "luigi/plain", "ms/result", "report [s]", "page [MB]")
+    print(f"{'groups':>7}", *(f"{title:>11}" for title in titles))
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
             lab = Path(folder)
@@ -102,8 +104,10 @@ def main() -> None:
                 "WARNING",
             )
             plain = run(lab, "luigi", *arguments)
-            each = 1000 * ours / (4 * count)
-            print(f"{count:7} {ours:10.2f} {status:11.2f} {plain:10.2f} {ours / plain:12.2f} {each:10.2f}", flush=True)
+            report = run(lab, "neuroluigi", "report", *settings())
+            size = (lab / "results" / "report.html").stat().st_size / 1e6
+            figures = (ours, status, plain, ours / plain, 1000 * ours / (4 * count), report, size)
+            print(f"{count:7}", *(f"{figure:11.2f}" for figure in figures), flush=True)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ class Facts:
         of_groups = {
             key: (group.problems, len(group.recordings), len(group.excluded)) for key, group in self.groups.items()
         }
-        results = [(status.as_data(one.entry), one.record, one.failure) for one in self.found]
+        results = [(one.entry.row, one.entry.step, one.entry.verdict, one.record, one.failure) for one in self.found]
         table = (self.table.columns, self.table.rows, self.table.notes)
         data = (self.root.task_family, of_groups, results, table, self.orphans, self.run)
         return hashlib.sha256(json.dumps(data, default=str).encode(errors="replace")).hexdigest()
