@@ -36,16 +36,18 @@ def dots(title: str, points: Sequence[tuple[str, float]]) -> str:
         x = _INSET + (n + 0.5) * (_WIDTH - 2 * _INSET) / len(points)
         return x, _HEIGHT - _INSET - ((value - low) / span if high > low else 0.5) * (_HEIGHT - 2 * _INSET)
 
-    said = f"{title}: {len(points)} values from {_number(low)} to {_number(high)}, median {_number(middle)}"
+    said = f"{_number(low)} throughout"
+    if high > low:
+        said = f"{_number(low)} to {_number(high)}, median {_number(middle)}"
+    told = escape(f"{title} of {len(points)}: {said}")
     _, y = place(0, middle)
     return "".join(
         [
-            f'<svg class="dots" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(said)}">',
+            f'<svg class="dots" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{told}">',
             f'<path class="middle" d="M0 {y:.1f}H{_WIDTH}"/>',
             *_marks([(name, value, *place(n, value)) for n, (name, value) in enumerate(points)]),
             "</svg>",
-            f"<figcaption>{escape(title)} <span>{_number(low)} to {_number(high)}, median {_number(middle)}</span>"
-            "</figcaption>",
+            f"<figcaption><strong>{escape(title)}</strong> {said}</figcaption>",
         ]
     )
 

@@ -550,7 +550,9 @@ def graph_command(context):
     Neither an engine nor a result is needed.
     """
     with _settings(context) as root:
-        click.echo(graph.draw(root.task_family, graph.boxes(root)))
+        picture = graph.draw(root.task_family, graph.boxes(root))
+    # The same bytes whatever letters standard output has.
+    click.echo(picture.encode("ascii", "xmlcharrefreplace").decode())
 
 
 @main.command("report", context_settings=_LUIGI_OPTIONS)

@@ -65,11 +65,11 @@ const dialog = document.getElementById("result");
 
 async function showResults(numbers) {
   const { results } = await details(), asked = numbers.map((n) => results[n]);
-  const kept = asked.map((one) => one.record).filter(Boolean);
+  const records = asked.map((one) => one.record).filter(Boolean);
   document.getElementById("result-name").textContent = asked[0].said[0];
   dialog.querySelector(".said").textContent = asked.map((one) => one.said.join("\n")).join("\n\n");
-  dialog.querySelector(".record").textContent = kept.map((one) => JSON.stringify(one, null, 1)).join("\n\n");
-  dialog.querySelector("details").hidden = !kept.length;
+  dialog.querySelector(".record").textContent = records.join("\n\n");
+  dialog.querySelector("details").hidden = !records.length;
   dialog.showModal();
 }
 
@@ -89,7 +89,7 @@ const checksums = document.getElementById("checksums");
 
 checksums?.addEventListener("toggle", async () => {
   const { roots, results } = await details();
-  const files = results.flatMap((one) => one.record?.outputs ?? []);
+  const files = results.flatMap((one) => (one.record ? JSON.parse(one.record).outputs : []));
   checksums.querySelector("pre").textContent = files.map((one) => `${one.sha256}  ${roots[one.root] ?? ""}${one.path}`).join("\n");
 }, { once: true });
 

@@ -101,7 +101,10 @@ def _digest(facts: "Facts") -> str:
 @functools.cache
 def _own_digest() -> str:
     """Return a checksum of what makes the page."""
-    files = [*(_HERE / name for name in ("charts.py", "graph.py", "sections.py")), *sorted(_HERE.glob("report.*"))]
+    files = [
+        *(_HERE / name for name in ("charts.py", "graph.py", "provenance.py", "sections.py")),
+        *sorted(_HERE.glob("report.*")),
+    ]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -110,7 +113,7 @@ def _render(facts: "Facts") -> str:
     import jinja2
     from markupsafe import Markup
 
-    from neuroluigi import sections
+    from neuroluigi import provenance, sections
 
     style, script = ((_HERE / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     environment = jinja2.Environment(
@@ -125,11 +128,12 @@ def _render(facts: "Facts") -> str:
         versions=records.versions(),
         facts=facts,
         sections=sections,
+        provenance=provenance,
         picture=Markup(sections.picture(facts)),
         timeline=Markup(sections.timeline(facts)),
         numbers=sections.numbers(facts),
         plots=_with_thumbnails(sections.plots(facts)),
-        details=_packed(sections.details(facts)),
+        details=_packed(provenance.details(facts)),
     )
     # What UTF-8 has no bytes for, such as half of a pair in a file's name, is shown as ?.
     return text.encode(errors="replace").decode()

@@ -7,7 +7,6 @@ import datetime
 import hashlib
 import json
 import os
-import shlex
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +18,8 @@ import luigi
 from luigi.task import flatten
 
 from neuroluigi import charts, graph, programs, query, records, runs, state, status
-from neuroluigi.recordings import Group, is_layout
-from neuroluigi.settings import groups, results_root, roots_of_paths
+from neuroluigi.recordings import Group
+from neuroluigi.settings import groups, results_root
 from neuroluigi.status import Entry
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".pdf")
@@ -31,8 +30,7 @@ _MOST_LETTERS = 300
 # A table of more rows says the median of a group's channels instead.
 _MOST_ROWS = 5_000
 
-_TYPES = {"command": list, "started": str, "host": dict, "settings": list, "made": dict, "failed": list}
-_NAMES = {"octave": "GNU Octave", "matlab": "MATLAB", "numpy": "NumPy", "python": "Python", "luigi": "Luigi"}
+_TYPES = {"command": list, "started": str, "host": dict, "settings": list, "made": dict, "git": dict}
 
 
 @dataclass(frozen=True)
@@ -67,13 +65,13 @@ class Facts:
         return [one for one in self.found if one.record]
 
     def digest(self) -> str:
-        """Return a checksum of all this, to tell whether a page shows it."""
-        of_groups = {
-            key: (group.problems, len(group.recordings), len(group.excluded)) for key, group in self.groups.items()
-        }
-        results = [(one.entry.row, one.entry.step, one.entry.verdict, one.record, one.failure) for one in self.found]
+        """Return a checksum of all this, to tell whether a page shows it; the same where all is copied elsewhere."""
+        of_groups = {key: (one.problems, len(one.recordings), len(one.excluded)) for key, one in self.groups.items()}
+        verdicts = [(e.row, e.step, e.shown_state, e.verdict) for e in self.entries]
+        stands = [(*where, v.todo, v.waits_for, v.reasons, v.failure, *v.checksums.values()) for *where, v in verdicts]
+        recorded = [(one.record, one.failure) for one in self.found]
         table = (self.table.columns, self.table.rows, self.table.notes)
-        data = (self.root.task_family, of_groups, results, table, self.orphans, self.run)
+        data = (self.root.task_family, of_groups, stands, recorded, table, self.orphans, self.run)
         return hashlib.sha256(json.dumps(data, default=str).encode(errors="replace")).hexdigest()
 
 
@@ -90,7 +88,7 @@ def gather(root: luigi.Task) -> Facts:
 
 def last_run(results: Path) -> dict | None:
     """Return what results/run.json says of the last run, and as `end` how it ended; None where that is not known."""
-    run = records.read_json(results / "run.json") or {}
+    run = {"git": {}, **(records.read_json(results / "run.json") or {})}
     if not all(isinstance(run.get(name), kind) for name, kind in _TYPES.items()):
         return None
     if "ended" in run:
@@ -108,13 +106,9 @@ def link(path: str | Path) -> str:
     return quote(relative.replace(os.sep, "/").encode(errors="surrogateescape"))
 
 
-def _count(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """Return so many of something: 1 result, 1,200 results."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return names as a sentence has them: a, b and c."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def banner(facts: Facts) -> dict:
@@ -123,15 +117,15 @@ def banner(facts: Facts) -> dict:
     failed = [one for one in facts.found if one.entry.shown_state == status.FAILED]
     undone = [e for e in facts.entries if e.verdict.todo or e.verdict.state == state.INPUT_GONE]
     if failed:
-        kind, text = status.FAILED, f"{len(failed):,} of {_count(total, 'result')} failed"
+        kind, text = status.FAILED, f"{len(failed):,} of {counted(total, 'result')} failed"
     elif not facts.made:
-        kind, text = state.MISSING, f"Nothing is made yet; {_count(total, 'result')} are planned"
+        kind, text = state.MISSING, f"Nothing is made yet; {counted(total, 'result')} are planned"
     elif undone:
         kind = status.worst(e.shown_state for e in undone)
         done = total - len(undone)
-        text = f"{done:,} of {_count(total, 'result')} are done, {len(undone):,} are to be made or looked at"
+        text = f"{done:,} of {counted(total, 'result')} are done, {len(undone):,} are to be made or looked at"
     else:
-        kind, text = state.DONE, f"All {_count(total, 'result')} are done"
+        kind, text = state.DONE, f"All {counted(total, 'result')} are done"
     errors = Counter(one.failure.get("error", "") for one in failed)
     where = {one.failure.get("error", ""): one.entry for one in reversed(failed)}
     lines = [
@@ -139,41 +133,14 @@ def banner(facts: Facts) -> dict:
         for error, n in errors.most_common(_MOST_ERRORS)
     ]
     lines += [f"{key}: {_short(text)}" for key, group in facts.groups.items() for text in group.problems][:_MOST_ERRORS]
-    return {
-        "kind": kind,
-        "sign": status.SIGNS[kind][0],
-        "text": text,
-        "errors": lines,
-        "more": len(errors) > _MOST_ERRORS,
-    }
+    if facts.run and facts.run["end"] != "succeeded":
+        lines.insert(0, f"The last run {facts.run['end']}.")
+    return {"kind": kind, "sign": status.SIGNS[kind][0], "text": text, "errors": lines}
 
 
 def _short(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}…"
-
-
-def run_facts(facts: Facts) -> list[tuple[str, str]]:
-    """Return (what, text) of the last run."""
-    run = facts.run
-    if not run:
-        return []
-    host, git = run["host"], run.get("git") or {}
-    told = {
-        "command": shlex.join(map(str, run["command"])),
-        "folder": run.get("folder", ""),
-        "started": shown_time(run["started"]),
-        "took": charts.span(run["seconds"]) if isinstance(run.get("seconds"), (int, float)) else "",
-        "ended": run["end"],
-        "on": ", ".join(str(host[name]) for name in ("name", "platform") if host.get(name)),
-        "by": host.get("user", ""),
-        "workers": str(run.get("workers", "")),
-        "made": ", ".join(f"{n} {step}" for step, n in run["made"].items()),
-        "code": f"git commit {git['commit']}, {'clean' if git.get('is_clean') else 'with changes'}"
-        if "commit" in git
-        else "",
-    }
-    return [(what, text) for what, text in told.items() if text]
 
 
 def shown_time(text: str) -> str:
@@ -196,7 +163,8 @@ def _step(box: graph.Box, found: Sequence[Found]) -> dict:
     counts = Counter(one.entry.shown_state for one in found)
     order = [name for name in status.SIGNS if counts[name]]
     tools = Counter(" ".join(records.maker(one.record)) for one in found if one.record)
-    seconds = [(float(one.record["seconds"]), one.entry.row) for one in found if one.record and "seconds" in one.record]
+    told = ((one.record.get("seconds"), one.entry.row) for one in found if one.record)
+    seconds = [(value, row) for value, row in told if isinstance(value, (int, float))]
     values = [value for value, _ in seconds]
     return {
         "box": box,
@@ -223,7 +191,7 @@ def picture(facts: Facts) -> str:
 def _note(step: Mapping) -> graph.Note:
     lines = [(_slug(name), f"{sign} {n:,} {name}") for name, sign, n in step["states"]]
     if not lines:  # not made by a step
-        lines = [("", _count(step["total"], "file"))]
+        lines = [("", counted(step["total"], "file"))]
     tools = [tool for tool, _ in step["tools"]]
     return graph.Note(" | ".join(tools), _slug(step["kind"]), lines)
 
@@ -260,17 +228,6 @@ def _cell(facts: Facts, shown: str, numbers: Sequence[int]) -> dict | None:
         "link": link(there) if there else "#reasons",
         "why": _short("; ".join(whys)) if shown != state.DONE else "",
     }
-
-
-def details(facts: Facts) -> dict:
-    """Return what the page keeps to say of each result when it is asked: sentences, and the whole run record."""
-    results = [{"said": status.explain(one.entry, one.record), "record": one.record} for one in facts.found]
-    return {"roots": {name: _prefix(name) for name in ("results", "recordings")}, "results": results}
-
-
-def _prefix(root: str) -> str:
-    path = os.path.relpath(roots_of_paths()[root], results_root()).replace(os.sep, "/")
-    return "" if path == "." else f"{path}/"
 
 
 def plots(facts: Facts) -> list[dict]:
@@ -313,9 +270,8 @@ def numbers(facts: Facts) -> dict:
     if len(rows) > _MOST_ROWS:
         rows = _medians(table)
         notes.append("of the channels of each group the median is shown; neuroluigi results --csv has all")
-    names = [*(n for n in table.columns if n not in table.described), *table.described]
-    shared = [n for n in names[1:] if len(rows) > 1 and not _varies(n, rows)]
-    names = [n for n in names if n not in shared]
+    shared = [n for n in ("channel", *table.described) if len(rows) > 1 and not _varies(n, rows)]
+    names = [n for n in (*_results_of(table), *table.described) if n not in shared]
     if told := [f"{n} {query.as_text(rows[0][n])}" for n in shared if rows[0].get(n) is not None]:
         notes.insert(0, f"In all rows: {', '.join(told)}.")
     listed = [tuple(row.get(name) for name in names) for row in rows]
@@ -327,6 +283,10 @@ def numbers(facts: Facts) -> dict:
         "notes": notes,
         "pictures": [one for one in pictures if one],
     }
+
+
+def _results_of(table: query.Table) -> list[str]:
+    return [name for name in table.columns if name not in table.described]
 
 
 def _varies(name: str, rows: Sequence[Mapping]) -> bool:
@@ -350,7 +310,7 @@ def _medians_of(table: query.Table, rows: Sequence[Mapping]) -> dict:
 
 def _measures(table: query.Table) -> Iterable[tuple[str, list[tuple[str, float]]]]:
     """Yield (title, [(group, value)]) of what is worth a picture: numbers that differ, range, and events per time."""
-    columns = [n for n in table.columns if n not in ("group", "channel", *table.described, *table.events)]
+    columns = [n for n in _results_of(table) if n not in ("group", "channel", *table.events)]
     if {"min", "max"} <= set(columns):
         columns = [n for n in columns if n not in ("min", "max")]
         yield "range", _points(table, lambda row: row["max"] - row["min"])
@@ -401,92 +361,6 @@ def _bar(entry: Entry, record: Mapping, begin: datetime.datetime, has_failed: bo
     except (KeyError, TypeError, ValueError):
         return None
     return charts.Bar(entry.step, entry.row, *times, has_failed)
-
-
-def provenance(facts: Facts) -> dict:
-    """Return with what all results were made, as {what: [(name, [(value, number of results)])]}, and the settings."""
-    versions, hosts, code = defaultdict(Counter), Counter(), defaultdict(Counter)
-    for one in facts.made:
-        for name, version in one.record.get("versions", {}).items():
-            versions[name][str(version)] += 1
-        engine, version = records.maker(one.record)
-        if engine not in versions:
-            versions[engine][version] += 1
-        host = one.record.get("host", {})
-        hosts[f"{host.get('name', '?')}, {host.get('platform', '?')}"] += 1
-        for source in one.record.get("sources", ()):
-            code[source["path"]][source["sha256"]] += 1
-    settings = [one for one in (facts.run or {}).get("settings", ()) if isinstance(one, dict)]
-    return {
-        "versions": [(name, sorted(some.items())) for name, some in versions.items()],
-        "hosts": sorted(hosts.items()),
-        "code": [(name, sorted(some.items())) for name, some in sorted(code.items())],
-        "settings": [tuple(str(one.get(name, "")) for name in ("name", "value", "source")) for one in settings],
-        "files": sum(len(one.record.get("outputs", ())) for one in facts.made),
-    }
-
-
-def methods(facts: Facts) -> str:
-    """Return a paragraph for a paper, in which every number and version is from the run records."""
-    made = facts.made
-    if not made:
-        return ""
-    recordings = {one["path"] for f in made for one in f.record.get("inputs", ()) if one.get("root") == "recordings"}
-    keys = {f.record.get("parameters", {}).get("group") for f in made} - {None}
-    layouts = [one for f in made for one in f.record.get("facts", {}).values() if is_layout(one)]
-    what = f"{_count(len(recordings), 'recording')} in {_count(len(keys), 'group')}{_described(layouts)} were analysed"
-    versions = defaultdict(Counter)
-    for f in made:
-        for name, version in f.record.get("versions", {}).items():
-            versions[name][str(version)] += 1
-    told = [f"{_NAMES.get(name, name)} {_varied(some)}" for name, some in versions.items()]
-    sentences = [f"{what} with {_listed(told)}."]
-    for box in facts.boxes:
-        of_box = [f for f in made if f.entry.step == box.name]
-        if of_box:
-            sentences.append(_method(box, of_box))
-    git = (facts.run or {}).get("git") or {}
-    if "commit" in git:
-        changes = "" if git.get("is_clean") else ", with changes that are not committed"
-        sentences.append(f"The code is git commit {git['commit']}{changes}.")
-    return " ".join(sentences)
-
-
-def _described(layouts: Sequence[Mapping]) -> str:
-    """Say of what kind the recordings are."""
-    parts = []
-    tellers = {
-        "channels": lambda n: _count(n, "channel"),
-        "dtype": str,
-        "sampling_rate_hz": lambda rate: f"{rate:g} Hz",
-    }
-    for name, tell in tellers.items():
-        if values := Counter(tell(one[name]) for one in layouts if one.get(name) is not None):
-            parts.append(_varied(values))
-    return f" ({', '.join(parts)})" if parts else ""
-
-
-def _method(box: graph.Box, found: Sequence[Found]) -> str:
-    """Say how the results of a step were made."""
-    makers = Counter(records.maker(f.record) for f in found)
-    tools = _varied(
-        Counter({f"{_NAMES.get(engine, engine)} {version}".strip(): n for (engine, version), n in makers.items()})
-    )
-    values = defaultdict(Counter)
-    for f in found:
-        for name, value in f.record.get("parameters", {}).items():
-            if name not in ("group", "session", "index") and value is not None:
-                values[name][str(value)] += 1
-    parameters = _listed([f"{name} {_varied(some)}" for name, some in values.items()])
-    how = f"{box.name} ({_count(len(found), 'result')}) was made by {f'{box.calls} on ' if box.calls else ''}{tools}"
-    return f"{how}{f' with {parameters}' if parameters else ''}."
-
-
-def _varied(values: Counter) -> str:
-    """Return the one value, or each with how many results have it."""
-    if len(values) == 1:
-        return next(iter(values))
-    return ", ".join(f"{value} ({n})" for value, n in values.most_common())
 
 
 def failures(facts: Facts) -> list[dict]:
