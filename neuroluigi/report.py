@@ -23,6 +23,7 @@ import luigi
 from neuroluigi import looks, records
 from neuroluigi.settings import CarriesSettings, RunStopped, results_root
 from neuroluigi.target import ResultTarget
+from neuroluigi.task import MADE
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -54,6 +55,10 @@ class ReportTask(CarriesSettings, luigi.Task):
     def run(self):
         looks.forget()
         update(self.shows())
+
+    def on_success(self):
+        """Tell Luigi's parent process what came of it, for its count."""
+        return MADE
 
 
 def path() -> Path:

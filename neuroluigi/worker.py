@@ -14,6 +14,7 @@ import luigi.scheduler
 import luigi.worker
 
 from neuroluigi import looks, records
+from neuroluigi.settings import CarriesSettings
 from neuroluigi.task import MADE, UNCHANGED, Step, percentage
 
 # So many waits in vain, and the steps that run are long ones.
@@ -155,7 +156,7 @@ class Worker(luigi.worker.Worker):
 
     def _add_task(self, *args, **kwargs):
         task = self._scheduled_tasks.get(kwargs["task_id"])
-        if kwargs["status"] == luigi.worker.DONE and isinstance(task, Step) and kwargs.get("expl"):
+        if kwargs["status"] == luigi.worker.DONE and isinstance(task, CarriesSettings) and kwargs.get("expl"):
             outcome = json.loads(kwargs["expl"])
             if outcome in self.outcomes:
                 self.outcomes[outcome][task.task_family] += 1

@@ -1,12 +1,12 @@
 """The report: what it says against the files, whether it is up to date, and how it stands in a real browser."""
 
 import base64
+import functools
 import gzip
 import html
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -20,7 +20,7 @@ from tests.browser import needs_browser
 from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment
 
 # A name that a page could take for markup, and a shell for anything.
-NAME = "<img src=x onerror=\"document.title='owned'\">&'é"
+NAME = "<img src=x onerror=\"document.title='owned'\">&'é" if os.name == "posix" else "&'é"
 EVEN, ODD = f"{NAME}-even", f"{NAME}-odd"
 SETTINGS = ["--FakeRecording-sessions", NAME, "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
 
@@ -179,7 +179,8 @@ def test_a_second_time_there_is_nothing_to_do_until_something_changes(lab):
     (lab.results / EVEN / "stats.json").unlink()
     out = lab.run("Report", *SETTINGS)
     assert stamp(lab) != before and not (lab.results / EVEN / "stats.json").exists(), "the report ran a step"
-    assert "8 of 10 results are done" in Page(lab).text or "7 of 10 results are done" in Page(lab).text
+    assert "Made: 1 Report." in out
+    assert "7 of 10 results are done" in Page(lab).text
     before = stamp(lab)
     lab.run("Report", *SETTINGS)
     assert stamp(lab) == before and not list(lab.results.glob("*.part-*"))
@@ -233,8 +234,9 @@ def test_the_last_run_and_what_becomes_of_its_record(lab):
 def test_what_can_not_be_written_is_one_line_and_leaves_the_page(lab):
     (lab.results / EVEN / "stats.json").unlink()
     before = stamp(lab)
+    resource = pytest.importorskip("resource")
     # As a disk with little room left: no file may be longer than that.
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # noqa: E731
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (4096, 4096))
     said = report(lab, code=1, preexec_fn=limit).stderr
     assert said.count("\n") == 1 and "can't write" in said and "report.html" in said
     assert stamp(lab) == before and not list(lab.results.glob("*.part-*"))
