@@ -9,12 +9,19 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from neuroluigi import charts, graph, records, status
+from neuroluigi import charts, graph, query, records, status
 from neuroluigi.recordings import is_layout
 from neuroluigi.sections import Facts, Found, counted, shown_time
 from neuroluigi.settings import results_root, roots_of_paths
 
-_NAMES = {"octave": "GNU Octave", "matlab": "MATLAB", "numpy": "NumPy", "python": "Python", "luigi": "Luigi"}
+_NAMES = {
+    "octave": "GNU Octave",
+    "matlab": "MATLAB",
+    "numpy": "NumPy",
+    "python": "Python",
+    "luigi": "Luigi",
+    "matplotlib": "Matplotlib",
+}
 
 
 def last_run(facts: Facts) -> list[tuple[str, str]]:
@@ -41,13 +48,11 @@ def last_run(facts: Facts) -> list[tuple[str, str]]:
 
 def made_with(facts: Facts) -> dict:
     """Return with what all results were made, as {what: [(name, [(value, number of results)])]}, and the settings."""
-    versions, hosts, code = defaultdict(Counter), Counter(), defaultdict(Counter)
+    versions, hosts, code = _versions(facts.made), Counter(), defaultdict(Counter)
     for one in facts.made:
-        for name, version in one.record.get("versions", {}).items():
-            versions[name][str(version)] += 1
         engine, version = records.maker(one.record)
         if engine not in one.record.get("versions", {}):
-            versions[engine][version] += 1
+            versions.setdefault(engine, Counter())[version] += 1
         host = one.record.get("host", {})
         hosts[f"{host.get('name', '?')}, {host.get('platform', '?')}"] += 1
         for source in one.record.get("sources", ()):
@@ -62,20 +67,25 @@ def made_with(facts: Facts) -> dict:
     }
 
 
+def _versions(found: Sequence[Found]) -> dict[str, Counter]:
+    """Return how many results have which version of each package."""
+    versions = defaultdict(Counter)
+    for one in found:
+        for name, version in one.record.get("versions", {}).items():
+            versions[name][str(version)] += 1
+    return versions
+
+
 def methods(facts: Facts) -> str:
     """Return a paragraph for a paper, in which every number and version is from the run records."""
-    made = facts.made
+    made = [one for one in facts.made if one.entry.verdict.is_there or one.entry.verdict.is_freed]
     if not made:
         return ""
     recordings = {one["path"] for f in made for one in f.record.get("inputs", ()) if one.get("root") == "recordings"}
-    keys = {f.record.get("parameters", {}).get("group") for f in made} - {None}
+    keys = {str(f.record.get("parameters", {}).get("group", "")) for f in made} - {""}
     layouts = [one for f in made for one in f.record.get("facts", {}).values() if is_layout(one)]
     what = f"{counted(len(recordings), 'recording')} in {counted(len(keys), 'group')}{_described(layouts)}"
-    versions = defaultdict(Counter)
-    for f in made:
-        for name, version in f.record.get("versions", {}).items():
-            versions[name][str(version)] += 1
-    told = [f"{_NAMES.get(name, name)} {_varied(some)}" for name, some in versions.items()]
+    told = [f"{_NAMES.get(name, name)} {_varied(some)}" for name, some in _versions(made).items()]
     sentences = [f"{what} were analysed with {_listed(told)}."]
     for box in facts.boxes:
         of_box = [f for f in made if f.entry.step == box.name]
@@ -91,31 +101,24 @@ def methods(facts: Facts) -> str:
 def _described(layouts: Sequence[Mapping]) -> str:
     """Say of what kind the recordings are."""
     parts = []
-    tellers = {
-        "channels": lambda n: counted(n, "channel"),
-        "dtype": str,
-        "sampling_rate_hz": lambda rate: f"{rate:g} Hz",
-    }
-    for name, tell in tellers.items():
-        if values := Counter(tell(one[name]) for one in layouts if one.get(name) is not None):
-            parts.append(_varied(values))
+    for name, before, after in (("dtype", "", ""), ("channels", "channels: ", ""), ("sampling_rate_hz", "", " Hz")):
+        if values := Counter(query.as_text(one[name], 10) for one in layouts if one.get(name) is not None):
+            parts.append(f"{before}{_varied(values)}{after}")
     return f" ({', '.join(parts)})" if parts else ""
 
 
 def _method(box: graph.Box, found: Sequence[Found]) -> str:
     """Say how the results of a step were made."""
-    makers = Counter(records.maker(f.record) for f in found)
-    tools = _varied(
-        Counter({f"{_NAMES.get(engine, engine)} {version}".strip(): n for (engine, version), n in makers.items()})
-    )
-    values = defaultdict(Counter)
+    makers, values = Counter(), defaultdict(Counter)
     for f in found:
+        engine, version = records.maker(f.record)
+        makers[f"{_NAMES.get(engine, engine)} {version}".strip()] += 1
         for name, value in f.record.get("parameters", {}).items():
             if name not in ("group", "session", "index") and value is not None:
                 values[name][str(value)] += 1
-    parameters = _listed([f"{name} {_varied(some)}" for name, some in values.items()])
-    how = f"{box.name} ({counted(len(found), 'result')}) was made by {f'{box.calls} on ' if box.calls else ''}{tools}"
-    return f"{how}{f' with {parameters}' if parameters else ''}."
+    tool = f"{box.calls} on {_varied(makers)}" if box.calls else _varied(makers)
+    parameters = "".join(f", {name} {_varied(some)}" for name, some in values.items())
+    return f"{box.name} ({counted(len(found), 'result')}) was computed with {tool}{parameters}."
 
 
 def _varied(values: Counter) -> str:

@@ -153,9 +153,9 @@ def test_it_says_what_status_results_and_records_say(made):
 def test_every_number_of_the_methods_is_of_a_record(made):
     text = Page(made).section("methods")
     known = json.dumps([json.loads(path.read_text()) for path in made.folder.rglob("runs/*.json")])
-    assert "2 recordings in 2 groups (1 channel, uint8) were analysed with Python" in text
-    assert f"Stats (2 results) was made by computeStats.m on NumPy {np.__version__}." in text
-    assert "Edges (2 results) was made by findRisingEdges.m" in text and "with threshold 0.75" in text
+    assert "2 recordings in 2 groups (uint8, channels: 1) were analysed with Python" in text
+    assert f"Stats (2 results) was computed with computeStats.m on NumPy {np.__version__}." in text
+    assert f"Edges (2 results) was computed with findRisingEdges.m on NumPy {np.__version__}, threshold 0.75." in text
     for version in re.findall(r"\d+(?:\.\d+)+", text):
         assert f'"{version}"' in known or version in known
 
@@ -176,6 +176,9 @@ def test_a_second_time_there_is_nothing_to_do_until_something_changes(lab):
     report(lab)
     out = lab.run("Report", *SETTINGS)
     assert stamp(lab) == before and "Nothing to make" in out
+    verify = [BIN / "neuroluigi", "verify", *SETTINGS]
+    said = subprocess.run(verify, cwd=lab.folder, capture_output=True, text=True, check=True).stdout
+    assert said.endswith("all as recorded.\n") and "no run record" not in said
     (lab.results / EVEN / "stats.json").unlink()
     out = lab.run("Report", *SETTINGS)
     assert stamp(lab) != before and not (lab.results / EVEN / "stats.json").exists(), "the report ran a step"
@@ -330,6 +333,8 @@ def test_in_a_browser_it_sorts_filters_and_shows_records_and_asks_for_nothing(pa
 
     driver.find_element("css selector", "#groups tr:last-child td:last-child a").send_keys("\ue007")
     wait(page, "return document.getElementById('result').open")
+    assert page.run("return document.getElementById('result-name').textContent").startswith("✓ Plot(group=")
+    assert "Wrote" in page.run("return document.querySelector('#result .said').textContent")
     shown = json.loads(page.run("return document.querySelector('#result .record').textContent"))
     assert shown == json.loads((lab.results / ODD / "runs" / "Plot.json").read_text())
     driver.switch_to.active_element.send_keys("\ue00c")  # Escape
