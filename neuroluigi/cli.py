@@ -568,4 +568,4 @@ def report_command(context):
     """
     with _settings(context) as root:
         report.update(root)
-        click.echo(_shown_path(str(report.path())))
+        click.echo(str(report.path()))
