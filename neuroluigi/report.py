@@ -186,12 +186,9 @@ def _opaque(image: "PIL.Image.Image") -> "PIL.Image.Image":
     """Return a picture without transparency, on white paper."""
     from PIL import Image
 
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    alpha = image.getchannel("A")
-    if alpha.getextrema()[0] == 255:
+    if not image.has_transparency_data or (image.mode == "RGBA" and image.getextrema()[3][0] == 255):
         return image.convert("RGB")
     paper = Image.new("RGB", image.size, "white")
-    paper.paste(image, mask=alpha)
+    image = image.convert("RGBA")
+    paper.paste(image, mask=image)
     return paper

@@ -4,6 +4,7 @@ import base64
 import functools
 import gzip
 import html
+import io
 import json
 import os
 import re
@@ -14,8 +15,10 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from neuroluigi import charts, records
+from neuroluigi import report as report_page
 from tests.browser import needs_browser
 from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment
 
@@ -260,6 +263,18 @@ def test_make_run_reports_also_on_a_failure_and_keeps_its_exit_code(tmp_path):
     assert "30" in done.stderr, done.stderr
     said = (tmp_path / "said.txt").read_text().splitlines()
     assert said == ["luigi --module tasks PlotAll --local-scheduler", "neuroluigi report"]
+
+
+def test_a_thumbnail_is_small_and_on_white_paper_and_a_damaged_picture_has_none(tmp_path):
+    plot = tmp_path / "plot.png"
+    for colour, expected in (((200, 0, 0, 255), (200, 0, 0)), ((0, 0, 0, 0), (255, 255, 255))):
+        Image.new("RGBA", (1400, 340), colour).save(plot)
+        kind, data = report_page._thumbnail(plot).split(",")
+        small = Image.open(io.BytesIO(base64.b64decode(data)))
+        assert kind == "data:image/jpeg;base64" and small.size == (350, 85)
+        assert small.getpixel((100, 40)) == pytest.approx(expected, abs=3)
+    plot.write_bytes(plot.read_bytes()[:200])
+    assert report_page._thumbnail(plot) == ""
 
 
 def test_bars_are_where_they_were_and_side_by_side_where_they_overlap():
