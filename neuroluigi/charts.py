@@ -62,7 +62,7 @@ def _marks(placed: Sequence[tuple[str, float, float, float]]) -> Iterable[str]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}"
+    return f"{value:,.0f}" if 10_000 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 @dataclass(frozen=True)

@@ -101,24 +101,29 @@ def methods(facts: Facts) -> str:
 def _described(layouts: Sequence[Mapping]) -> str:
     """Say of what kind the recordings are."""
     parts = []
-    for name, before, after in (("dtype", "", ""), ("channels", "channels: ", ""), ("sampling_rate_hz", "", " Hz")):
+    for name, text in (("dtype", "{}"), ("channels", "channels: {}"), ("sampling_rate_hz", "sampling rate: {} Hz")):
         if values := Counter(query.as_text(one[name], 10) for one in layouts if one.get(name) is not None):
-            parts.append(f"{before}{_varied(values)}{after}")
-    return f" ({', '.join(parts)})" if parts else ""
+            parts.append(text.format(_varied(values)))
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _method(box: graph.Box, found: Sequence[Found]) -> str:
     """Say how the results of a step were made."""
     makers, values = Counter(), defaultdict(Counter)
     for f in found:
-        engine, version = records.maker(f.record)
-        makers[f"{_NAMES.get(engine, engine)} {version}".strip()] += 1
+        makers[_tool(box, *records.maker(f.record))] += 1
         for name, value in f.record.get("parameters", {}).items():
             if name not in ("group", "session", "index") and value is not None:
                 values[name][str(value)] += 1
-    tool = f"{box.calls} on {_varied(makers)}" if box.calls else _varied(makers)
     parameters = "".join(f", {name} {_varied(some)}" for name, some in values.items())
-    return f"{box.name} ({counted(len(found), 'result')}) was computed with {tool}{parameters}."
+    return f"{box.name} ({counted(len(found), 'result')}) was computed with {_varied(makers)}{parameters}."
+
+
+def _tool(box: graph.Box, engine: str, version: str) -> str:
+    tool = f"{_NAMES.get(engine, engine)} {version}".strip()
+    if not box.calls:
+        return tool
+    return f"a stand-in for {box.calls} in {tool}" if engine == "numpy" else f"{box.calls} on {tool}"
 
 
 def _varied(values: Counter) -> str:

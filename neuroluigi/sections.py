@@ -26,6 +26,7 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".pdf")
 
 _MOST_ERRORS = 5
 _MOST_LETTERS = 300
+_MOST_IN_CAPTION = 20
 
 # A table of more rows says the median of a group's channels instead.
 _MOST_ROWS = 5_000
@@ -231,34 +232,44 @@ def _cell(facts: Facts, shown: str, numbers: Sequence[int]) -> dict | None:
 
 
 def plots(facts: Facts) -> list[dict]:
-    """Return each picture among the results: path, sha256, group, step, what describes the group, and its counts."""
-    of_group = defaultdict(list)
-    for row in facts.table.rows:
-        of_group[row["group"]].append(row)
+    """Return each picture among the results: path, sha256, group, state, and in a few words what is in the group."""
+    of_group = _of_groups(facts.table)
     varying = [n for n in facts.table.described if n != "path" and _varies(n, facts.table.rows)]
     order = {key: n for n, key in enumerate(facts.groups)}
     found = []
     for one in sorted(facts.found, key=lambda one: order.get(one.entry.row, len(order))):
         for path in (Path(o.path) for o in flatten(one.entry.task.output()) if o.path.lower().endswith(_PICTURES)):
             if path.is_file():
-                rows = of_group.get(one.entry.row, [])
-                found.append(
-                    {
-                        "path": path,
-                        "sha256": one.entry.verdict.checksums.get(str(path)) or "",
-                        "group": one.entry.row,
-                        "name": path.name,
-                        "link": link(path),
-                        "state": one.entry.shown_state,
-                        "about": [
-                            (n, query.as_text(rows[0].get(n))) for n in varying if rows and rows[0].get(n) is not None
-                        ],
-                        "counts": [(n, sum(row.get(n) or 0 for row in rows)) for n in facts.table.events]
-                        if rows
-                        else [],
-                    }
-                )
+                plot = {
+                    "path": path,
+                    "sha256": one.entry.verdict.checksums.get(str(path)) or "",
+                    "group": one.entry.row,
+                    "name": path.name,
+                    "link": link(path),
+                    "state": one.entry.shown_state,
+                    "about": _about(facts.table, of_group.get(one.entry.row, ()), varying),
+                }
+                found.append(plot)
     return found
+
+
+def _of_groups(table: query.Table) -> dict[str, list[dict]]:
+    found = defaultdict(list)
+    for row in table.rows:
+        found[row["group"]].append(row)
+    return found
+
+
+def _about(table: query.Table, rows: Sequence[Mapping], names: Sequence[str]) -> str:
+    """Return how many events a group has, and what describes it; what is long stands in the table of numbers."""
+    if not rows:
+        return ""
+    counts = [f"{sum(row.get(name) or 0 for row in rows):,} {name}" for name in table.events]
+    cells = {name: query.as_text(rows[0].get(name)) for name in names}
+    about = [
+        f"{n} {text}" for n, text in cells.items() if 0 < len(text) <= _MOST_IN_CAPTION and text != rows[0]["group"]
+    ]
+    return "; ".join([*counts, *about])
 
 
 def numbers(facts: Facts) -> dict:
@@ -269,7 +280,7 @@ def numbers(facts: Facts) -> dict:
     table, rows, notes = facts.table, facts.table.rows, list(facts.table.notes)
     if len(rows) > _MOST_ROWS:
         rows = _medians(table)
-        notes.append("of the channels of each group the median is shown; neuroluigi results --csv has all")
+        notes.append("Of the channels of each group the median is shown; neuroluigi results --csv has all.")
     shared = [n for n in ("channel", *table.described) if len(rows) > 1 and not _varies(n, rows)]
     names = [n for n in (*_results_of(table), *table.described) if n not in shared]
     if told := [f"{n} {query.as_text(rows[0][n])}" for n in shared if rows[0].get(n) is not None]:
@@ -294,10 +305,7 @@ def _varies(name: str, rows: Sequence[Mapping]) -> bool:
 
 
 def _medians(table: query.Table) -> list[dict]:
-    of_group = defaultdict(list)
-    for row in table.rows:
-        of_group[row["group"]].append(row)
-    return [{**some[0], "channel": len(some), **_medians_of(table, some)} for some in of_group.values()]
+    return [{**rows[0], "channel": len(rows), **_medians_of(table, rows)} for rows in _of_groups(table).values()]
 
 
 def _medians_of(table: query.Table, rows: Sequence[Mapping]) -> dict:

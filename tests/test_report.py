@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neuroluigi import charts, records
+from neuroluigi import charts, query, records, sections
 from neuroluigi import report as report_page
 from tests.browser import needs_browser
 from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment
@@ -156,9 +156,10 @@ def test_it_says_what_status_results_and_records_say(made):
 def test_every_number_of_the_methods_is_of_a_record(made):
     text = Page(made).section("methods")
     known = json.dumps([json.loads(path.read_text()) for path in made.folder.rglob("runs/*.json")])
-    assert "2 recordings in 2 groups (uint8, channels: 1) were analysed with Python" in text
-    assert f"Stats (2 results) was computed with computeStats.m on NumPy {np.__version__}." in text
-    assert f"Edges (2 results) was computed with findRisingEdges.m on NumPy {np.__version__}, threshold 0.75." in text
+    assert "2 recordings in 2 groups (uint8; channels: 1) were analysed with Python" in text
+    numpy = f"NumPy {np.__version__}"
+    assert f"Stats (2 results) was computed with a stand-in for computeStats.m in {numpy}." in text
+    assert f"was computed with a stand-in for findRisingEdges.m in {numpy}, threshold 0.75." in text
     for version in re.findall(r"\d+(?:\.\d+)+", text):
         assert f'"{version}"' in known or version in known
 
@@ -263,6 +264,36 @@ def test_make_run_reports_also_on_a_failure_and_keeps_its_exit_code(tmp_path):
     assert "30" in done.stderr, done.stderr
     said = (tmp_path / "said.txt").read_text().splitlines()
     assert said == ["luigi --module tasks PlotAll --local-scheduler", "neuroluigi report"]
+
+
+def facts_of(rows):
+    columns, described = ["group", "sampling_rate_hz", "area", "channel", "count", "min", "max", "edges"], ["area"]
+    table = query.Table(columns, ["sampling_rate_hz", *described], rows, ["a note"], ["edges"])
+    return sections.Facts(None, {}, [], [], table, [], None)
+
+
+def row(group, channel, **cells):
+    return {"group": group, "sampling_rate_hz": 500, "area": "ctx", "channel": channel, "count": 1000, **cells}
+
+
+def test_numbers_are_ranges_and_events_per_second_and_what_all_share_is_said_once():
+    rows = [row("a", 0, min=-5, max=15, edges=7), row("a", 1, min=0, max=1, edges=1), row("b", 0, min=None, max=3)]
+    found = sections.numbers(facts_of(rows))
+    assert [name for name, _ in found["columns"]] == ["group", "channel", "count", "min", "max", "edges"]
+    assert found["rows"][0] == ("a", ["a", "0", "1000", "-5", "15", "7"]) and found["rows"][2][1][3:] == ["", "3", ""]
+    assert found["notes"] == ["In all rows: sampling_rate_hz 500, area ctx.", "a note"]
+    ranges, rates = found["pictures"]
+    assert "<title>a: 20</title>" in ranges and "<title>a: 1</title>" in ranges and "<title>b" not in ranges
+    # 7 events in 1000 samples at 500 Hz, which are 2 s
+    assert "<strong>edges per second</strong> 0.5 to 3.5" in rates
+
+
+def test_of_very_many_channels_the_median_of_each_group_is_shown():
+    rows = [row(f"g{n}", c, min=0, max=c, edges=c) for n in range(15) for c in range(385)]
+    found = sections.numbers(facts_of(rows))
+    assert len(found["rows"]) == 15 and found["rows"][3] == ("g3", ["g3", "1000", "0", "192", "192"])
+    assert "Of the channels of each group the median is shown" in found["notes"][-1]
+    assert "channel 385" in found["notes"][0]
 
 
 def test_a_thumbnail_is_small_and_on_white_paper_and_a_damaged_picture_has_none(tmp_path):
