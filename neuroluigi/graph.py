@@ -140,7 +140,7 @@ def draw(root: str, boxes: Sequence[Box], notes: Mapping[str, Note] | None = Non
     lefts = [_MARGIN]
     for width in widths:
         lefts.append(lefts[-1] + width + _BETWEEN_COLUMNS)
-    top = min(item.y - item.height / 2 for item in items) - _MARGIN
+    top = min((item.y - item.height / 2 for item in items), default=0) - _MARGIN
     for item in items:
         item.y -= top
     named = {item.box.name: item for item in items if item.box}
@@ -148,8 +148,8 @@ def draw(root: str, boxes: Sequence[Box], notes: Mapping[str, Note] | None = Non
     arrows = [_arrow(one, other, lefts, widths) for one in items for other in one.after]
     arrows += [_arrow_back(one, other, lefts) for one, other in back]
     drawn = [_drawn(item, lefts[item.column], (notes or {}).get(item.box.name)) for item in named.values()]
-    width = round(lefts[-1] - _BETWEEN_COLUMNS + _MARGIN)
-    height = round(max(item.y + item.height / 2 for item in items) + _MARGIN + 24 * bool(back))
+    width = round(lefts[-1] - _BETWEEN_COLUMNS * bool(columns) + _MARGIN)
+    height = round(max((item.y + item.height / 2 for item in items), default=0) + _MARGIN + 24 * bool(back))
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="pipeline" viewBox="0 0 {width} {height}" width="{width}"'
@@ -209,7 +209,7 @@ def _arranged(boxes: Sequence[Box], notes: Mapping[str, Note]) -> list[_Item]:
 
 
 def _by_column(items: Sequence[_Item]) -> list[list[_Item]]:
-    return [[item for item in items if item.column == n] for n in range(1 + max(item.column for item in items))]
+    return [[item for item in items if item.column == n] for n in range(1 + max((i.column for i in items), default=-1))]
 
 
 def _link(one: _Item, other: _Item) -> None:

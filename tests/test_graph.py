@@ -143,6 +143,11 @@ def test_what_needs_each_other_is_drawn_too():
     assert len(rectangles(picture)) == 3 and len(back) == 1
 
 
+def test_a_pipeline_without_a_step_is_an_empty_picture():
+    picture = ElementTree.fromstring(graph.draw("All", []))
+    assert rectangles(picture) == {} and float(picture.get("width")) > 0 and float(picture.get("height")) > 0
+
+
 def test_notes_and_strange_names_are_text_and_links():
     name = "<script>&\"'\x07é" + "x" * 300
     note = Note("octave <9>", "failed", [("failed", "! 3 failed")])
