@@ -1,4 +1,5 @@
-# make run: the whole pipeline; make test: the test suite. Both first set up .venv, which needs Python 3.10 or later.
+# make run: the whole pipeline, then the report on it, also where the run failed; make test: the test suite.
+# Both first set up .venv, which needs Python 3.10 or later.
 PYTHON ?= python3
 # Scripts on Windows, bin elsewhere
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -6,7 +7,7 @@ BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 .PHONY: run test style bench clean
 
 run: .venv/installed
-	@$(BIN)/luigi --module tasks PlotAll --local-scheduler
+	@$(BIN)/luigi --module tasks PlotAll --local-scheduler; code=$$?; $(BIN)/neuroluigi report; exit $$code
 
 test: .venv/installed-tests
 	$(BIN)/python -m pytest

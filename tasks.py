@@ -11,6 +11,7 @@ from neuroluigi import (
     GroupTask,
     MatlabTask,
     RecordingMaker,
+    ReportTask,
     RunStopped,
     WrapperTask,
     data_bytes,
@@ -152,3 +153,9 @@ class PlotAll(WrapperTask):
 
     def requires(self):
         return [Plot(group) for group in groups()]
+
+
+class Report(ReportTask):
+    """results/report.html: all of PlotAll on one page, whether it was run, failed, or is still to be run."""
+
+    shows = PlotAll

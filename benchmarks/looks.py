@@ -1,4 +1,4 @@
-"""A look at a pipeline of many groups, all done: `luigi` with nothing to do, and `neuroluigi status`.
+"""A look at a pipeline of many groups, all done: `luigi` with nothing to do, `neuroluigi status` and `report`.
 
 One group is made for real and multiplied, folders and run records, through the same record code. Beside it the same
 shape in plain Luigi: four LocalTargets per group.
@@ -80,3 +80,8 @@ def finished_groups(folder: Path, quick: bool) -> Iterator[Row]:
         for work, seconds in (("luigi", ours), ("neuroluigi status", status)):
             against = f"in s; as plain LocalTargets {plain:.1f} s"
             yield Row(f"{work} on {count:,} finished groups", f"{seconds:.1f} s", against, seconds, at_most)
+        if count <= 1000:
+            report = run([BIN / "neuroluigi", "report", *SETTINGS], lab).seconds
+            size = (lab / "results" / "report.html").stat().st_size / 1e6
+            against = f"in s; a page of {size:.1f} MB"
+            yield Row(f"neuroluigi report on {count:,} groups", f"{report:.1f} s", against, report, 20)

@@ -4,6 +4,7 @@ from neuroluigi import scheduling
 from neuroluigi.command import CommandTask
 from neuroluigi.matlab import MatlabTask
 from neuroluigi.recordings import data_bytes, fake_samples
+from neuroluigi.report import ReportTask
 from neuroluigi.settings import RunStopped, groups
 from neuroluigi.target import DamagedError, ResultTarget
 from neuroluigi.task import ExistingRecording, GroupTask, RecordingMaker, RecordingTask, StudyTask, WrapperTask
@@ -16,6 +17,7 @@ __all__ = [
     "MatlabTask",
     "RecordingMaker",
     "RecordingTask",
+    "ReportTask",
     "ResultTarget",
     "RunStopped",
     "StudyTask",

@@ -19,7 +19,19 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from neuroluigi import crate, doctor, housekeeping, query, records, running, runs, status, task
+from neuroluigi import (
+    crate,
+    doctor,
+    graph,
+    housekeeping,
+    query,
+    records,
+    report,
+    running,
+    runs,
+    status,
+    task,
+)
 from neuroluigi.recordings import Group, Recording, RecordingsError, measure
 from neuroluigi.settings import shown_path
 
@@ -246,7 +258,7 @@ def why_command(context, step, row, as_json):
             listed = [{**status.as_data(e), "record": records.read(e.task.record_path)} for e in entries]
             click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
         else:
-            click.echo("\n\n".join("\n".join(status.explain(entry)) for entry in entries))
+            click.echo("\n\n".join("\n".join(status.explain(e, records.read(e.task.record_path))) for e in entries))
     sys.exit(0 if status.is_all_done(entries) else 1)
 
 
@@ -573,3 +585,36 @@ def crate_command(context, name, description, licence, organization):
     notes += [f"a run is at work on these results, write the crate again after it: {run}" for run in at_work]
     for note in (*notes, *about.missing()):
         click.echo(note)
+
+
+@main.command("graph", context_settings=_LUIGI_OPTIONS)
+@click.pass_context
+def graph_command(context):
+    """Print the pipeline as a picture, as SVG: steps, their files, and what each is made from.
+
+    \b
+    Example:
+      neuroluigi graph > docs/pipeline.svg
+
+    Neither an engine nor a result is needed.
+    """
+    with _settings(context) as root:
+        picture = graph.draw(root.task_family, graph.boxes(root))
+    # The same bytes whatever letters standard output has.
+    click.echo(picture.encode("ascii", "xmlcharrefreplace").decode())
+
+
+@main.command("report", context_settings=_LUIGI_OPTIONS)
+@click.pass_context
+def report_command(context):
+    """Write results/report.html: one page that shows the whole pipeline, before, during and after a run.
+
+    \b
+    Example:
+      neuroluigi report --results-root /backup/results
+
+    Nothing is written where the page shows how things stand already.
+    """
+    with _settings(context) as root:
+        report.update(root)
+        click.echo(str(report.path()))

@@ -39,6 +39,9 @@ class CommandTask(Step):
         """Return the program, after any words in front of it."""
         return list(programs.words(self.program or self.command))
 
+    def means(self) -> tuple[str, str]:
+        return Path(self.words()[-1]).name, ""
+
     def found_version(self) -> str:
         """Return the version that the program says it is of, "" where it says none."""
         return _version((*self.words(), *self.version_arguments))

@@ -19,8 +19,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from neuroluigi import records, state
-from neuroluigi.housekeeping import CRATE, Entry, entries_below, record_folders, writing
+from neuroluigi.housekeeping import Entry, entries_below, record_folders, writing
 from neuroluigi.settings import RunStopped, results_root, roots_of_paths
+
+CRATE = "ro-crate-metadata.json"
 
 _PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 _CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]

@@ -28,9 +28,6 @@ from neuroluigi.settings import (
 )
 from neuroluigi.task import RecordingMaker
 
-# The description of all results that `neuroluigi crate` writes among them.
-CRATE = "ro-crate-metadata.json"
-
 # What verify finds.
 CHANGED, DAMAGED, MISSING, UNREADABLE, UNFINISHED = "changed", "damaged", "missing", "unreadable", "unfinished"
 
@@ -117,17 +114,6 @@ def _differs(path: Path, output: Mapping) -> bool:
     return stat.st_size != output["bytes"] or records.hash_file(path) != output["sha256"]
 
 
-def _tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
-    """Yield a task and all that it needs, each once, without judging any."""
-    seen, stack = set(), [root]
-    while stack:
-        current = stack.pop()
-        if current.task_id not in seen:
-            seen.add(current.task_id)
-            yield current
-            stack += flatten(current.requires())
-
-
 def _group_of(task: luigi.Task, of_recording: Mapping[tuple, str]) -> str:
     values = task.param_kwargs
     if "session" in values and "index" in values:
@@ -150,7 +136,7 @@ def plan_clean(
     known = sorted({entry.group for entry in lost}) if orphans else list(groups())
     for name in of_groups:
         check_name("folder without a group" if orphans else "group", name, known)
-    steps = _steps_from(step, list(_tasks_below(root)), [*ours, *lost])
+    steps = _steps_from(step, list(looks.tasks_below(root)), [*ours, *lost])
     chosen = [
         entry
         for entry in (lost if orphans else ours)
@@ -176,7 +162,9 @@ def _told_apart(root: luigi.Task) -> tuple[list[Entry], list[Entry]]:
     today = groups()
     of_recording = {one.identity: key for key, group in today.items() for one in group.recordings}
     of_folder = _folders(today)
-    of_record = {one.record_path: _group_of(one, of_recording) for one in _tasks_below(root) if isinstance(one, Judged)}
+    of_record = {
+        one.record_path: _group_of(one, of_recording) for one in looks.tasks_below(root) if isinstance(one, Judged)
+    }
     ours, lost = [], []
     for entry in entries_below(*record_folders()):
         group = of_record.get(entry.path, of_folder.get(entry.folder))
@@ -299,7 +287,7 @@ def plan_free(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Pla
     today = groups()
     for name in of_groups:
         check_name("group", name, list(today))
-    tasks = list(_tasks_below(root))
+    tasks = list(looks.tasks_below(root))
     steps = [one for one in tasks if isinstance(one, Judged)]
     check_name("step", step, sorted({one.task_family for one in steps}))
     steps = [one for one in steps if one.task_family == step]
@@ -415,7 +403,7 @@ def _find_made(root: luigi.Task, name: str) -> tuple[Path, Judged]:
     there = [path for path in candidates if path.is_file()]
     if not there:
         raise RunStopped(f"neuroluigi: {name} is not there, neither in {Path.cwd()} nor in {results_root()}")
-    for task in _tasks_below(root):
+    for task in looks.tasks_below(root):
         for one in flatten(task.output()) if isinstance(task, Judged) else ():
             if Path(one.path) in there:
                 return Path(one.path), task
@@ -466,8 +454,10 @@ def verify(entries: Sequence[Entry], say: Callable[[Path, int], None] = lambda p
 
     for top, below, names in os.walk(results_root(), onerror=unreadable):
         below[:] = sorted(name for name in below if name != "runs" and not name.startswith("."))
-        files = (Path(top, name) for name in sorted(names) if not name.startswith("."))
-        found.unrecorded += [path for path in files if path not in named and path != results_root() / CRATE]
+        # Right in the folder of all results lies what is about the run, such as the report.
+        named_here = sorted(names) if Path(top) != results_root() else ()
+        files = (Path(top, name) for name in named_here if not name.startswith("."))
+        found.unrecorded += [path for path in files if path not in named]
     for folder in _run_folders([results_root()]):
         if not os.access(folder, os.R_OK | os.X_OK):
             found.problems.append((UNREADABLE, folder, "can't be read"))

@@ -111,6 +111,17 @@ def walk(root: luigi.Task) -> Iterator[tuple[Judged, Verdict]]:
             yield current, look.verdicts[current.task_id]
 
 
+def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
+    """Yield a task and all that it needs, each once, without judging any."""
+    seen, stack = set(), [root]
+    while stack:
+        current = stack.pop()
+        if current.task_id not in seen:
+            seen.add(current.task_id)
+            yield current
+            stack += flatten(current.requires())
+
+
 def look_from(root: luigi.Task) -> _Look:
     """Judge all that a run of a task looks at; what it says of freed results depends on what else that run makes."""
     if _may_share():

@@ -15,7 +15,8 @@ from neuroluigi.settings import recordings, results_root, setting
 from neuroluigi.sources import function_sources, matlab_sources, python_sources
 from neuroluigi.task import Step, setting_of_step
 
-_ENGINES = ("auto", "matlab", "octave", "numpy")
+# What luigi.cfg calls them, and what people do.
+_ENGINES = {"auto": "Matlab or Octave", "matlab": "Matlab", "octave": "Octave", "numpy": "NumPy stand-in"}
 
 
 class matlab(luigi.Config):
@@ -23,7 +24,7 @@ class matlab(luigi.Config):
 
     engine = luigi.ChoiceParameter(
         default="auto",
-        choices=_ENGINES,
+        choices=tuple(_ENGINES),
         description="auto: the first that is installed of matlab and octave; numpy: stand-ins without an engine",
     )
     command = luigi.Parameter(default="matlab", description="the command that starts Matlab")
@@ -59,7 +60,9 @@ class MatlabTask(Step):
     the same arguments and writes the same files.
     """
 
-    engine = setting_of_step(luigi.OptionalChoiceParameter, choices=_ENGINES, description="instead of [matlab] engine")
+    engine = setting_of_step(
+        luigi.OptionalChoiceParameter, choices=tuple(_ENGINES), description="instead of [matlab] engine"
+    )
     matlab_command = setting_of_step(_OwnMatlabCommand, description="instead of [matlab] command")
     matlab_release = setting_of_step(description="the release that Matlab must be of, such as R2019a")
     octave_command = setting_of_step(description="instead of [matlab] octave_command")
@@ -80,6 +83,9 @@ class MatlabTask(Step):
             return {"matlab": 1} if self.found_engine().name == "matlab" else {}
         except EngineError:
             return {}
+
+    def means(self) -> tuple[str, str]:
+        return _ENGINES[self._wanted_engine()], f"{self.function}.m"
 
     def found_engine(self) -> Engine:
         """Return the engine that will run this step. Raises EngineError where none can, or not the declared one."""

@@ -56,13 +56,15 @@ class QueryError(ValueError):
 class Table:
     """A row {column: cell} per group and channel; a cell that is missing or None is blank.
 
-    `described` are the columns that come from the recordings, `notes` says what was left out and why.
+    `described` are the columns that come from the recordings, `events` those that count events, `notes` says what was
+    left out and why.
     """
 
     columns: list[str]
     described: list[str]
     rows: list[dict[str, Cell]]
     notes: list[str]
+    events: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ def collect(groups: Mapping[str, Group], root: Path) -> Table:
         f"{file} of {keys[0]}{f' and {len(keys) - 1} more groups' if keys[1:] else ''}: {reason}"
         for (file, reason), keys in problems.items()
     ]
-    return Table(columns, list(renamed.values()), rows, notes if titles else [*notes, f"no results yet in {root}"])
+    events = [title for (file, _), title in titles.items() if file.endswith(".npy")]
+    notes += [] if titles else [f"no results yet in {root}"]
+    return Table(columns, list(renamed.values()), rows, notes, events)
 
 
 def _names(rows: Iterable[Mapping]) -> list[str]:
@@ -159,14 +163,15 @@ def _typed(described: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Ce
 
 
 def _titles(sources: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return the column of each (stem of a file, name in it)."""
+    """Return the column of each (name of a file, name in it)."""
     sources = list(sources)
     owners = Counter(["group", "channel", *(name for _, name in sources)])
-    return {(stem, name): name if owners[name] == 1 else f"{stem}.{name}" for stem, name in sources}
+    stems = {file: file.rpartition(".")[0] for file, _ in sources}
+    return {(file, name): name if owners[name] == 1 else f"{stems[file]}.{name}" for file, name in sources}
 
 
 def _read_group(folder: Path, channels: int) -> tuple[dict[tuple[str, str], list[Cell]], list[tuple[str, str]]]:
-    """Return {(stem, name): a cell per channel}, and (file, reason) for each that could not be read as one."""
+    """Return {(file, name): a cell per channel}, and (file, reason) for each that could not be read as one."""
     values, problems = {}, []
     for path in _result_files(folder):
         try:
@@ -178,7 +183,7 @@ def _read_group(folder: Path, channels: int) -> tuple[dict[tuple[str, str], list
         except (OSError, ValueError) as error:
             problems.append((path.name, f"can't be read: {error}"))
         else:
-            values.update({(path.stem, name): cells for name, cells in found.items()})
+            values.update({(path.name, name): cells for name, cells in found.items()})
     return values, problems
 
 

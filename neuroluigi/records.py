@@ -62,6 +62,13 @@ def made_by(record: Mapping) -> str:
     return f"{tool.get('engine', '')} {tool.get('release') or tool.get('version') or ''}".strip()
 
 
+def maker(record: Mapping) -> tuple[str, str]:
+    """Return the engine that made a result, and its release or version; of a Python step that of Python."""
+    tool = record.get("tool", {})
+    version = tool.get("release") or tool.get("version") or record.get("versions", {}).get("python", "")
+    return str(tool.get("engine", "?")), str(version)
+
+
 def failure(record_path: str | Path) -> dict:
     """Return what is recorded of a failure of the step whose record that is: error and started; {} without one."""
     failed = read_json(beside(record_path, ".failed.json")) or {}

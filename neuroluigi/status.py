@@ -32,6 +32,9 @@ SIGNS: Mapping[str, tuple[str, str]] = {
     FAILED: ("!", "red"),
 }
 
+# What needs more of it comes later.
+_ATTENTION = {name: n for n, name in enumerate(SIGNS)}
+
 _BAR = 10  # characters
 _MOST_NAMED = 5
 
@@ -91,12 +94,16 @@ def table(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
     Of several results in one cell the one that needs most attention is shown.
     """
     steps = list(dict.fromkeys(e.step for e in entries))
-    attention = list(SIGNS)
     cells: dict[str, dict[str, str]] = {}
     for e in entries:
         row = cells.setdefault(e.row, {})
-        row[e.step] = max(row.get(e.step, state.DONE), e.shown_state, key=attention.index)
+        row[e.step] = worst((row.get(e.step, state.DONE), e.shown_state))
     return steps, [[key, *(row.get(step, "") for step in steps)] for key, row in sorted(cells.items())]
+
+
+def worst(states: Iterable[str]) -> str:
+    """Return the state that needs most attention."""
+    return max(states, key=_ATTENTION.__getitem__)
 
 
 def progress(entries: Sequence[Entry]) -> list[tuple[str, int, int, str]]:
@@ -181,9 +188,9 @@ def as_data(entry: Entry) -> dict:
     }
 
 
-def explain(entry: Entry) -> list[str]:
+def explain(entry: Entry, record: Mapping | None) -> list[str]:
     """Return what there is to say of one result: how it was made, and if it is not done what changed."""
-    verdict, record = entry.verdict, records.read(entry.task.record_path)
+    verdict = entry.verdict
     sign, _ = SIGNS[entry.shown_state]
     lines = [f"{sign} {entry.task}: {verdict.state}"]
     lines += [f"  {reason.text}{reason.detail and f' ({reason.detail})'}" for reason in verdict.reasons]
@@ -203,10 +210,9 @@ def explain(entry: Entry) -> list[str]:
 
 
 def _history(record: Mapping) -> list[str]:
-    tool, host = record.get("tool", {}), record.get("host", {})
-    version = tool.get("release") or tool.get("version") or record.get("versions", {}).get("python", "")
+    host = record.get("host", {})
     lines = [
-        f"Made {record.get('started', '?')} in {record.get('seconds', '?')} s by {tool.get('engine', '?')} {version}"
+        f"Made {record.get('started', '?')} in {record.get('seconds', '?')} s by {' '.join(records.maker(record))}"
         f" on {host.get('name', '?')}{f' by {user}' if (user := host.get('user')) else ''}."
     ]
     if parameters := record.get("parameters"):

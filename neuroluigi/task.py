@@ -121,6 +121,10 @@ class Step(CarriesSettings, Judged):
         """Make the files. `out` has the shape of output(), with a temporary Path in place of each target."""
         raise TypeError(f"{self.task_family} does not say how it is made: it has no make()")
 
+    def means(self) -> tuple[str, str]:
+        """Return what makes the result, for people: the engine, and what it calls ("" where that has no name)."""
+        return "Python", ""
+
     def made_by(self) -> str:
         """Return the engine that made the result, with its version, as its record has it; "" without a record."""
         return records.made_by(records.read(self.record_path) or {})

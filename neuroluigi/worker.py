@@ -16,6 +16,7 @@ import luigi.worker
 from luigi import execution_summary
 
 from neuroluigi import looks, luigid, records
+from neuroluigi.settings import CarriesSettings
 from neuroluigi.task import MADE, UNCHANGED, Step, percentage, status_message
 
 logger = logging.getLogger("luigi-interface")
@@ -213,7 +214,7 @@ class Worker(luigi.worker.Worker):
         """Count what came of a task that ran, and what it said of that."""
         # A step with an on_success() of its own may say anything.
         outcome = said.get("outcome") if isinstance(said, dict) else None
-        if status == luigi.worker.DONE and isinstance(task, Step) and outcome in self.outcomes:
+        if status == luigi.worker.DONE and isinstance(task, CarriesSettings) and outcome in self.outcomes:
             self.outcomes[outcome][task.task_family] += 1
             if outcome == MADE:
                 self.seconds[str(task)] = said["seconds"]

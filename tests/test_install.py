@@ -41,7 +41,7 @@ def test_the_wheel_alone_runs_a_pipeline_of_ten_lines(tmp_path):
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, source, cwd=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert "neuroluigi/neuroluigiServe.m" in names
+    assert {"neuroluigi/neuroluigiServe.m", "neuroluigi/report.html"} <= set(names)
     assert not {"tasks.py", "targets.py"} & set(names)
 
     run(sys.executable, "-m", "venv", tmp_path / "env", cwd=tmp_path)
@@ -55,3 +55,5 @@ def test_the_wheel_alone_runs_a_pipeline_of_ten_lines(tmp_path):
     assert json.loads((folder / "results" / "c-odd" / "sizes.json").read_text()) == [9, 7]
     assert (folder / "results" / "c-odd" / "runs" / "Sizes.json").is_file()
     assert "c-odd" in run(scripts / "neuroluigi", "--root", "AllSizes", "recordings", cwd=folder)
+    run(scripts / "neuroluigi", "--root", "AllSizes", "report", cwd=folder)
+    assert "All 30 results are done" in (folder / "results" / "report.html").read_text(encoding="utf-8")

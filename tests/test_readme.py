@@ -142,5 +142,7 @@ def test_every_setting_of_this_package_is_in_luigi_cfg_with_a_comment():
 
 def test_the_plain_commands_are_the_makefile_s():
     makefile = (REPOSITORY / "Makefile").read_text()
-    assert "luigi --module tasks PlotAll --local-scheduler\n" in makefile
+    for command in ("luigi --module tasks PlotAll --local-scheduler;", "neuroluigi report;"):
+        assert command in makefile
+    assert README.count("neuroluigi report\n") >= 3
     assert README.count("luigi --module tasks PlotAll --local-scheduler\n") >= 3
