@@ -84,12 +84,14 @@ def _is_record(record: Mapping) -> bool:
             and all(_is_file(one) for name in ("inputs", "outputs") for one in record.get(name, ()))
             and all(_is_named(one) for one in record.get("sources", ()))
             and all(isinstance(one, dict) for one in record.get("accepted", ()))
+            and all(isinstance(record.get("tool", {}).get(name), (str, type(None))) for name in _TOOL)
         )
     except (KeyError, TypeError, AttributeError):
         return False
 
 
 _OBJECTS = ("parameters", "facts", "tool", "host", "versions")
+_TOOL = ("engine", "release", "version")
 
 
 def _is_named(one: Mapping) -> bool:

@@ -130,10 +130,11 @@ class CheckingWorker(Worker):
             sessions.close_pool()
 
     def _run_task(self, task_id):
-        root = self._scheduled_tasks[self._first_task]
-        if self._journal.begin(root, self):
+        root, task = self._scheduled_tasks[self._first_task], self._scheduled_tasks[task_id]
+        # A report is about the last run that made results, and is none itself.
+        if isinstance(task, Step) and self._journal.begin(root, self):
             self._display.start(root, self.worker_processes)
-        self._display.begin(self._scheduled_tasks[task_id])
+        self._display.begin(task)
         super()._run_task(task_id)
 
     def _handle_next_task(self):

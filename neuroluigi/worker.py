@@ -6,9 +6,11 @@ import importlib
 import json
 import logging
 import multiprocessing
+import os
 import queue
+import signal
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 
 import luigi.scheduler
@@ -84,6 +86,24 @@ class Sender:
     def close(self) -> None:
         """Close this process's copy, so that the pipe ends when its owner does."""
         self._writer.close()
+
+
+# What ends a run. In the moment of a fork it would be lost: the system's handlers around one swallow what they raise.
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Keep signals that end a run until the context ends; in a process that is forked meanwhile they count at once."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING))
 
 
 class Worker(luigi.worker.Worker):
@@ -167,7 +187,11 @@ class Worker(luigi.worker.Worker):
         return process
 
     def _run_task(self, task_id):
-        super()._run_task(task_id)
+        is_forked = self._config.force_multiprocessing or self.worker_processes > 1
+        with (
+            _signals_kept() if is_forked and multiprocessing.get_start_method() == "fork" else contextlib.nullcontext()
+        ):
+            super()._run_task(task_id)
         process = self._running_tasks.get(task_id)
         if process is not None and process.use_multiprocessing:
             process.result_queue.close()

@@ -32,6 +32,7 @@ def test_read_takes_what_is_no_record_for_none(tmp_path):
 
 FILE = {"path": "x.bin", "bytes": 1, "mtime_ns": 1, "sha256": "ab"}
 MALFORMED = {
+    "engine": {"schema": 1, "tool": {"engine": {}}},
     "another time's schema": {"schema": 99},
     "no schema": {},
     "a number for inputs": {"schema": 1, "inputs": 5},

@@ -1,5 +1,6 @@
 """The `luigi` command: whose tasks.py it takes, what it refuses, how it ends."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -293,3 +294,36 @@ def test_a_closed_standard_output_does_not_fail_a_run(pipeline):
     process.stdout.close()
     errors = process.stderr.read()
     assert process.wait(timeout=60) == 0, errors
+
+
+FORKING = """
+import os, signal
+from neuroluigi import StudyTask, WrapperTask
+import luigi
+
+class Step(StudyTask):
+    n = luigi.IntParameter()
+    apart_by = ("n",)
+
+    def output(self):
+        return self.result(f"{self.n}.txt")
+
+    def make(self, out):
+        out.write_text("made")
+
+class All(WrapperTask):
+    def requires(self):
+        return [Step(n) for n in range(50)]
+
+# In the moment of the first fork of a step, in the parent, among the handlers that the system runs around it.
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGNUMBER))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="no fork here")
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_in_the_moment_of_a_fork_is_not_lost(tmp_path, number):
+    pipeline = Pipeline(tmp_path / "lab")
+    (pipeline.folder / "tasks.py").write_text(FORKING.replace("SIGNUMBER", number))
+    out = pipeline.run("All", "--workers", "2", code=130)
+    assert "interrupted" in out and len(list(pipeline.results.rglob("*.txt"))) < 50
