@@ -3,6 +3,7 @@
 from neuroluigi import scheduling
 from neuroluigi.command import CommandTask
 from neuroluigi.matlab import MatlabTask
+from neuroluigi.parts import Part
 from neuroluigi.recordings import data_bytes, fake_samples
 from neuroluigi.settings import RunStopped, groups
 from neuroluigi.target import DamagedError, ResultTarget
@@ -14,6 +15,7 @@ __all__ = [
     "ExistingRecording",
     "GroupTask",
     "MatlabTask",
+    "Part",
     "RecordingMaker",
     "RecordingTask",
     "ResultTarget",

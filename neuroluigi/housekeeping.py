@@ -15,6 +15,7 @@ from luigi.task import flatten
 
 from neuroluigi import looks, records, state, target
 from neuroluigi.looks import Judged
+from neuroluigi.parts import group_of, groups_of_recordings
 from neuroluigi.query import check_name
 from neuroluigi.recordings import Group
 from neuroluigi.settings import (
@@ -125,13 +126,6 @@ def _tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
             stack += flatten(current.requires())
 
 
-def _group_of(task: luigi.Task, of_recording: Mapping[tuple, str]) -> str:
-    values = task.param_kwargs
-    if "session" in values and "index" in values:
-        return of_recording.get((values["session"], values["index"], values.get("group", "")), "")
-    return values.get("group", "")
-
-
 # clean
 
 
@@ -171,9 +165,9 @@ def _told_apart(root: luigi.Task) -> tuple[list[Entry], list[Entry]]:
     The latter have the name of their folder for a group.
     """
     today = groups()
-    of_recording = {one.identity: key for key, group in today.items() for one in group.recordings}
+    of_recording = groups_of_recordings()
     of_folder = _folders(today)
-    of_record = {one.record_path: _group_of(one, of_recording) for one in _tasks_below(root) if isinstance(one, Judged)}
+    of_record = {one.record_path: group_of(one, of_recording) for one in _tasks_below(root) if isinstance(one, Judged)}
     ours, lost = [], []
     for entry in entries_below(*_record_folders()):
         group = of_record.get(entry.path, of_folder.get(entry.folder))
@@ -307,10 +301,10 @@ def plan_free(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Pla
     needed = {below.task_id for one in tasks if isinstance(one, Judged) for below in flatten(one.requires())}
     if not any(one.task_id in needed for one in steps):
         raise RunStopped(f"neuroluigi: no step needs {step}, so that the next run would make again what was freed")
-    of_recording = {one.identity: key for key, group in today.items() for one in group.recordings}
+    of_recording = groups_of_recordings()
     plan = Plan()
     for one in sorted(steps, key=lambda one: one.record_path):
-        group = _group_of(one, of_recording)
+        group = group_of(one, of_recording)
         if of_groups and group not in of_groups:
             continue
         entry = Entry(one.record_path, records.read(one.record_path), step, group)

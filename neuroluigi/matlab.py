@@ -15,6 +15,9 @@ from neuroluigi.settings import recordings, results_root, setting
 from neuroluigi.sources import function_sources, matlab_sources, python_sources
 from neuroluigi.task import Step, setting_of_step
 
+# Where it is set, the folder of the seats of this run alone: something else counts the licences of all runs.
+SEATS_VARIABLE = "NEUROLUIGI_SEATS"
+
 _ENGINES = ("auto", "matlab", "octave", "numpy")
 
 
@@ -160,7 +163,7 @@ class MatlabTask(Step):
 
 def seats_folder() -> str:
     """Return the folder of the locks of Matlab's seats: all runs on the same results share it."""
-    return str(results_root() / ".seats")
+    return os.environ.get(SEATS_VARIABLE) or str(results_root() / ".seats")
 
 
 def m_folder() -> Path:

@@ -173,7 +173,7 @@ class Step(CarriesSettings, Judged):
         self.tool = {}
         output = self.output()
         temporary = {one: records.part_path(Path(one.path)) for one in flatten(output)}
-        start = {"started": records.now(), "monotonic": time.monotonic(), "cpu": time.process_time()}
+        start = begin()
         try:
             verdict = looks.verdict(self)
             if verdict.state == state.INPUT_GONE:
@@ -250,6 +250,12 @@ class Step(CarriesSettings, Judged):
             "host": records.host(),
         }
 
+    def note_failure(self, reason: str, start: Mapping) -> None:
+        """Write beside the record that the step failed, and why; `start` is what begin() returned."""
+        log = self._paths(".failed.log").name
+        record = {"schema": records.SCHEMA, **self._identity(), "error": reason, "log": log, **_timing(start)}
+        records.write(self._paths(".failed.json"), record)
+
     def _record_failure(self, error: BaseException, start: Mapping) -> StepError:
         """Keep the log and say why; touch neither result nor record."""
         log = self._paths(".failed.log")
@@ -261,11 +267,15 @@ class Step(CarriesSettings, Judged):
         try:
             self.log.touch()
             self.log.replace(log)
-            record = {"schema": records.SCHEMA, **self._identity(), "error": reason, "log": log.name, **_timing(start)}
-            records.write(self._paths(".failed.json"), record)
+            self.note_failure(reason, start)
         except Exception as other:
             return StepError(f"{self}: {reason} (and this could not be recorded in {log.parent}: {other})")
         return failure
+
+
+def begin() -> dict:
+    """Return the moment from which the times of a step are counted."""
+    return {"started": records.now(), "monotonic": time.monotonic(), "cpu": time.process_time()}
 
 
 def percentage(k: float, n: float) -> int | None:
