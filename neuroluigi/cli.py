@@ -585,13 +585,13 @@ def slurm_command(context, root, groups_per_job, cpus, max_jobs, others, settle,
             max_jobs=max_jobs,
             settle=settle,
         )
-    elements = slurm.chunks({name: slurm.size_of(groups[name]) for name in undone}, groups_per_job)
-    if only_print:
-        scripts = [slurm.array_script(job, len(elements))] if elements else []
-        click.echo("\n".join([*scripts, slurm.last_script(job)]), nl=False)
-    elif not (elements or has_more):
-        click.echo("Nothing to make: everything is there.")
-    else:
-        ids = slurm.submit(job, elements, f"neuroluigi {' '.join(sys.argv[1:])}")
-        what = f"{len(undone)} groups in {len(elements)} elements, then the rest" if elements else "what is left"
-        click.echo(f"Submitted as Slurm job {', '.join(ids)}: {what}.\nLogs: {_shown_path(str(job.folder))}")
+        elements = slurm.chunks({name: slurm.size_of(groups[name]) for name in undone}, groups_per_job)
+        if only_print:
+            scripts = [slurm.array_script(job, len(elements))] if elements else []
+            click.echo("\n".join([*scripts, slurm.last_script(job)]), nl=False)
+        elif not (elements or has_more):
+            click.echo("Nothing to make: everything is there.")
+        else:
+            ids = slurm.submit(job, elements, f"neuroluigi {' '.join(sys.argv[1:])}")
+            what = f"{len(undone)} groups in {len(elements)} elements, then the rest" if elements else "what is left"
+            click.echo(f"Submitted as Slurm job {', '.join(ids)}: {what}.\nLogs: {_shown_path(str(job.folder))}")

@@ -15,9 +15,8 @@ from luigi.task import flatten
 
 from neuroluigi import looks, records, state, target
 from neuroluigi.looks import Judged
-from neuroluigi.parts import group_of, groups_of_recordings
+from neuroluigi.parts import folders_of_groups, group_of, groups_of_recordings
 from neuroluigi.query import check_name
-from neuroluigi.recordings import Group
 from neuroluigi.settings import (
     RunStopped,
     groups,
@@ -164,9 +163,8 @@ def _told_apart(root: luigi.Task) -> tuple[list[Entry], list[Entry]]:
 
     The latter have the name of their folder for a group.
     """
-    today = groups()
     of_recording = groups_of_recordings()
-    of_folder = _folders(today)
+    of_folder = folders_of_groups()
     of_record = {one.record_path: group_of(one, of_recording) for one in _tasks_below(root) if isinstance(one, Judged)}
     ours, lost = [], []
     for entry in entries_below(*_record_folders()):
@@ -177,17 +175,6 @@ def _told_apart(root: luigi.Task) -> tuple[list[Entry], list[Entry]]:
             name = entry.folder.relative_to(results_root()).as_posix()
             lost.append(Entry(entry.path, entry.record, entry.step, name))
     return ours, lost
-
-
-def _folders(today: Mapping[str, Group]) -> dict[Path, str]:
-    """Return the group of every results folder of today; "" for the one of all groups."""
-    root = results_root()
-    of_recordings = {
-        root / "recordings" / one.session / str(one.index) / one.group: key
-        for key, group in today.items()
-        for one in group.recordings
-    }
-    return {root / "study": "", **of_recordings, **{root / key: key for key in today}}
 
 
 def _steps_from(step: str, tasks: Sequence[luigi.Task], entries: Sequence[Entry]) -> set[str]:

@@ -13,6 +13,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -35,7 +36,7 @@ def element(folder: Path, words: list[str], seats: int | None) -> int:
     """
     number = int(os.environ["SLURM_ARRAY_TASK_ID"])
     with (folder / "groups.txt").open(encoding="utf-8") as file:
-        groups = next(line for position, line in enumerate(file) if position == number)
+        groups = next(line for position, line in enumerate(file) if position == number).strip()
     start, out_of_time = begin(), False
 
     def stop(signum, frame):
@@ -50,15 +51,19 @@ def element(folder: Path, words: list[str], seats: int | None) -> int:
     about = {
         "job": f"{os.environ['SLURM_ARRAY_JOB_ID']}_{number}",
         "node": os.environ.get("SLURMD_NODENAME", ""),
+        "host": socket.gethostname(),
         "restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
         "started": start["started"],
     }
-    records.write(path, about)
     print(f"neuroluigi: element {about['job']} on {about['node']}, restart {about['restarts']}", flush=True)
     code, why = 1, "an error stopped it; see its log"
     try:
+        if about["restarts"]:
+            with running.command_line(["neuroluigi.Part", *words, "--groups", groups]):
+                slurm.clear_away(slurm.Submission(folder, {}), [number])
+        records.write(path, about)
         with _own_seats(folder / f"seats-{number}", seats) as settings:
-            code, why = _run(["neuroluigi.Part", *words, *settings, "--groups", groups.strip()])
+            code, why = _run(["neuroluigi.Part", *words, *settings, "--groups", groups])
         if out_of_time:
             code, why = _go_on_later(about["job"], start)
     finally:
@@ -112,9 +117,10 @@ def _go_on_later(job: str, start: dict) -> tuple[int, str]:
 
 def last(folder: Path, words: list[str], settle: float) -> int:
     """Run what is left when the array has ended, and say what is missing; return 1 where something is."""
-    if undone := _undone_in_the_end(folder, words, settle):
+    undone, has_more = _undone_in_the_end(folder, words, settle)
+    if undone:
         print(f"neuroluigi: not everything was made of {len(undone)} groups, so what rests on several is not run")
-    elif why := _run(words)[1]:
+    elif has_more and (why := _run(words)[1]):
         print(f"neuroluigi: {why}")
     sys.stdout.flush()
     # What follows only looks.
@@ -129,15 +135,15 @@ def last(folder: Path, words: list[str], settle: float) -> int:
     return codes[-1]
 
 
-def _undone_in_the_end(folder: Path, words: list[str], settle: float) -> list[str]:
-    """Return the groups that are not done, after waiting for a shared disk to show what others wrote."""
+def _undone_in_the_end(folder: Path, words: list[str], settle: float) -> tuple[list[str], bool]:
+    """Return what slurm.undone does, after waiting for a shared disk to show what others wrote."""
     until, pause = time.monotonic() + settle, 1.0
     while True:
         with running.command_line(words) as root:
-            undone, _ = slurm.undone(root)
+            undone, has_more = slurm.undone(root)
             results = results_root()
         if time.monotonic() + pause > until or not _may_be_late(folder, undone):
-            return undone
+            return undone, has_more
         print(f"neuroluigi: waiting for the disk to show the results of {len(undone)} groups", flush=True)
         time.sleep(pause)
         pause *= 2

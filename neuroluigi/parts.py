@@ -8,12 +8,13 @@ and one of the whole, may go on at the same time. A step over several groups is 
 
 import functools
 from collections.abc import Container, Iterator, Mapping
+from pathlib import Path
 
 import luigi
 from luigi.task import flatten
 from luigi.task_register import Register
 
-from neuroluigi.settings import RunStopped, groups
+from neuroluigi.settings import RunStopped, groups, results_root
 from neuroluigi.task import WrapperTask
 
 # What rests on no group, and what rests on more than one; no group has such a name.
@@ -54,6 +55,17 @@ def group_of(task: luigi.Task, of_recording: Mapping[tuple, str]) -> str:
 def groups_of_recordings() -> dict[tuple, str]:
     """Return the group of each recording, by what tells it from every other one."""
     return {one.identity: key for key, group in groups().items() for one in group.recordings}
+
+
+def folders_of_groups() -> dict[Path, str]:
+    """Return the group of every folder of results of today; "" for the one of all groups."""
+    today, root = groups(), results_root()
+    of_recordings = {
+        root / "recordings" / one.session / str(one.index) / one.group: key
+        for key, group in today.items()
+        for one in group.recordings
+    }
+    return {root / "study": "", **of_recordings, **{root / key: key for key in today}}
 
 
 def owners(root: luigi.Task, within: Container[str] | None = None) -> Iterator[tuple[luigi.Task, str]]:

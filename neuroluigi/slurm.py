@@ -173,7 +173,7 @@ def _numbers(results: Path) -> list[int]:
 def submit(job: Job, elements: Sequence[Sequence[str]], command: str) -> list[str]:
     """Hand an array with these groups for each element, if any, and the job after it to Slurm; return the jobs' ids.
 
-    RunStopped while an earlier submission is in the queue, and where sbatch refuses.
+    RunStopped while an earlier submission is in the queue, and where sbatch refuses. Needs a command line.
     """
     results = job.folder.parent.parent
     job.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -199,6 +199,29 @@ def submit(job: Job, elements: Sequence[Sequence[str]], command: str) -> list[st
     return ids
 
 
+def clear_away(submission: "Submission", numbers: Iterable[int]) -> None:
+    """Remove the temporary files of elements that were lost with their node, which no other machine can tell of.
+
+    A run removes those of its own machine; needs a command line, for the folders of the groups.
+    """
+    hosts: dict[str, set[str]] = {}
+    elements = submission.groups()
+    for number in numbers:
+        record = submission.record(number)
+        if record.get("host") and "ended" not in record:
+            for name in elements[number]:
+                hosts.setdefault(name, set()).add(record["host"])
+    if not hosts:
+        return
+    for folder, group in parts.folders_of_groups().items():
+        # A commit that was interrupted goes on from them.
+        is_pending = group in hosts and any((folder / "runs").glob("*.pending.json"))
+        places = () if is_pending else (folder, folder / "runs")
+        for host in hosts.get(group, ()):
+            for part in [one for place in places for one in place.glob("*.part-*") if records.is_of(one, host)]:
+                records.remove(part)
+
+
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
@@ -215,6 +238,7 @@ def _refuse_a_second(results: Path) -> None:
             f"neuroluigi: nothing was submitted: {earlier} is in the queue; see neuroluigi status, or scancel"
             f" {' '.join(earlier.ids)}"
         )
+    clear_away(earlier, range(len(earlier.groups())))
 
 
 def _sbatch(job: Job, name: str, *flags: str) -> str:

@@ -129,7 +129,7 @@ class Cluster:
 
     def revive_node(self, node: str) -> None:
         self.run("slurmd", "-N", node)
-        self.run("scontrol", "update", f"nodename={node}", "state=resume")
+        wait_for(lambda: "down" not in self.run("sinfo", "-hN", "-n", node, "-o", "%t"), 20)
 
 
 def processes_of(node: str) -> list[psutil.Process]:

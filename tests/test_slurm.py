@@ -149,6 +149,58 @@ def test_a_submission_is_no_result(pipeline):
     assert folder.is_dir() and not (pipeline.results / "s-even").exists()
 
 
+def jobs(lab, *words, **env) -> subprocess.CompletedProcess:
+    """Run what a job runs on its node, here."""
+    return subprocess.run(
+        [sys.executable, "-m", "neuroluigi.jobs", *map(str, words), "--local-scheduler"],
+        cwd=lab.folder,
+        env={**clean_environment(), **env},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def test_an_element_that_was_lost_with_its_node_goes_on_and_clears_away(pipeline):
+    folder = pretend(pipeline, [["s-even"], ["t-odd"]], node="n9", host="else where-1")
+    parts = [
+        pipeline.results / group / "runs" / f"Stats.part-{host}-12-3.log"
+        for group in ("s-even", "t-odd")
+        for host in ("else where-1", "another")
+    ]
+    for part in parts:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text("x")
+    of_job = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1", "SLURM_RESTART_COUNT": "2"}
+    done = jobs(pipeline, "element", folder, "--of", "PlotAll", "--module", "tasks", *FAKES, **of_job)
+    assert done.returncode == 0, done.stderr
+    # Of another element's node, and of machines that are none of a lost element, nothing is known.
+    assert [part.exists() for part in parts] == [True, True, False, True]
+    assert (pipeline.results / "t-odd" / "plot.png").is_file() and not (pipeline.results / "s-odd").exists()
+    record = json.loads((folder / "1.json").read_text())
+    assert (record["job"], record["restarts"], record["exit_code"], record["why"]) == ("7_1", 2, 0, "")
+
+
+def test_a_group_that_fails_does_so_alone(pipeline):
+    """An element makes its other groups, and ends with Luigi's code; what stands in the way of all is told."""
+    tasks = pipeline.folder / "tasks.py"
+    tasks.write_text(
+        tasks.read_text().replace(
+            "def arguments(self, out):\n        aggregate = self.input()\n",
+            "def arguments(self, out):\n        aggregate = self.input() if self.group == 's-odd' else 1 / 0\n",
+            1,
+        )
+    )
+    folder = pretend(pipeline, [["s-even", "s-odd"], ["t-odd", "gone"]])
+    words = ["element", folder, "--of", "PlotAll", "--module", "tasks", *FAKES]
+    done = jobs(pipeline, *words, SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="0")
+    assert done.returncode == 30 and "Stats(group=s-even): ZeroDivisionError" in done.stderr
+    assert (pipeline.results / "s-odd" / "plot.png").is_file()
+    done = jobs(pipeline, *words, SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="1")
+    assert done.returncode == 1 and "there is no group 'gone'" in json.loads((folder / "1.json").read_text())["why"]
+
+
 def test_results_that_a_shared_disk_shows_late_are_waited_for_and_not_made_again(pipeline):
     pipeline.run("PlotAll", *FAKES)
     folder = pretend(pipeline, [["s-even", "s-odd"], ["t-even", "t-odd"]], ended="x", exit_code=0)
@@ -167,20 +219,13 @@ def test_results_that_a_shared_disk_shows_late_are_waited_for_and_not_made_again
         out += line
         if "waiting for the disk to show the results of 1 groups" in line and away.exists():
             away.rename(pipeline.results / "s-odd")
-    assert process.wait() == 0 and "Nothing to make" in out and "made in" not in out
+    assert process.wait() == 0 and not away.exists() and "made in" not in out and "✓ done" in out
 
 
 def test_what_an_element_says_it_could_not_make_is_not_waited_for(pipeline):
     folder = pretend(pipeline, [["s-even"]], ended="x", node="n9", exit_code=30, why="a reason")
-    words = [folder, "PlotAll", "--module", "tasks", *FAKES[:1], "s", *FAKES[2:3], "1", *FAKES[4:], "--local-scheduler"]
-    done = subprocess.run(
-        [sys.executable, "-m", "neuroluigi.jobs", "last", "--settle", "600", *words],
-        cwd=pipeline.folder,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    fakes = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "1"]
+    done = jobs(pipeline, "last", "--settle", "600", folder, "PlotAll", "--module", "tasks", *fakes)
     assert done.returncode == 1, done.stderr
     assert "element 0, which ended on n9 with exit code 30: a reason: s-even" in done.stdout
     assert "○ missing" in done.stdout and not (pipeline.results / "s-even").exists()
@@ -388,5 +433,5 @@ def test_an_element_goes_on_after_its_walltime_and_a_step_that_is_longer_fails(w
     log = walled.log("last")
     assert "not everything was made of 1 groups, so what rests on several is not run" in log
     assert re.search(r"failed the last time: the walltime ended after \d+ s, before it was made; give more with", log)
-    assert "endless-even  ✓ done         ✓ done     ✓ done  ! failed" in re.sub(" +$", "", log)
+    assert re.search(r"^endless-even +✓ done +✓ done +✓ done +! failed +○ missing$", log, re.M)
     assert processes_of("n1") == []
