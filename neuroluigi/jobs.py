@@ -28,6 +28,8 @@ from neuroluigi.task import INTERRUPTED, MADE, Step, begin
 # What the last job has `neuroluigi` say, in this order. The place for "report", before the state of things.
 LAST_COMMANDS = ("status",)
 
+_OUT_OF_TIME = "the walltime ended; it was queued again"
+
 
 def element(folder: Path, words: list[str], seats: int | None) -> int:
     """Run the groups of this element of the array; return the exit code.
@@ -48,6 +50,7 @@ def element(folder: Path, words: list[str], seats: int | None) -> int:
     signal.signal(signal.SIGUSR2, stop)
     signal.signal(signal.SIGTERM, running.interrupt)
     path = folder / f"{number}.json"
+    before = slurm.Submission(folder, {}).record(number)
     about = {
         "job": f"{os.environ['SLURM_ARRAY_JOB_ID']}_{number}",
         "node": os.environ.get("SLURMD_NODENAME", ""),
@@ -64,10 +67,11 @@ def element(folder: Path, words: list[str], seats: int | None) -> int:
         records.write(path, about)
         with _own_seats(folder / f"seats-{number}", seats) as settings:
             code, why = _run(["neuroluigi.Part", *words, *settings, "--groups", groups])
-        if out_of_time:
-            code, why = _go_on_later(about["job"], start)
+        if out_of_time and code == INTERRUPTED:
+            code, why = _go_on_later(about["job"], start, before)
     finally:
-        records.write(path, {**about, "ended": records.now(), "exit_code": code, "why": why})
+        end = {"ended": records.now(), "exit_code": code, "made": _count_made(), "why": why}
+        records.write(path, {**about, **end})
     if why:
         print(f"neuroluigi: {why}", file=sys.stderr)
     return code
@@ -97,22 +101,30 @@ def _own_seats(folder: Path, seats: int | None) -> Iterator[list[str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _go_on_later(job: str, start: dict) -> tuple[int, str]:
-    """Queue the element again, unless it would never come to an end; return the exit code and the reason."""
+def _go_on_later(job: str, start: dict, before: dict) -> tuple[int, str]:
+    """Queue the element again, unless it would never come to an end; return the exit code and the reason.
+
+    `before` is the record of how it ended the last time, {} where this was the first.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    worker = running.CheckingWorker.latest
-    if worker is None or not worker.outcomes[MADE]:
+    if before.get("why") == _OUT_OF_TIME and not (before["made"] or _count_made()):
         limit = f"the walltime ended after {time.monotonic() - start['monotonic']:.0f} s, before it was made"
+        worker = running.CheckingWorker.latest
         interrupted = [one.task for one in worker._running_tasks.values()] if worker else []
         for step in interrupted:
             if isinstance(step, Step):
                 step.note_failure(f"{limit}; give more with neuroluigi slurm --time", start)
         steps = ", ".join(map(str, interrupted)) or "no step began"
-        return 1, f"within the walltime nothing was made, so it was not queued again; give more with --time ({steps})"
+        return 1, f"nothing was made in two walltimes, so it is not queued again; give more with --time ({steps})"
     done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
     if done.returncode:
         return 1, f"the walltime ended, and it could not be queued again: {' '.join(done.stderr.split())}"
-    return INTERRUPTED, "the walltime ended; it was queued again"
+    return INTERRUPTED, _OUT_OF_TIME
+
+
+def _count_made() -> int:
+    worker = running.CheckingWorker.latest
+    return worker.outcomes[MADE].total() if worker else 0
 
 
 def last(folder: Path, words: list[str], settle: float) -> int:
@@ -125,14 +137,9 @@ def last(folder: Path, words: list[str], settle: float) -> int:
     sys.stdout.flush()
     # What follows only looks.
     records.write(folder / "last.json", {"ended": records.now()})
-    program, (root, *settings) = Path(sys.executable).with_name("neuroluigi"), words
-    codes = [
-        subprocess.run(
-            [program, "--module", running.named_module(words), "--root", root, command, *settings]
-        ).returncode
-        for command in LAST_COMMANDS
-    ]
-    return codes[-1]
+    root, *settings = words
+    ask = [Path(sys.executable).with_name("neuroluigi"), "--module", running.named_module(words), "--root", root]
+    return [subprocess.run([*ask, command, *settings]).returncode for command in LAST_COMMANDS][-1]
 
 
 def _undone_in_the_end(folder: Path, words: list[str], settle: float) -> tuple[list[str], bool]:

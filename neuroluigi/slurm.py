@@ -176,7 +176,10 @@ def submit(job: Job, elements: Sequence[Sequence[str]], command: str) -> list[st
     RunStopped while an earlier submission is in the queue, and where sbatch refuses. Needs a command line.
     """
     results = job.folder.parent.parent
-    job.folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        job.folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunStopped(f"neuroluigi: can't write to {results}: {error}") from error
     with filelock.FileLock(job.folder.parent / "lock"):
         _refuse_a_second(results)
         job.folder.mkdir()
@@ -345,7 +348,7 @@ def tell(results: Path, unfinished: Collection[str]) -> list[str]:
             one = at_work[number]
             lines.append(f"element {number}, {one.state.lower()} on {one.node}: {_named(names)}")
         elif left and number not in at_work and not problem:
-            lines.append(f"element {number}, {_end(submission.record(number))}: {_named(left)}")
+            lines.append(f"element {number}, {_end(submission, number)}: {_named(left)}")
     return lines
 
 
@@ -358,10 +361,11 @@ def _counted(queue: Sequence[Element], total: int) -> str:
     return ", ".join(said + [f"the last job {one.state.lower()} ({one.reason})" for one in queue if one.number is None])
 
 
-def _end(record: Mapping) -> str:
+def _end(submission: Submission, number: int) -> str:
     """Return how an element ended, by what it said itself."""
+    record, log = submission.record(number), submission.folder / f"{number}.log"
     if not record:
-        return "which never ran"
+        return f"which could not begin, see {log}" if log.exists() else "which never ran"
     where = f" on {record.get('node', '?')}"
     if "ended" not in record:
         return f"which was lost{where}"

@@ -233,7 +233,7 @@ def test_what_an_element_says_it_could_not_make_is_not_waited_for(pipeline):
 
 # On a cluster
 
-SLOW = """
+HELD = """
 import os, time
 from neuroluigi import StudyTask
 
@@ -249,30 +249,32 @@ class Everything(WrapperTask):
     def requires(self):
         return [PlotAll(), Total()]
 
-def _slow(make):
-    def make_slowly(self, out):
-        is_endless = type(self) is Edges and "endless" in self.group
-        time.sleep(1000 if is_endless else float(os.environ.get("STEP_SECONDS", "0")))
+def _held(make):
+    def make_when_free(self, out):
+        time.sleep(float(os.environ.get("STEP_SECONDS", "0")))
+        while isinstance(self, Edges) and os.path.exists("hold"):
+            open(f"held-{self.group}", "w").close()
+            time.sleep(0.05)
         make(self, out)
-    return make_slowly
+    return make_when_free
 
 for kind in (Aggregate, Stats, Edges, Plot):
-    kind.make = _slow(kind.make)
+    kind.make = _held(kind.make)
 """
 
 
 class Lab(Pipeline):
     """A pipeline with a step over all groups, and what a local run makes of it."""
 
-    def __init__(self, folder, cluster, settings):
+    def __init__(self, folder, cluster, settings, root="Everything"):
         super().__init__(folder)
-        self.cluster, self.settings = cluster, settings
+        self.cluster, self.settings, self.root = cluster, settings, root
         with (self.folder / "tasks.py").open("a") as tasks:
-            tasks.write(SLOW)
+            tasks.write(HELD)
 
     def make_here(self) -> dict[str, bytes]:
         """Return what a local run makes, and remove it."""
-        self.run("Everything", *self.settings)
+        self.run(self.root, *self.settings)
         files = self.files()
         shutil.rmtree(self.results)
         shutil.rmtree(self.folder / "recordings", ignore_errors=True)
@@ -283,11 +285,24 @@ class Lab(Pipeline):
         return {name: data for name, data in super().files().items() if not name.startswith(".")}
 
     def slurm(self, *arguments, seconds="0", code=0) -> str:
-        words = ["slurm", "Everything", "--settle", "0", *arguments, *self.settings]
+        words = ["slurm", self.root, "--settle", "0", *arguments, *self.settings]
         return neuroluigi(self, *words, env={**self.cluster.env, "STEP_SECONDS": seconds}, code=code)
 
+    def hold(self):
+        """Let no step Edges go on, here or on a node, until `free`."""
+        (self.folder / "hold").touch()
+
+    def free(self):
+        (self.folder / "hold").unlink()
+
+    def wait_until_held(self, steps: int):
+        """Wait until so many steps are held that were not before."""
+        for path in self.folder.glob("held-*"):
+            path.unlink()
+        wait_for(lambda: len(list(self.folder.glob("held-*"))) == steps, 60)
+
     def status(self, code=0) -> str:
-        return neuroluigi(self, "--root", "Everything", "status", *self.settings, env=self.cluster.env, code=code)
+        return neuroluigi(self, "--root", self.root, "status", *self.settings, env=self.cluster.env, code=code)
 
     def jobs(self) -> list[str]:
         """Return the lines of the queue of the latest submission."""
@@ -332,11 +347,11 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def walled(cluster, tmp_path_factory):
-    """A lab with more work than its walltime takes, at it while other tests run: Slurm looks every half minute only."""
-    settings = ["--FakeRecording-sessions", "long, endless", "--FakeRecording-count", "1", "--matlab-engine", "numpy"]
+    """A lab that has 64 s to work with a walltime of 2 minutes, of which Slurm leaves 30 to 60 s, at it meanwhile."""
+    settings = ["--FakeRecording-sessions", "long", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
     lab = Lab(tmp_path_factory.mktemp("walled") / "lab", cluster, settings)
     # n1 is not killed.
-    lab.slurm("--groups-per-job", 1, "--time", "1", "--sbatch", "nodelist=n1", seconds="8")
+    lab.slurm("--time", "2", "--sbatch", "nodelist=n1", seconds="8")
     return lab
 
 
@@ -365,46 +380,52 @@ def test_real_recordings_become_what_a_local_run_makes_and_every_node_gets_work(
 @needs_slurm
 def test_what_runs_on_a_node_that_dies_is_made_on_another(lab, cluster):
     right = lab.make_here()
-    lab.slurm("--groups-per-job", 2, "--cpus", 3, seconds="1")
-    wait_for(lambda: any(one["node"] == "n2" for one in lab.records()) and len(lab.made()) > 4, 60)
-    (victim,) = [one["job"] for one in lab.records() if one["node"] == "n2"]
-    assert re.search(rf"^element {victim.split('_')[1]}, running on n2: \S+, \S+$", lab.status(code=1), re.M)
-    cluster.kill_node("n2")
+    lab.hold()
+    # Three of a node's four CPUs.
+    lab.slurm("--groups-per-job", 2, "--cpus", 3)
+    lab.wait_until_held(2)
+    victim = max(lab.records(), key=lambda one: one["node"])
+    assert victim["node"] != "n1"
+    number = victim["job"].split("_")[1]
+    assert re.search(rf"^element {number}, running on {victim['node']}: \S+, \S+$", lab.status(code=1), re.M)
+    cluster.kill_node(victim["node"])
+    lab.free()
     try:
         lab.assert_is_right(right)
     finally:
-        cluster.revive_node("n2")
-    (again,) = [one for one in lab.records() if one["job"] == victim]
-    assert again["restarts"] == 1 and again["node"] != "n2" and again["exit_code"] == 0
-    # What was made when the node died may lack its line in the log, or have been made once more.
-    assert len(lab.made()) >= 4 * 5 and set(lab.made().values()) <= {1, 2}
-    twice = [name for name, count in lab.made().items() if count == 2]
-    assert len(twice) <= 3, twice
+        cluster.revive_node(victim["node"])
+    (again,) = [one for one in lab.records() if one["job"] == victim["job"]]
+    assert again["restarts"] == 1 and again["node"] != victim["node"] and again["exit_code"] == 0
+    assert len(lab.made()) == 4 * 5 + 1 and set(lab.made().values()) == {1}
 
 
 @needs_slurm
 def test_scancel_leaves_nothing_half_made_and_the_next_submission_goes_on(lab, cluster):
     right = lab.make_here()
-    seats = ["--groups-per-job", 1, "--licenses", "matlab:1"]
-    lab.slurm(*seats, seconds="0.7")
+    lab.hold()
+    licensed = ["--groups-per-job", 1, "--licenses", "matlab:1"]
+    lab.slurm(*licensed)
     ids = slurm.latest(lab.results).ids
+    lab.wait_until_held(2)
+    out = lab.status(code=1)
+    assert "2 of 4 elements run, 2 wait (Licenses), the last job pending (Dependency)" in out
     assert f"nothing was submitted: Slurm job {ids[0]} is in the queue" in lab.slurm(code=1)
-    wait_for(lambda: lab.made()["Stats(group=s-even)"] or len(lab.made()) > 3, 60)
-    assert "wait (Licenses)" in lab.status(code=1)
     cluster.run("scancel", *ids)
     lab.wait()
     assert not [one for one in psutil.process_iter() if is_of_lab(one, lab)]
     assert not list(lab.folder.rglob("*.part-*")) and not list(lab.folder.rglob("*.pending.json"))
-    assert all(right[name] == data for name, data in lab.files().items())
+    assert len(lab.files()) == 2 * 3 and all(right[name] == data for name, data in lab.files().items())
     out = lab.status(code=1)
     assert "it was told to end (scancel, preemption)" in out and "which never ran" in out
 
-    lab.slurm(*seats, seconds="0.1")
-    wait_for(lambda: len(lab.records()) >= 2, 60)
+    lab.slurm(*licensed)
+    lab.wait_until_held(2)
     cluster.stop_controller()
     # What runs goes on, and status says that nobody knows.
     out = lab.status(code=1)
     assert f"{slurm.latest(lab.results)}: " in out and "element " not in out
+    lab.free()
+    wait_for(lambda: sum(name.startswith("Plot") for name in lab.made()) == 2, 60)
     cluster.start_controller()
     lab.assert_is_right(right)
     assert set(lab.made().values()) == {1} and most_at_a_time(lab.records()) == 2
@@ -424,14 +445,31 @@ def most_at_a_time(elements: list[dict]) -> int:
 
 
 @needs_slurm
-def test_an_element_goes_on_after_its_walltime_and_a_step_that_is_longer_fails(walled, cluster):
-    walled.wait(150)
-    long, endless = sorted(walled.records(), key=lambda one: one["exit_code"])
-    assert long["exit_code"] == 0 and long["restarts"] >= 1 and (walled.results / "long-even" / "plot.png").is_file()
-    assert set(walled.made().values()) == {1} and len(walled.made()) == 5 + 3
-    assert endless["exit_code"] == 1 and "nothing was made, so it was not queued again" in endless["why"]
-    log = walled.log("last")
+def test_a_step_that_is_longer_than_the_walltime_fails_with_that_reason(walled, cluster, tmp_path):
+    settings = ["--FakeRecording-sessions", "endless", "--FakeRecording-count", "1", "--matlab-engine", "numpy"]
+    lab = Lab(tmp_path / "lab", cluster, settings, "PlotAll")
+    lab.hold()
+    lab.slurm("--time", "60")
+    # The signal that Slurm sends before the walltime ends; only the first time was anything made before.
+    for restarts in range(3):
+        wait_for(lambda n=restarts: cluster.hurry() or [one["restarts"] for one in lab.records()] == [n], 60)
+        lab.wait_until_held(1)
+        cluster.run("scancel", "--batch", "--signal=USR2", f"{slurm.latest(lab.results).ids[0]}_0")
+    lab.wait()
+    (endless,) = lab.records()
+    assert (
+        endless["exit_code"] == 1 and "nothing was made in two walltimes, so it is not queued again" in endless["why"]
+    )
+    log = lab.log("last")
     assert "not everything was made of 1 groups, so what rests on several is not run" in log
     assert re.search(r"failed the last time: the walltime ended after \d+ s, before it was made; give more with", log)
     assert re.search(r"^endless-even +✓ done +✓ done +✓ done +! failed +○ missing$", log, re.M)
-    assert processes_of("n1") == []
+
+
+@needs_slurm
+def test_an_element_goes_on_after_its_walltime(walled, cluster):
+    walled.wait(150)
+    (long,) = walled.records()
+    assert long["exit_code"] == 0 and long["restarts"] >= 1, walled.log("0")
+    assert "✓ done" in walled.log("last") and "○" not in walled.log("last")
+    assert len(walled.made()) == 2 * 5 + 1 and set(walled.made().values()) == {1}
