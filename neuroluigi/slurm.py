@@ -344,6 +344,9 @@ def tell(results: Path, unfinished: Collection[str]) -> list[str]:
     at_work = {one.number: one for one in queue if one.number is not None}
     for number, names in enumerate(elements):
         left = [name for name in names if name in unfinished]
+        # Where it made everything, what is not done now has changed since.
+        if submission.has_ended and submission.record(number).get("exit_code") == 0:
+            continue
         if number in at_work and at_work[number].node:
             one = at_work[number]
             lines.append(f"element {number}, {one.state.lower()} on {one.node}: {_named(names)}")

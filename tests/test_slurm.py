@@ -147,6 +147,7 @@ def test_a_submission_is_no_result(pipeline):
     assert "Nothing to be removed." in neuroluigi(pipeline, "clean", "--orphans", "--yes", *FAKES)
     neuroluigi(pipeline, "clean", "--yes", *FAKES)
     assert folder.is_dir() and not (pipeline.results / "s-even").exists()
+    assert "element 0" not in neuroluigi(pipeline, "status", *FAKES, code=1)
 
 
 def jobs(lab, *words, **env) -> subprocess.CompletedProcess:
