@@ -137,6 +137,15 @@ def test_without_slurm_it_says_so_and_status_works_as_ever(pipeline):
     assert out == "neuroluigi: nothing was submitted, as nobody knows of Slurm job 7: there is no squeue on PATH\n"
 
 
+def test_options_of_the_root_task_hold_on_the_nodes(pipeline):
+    out = neuroluigi(pipeline, "slurm", "Stats", "--group", "s-odd", "--print", *FAKES)
+    words = next(shlex.split(line) for line in out.splitlines() if "jobs element" in line)
+    settings = words[words.index("--of") : words.index("--workers")]
+    assert settings[4:6] == ["--Stats-group", "s-odd"]
+    pipeline.run("neuroluigi.Part", "--groups", '["s-odd"]', *settings)
+    assert (pipeline.results / "s-odd" / "stats.json").is_file() and len(list(pipeline.results.iterdir())) == 1
+
+
 def test_a_submission_is_no_result(pipeline):
     pipeline.run("PlotAll", *FAKES)
     folder = pretend(pipeline, [["s-even"]], ended="x", exit_code=0)
