@@ -3,6 +3,7 @@
 from neuroluigi import scheduling
 from neuroluigi.command import CommandTask
 from neuroluigi.matlab import MatlabTask
+from neuroluigi.parts import Part
 from neuroluigi.recordings import data_bytes, fake_samples
 from neuroluigi.report import ReportTask
 from neuroluigi.settings import RunStopped, groups
@@ -15,6 +16,7 @@ __all__ = [
     "ExistingRecording",
     "GroupTask",
     "MatlabTask",
+    "Part",
     "RecordingMaker",
     "RecordingTask",
     "ReportTask",

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 import luigi
-from luigi.cmdline_parser import CmdlineParser
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import Progress
@@ -29,6 +28,7 @@ from neuroluigi import (
     report,
     running,
     runs,
+    slurm,
     status,
     task,
 )
@@ -95,10 +95,8 @@ def _settings(context: click.Context, needs_tasks: bool = True) -> Iterator[luig
         if needs_tasks:
             raise
         module, root = "neuroluigi.settings", "results"
-    argv = [root, "--module", module, *context.args]
-    running.parse_command_line(argv)
-    with CmdlineParser.global_instance(argv) as parser:
-        yield parser.get_task_obj()
+    with running.command_line([root, "--module", module, *context.args]) as task_of_root:
+        yield task_of_root
 
 
 def _group_as_data(group: Group, incomplete: str) -> dict:
@@ -202,11 +200,14 @@ def status_command(context, only, rows, as_json):
         for name in rows:
             _answered(query.check_name, "group", name, [*groups, status.STUDY])
         shown = status.select(entries, wanted, rows)
+        cluster = slurm.tell(task.results_root(), {e.row for e in entries if e.verdict.todo})
         if as_json:
-            listed = {"results": [status.as_data(entry) for entry in shown], "orphans": orphans}
+            listed = {"results": [status.as_data(entry) for entry in shown], "orphans": orphans, "slurm": cluster}
             click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
         else:
             _print_status(shown, groups, orphans) if shown else click.echo("No results in these states.")
+            if cluster:
+                _console().print(Text("\n" + "\n".join(cluster)))
     sys.exit(0 if status.is_all_done(entries) else 1)
 
 
@@ -618,3 +619,63 @@ def report_command(context):
     with _settings(context) as root:
         report.update(root)
         click.echo(str(report.path()))
+
+
+@main.command("slurm", context_settings=_LUIGI_OPTIONS)
+@click.argument("root", default="")
+@click.option("--groups-per-job", default=4, show_default=True, type=click.IntRange(1), help="Groups of an element.")
+@click.option("--time", default="", help="Walltime of each element; it must be enough for the longest step.")
+@click.option("--mem", default="", help="Memory of each element, such as 8G.")
+@click.option("--cpus", default=1, show_default=True, type=click.IntRange(1), help="Steps of an element at a time.")
+@click.option("--partition", default="")
+@click.option("--account", default="")
+@click.option("--licenses", default="", help="Licences of each element, such as matlab:1; so many Matlabs it opens.")
+@click.option("--max-jobs", type=click.IntRange(1), help="Elements that run at the same time.")
+@click.option(
+    "--sbatch", "others", multiple=True, metavar="NAME[=VALUE]", help="Any other option of sbatch. Repeatable."
+)
+@click.option("--settle", default=60.0, show_default=True, help="Seconds a shared disk may take to show results.")
+@click.option("--print", "only_print", is_flag=True, help="Print the scripts; submit nothing.")
+@click.pass_context
+def slurm_command(context, root, groups_per_job, cpus, max_jobs, others, settle, only_print, **flags):
+    """Run the pipeline on a Slurm cluster: a job array over the groups that are not done, and a job for the rest.
+
+    \b
+    Example:
+      neuroluigi slurm PlotAll --groups-per-job 4 --time 08:00:00 --mem 8G --cpus 4 --Edges-threshold 0.6
+
+    ROOT, by default that of --root, comes before the options that are Luigi's. Where a node is lost or the walltime
+    ends, an element is queued again and goes on; neuroluigi status says where each is. To go on after anything else,
+    or to add what is new, submit again: what is done is not made again.
+    """
+    if root.startswith("-"):  # an option that is Luigi's
+        context.args.insert(0, root)
+        root = ""
+    module, root = context.obj = (context.obj[0], root or context.obj[1])
+    with _settings(context) as root_task:
+        results, groups = task.results_root(), task.groups()
+        undone, has_more = slurm.undone(root_task)
+        job = slurm.Job(
+            root=root,
+            words=["--module", module, *slurm.global_options(root_task, context.args)],
+            lab=Path.cwd(),
+            folder=slurm.next_folder(results),
+            python=sys.executable,
+            flags={
+                **slurm.check_flags(others),
+                "cpus-per-task": str(cpus),
+                **{name: value for name, value in flags.items() if value},
+            },
+            max_jobs=max_jobs,
+            settle=settle,
+        )
+        elements = slurm.chunks({name: slurm.size_of(groups[name]) for name in undone}, groups_per_job)
+        if only_print:
+            scripts = [slurm.array_script(job, len(elements))] if elements else []
+            click.echo("\n".join([*scripts, slurm.last_script(job)]), nl=False)
+        elif not (elements or has_more):
+            click.echo("Nothing to make: everything is there.")
+        else:
+            ids = slurm.submit(job, elements, f"neuroluigi {' '.join(sys.argv[1:])}")
+            what = f"{len(undone)} groups in {len(elements)} elements, then the rest" if elements else "what is left"
+            click.echo(f"Submitted as Slurm job {', '.join(ids)}: {what}.\nLogs: {shown_path(job.folder)}")

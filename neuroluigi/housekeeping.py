@@ -15,8 +15,8 @@ from luigi.task import flatten
 
 from neuroluigi import journal, looks, records, state, target
 from neuroluigi.looks import Judged
+from neuroluigi.parts import folders_of_groups, group_of, groups_of_recordings
 from neuroluigi.query import check_name
-from neuroluigi.recordings import Group
 from neuroluigi.settings import (
     RunStopped,
     groups,
@@ -114,13 +114,6 @@ def _differs(path: Path, output: Mapping) -> bool:
     return stat.st_size != output["bytes"] or records.hash_file(path) != output["sha256"]
 
 
-def _group_of(task: luigi.Task, of_recording: Mapping[tuple, str]) -> str:
-    values = task.param_kwargs
-    if "session" in values and "index" in values:
-        return of_recording.get((values["session"], values["index"], values.get("group", "")), "")
-    return values.get("group", "")
-
-
 # clean
 
 
@@ -159,11 +152,10 @@ def _told_apart(root: luigi.Task) -> tuple[list[Entry], list[Entry]]:
 
     The latter have the name of their folder for a group.
     """
-    today = groups()
-    of_recording = {one.identity: key for key, group in today.items() for one in group.recordings}
-    of_folder = _folders(today)
+    of_recording = groups_of_recordings()
+    of_folder = folders_of_groups()
     of_record = {
-        one.record_path: _group_of(one, of_recording) for one in looks.tasks_below(root) if isinstance(one, Judged)
+        one.record_path: group_of(one, of_recording) for one in looks.tasks_below(root) if isinstance(one, Judged)
     }
     ours, lost = [], []
     for entry in entries_below(*record_folders()):
@@ -174,17 +166,6 @@ def _told_apart(root: luigi.Task) -> tuple[list[Entry], list[Entry]]:
             name = entry.folder.relative_to(results_root()).as_posix()
             lost.append(Entry(entry.path, entry.record, entry.step, name))
     return ours, lost
-
-
-def _folders(today: Mapping[str, Group]) -> dict[Path, str]:
-    """Return the group of every results folder of today; "" for the one of all groups."""
-    root = results_root()
-    of_recordings = {
-        root / "recordings" / one.session / str(one.index) / one.group: key
-        for key, group in today.items()
-        for one in group.recordings
-    }
-    return {root / "study": "", **of_recordings, **{root / key: key for key in today}}
 
 
 def _steps_from(step: str, tasks: Sequence[luigi.Task], entries: Sequence[Entry]) -> set[str]:
@@ -298,10 +279,10 @@ def plan_free(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Pla
     needed = {below.task_id for one in tasks if isinstance(one, Judged) for below in flatten(one.requires())}
     if not any(one.task_id in needed for one in steps):
         raise RunStopped(f"neuroluigi: no step needs {step}, so that the next run would make again what was freed")
-    of_recording = {one.identity: key for key, group in today.items() for one in group.recordings}
+    of_recording = groups_of_recordings()
     plan = Plan()
     for one in sorted(steps, key=lambda one: one.record_path):
-        group = _group_of(one, of_recording)
+        group = group_of(one, of_recording)
         if of_groups and group not in of_groups:
             continue
         entry = Entry(one.record_path, records.read(one.record_path), step, group)

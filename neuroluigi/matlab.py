@@ -15,6 +15,9 @@ from neuroluigi.settings import recordings, results_root, setting
 from neuroluigi.sources import function_sources, matlab_sources, python_sources
 from neuroluigi.task import Step, setting_of_step
 
+# Where it is set, the folder of the seats of this run alone: something else counts the licences of all runs.
+SEATS_VARIABLE = "NEUROLUIGI_SEATS"
+
 # What luigi.cfg calls them, and what people do.
 _ENGINES = {"auto": "Matlab or Octave", "matlab": "Matlab", "octave": "Octave", "numpy": "NumPy stand-in"}
 
@@ -169,7 +172,7 @@ def _as_tool(engine: Engine) -> dict[str, str]:
 
 def seats_folder() -> str:
     """Return the folder of the locks of Matlab's seats: all runs on the same results share it."""
-    return str(results_root() / ".seats")
+    return os.environ.get(SEATS_VARIABLE) or str(results_root() / ".seats")
 
 
 def m_folder() -> Path:

@@ -138,7 +138,13 @@ def remove(path: Path) -> None:
 def is_abandoned(part: Path) -> bool:
     """Whether the process that a temporary path belongs to is gone; false for one of another host: who knows."""
     match = _PART.fullmatch(part.name)
-    return bool(match) and match["host"] == socket.gethostname() and not psutil.pid_exists(int(match["pid"]))
+    return is_of(part, socket.gethostname()) and not psutil.pid_exists(int(match["pid"]))
+
+
+def is_of(part: Path, host: str) -> bool:
+    """Whether a temporary path belongs to a process of that host."""
+    match = _PART.fullmatch(part.name)
+    return bool(match) and match["host"] == host
 
 
 def sync_folder(folder: Path) -> None:

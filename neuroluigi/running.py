@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import luigi.interface
@@ -208,13 +208,13 @@ def parse_command_line(argv: list[str]) -> luigi.Task:
             luigi.configuration.get_config().set("resources", "matlab", str(setting(matlab).seats))
             return parser.get_task_obj()
     except (ParameterException, TaskClassException) as error:
-        hint = "" if _named_module(argv) else "; is --module tasks missing?"
+        hint = "" if named_module(argv) else "; is --module tasks missing?"
         raise RunStopped(f"luigi: {' '.join(str(error).split())}{hint}") from error
 
 
 def _check_options(argv: list[str]) -> None:
     """Refuse an option that there is not; Luigi would print its usage, or take it for a longer one."""
-    if module := _named_module(argv):
+    if module := named_module(argv):
         importlib.import_module(module)
     known = {"--help"}
     for section, is_without_section, name, _ in Register.get_all_params():
@@ -254,7 +254,7 @@ def _check_settings() -> None:
                 )
 
 
-def _named_module(argv: list[str]) -> str:
+def named_module(argv: list[str]) -> str:
     """Return what --module names; Luigi itself can't parse the rest before the module is loaded."""
     for position, word in enumerate(argv):
         if word == "--module" and position + 1 < len(argv):
@@ -278,13 +278,27 @@ def _deciding_settings(root: luigi.Task) -> dict[str, str]:
     return {**found, "recordings.root": str(recordings_root()), "results.root": str(results_root())}
 
 
-def _interrupt(signum, frame):
+def interrupt(signum, frame):
+    """Handle a signal as Ctrl-C."""
     raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def command_line(argv: list[str]) -> Iterator[luigi.Task]:
+    """Let luigi.cfg and a command line hold, as they do in a run; give the root task."""
+    if module := named_module(argv):
+        use_current_folder(module)
+    parse_command_line(argv)
+    with CmdlineParser.global_instance(argv) as parser:
+        try:
+            yield parser.get_task_obj()
+        finally:
+            looks.forget()
 
 
 def luigi_command(argv: list[str]) -> int:
     """Run Luigi with `argv` and return its exit code."""
-    if module := _named_module(argv):
+    if module := named_module(argv):
         use_current_folder(module)
     set_defaults()
     root = parse_command_line(argv)
@@ -292,7 +306,7 @@ def luigi_command(argv: list[str]) -> int:
         check_results_root()
         results_folder, deciding = results_root(), _deciding_settings(root)
     logger.addFilter(_Plain())
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     command, on_terminal = f"luigi {' '.join(argv)}", Display(log_path(results_folder))
     try:
         with (

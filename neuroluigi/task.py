@@ -94,7 +94,7 @@ class Step(CarriesSettings, Judged):
 
     # Set while `make` runs: where the step's output goes, and what a tool said of itself for the record.
     log: Path
-    tool: Mapping[str, object]
+    tool: Mapping[str, object] = {}
     _told_at = _shown_at = float("-inf")
     _seconds = 0.0
 
@@ -195,7 +195,7 @@ class Step(CarriesSettings, Judged):
         self.tool = {}
         output = self.output()
         temporary = {one: records.part_path(Path(one.path)) for one in flatten(output)}
-        start = {"started": records.now(), "monotonic": time.monotonic(), "cpu": time.process_time()}
+        start = begin()
         try:
             verdict = looks.verdict(self)
             if verdict.state == state.INPUT_GONE:
@@ -276,6 +276,13 @@ class Step(CarriesSettings, Judged):
         tool = {"engine": "python", **self.tool}
         return {"sources": self.sources(tool["engine"]), "tool": tool, "versions": records.versions()}
 
+    def note_failure(self, reason: str, start: Mapping) -> None:
+        """Write beside the record that the step failed, and why; `start` is what begin() returned."""
+        log = self._paths(".failed.log").name
+        record = {"schema": records.SCHEMA, **self._identity(), **self._made_with(), **_timing(start)}
+        record |= {"error": reason, "log": log}
+        records.write(self._paths(".failed.json"), record)
+
     def _record_failure(self, error: BaseException, start: Mapping) -> StepError:
         """Keep the log and say why; touch neither result nor record."""
         log = self._paths(".failed.log")
@@ -284,12 +291,15 @@ class Step(CarriesSettings, Judged):
         try:
             self.log.touch()
             self.log.replace(log)
-            described = {**self._identity(), **self._made_with(), **_timing(start)}
-            record = {"schema": records.SCHEMA, **described, "error": reason, "log": log.name}
-            records.write(self._paths(".failed.json"), record)
+            self.note_failure(reason, start)
         except Exception as other:
             return StepError(f"{self}: {reason} (and this could not be recorded in {log.parent}: {other})")
         return failure
+
+
+def begin() -> dict:
+    """Return the moment from which the times of a step are counted."""
+    return {"started": records.now(), "monotonic": time.monotonic(), "cpu": time.process_time()}
 
 
 def percentage(said: Mapping) -> int | None:

@@ -229,7 +229,7 @@ def test_what_is_misspelt_is_refused_in_one_line(lab, arguments, expected):
     assert len(done.stderr.splitlines()) == 1 and not done.stdout
 
 
-@pytest.mark.parametrize("command", ["status", "why", "recordings", "results", "events"])
+@pytest.mark.parametrize("command", ["status", "why", "recordings", "results", "events", "slurm"])
 def test_help_shows_an_example(lab, command):
     done = subprocess.run([BIN / "neuroluigi", command, "--help"], capture_output=True, text=True, check=True)
     assert f"neuroluigi {command}" in done.stdout.split("Example")[1]

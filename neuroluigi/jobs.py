@@ -1,0 +1,190 @@
+"""What a Slurm job of a submission (see slurm.py) does on its node.
+
+    python -m neuroluigi.jobs element [--seats N] FOLDER --of PlotAll ...
+    python -m neuroluigi.jobs last [--settle SECONDS] FOLDER PlotAll ...
+
+An element is a plain `luigi` run of some groups. It is queued again by Slurm where its node is lost, and by itself
+where the walltime ends first; it goes on where it was, as any run does. What counts is the state of the results: no
+exit code is believed, neither of an element nor of Slurm.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from neuroluigi import records, running, slurm
+from neuroluigi.matlab import SEATS_VARIABLE
+from neuroluigi.settings import results_root
+from neuroluigi.task import INTERRUPTED, MADE, Step, begin
+
+# What the last job has `neuroluigi` say, in this order. The place for "report", before the state of things.
+LAST_COMMANDS = ("status",)
+
+_OUT_OF_TIME = "the walltime ended; it was queued again"
+
+
+def element(folder: Path, words: list[str], seats: int | None) -> int:
+    """Run the groups of this element of the array; return the exit code.
+
+    `seats` is the number of Matlabs for which Slurm gave it licences, None where it gives none.
+    """
+    number = int(os.environ["SLURM_ARRAY_TASK_ID"])
+    with (folder / "groups.txt").open(encoding="utf-8") as file:
+        groups = next(line for position, line in enumerate(file) if position == number).strip()
+    start, out_of_time = begin(), False
+
+    def stop(signum, frame):
+        nonlocal out_of_time
+        out_of_time = True
+        raise KeyboardInterrupt
+
+    # Luigi has a use for SIGUSR1.
+    signal.signal(signal.SIGUSR2, stop)
+    signal.signal(signal.SIGTERM, running.interrupt)
+    path = folder / f"{number}.json"
+    before = slurm.Submission(folder, {}).record(number)
+    about = {
+        "job": f"{os.environ['SLURM_ARRAY_JOB_ID']}_{number}",
+        "node": os.environ.get("SLURMD_NODENAME", ""),
+        "host": socket.gethostname(),
+        "restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
+        "started": start["started"],
+    }
+    print(f"neuroluigi: element {about['job']} on {about['node']}, restart {about['restarts']}", flush=True)
+    code, why = 1, "an error stopped it; see its log"
+    try:
+        if about["restarts"]:
+            with running.command_line(["neuroluigi.Part", *words, "--groups", groups]):
+                slurm.clear_away(slurm.Submission(folder, {}), [number])
+        records.write(path, about)
+        with _own_seats(folder / f"seats-{number}", seats) as settings:
+            code, why = _run(["neuroluigi.Part", *words, *settings, "--groups", groups])
+        if out_of_time and code == INTERRUPTED:
+            code, why = _go_on_later(about["job"], start, before)
+    finally:
+        end = {"ended": records.now(), "exit_code": code, "made": _count_made(), "why": why}
+        records.write(path, {**about, **end})
+    if why:
+        print(f"neuroluigi: {why}", file=sys.stderr)
+    return code
+
+
+def _run(words: list[str]) -> tuple[int, str]:
+    """Run luigi; return the exit code, and why it ended where that is not the business of one step."""
+    try:
+        code = running.luigi_command(words)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except SystemExit as stopped:
+        return 1, str(stopped)
+    return code, "it was told to end (scancel, preemption)" if code == INTERRUPTED else ""
+
+
+@contextlib.contextmanager
+def _own_seats(folder: Path, seats: int | None) -> Iterator[list[str]]:
+    """Give the settings by which this element keeps to its share, where Slurm counts the licences of Matlab."""
+    if seats is None:
+        yield []
+        return
+    os.environ[SEATS_VARIABLE] = str(folder)
+    try:
+        yield ["--matlab-seats", str(seats)]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _go_on_later(job: str, start: dict, before: dict) -> tuple[int, str]:
+    """Queue the element again, unless it would never come to an end; return the exit code and the reason.
+
+    `before` is the record of how it ended the last time, {} where this was the first.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if before.get("why") == _OUT_OF_TIME and not (before["made"] or _count_made()):
+        limit = f"the walltime ended after {time.monotonic() - start['monotonic']:.0f} s, before it was made"
+        worker = running.CheckingWorker.latest
+        interrupted = [one.task for one in worker._running_tasks.values()] if worker else []
+        for step in interrupted:
+            if isinstance(step, Step):
+                step.note_failure(f"{limit}; give more with neuroluigi slurm --time", start)
+        steps = ", ".join(map(str, interrupted)) or "no step began"
+        return 1, f"nothing was made in two walltimes, so it is not queued again; give more with --time ({steps})"
+    done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return 1, f"the walltime ended, and it could not be queued again: {' '.join(done.stderr.split())}"
+    return INTERRUPTED, _OUT_OF_TIME
+
+
+def _count_made() -> int:
+    worker = running.CheckingWorker.latest
+    return worker.outcomes[MADE].total() if worker else 0
+
+
+def last(folder: Path, words: list[str], settle: float) -> int:
+    """Run what is left when the array has ended, and say what is missing; return 1 where something is."""
+    undone, has_more = _undone_in_the_end(folder, words, settle)
+    if undone:
+        print(f"neuroluigi: not everything was made of {len(undone)} groups, so what rests on several is not run")
+    elif has_more and (why := _run(words)[1]):
+        print(f"neuroluigi: {why}")
+    sys.stdout.flush()
+    # What follows only looks.
+    records.write(folder / "last.json", {"ended": records.now()})
+    root, *settings = words
+    ask = [Path(sys.executable).with_name("neuroluigi"), "--module", running.named_module(words), "--root", root]
+    return [subprocess.run([*ask, command, *settings]).returncode for command in LAST_COMMANDS][-1]
+
+
+def _undone_in_the_end(folder: Path, words: list[str], settle: float) -> tuple[list[str], bool]:
+    """Return what slurm.undone does, after waiting for a shared disk to show what others wrote."""
+    until, pause = time.monotonic() + settle, 1.0
+    while True:
+        with running.command_line(words) as root:
+            undone, has_more = slurm.undone(root)
+            results = results_root()
+        if time.monotonic() + pause > until or not _may_be_late(folder, undone):
+            return undone, has_more
+        print(f"neuroluigi: waiting for the disk to show the results of {len(undone)} groups", flush=True)
+        time.sleep(pause)
+        pause *= 2
+        # A network file system looks again at what it remembers of a folder that is listed.
+        for name in undone:
+            for place in (results, results / name, results / name / "runs", folder):
+                with contextlib.suppress(OSError):
+                    os.listdir(place)  # noqa: PTH208 (for what it does)
+
+
+def _may_be_late(folder: Path, undone: list[str]) -> bool:
+    """Whether an element that said that it made everything, or of which nothing is heard, has groups that are not."""
+    submission, missing = slurm.Submission(folder, {}), set(undone)
+    ended = {
+        number: submission.record(number)
+        for number, names in enumerate(submission.groups())
+        if missing.intersection(names)
+    }
+    return any("ended" not in record or record.get("exit_code") == 0 for record in ended.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=("element", "last"))
+    parser.add_argument("--seats", type=int)
+    parser.add_argument("--settle", type=float, default=0)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("words", nargs=argparse.REMAINDER)
+    job = parser.parse_args()
+    running.prepare_process()
+    if job.kind == "element":
+        sys.exit(element(job.folder, job.words, job.seats))
+    sys.exit(last(job.folder, job.words, job.settle))
+
+
+if __name__ == "__main__":
+    main()
