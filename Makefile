@@ -19,11 +19,11 @@ style: .venv/installed-tests
 	$(BIN)/mh_lint matlab neuroluigi
 	$(BIN)/mh_metric --ci matlab neuroluigi
 
-bench: .venv/installed-tests
+bench: .venv/installed-tests $(if $(PEERS),.venv-peers/installed)
 	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick) $(if $(PEERS),--peers)
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-peers
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -32,4 +32,11 @@ clean:
 
 .venv/installed-tests: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+# Other systems, for make bench PEERS=1: apart, so that what they need does not mix with what ours needs.
+.venv-peers/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv-peers
+	$(subst .venv,.venv-peers,$(BIN))/python -m pip install --quiet --disable-pip-version-check \
+	  snakemake signac-flow doit --editable .
 	@touch $@

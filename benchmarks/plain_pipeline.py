@@ -1,21 +1,9 @@
 """The fake pipeline in plain Luigi, an Octave per call, as a lab would write it: what ours is held against."""
 
-import json
-import subprocess
 from pathlib import Path
 
+import fake_steps
 import luigi
-import numpy as np
-
-from neuroluigi import fake_samples, plotting
-
-M_FILES = Path(__file__).resolve().parent.parent / "matlab"
-SESSIONS, PARITIES = "abcde", ("even", "odd")
-
-
-def octave(code: str) -> None:
-    """Run M-code in an Octave of its own."""
-    subprocess.run(["octave-cli", "--norc", "--quiet", "--eval", f"addpath('{M_FILES}'); {code}"], check=True)
 
 
 class FakeRecording(luigi.Task):
@@ -23,11 +11,11 @@ class FakeRecording(luigi.Task):
     index = luigi.IntParameter()
 
     def output(self):
-        return luigi.LocalTarget(f"recordings/{self.session}/rec_{self.index}.bin", format=luigi.format.Nop)
+        return luigi.LocalTarget(f"recordings/{self.session}/rec_{self.index}.bin")
 
     def run(self):
-        with self.output().open("w") as file:
-            file.write(fake_samples(self.session, self.index, 100))
+        with self.output().temporary_path() as out:
+            fake_steps.make_recording(self.session, self.index, out)
 
 
 class GroupTask(luigi.Task):
@@ -49,12 +37,11 @@ class Aggregate(GroupTask):
     name = "aggregate.bin"
 
     def requires(self):
-        return [FakeRecording(self.session, k) for k in range(PARITIES.index(self.parity), 4, 2)]
+        return [FakeRecording(self.session, index) for index in fake_steps.indices(self.parity)]
 
     def run(self):
-        files = ", ".join(f"'{one.path}'" for one in self.input())
         with self.output().temporary_path() as out:
-            octave(f"concatenateFiles({{{files}}}, '{out}')")
+            fake_steps.concatenate([one.path for one in self.input()], out)
 
 
 class Stats(GroupTask):
@@ -65,50 +52,33 @@ class Stats(GroupTask):
 
     def run(self):
         with self.output().temporary_path() as out:
-            octave(f"computeStats('{self.input().path}', '{out}', 'uint8', 1)")
+            fake_steps.compute_stats(self.input().path, out)
 
 
 class Edges(GroupTask):
     name = "edges.npy"
 
     def requires(self):
-        return {"aggregate": self.same(Aggregate), "stats": self.same(Stats)}
-
-    def level(self):
-        stats = json.loads(Path(self.input()["stats"].path).read_text())
-        return stats["min"][0] + 0.75 * (stats["max"][0] - stats["min"][0])
+        return {"data": self.same(Aggregate), "stats": self.same(Stats)}
 
     def run(self):
         with self.output().temporary_path() as out:
-            data = self.input()["aggregate"].path
-            octave(f"findRisingEdges('{data}', '{out}', 'uint8', 1, {self.level()}, [0 100])")
+            fake_steps.find_edges(**{name: one.path for name, one in self.input().items()}, out=out)
 
 
 class Plot(GroupTask):
     name = "plot.png"
 
     def requires(self):
-        return {"aggregate": self.same(Aggregate), "stats": self.same(Stats), "edges": self.same(Edges)}
+        return {"data": self.same(Aggregate), "stats": self.same(Stats), "edges": self.same(Edges)}
 
     def run(self):
-        edges = self.requires()["edges"]
-        rows = [{"session": self.session, "index": k, "first_sample": 100 * k, "samples": 100} for k in range(2)]
-        layout = {"dtype": "uint8", "channels": 1, "recordings": rows, "segments": [0, 100], "excluded": []}
         # Its extension says what kind of picture it is, as that of temporary_path() does not.
         out = Path(self.output().path).with_name("part.png")
-        plotting.plot_group(
-            out,
-            title=f"{self.session}-{self.parity}",
-            data_file=self.input()["aggregate"].path,
-            layout=layout,
-            edges=np.load(edges.output().path),
-            levels=[edges.level()],
-            threshold=0.75,
-            made_by="octave",
-        )
+        fake_steps.plot(self.session, self.parity, **{name: one.path for name, one in self.input().items()}, out=out)
         out.replace(self.output().path)
 
 
 class PlotAll(luigi.WrapperTask):
     def requires(self):
-        return [Plot(session, parity) for session in SESSIONS for parity in PARITIES]
+        return [Plot(session, parity) for session in fake_steps.SESSIONS for parity in fake_steps.PARITIES]

@@ -1,0 +1,69 @@
+"""The steps of the fake pipeline as plain functions, an Octave per call: what other systems run in place of ours."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from neuroluigi import fake_samples, plotting
+
+M_FILES = Path(__file__).resolve().parent.parent / "matlab"
+SESSIONS, PARITIES = tuple("abcde"), ("even", "odd")
+
+
+def indices(parity: str) -> range:
+    """Return the indices of the recordings of a group."""
+    return range(PARITIES.index(parity), 4, 2)
+
+
+def octave(code: str) -> None:
+    """Run M-code in an Octave of its own."""
+    subprocess.run(["octave-cli", "--norc", "--quiet", "--eval", f"addpath('{M_FILES}'); {code}"], check=True)
+
+
+def make_recording(session: str, index: int, out: str) -> None:
+    """Write a fake recording."""
+    Path(out).write_bytes(fake_samples(session, index, 100))
+
+
+def concatenate(recordings: Sequence[str], out: str) -> None:
+    """Write aggregate.bin."""
+    files = ", ".join(f"'{path}'" for path in recordings)
+    octave(f"concatenateFiles({{{files}}}, '{out}')")
+
+
+def compute_stats(data: str, out: str) -> None:
+    """Write stats.json."""
+    octave(f"computeStats('{data}', '{out}', 'uint8', 1)")
+
+
+def level(stats: str) -> float:
+    """Return the level of an edge in raw counts."""
+    read = json.loads(Path(stats).read_text())
+    return read["min"][0] + 0.75 * (read["max"][0] - read["min"][0])
+
+
+def find_edges(data: str, stats: str, out: str) -> None:
+    """Write edges.npy."""
+    octave(f"findRisingEdges('{data}', '{out}', 'uint8', 1, {level(stats)}, [0 100])")
+
+
+def plot(session: str, parity: str, data: str, stats: str, edges: str, out: str) -> None:
+    """Write plot.png."""
+    recordings = [
+        {"session": session, "index": index, "first_sample": 100 * k, "samples": 100}
+        for k, index in enumerate(indices(parity))
+    ]
+    layout = {"dtype": "uint8", "channels": 1, "recordings": recordings, "segments": [0, 100], "excluded": []}
+    plotting.plot_group(
+        Path(out),
+        title=f"{session}-{parity}",
+        data_file=data,
+        layout=layout,
+        edges=np.load(edges),
+        levels=[level(stats)],
+        threshold=0.75,
+        made_by="octave",
+    )
