@@ -243,8 +243,7 @@ def test_a_recording_left_out_remakes_its_group(lab):
 
 
 @needs_octave
-def test_changed_m_files_are_reported_and_remade_when_told(tmp_path):
-    lab = Lab(tmp_path / "lab")
+def test_changed_m_files_are_reported_and_remade_when_told(lab):
     lab.engine = "octave"
     lab.go()
     source = lab.folder / "matlab" / "openFile.m"
@@ -264,8 +263,7 @@ def test_changed_m_files_are_reported_and_remade_when_told(tmp_path):
 
 
 @needs_octave
-def test_another_engine_under_auto_is_no_reason_and_by_name_it_is_reported(tmp_path):
-    lab = Lab(tmp_path / "lab")
+def test_another_engine_under_auto_is_no_reason_and_by_name_it_is_reported(lab):
     lab.go()
     lab.engine = "auto"
     outcome = lab.go()
