@@ -676,6 +676,6 @@ def slurm_command(context, root, groups_per_job, cpus, max_jobs, others, settle,
         elif not (elements or has_more):
             click.echo("Nothing to make: everything is there.")
         else:
-            ids = slurm.submit(job, elements, f"neuroluigi {' '.join(sys.argv[1:])}")
+            ids = slurm.submit(job, elements, ["neuroluigi", *sys.argv[1:]])
             what = f"{len(undone)} groups in {len(elements)} elements, then the rest" if elements else "what is left"
             click.echo(f"Submitted as Slurm job {', '.join(ids)}: {what}.\nLogs: {shown_path(job.folder)}")

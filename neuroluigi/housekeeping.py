@@ -13,7 +13,7 @@ from pathlib import Path
 import luigi
 from luigi.task import flatten
 
-from neuroluigi import journal, looks, records, state, target
+from neuroluigi import looks, records, state, target
 from neuroluigi.looks import Judged
 from neuroluigi.parts import folders_of_groups, group_of, groups_of_recordings
 from neuroluigi.query import check_name
@@ -428,7 +428,6 @@ def verify(entries: Sequence[Entry], say: Callable[[Path, int], None] = lambda p
         else:
             _verify_files(entry, found, say)
     named = {path for entry in entries for path in entry.outputs}
-    named |= {journal.record_path(results_root()), journal.log_path(results_root())}
 
     def unreadable(error: OSError) -> None:
         found.problems.append((UNREADABLE, Path(error.filename), f"can't be read: {error.strerror}"))

@@ -17,16 +17,18 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
-from neuroluigi import records, running, slurm
+from neuroluigi import journal, looks, records, running, slurm
 from neuroluigi.matlab import SEATS_VARIABLE
 from neuroluigi.settings import results_root
 from neuroluigi.task import INTERRUPTED, MADE, Step, begin
 
-# What the last job has `neuroluigi` say, in this order. The place for "report", before the state of things.
-LAST_COMMANDS = ("status",)
+# What the last job has `neuroluigi` do in the end.
+_LAST_COMMANDS = ("report", "status")
 
 _OUT_OF_TIME = "the walltime ended; it was queued again"
 
@@ -80,7 +82,7 @@ def element(folder: Path, words: list[str], seats: int | None) -> int:
 def _run(words: list[str]) -> tuple[int, str]:
     """Run luigi; return the exit code, and why it ended where that is not the business of one step."""
     try:
-        code = running.luigi_command(words)
+        code = running.luigi_command(words, is_whole=False)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except SystemExit as stopped:
@@ -135,11 +137,41 @@ def last(folder: Path, words: list[str], settle: float) -> int:
     elif has_more and (why := _run(words)[1]):
         print(f"neuroluigi: {why}")
     sys.stdout.flush()
+    _write_down_the_run(folder, words)
     # What follows only looks.
     records.write(folder / "last.json", {"ended": records.now()})
     root, *settings = words
     ask = [Path(sys.executable).with_name("neuroluigi"), "--module", running.named_module(words), "--root", root]
-    return [subprocess.run([*ask, command, *settings]).returncode for command in LAST_COMMANDS][-1]
+    return [subprocess.run([*ask, command, *settings]).returncode for command in _LAST_COMMANDS][-1]
+
+
+def _write_down_the_run(folder: Path, words: list[str]) -> None:
+    """Leave the record of the one run that all jobs of the submission are, by the results that they left."""
+    job = records.read_json(folder / "job.json")
+    submitted, made, failed = datetime.fromisoformat(job["submitted"]), Counter(), []
+    with running.command_line(words) as root:
+        for step, verdict in looks.walk(root):
+            made[step.task_family] += _is_since(submitted, records.read(step.record_path))
+            failed += [str(step)] if verdict.failure else []
+        results = results_root()
+        record = {
+            **journal.about(root, job["command"], results),
+            "started": job["submitted"],
+            "made": dict(sorted((+made).items())),
+            "failed": sorted(failed),
+            "ended": records.now(),
+            "seconds": round((datetime.now().astimezone() - submitted).total_seconds(), 3),
+            "exit_code": 0 if looks.verdict(root).is_complete else 1,
+            "log": folder.relative_to(results).as_posix(),
+        }
+    journal.write(results, record)
+
+
+def _is_since(moment: datetime, record: dict | None) -> bool:
+    """Whether a result was made after that."""
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        return datetime.fromisoformat(record["started"]) >= moment
+    return False
 
 
 def _undone_in_the_end(folder: Path, words: list[str], settle: float) -> tuple[list[str], bool]:

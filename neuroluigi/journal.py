@@ -26,7 +26,7 @@ SCHEMA = 1
 # Longer than that Git is not waited for.
 _GIT_SECONDS = 5
 
-_TYPES = {"command": list, "started": str, "host": dict, "settings": list, "made": dict, "failed": list}
+_TYPES = {"command": list, "started": str, "host": dict, "settings": list, "made": dict, "failed": list, "log": str}
 
 
 def record_path(results: Path) -> Path:
@@ -102,44 +102,58 @@ class RunLog(CarriedHandler):
         super().close()
 
 
-class Journal:
-    """Keeps the record and the log of one run, as a context around it: it ends with the run, however that ends."""
+def about(root: luigi.Task, command: Sequence[str], results: Path) -> dict:
+    """Return what a record says of a run before anything is made. Needs a command line."""
+    return {
+        "schema": SCHEMA,
+        "command": list(command),
+        "folder": str(Path.cwd()),
+        "root": root.task_family,
+        "started": records.now(),
+        "host": records.host(),
+        "versions": records.versions(),
+        "git": git_state(_folder_of(root), (results, recordings_root())),
+        "settings": [one._asdict() for one in in_force(root)],
+        "made": {},
+        "unchanged": {},
+        "failed": [],
+        "log": log_path(results).name,
+    }
 
-    def __init__(self, argv: Sequence[str], results: Path):
+
+def write(results: Path, record: Mapping) -> None:
+    """Write the record of a run, if that is possible."""
+    with contextlib.suppress(OSError):
+        records.write(record_path(results), record)
+
+
+class Journal:
+    """Keeps the record and the log of one run, as a context around it: it ends with the run, however that ends.
+
+    Without `results` it keeps nothing: for a part of a run whose record somebody else writes.
+    """
+
+    def __init__(self, argv: Sequence[str], results: Path | None):
         self._command = ["luigi", *argv]
         self._results = results
         self._started, self._monotonic = records.now(), time.monotonic()
         self._record: dict | None = None
         self._worker: Worker | None = None
-        self.log = RunLog()
+        self.log = RunLog() if results else RunLog(Path(os.devnull))
 
     def __enter__(self) -> "Journal":
         return self
 
     def begin(self, root: luigi.Task, worker: Worker) -> bool:
         """Write down that the run is about to start its first step; false where it has started one."""
-        if self._record is not None:
+        if self._worker is not None:
             return False
         self._worker = worker
-        self._record = {
-            "schema": SCHEMA,
-            "command": self._command,
-            "folder": str(Path.cwd()),
-            "root": root.task_family,
-            "started": self._started,
-            "host": records.host(),
-            "pid": os.getpid(),
-            "versions": records.versions(),
-            "workers": worker.worker_processes,
-            "git": git_state(_folder_of(root), (self._results, recordings_root())),
-            "settings": [one._asdict() for one in in_force(root)],
-            "made": {},
-            "unchanged": {},
-            "failed": [],
-            "log": log_path(self._results).name,
-        }
-        self._write()
-        self.log.open(log_path(self._results), is_emptied=not runs.others(self._results))
+        if self._results:
+            of_process = {"started": self._started, "pid": os.getpid(), "workers": worker.worker_processes}
+            self._record = {**about(root, self._command, self._results), **of_process}
+            write(self._results, self._record)
+            self.log.open(log_path(self._results), is_emptied=not runs.others(self._results))
         return True
 
     def __exit__(self, kind, error, traceback) -> None:
@@ -151,11 +165,7 @@ class Journal:
         seconds = round(time.monotonic() - self._monotonic, 3)
         self._record.update(ended=records.now(), seconds=seconds, failed=self._worker.failed(), **counts)
         self._record["exit_code"] = _exit_code(error)
-        self._write()
-
-    def _write(self) -> None:
-        with contextlib.suppress(OSError):
-            records.write(record_path(self._results), self._record)
+        write(self._results, self._record)
 
 
 def _exit_code(error: BaseException | None) -> int:

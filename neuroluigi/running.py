@@ -5,6 +5,7 @@ Ctrl-C, and says at the end where the results are. Nothing of it is in force whe
 a test.
 """
 
+import argparse
 import configparser
 import contextlib
 import difflib
@@ -200,6 +201,7 @@ def use_current_folder(module: str) -> None:
 
 def parse_command_line(argv: list[str]) -> luigi.Task:
     """Return the root task; RunStopped with one line where the command line or luigi.cfg can't be understood."""
+    CmdlineParser._build_parser = staticmethod(_build_parser)
     try:
         _check_options(argv)
         with CmdlineParser.global_instance(argv) as parser:
@@ -210,6 +212,13 @@ def parse_command_line(argv: list[str]) -> luigi.Task:
     except (ParameterException, TaskClassException) as error:
         hint = "" if named_module(argv) else "; is --module tasks missing?"
         raise RunStopped(f"luigi: {' '.join(str(error).split())}{hint}") from error
+
+
+def _build_parser(*args, build=CmdlineParser._build_parser, **kwargs) -> argparse.ArgumentParser:
+    """Return Luigi's parser, to which --n of a step is not short for its own --no-lock."""
+    parser = build(*args, **kwargs)
+    parser.allow_abbrev = False
+    return parser
 
 
 def _check_options(argv: list[str]) -> None:
@@ -296,8 +305,8 @@ def command_line(argv: list[str]) -> Iterator[luigi.Task]:
             looks.forget()
 
 
-def luigi_command(argv: list[str]) -> int:
-    """Run Luigi with `argv` and return its exit code."""
+def luigi_command(argv: list[str], is_whole: bool = True) -> int:
+    """Run Luigi with `argv` and return its exit code; if it is not the whole of a run, it keeps no record of one."""
     if module := named_module(argv):
         use_current_folder(module)
     set_defaults()
@@ -311,7 +320,7 @@ def luigi_command(argv: list[str]) -> int:
     try:
         with (
             runs.side_by_side(results_folder, deciding, command),
-            Journal(argv, results_folder) as journal,
+            Journal(argv, results_folder if is_whole else None) as journal,
             on_terminal,
         ):
             # Luigi looks its factory up when a run starts. This is the one place where it is replaced.

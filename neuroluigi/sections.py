@@ -105,6 +105,11 @@ def link(path: str | Path) -> str:
     return quote(relative.replace(os.sep, "/").encode(errors="surrogateescape"))
 
 
+def log_of(run: Mapping) -> str:
+    """Return the address of the log of a run."""
+    return link(results_root() / run["log"])
+
+
 def counted(number: int, what: str) -> str:
     """Return so many of something: 1 result, 1,200 results."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

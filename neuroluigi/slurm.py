@@ -170,7 +170,7 @@ def _numbers(results: Path) -> list[int]:
     return []
 
 
-def submit(job: Job, elements: Sequence[Sequence[str]], command: str) -> list[str]:
+def submit(job: Job, elements: Sequence[Sequence[str]], command: Sequence[str]) -> list[str]:
     """Hand an array with these groups for each element, if any, and the job after it to Slurm; return the jobs' ids.
 
     RunStopped while an earlier submission is in the queue, and where sbatch refuses. Needs a command line.
@@ -184,6 +184,7 @@ def submit(job: Job, elements: Sequence[Sequence[str]], command: str) -> list[st
         _refuse_a_second(results)
         job.folder.mkdir()
         ids: list[str] = []
+        about = {"schema": 1, "command": list(command), "submitted": records.now(), "host": records.host()}
         try:
             _write(job.folder / "groups.txt", "".join(f"{json.dumps(one)}\n" for one in elements))
             if elements:
@@ -191,7 +192,7 @@ def submit(job: Job, elements: Sequence[Sequence[str]], command: str) -> list[st
                 ids.append(_sbatch(job, "array.sh"))
             _write(job.folder / "last.sh", last_script(job))
             ids.append(_sbatch(job, "last.sh", *(f"--dependency=afterany:{one}" for one in ids)))
-            about = {"schema": 1, "command": command, "submitted": records.now(), "host": records.host()}
+            about = {"schema": 1, "command": list(command), "submitted": records.now(), "host": records.host()}
             records.write(job.folder / "job.json", {**about, "array": ids[0] if elements else "", "last": ids[-1]})
         except BaseException:
             # Of half a submission nothing would be known.

@@ -119,10 +119,21 @@ class Cluster:
             if reason == "BeginTime":
                 self.run("scontrol", "update", f"jobid={job}", "starttime=now")
 
+    def processes(self, node: str) -> list[psutil.Process]:
+        """Return Slurm's processes for jobs on a node, and the jobs' own; another cluster may have one of that name."""
+        found = set()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                environment = process.environ()
+                is_ours = environment.get("SLURM_CONF") == self.env["SLURM_CONF"]
+                if is_ours and environment.get("SLURMD_NODENAME") == node and process.status() != psutil.STATUS_ZOMBIE:
+                    found |= {process, *(one for one in process.parents() if one.name().startswith("slurmstepd"))}
+        return list(found)
+
     def kill_node(self, node: str) -> None:
         """Kill a node's daemon and all that runs on it, as a power cut does, and let Slurm know at once."""
         daemon = psutil.Process(int((self.base / f"slurmd-{node}.pid").read_text()))
-        for process in [daemon, *processes_of(node)]:
+        for process in [daemon, *self.processes(node)]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=power")
@@ -130,16 +141,6 @@ class Cluster:
     def revive_node(self, node: str) -> None:
         self.run("slurmd", "-N", node)
         wait_for(lambda: "down" not in self.run("sinfo", "-hN", "-n", node, "-o", "%t"), 20)
-
-
-def processes_of(node: str) -> list[psutil.Process]:
-    """Return Slurm's processes for jobs on a node, and the jobs' own."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get("SLURMD_NODENAME") == node and process.status() != psutil.STATUS_ZOMBIE:
-                found += [process, *(one for one in process.parents() if one.name().startswith("slurmstepd"))]
-    return list(set(found))
 
 
 def wait_for(is_so: Callable[[], bool], seconds: float) -> None:

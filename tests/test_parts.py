@@ -2,6 +2,7 @@
 
 import json
 
+from tests.conftest import folders
 from tests.test_running import luigi as run_luigi
 
 SETTINGS = ["--FakeRecording-sessions", "s, t", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
@@ -37,16 +38,12 @@ def part(pipeline, *names, code=0, of="Part"):
     return pipeline.run("neuroluigi.Part", *words, code=code)
 
 
-def folders(pipeline):
-    return sorted(path.name for path in pipeline.results.iterdir())
-
-
 def test_parts_make_what_a_run_of_the_whole_makes_but_what_rests_on_several_groups(pipeline):
     tasks = pipeline.folder / "tasks.py"
     tasks.write_text(tasks.read_text() + STUDY)
     out = part(pipeline, "s-even", "t-odd")
     assert "Made: 2 Aggregate, 2 Edges, 2 FakeRecording, 2 Plot, 2 Stats." in out and "2 plots: " in out
-    assert folders(pipeline) == ["s-even", "t-odd"]
+    assert folders(pipeline.results) == ["s-even", "t-odd"]
     out = part(pipeline, "s-even", "s-odd", "t-even", "t-odd")
     assert "Made: 2 Aggregate, 2 Edges, 2 FakeRecording, 2 Plot, 2 Stats." in out
     assert "Made: 4 Share, 1 Total." in pipeline.run("Part", *SETTINGS)

@@ -69,6 +69,19 @@ def test_it_takes_the_tasks_of_the_folder_it_is_run_in(tmp_path):
         assert made == content if content else len(made) == 100
 
 
+def test_a_parameter_may_be_named_as_options_of_others_begin(tmp_path):
+    """Luigi's parser takes --n for a short --no-lock, and does not know which one --m is short for."""
+    names = ("n", "m", "work", "local")
+    lines = "".join(f"    {name} = luigi.IntParameter()\n" for name in names)
+    (tmp_path / "tasks.py").write_text(
+        f"import luigi\nclass Odd(luigi.Task):\n{lines}"
+        "    def complete(self):\n        print('with', self.param_kwargs)\n        return True\n"
+    )
+    words = [word for number, name in enumerate(names) for word in (f"--{name}", str(number))]
+    done = luigi(tmp_path, "--module", "tasks", "Odd", *words, "--local-scheduler")
+    assert done.returncode == 0 and f"with {dict(zip(names, range(4), strict=True))}" in done.stdout, done.stderr
+
+
 def test_without_a_module_it_says_where_it_looked(tmp_path):
     line = refusal(luigi(tmp_path, "--module", "tasks", "PlotAll", "--local-scheduler"))
     assert f"no tasks.py in {tmp_path}" in line and "--module" in line

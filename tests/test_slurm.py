@@ -13,10 +13,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from neuroluigi import slurm
+from neuroluigi import journal, records, slurm
 from neuroluigi.settings import RunStopped
-from tests.cluster import IS_INSTALLED, Cluster, processes_of, wait_for
-from tests.conftest import BIN, HAS_OCTAVE, REAL_RECORDINGS, Pipeline, clean_environment, needs_real_recordings
+from tests.cluster import IS_INSTALLED, Cluster, wait_for
+from tests.conftest import (
+    BIN,
+    HAS_OCTAVE,
+    REAL_RECORDINGS,
+    Pipeline,
+    clean_environment,
+    folders,
+    needs_real_recordings,
+)
 
 needs_slurm = pytest.mark.skipif(not IS_INSTALLED, reason="Slurm (slurm-wlm, munge) is not installed")
 
@@ -119,7 +127,8 @@ def pretend(lab, elements, **record) -> Path:
     """Leave what a submission leaves, with the same record of each element."""
     folder = lab.results / ".slurm" / "1"
     folder.mkdir(parents=True)
-    (folder / "job.json").write_text(json.dumps({"array": "7", "last": "8"}))
+    about = {"array": "7", "last": "8", "command": ["neuroluigi", "slurm"], "submitted": records.now()}
+    (folder / "job.json").write_text(json.dumps(about))
     (folder / "groups.txt").write_text("".join(f"{json.dumps(one)}\n" for one in elements))
     for number in range(len(elements)):
         (folder / f"{number}.json").write_text(json.dumps(record))
@@ -143,7 +152,7 @@ def test_options_of_the_root_task_hold_on_the_nodes(pipeline):
     settings = words[words.index("--of") : words.index("--workers")]
     assert settings[4:6] == ["--Stats-group", "s-odd"]
     pipeline.run("neuroluigi.Part", "--groups", '["s-odd"]', *settings)
-    assert (pipeline.results / "s-odd" / "stats.json").is_file() and len(list(pipeline.results.iterdir())) == 1
+    assert (pipeline.results / "s-odd" / "stats.json").is_file() and folders(pipeline.results) == ["s-odd"]
 
 
 def test_a_submission_is_no_result(pipeline):
@@ -238,6 +247,9 @@ def test_what_an_element_says_it_could_not_make_is_not_waited_for(pipeline):
     done = jobs(pipeline, "last", "--settle", "600", folder, "PlotAll", "--module", "tasks", *fakes)
     assert done.returncode == 1, done.stderr
     assert "element 0, which ended on n9 with exit code 30: a reason: s-even" in done.stdout
+    run = journal.read(pipeline.results)
+    assert (run["exit_code"], run["made"]) == (1, {})
+    assert "The last run failed with exit code 1." in (pipeline.results / "report.html").read_text()
     assert "○ missing" in done.stdout and not (pipeline.results / "s-even").exists()
 
 
@@ -292,7 +304,8 @@ class Lab(Pipeline):
 
     def files(self):
         """Return results without those of this machinery."""
-        return {name: data for name, data in super().files().items() if not name.startswith(".")}
+        files = super().files().items()
+        return {name: data for name, data in files if not name.startswith(".") and name != "report.html"}
 
     def slurm(self, *arguments, seconds="0", code=0) -> str:
         words = ["slurm", self.root, "--settle", "0", *arguments, *self.settings]
@@ -309,7 +322,11 @@ class Lab(Pipeline):
         """Wait until so many steps are held that were not before."""
         for path in self.folder.glob("held-*"):
             path.unlink()
-        wait_for(lambda: len(list(self.folder.glob("held-*"))) == steps, 60)
+        try:
+            wait_for(lambda: len(list(self.folder.glob("held-*"))) == steps, 120)
+        except AssertionError:
+            logs = [path.read_text() for path in sorted(self.results.glob(".slurm/*/*.log"))]
+            raise AssertionError("\n".join([*self.cluster.queue(), *logs])) from None
 
     def status(self, code=0) -> str:
         return neuroluigi(self, "--root", self.root, "status", *self.settings, env=self.cluster.env, code=code)
@@ -352,16 +369,16 @@ def cluster(tmp_path_factory):
     base = Path(tmp_path_factory.mktemp("slurm", numbered=True)) / "c"
     with Cluster(base, cpus=4) as started:
         yield started
-    assert not [one for node in started.nodes for one in processes_of(node)]
+    assert not [one for node in started.nodes for one in started.processes(node)]
 
 
 @pytest.fixture(scope="module")
 def walled(cluster, tmp_path_factory):
-    """A lab that has 64 s to work with a walltime of 2 minutes, of which Slurm leaves 30 to 60 s, at it meanwhile."""
+    """A lab that has 104 s to work with a walltime of 2 minutes, of which Slurm leaves 60 to 90 s, at it meanwhile."""
     settings = ["--FakeRecording-sessions", "long", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
     lab = Lab(tmp_path_factory.mktemp("walled") / "lab", cluster, settings)
     # n1 is not killed.
-    lab.slurm("--time", "2", "--sbatch", "nodelist=n1", seconds="8")
+    lab.slurm("--time", "2", "--sbatch", "nodelist=n1", seconds="13")
     return lab
 
 
@@ -384,6 +401,11 @@ def test_real_recordings_become_what_a_local_run_makes_and_every_node_gets_work(
     assert {one["node"] for one in lab.records()} == set(cluster.nodes)
     assert len(lab.made()) == 4 * 4 + 1 and set(lab.made().values()) == {1}
     assert "Made: 1 Total." in lab.log("last")
+    run = journal.read(lab.results)
+    assert run["command"][:3] == ["neuroluigi", "slurm", "Everything"] and run["exit_code"] == 0 and run["seconds"] > 0
+    assert run["made"] == {**dict.fromkeys(("Aggregate", "Edges", "Plot", "Stats"), 4), "Total": 1}
+    page = (lab.results / "report.html").read_text()
+    assert "neuroluigi slurm Everything" in page and "All 17 results are done" in page and 'href=".slurm/1"' in page
     assert lab.slurm("--groups-per-job", 1) == "Nothing to make: everything is there.\n"
 
 
@@ -407,6 +429,7 @@ def test_what_runs_on_a_node_that_dies_is_made_on_another(lab, cluster):
     (again,) = [one for one in lab.records() if one["job"] == victim["job"]]
     assert again["restarts"] == 1 and again["node"] != victim["node"] and again["exit_code"] == 0
     assert len(lab.made()) == 4 * 5 + 1 and set(lab.made().values()) == {1}
+    assert sum(journal.read(lab.results)["made"].values()) == 4 * 5 + 1
 
 
 @needs_slurm
