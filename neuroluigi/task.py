@@ -147,7 +147,8 @@ class Step(CarriesSettings, Judged):
         # The parent of a process that runs one step passes on what is in that file.
         is_due = time.monotonic() - self._shown_at >= _SHOW_SECONDS
         if multiprocessing.parent_process() is None and self.set_status_message and is_due:
-            self._shown_at = time.monotonic()
+            # Where the log is it says once, right before how far it is.
+            self._shown_at = time.monotonic() if "k" in said else self._shown_at
             self.set_status_message(status_message(said))
             self.set_progress_percentage(percentage(said))
 

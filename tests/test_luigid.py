@@ -49,7 +49,8 @@ class Timed:
         for k in range(4):
             self.tell_progress(k, 4, "<b>of four</b>")
             while k == 2 and os.path.exists("hold"):
-                time.sleep(0.01)
+                time.sleep(0.05)
+                self.tell_progress(k, 4, "<b>of four</b>")
             time.sleep(SECONDS)
         assert Path("good").exists() or "fails" not in self.folder.name, "no <i>good</i>"
         out.write_text(self.task_family)

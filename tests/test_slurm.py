@@ -415,7 +415,7 @@ def test_what_runs_on_a_node_that_dies_is_made_on_another(lab, cluster):
     lab.hold()
     # Three of a node's four CPUs.
     lab.slurm("--groups-per-job", 2, "--cpus", 3)
-    lab.wait_until_held(2)
+    lab.wait_until_held(4)
     victim = max(lab.records(), key=lambda one: one["node"])
     assert victim["node"] != "n1"
     number = victim["job"].split("_")[1]
