@@ -96,7 +96,8 @@ def _settings(context: click.Context, needs_tasks: bool = True) -> Iterator[luig
             raise
         module, root = "neuroluigi.settings", "results"
     with running.command_line([root, "--module", module, *context.args]) as task_of_root:
-        yield task_of_root
+        # A report needs nothing itself; what it shows is the pipeline.
+        yield task_of_root.shows() if isinstance(task_of_root, report.ReportTask) else task_of_root
 
 
 def _group_as_data(group: Group, incomplete: str) -> dict:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from neuroluigi import records, state
+from neuroluigi import journal, records, state
 from neuroluigi.housekeeping import Entry, entries_below, record_folders, writing
 from neuroluigi.settings import RunStopped, results_root, roots_of_paths
 
@@ -92,15 +92,14 @@ def write(about: About) -> Written:
     for entry in entries:
         found.results += graph.add_action(entry, entry.record)
         found.failures += graph.add_action(entry, _failure(entry.path), ".failed")
-    for name in ("run.json", "run.log"):
-        if (root / name).is_file():
-            graph.add_beside(root / name)
+    run = journal.read(root)
+    for path in (journal.record_path(root), root / run["log"] if run else journal.log_path(root)):
+        if path.is_file():
+            graph.add_beside(path)
     found.files = len(graph.parts)
     found.elsewhere = sum(one["@type"] == "File" for one in graph.entities.values()) - found.files
     with writing(root):
-        for part in root.glob(f"{found.path.stem}.part-*"):
-            if records.is_abandoned(part):
-                records.remove(part)
+        records.clear_away(root, f"{found.path.stem}.part-*")
         records.write_text(found.path, _as_text(graph.crate(records.now()[:10])))
     return found
 

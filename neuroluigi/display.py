@@ -85,8 +85,14 @@ class Shown(CarriedHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a line on."""
-        if record.funcName != _FAILURES:
-            self.tell(event="line", text=self.format(record))
+        if record.funcName == _FAILURES:
+            return
+        try:
+            text = self.format(record)
+        except Exception:
+            self.handleError(record)
+        else:
+            self.tell(event="line", text=text)
 
     def tell(self, **event) -> bool:
         """Tell the display something, in one write: those of several processes don't mix. False on a full disk."""

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from neuroluigi import journal, looks, records, running, slurm
+from neuroluigi import cli, journal, looks, records, running, slurm
 from neuroluigi.matlab import SEATS_VARIABLE
 from neuroluigi.settings import results_root
 from neuroluigi.task import INTERRUPTED, MADE, Step, begin
@@ -137,17 +137,30 @@ def last(folder: Path, words: list[str], settle: float) -> int:
     elif has_more and (why := _run(words)[1]):
         print(f"neuroluigi: {why}")
     sys.stdout.flush()
-    _write_down_the_run(folder, words)
     # What follows only looks.
     records.write(folder / "last.json", {"ended": records.now()})
+    _write_down_the_run(folder, words)
     root, *settings = words
-    ask = [Path(sys.executable).with_name("neuroluigi"), "--module", running.named_module(words), "--root", root]
-    return [subprocess.run([*ask, command, *settings]).returncode for command in _LAST_COMMANDS][-1]
+    about = ["--module", running.named_module(words), "--root", root]
+    return [_neuroluigi([*about, command, *settings]) for command in _LAST_COMMANDS][-1]
+
+
+def _neuroluigi(words: list[str]) -> int:
+    """Do what the command of that name does, and return its exit code."""
+    try:
+        cli.main(words)
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+            return 1
+        return ended.code or 0
 
 
 def _write_down_the_run(folder: Path, words: list[str]) -> None:
     """Leave the record of the one run that all jobs of the submission are, by the results that they left."""
     job = records.read_json(folder / "job.json")
+    if not job:
+        return
     submitted, made, failed = datetime.fromisoformat(job["submitted"]), Counter(), []
     with running.command_line(words) as root:
         for step, verdict in looks.walk(root):

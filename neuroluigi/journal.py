@@ -4,7 +4,9 @@ A run that starts no step leaves those of the last one that did. Where they can'
 """
 
 import contextlib
+import datetime
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from pathlib import Path
 import luigi
 
 from neuroluigi import records, runs
-from neuroluigi.settings import CarriedHandler, in_force, recordings_root
+from neuroluigi.settings import CarriedHandler, in_force, recordings_root, without_secrets
 from neuroluigi.task import INTERRUPTED
 from neuroluigi.worker import Worker
 
@@ -26,7 +28,7 @@ SCHEMA = 1
 # Longer than that Git is not waited for.
 _GIT_SECONDS = 5
 
-_TYPES = {"command": list, "started": str, "host": dict, "settings": list, "made": dict, "failed": list, "log": str}
+_TYPES = {"command": list, "host": dict, "git": dict, "settings": list, "made": dict, "failed": list, "log": str}
 
 
 def record_path(results: Path) -> Path:
@@ -41,9 +43,31 @@ def log_path(results: Path) -> Path:
 
 def read(results: Path) -> dict | None:
     """Return the record of the last run on these results; None where there is none that this version understands."""
-    record = records.read_json(record_path(results)) or {}
-    is_known = isinstance(record.get("schema"), int) and record["schema"] <= SCHEMA
-    return record if is_known and all(isinstance(record.get(name), kind) for name, kind in _TYPES.items()) else None
+    record = records.read_json(record_path(results))
+    return record if record and _is_record(record) else None
+
+
+def _is_record(record: Mapping) -> bool:
+    """Whether a record has what it should, as it should be: who reads it does not look twice."""
+    seconds, log = record.get("seconds", 0), record.get("log")
+    return (
+        isinstance(record.get("schema"), int)
+        and record["schema"] <= SCHEMA
+        and all(isinstance(record.get(name), kind) for name, kind in _TYPES.items())
+        and _is_time(record.get("started"))
+        and _is_time(record.get("ended", record["started"]))
+        and isinstance(seconds, (int, float))
+        and math.isfinite(seconds)
+        and log.isascii()
+        and log.isprintable()
+    )
+
+
+def _is_time(text: object) -> bool:
+    try:
+        return datetime.datetime.fromisoformat(text).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def was_killed(results: Path, record: Mapping) -> bool:
@@ -82,7 +106,12 @@ class RunLog(CarriedHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Append a line, or keep it until there is a file."""
-        line = f"{self.format(record)}\n".encode(errors="backslashreplace")
+        try:
+            line = f"{self.format(record)}\n".encode(errors="backslashreplace")
+        except Exception:
+            # What can't be formatted fails no step, as with Python's own handlers.
+            self.handleError(record)
+            return
         if self._path:
             self._write(line)
         else:
@@ -106,7 +135,7 @@ def about(root: luigi.Task, command: Sequence[str], results: Path) -> dict:
     """Return what a record says of a run before anything is made. Needs a command line."""
     return {
         "schema": SCHEMA,
-        "command": list(command),
+        "command": without_secrets(command),
         "folder": str(Path.cwd()),
         "root": root.task_family,
         "started": records.now(),
@@ -139,6 +168,8 @@ class Journal:
         self._started, self._monotonic = records.now(), time.monotonic()
         self._record: dict | None = None
         self._worker: Worker | None = None
+        # How the run ends, unless it is interrupted.
+        self.exit_code = 0
         self.log = RunLog() if results else RunLog(Path(os.devnull))
 
     def __enter__(self) -> "Journal":
@@ -151,6 +182,8 @@ class Journal:
         self._worker = worker
         if self._results:
             of_process = {"started": self._started, "pid": os.getpid(), "workers": worker.worker_processes}
+            with contextlib.suppress(OSError):
+                records.clear_away(self._results, "run.part-*")
             self._record = {**about(root, self._command, self._results), **of_process}
             write(self._results, self._record)
             self.log.open(log_path(self._results), is_emptied=not runs.others(self._results))
@@ -164,17 +197,17 @@ class Journal:
         counts = {what: dict(sorted(of.items())) for what, of in self._worker.outcomes.items()}
         seconds = round(time.monotonic() - self._monotonic, 3)
         self._record.update(ended=records.now(), seconds=seconds, failed=self._worker.failed(), **counts)
-        self._record["exit_code"] = _exit_code(error)
+        self._record["exit_code"] = _exit_code(error) if error else self.exit_code
         write(self._results, self._record)
 
 
-def _exit_code(error: BaseException | None) -> int:
+def _exit_code(error: BaseException) -> int:
     """Return the exit code of a run that ends with that."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
         return error.code or 0
-    return 0 if error is None else 1
+    return 1
 
 
 def _folder_of(task: luigi.Task) -> Path:

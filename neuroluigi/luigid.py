@@ -170,9 +170,12 @@ def _identity(results: Path) -> str:
             file.write(secrets.token_hex(8))
         for _ in range(100):
             # Another run may be about to write it.
-            if text := path.read_text():
+            if text := path.read_text(errors="replace"):
                 return text
             time.sleep(0.01)
+        # That run was killed, or the disk was full.
+        path.write_text(secrets.token_hex(8))
+        return path.read_text()
     return ""
 
 

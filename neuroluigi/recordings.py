@@ -20,8 +20,8 @@ from pathlib import Path
 
 BYTES_PER_VALUE = {"uint8": 1, "int8": 1, "uint16": 2, "int16": 2, "int32": 4, "float32": 4, "float64": 8}
 
-# Folders of the results that are not a group's.
-RESERVED_KEYS = ("recordings", "study")
+# What lies in the folder of results and is not a group's.
+RESERVED_KEYS = ("recordings", "study", "runs", "run.json", "run.log", "report.html", "ro-crate-metadata.json")
 
 # File systems take names of up to 255 bytes; temporary files add to the name of the group's files, not to the group's.
 LONGEST_NAME = 255
@@ -423,7 +423,7 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
             check_name(value, f"{rows[0].place}, column {column}")
         check_name(key, f"group {named}")
         if key.casefold() in RESERVED_KEYS:
-            raise RecordingsError(f"group {named}: the results folder {key} is kept for steps that are not a group's")
+            raise RecordingsError(f"group {named}: in the folder of results, {key} is kept for what is not a group's")
         if key in groups:
             other = ", ".join(f"{c}={v}" for c, v in groups[key].values.items())
             raise RecordingsError(

@@ -83,7 +83,7 @@ def _is_record(record: Mapping) -> bool:
             and all(isinstance(record.get(name, {}), dict) for name in _OBJECTS)
             and all(_is_file(one) for name in ("inputs", "outputs") for one in record.get(name, ()))
             and all(_is_named(one) for one in record.get("sources", ()))
-            and all(isinstance(one, dict) for one in record.get("accepted", ()))
+            and all(isinstance(one.get("by", {}), dict) for one in record.get("accepted", ()))
             and all(isinstance(record.get("tool", {}).get(name), (str, type(None))) for name in _TOOL)
         )
     except (KeyError, TypeError, AttributeError):
@@ -95,7 +95,8 @@ _TOOL = ("engine", "release", "version")
 
 
 def _is_named(one: Mapping) -> bool:
-    return isinstance(one["path"], str) and isinstance(one["sha256"], str)
+    is_path = isinstance(one["path"], str) and "\0" not in one["path"]
+    return is_path and isinstance(one.get("root"), (str, type(None))) and isinstance(one["sha256"], str)
 
 
 def _is_file(one: Mapping) -> bool:
@@ -111,7 +112,8 @@ def write_text(path: Path, text: str) -> None:
     """Write a file whole, as `write` does."""
     part = part_path(path)
     try:
-        with part.open("w", encoding="utf-8") as file:
+        # A folder's name may have bytes that are no text; Python's json reads them back.
+        with part.open("w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -139,6 +141,13 @@ def is_abandoned(part: Path) -> bool:
     """Whether the process that a temporary path belongs to is gone; false for one of another host: who knows."""
     match = _PART.fullmatch(part.name)
     return is_of(part, socket.gethostname()) and not psutil.pid_exists(int(match["pid"]))
+
+
+def clear_away(folder: Path, pattern: str = "*.part-*") -> None:
+    """Remove the temporary files in a folder whose processes, of this host, are gone. Raises OSError."""
+    for part in folder.glob(pattern):
+        if is_abandoned(part):
+            remove(part)
 
 
 def is_of(part: Path, host: str) -> bool:

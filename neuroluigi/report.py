@@ -45,18 +45,19 @@ class ReportTask(CarriesSettings, luigi.Task):
     """The report on all that the task `shows` needs: done while the page shows how things stand. It runs nothing."""
 
     shows: type[luigi.Task]
+    _digest = ""
 
     def output(self):
         return ResultTarget(path(), results_root() / "runs" / "report.json")
 
     def complete(self):
-        """Whether the page shows how things stand."""
-        return _is_current(_gather(self.shows()))
+        """Whether the page shows how things stand; after a run, how they stood then: other runs may be at work."""
+        return _has_digest(self._digest or _digest(_gather(self.shows())))
 
     def run(self):
         began = time.monotonic()
         looks.forget()
-        update(self.shows())
+        self._digest = update(self.shows())
         self._seconds = time.monotonic() - began
 
     def on_success(self):
@@ -69,19 +70,22 @@ def path() -> Path:
     return results_root() / "report.html"
 
 
-def update(root: luigi.Task) -> None:
+def update(root: luigi.Task) -> str:
     """Write the page on all that `root` needs, whole or not at all, unless it shows how things stand.
 
-    Raises RunStopped where it can't be written.
+    Returns the digest of what it shows. Raises RunStopped where it can't be written.
     """
     facts, page = _gather(root), path()
-    if _is_current(facts):
-        return
+    digest = _digest(facts)
+    if _has_digest(digest):
+        return digest
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        records.write_text(page, _render(facts))
+        records.clear_away(page.parent, f"{page.stem}.part-*")
+        records.write_text(page, _render(facts, digest))
     except OSError as error:
         raise RunStopped(f"neuroluigi: can't write {page}: {error.strerror or error}") from error
+    return digest
 
 
 def _gather(root: luigi.Task) -> "Facts":
@@ -91,15 +95,15 @@ def _gather(root: luigi.Task) -> "Facts":
     return sections.gather(root)
 
 
-def _is_current(facts: "Facts") -> bool:
-    """Whether the page is there and shows these facts."""
+def _has_digest(digest: str) -> bool:
+    """Whether the page is there and shows what has this digest."""
     try:
         with path().open("rb") as file:
             head = file.read(_HEAD_BYTES).decode("utf-8", errors="replace")
     except OSError:
         return False
     found = _DIGEST.search(head)
-    return bool(found) and found[1] == _digest(facts)
+    return bool(found) and found[1] == digest
 
 
 def _digest(facts: "Facts") -> str:
@@ -116,7 +120,7 @@ def _own_digest() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def _render(facts: "Facts") -> str:
+def _render(facts: "Facts", digest: str) -> str:
     """Return the page."""
     import jinja2
     from markupsafe import Markup
@@ -128,7 +132,7 @@ def _render(facts: "Facts") -> str:
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     text = environment.get_template("report.html").render(
-        digest=_digest(facts),
+        digest=digest,
         style=Markup(style),
         script=Markup(script),
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -44,6 +44,7 @@ from neuroluigi.settings import (
     set_defaults,
     setting,
     shown_path,
+    without_secrets,
 )
 from neuroluigi.state import Verdict
 from neuroluigi.task import INTERRUPTED, Step, StepError
@@ -130,13 +131,12 @@ class CheckingWorker(Worker):
         finally:
             sessions.close_pool()
 
-    def _run_task(self, task_id):
-        root, task = self._scheduled_tasks[self._first_task], self._scheduled_tasks[task_id]
+    def begin(self, task):
+        root = self._scheduled_tasks[self._first_task]
         # A report is about the last run that made results, and is none itself.
         if isinstance(task, Step) and self._journal.begin(root, self):
             self._display.start(root, self.worker_processes)
         self._display.begin(task)
-        super()._run_task(task_id)
 
     def _handle_next_task(self):
         self._display.check()
@@ -314,9 +314,10 @@ def luigi_command(argv: list[str], is_whole: bool = True) -> int:
     with CmdlineParser.global_instance(argv):
         check_results_root()
         results_folder, deciding = results_root(), _deciding_settings(root)
+        command = f"luigi {' '.join(without_secrets(argv))}"
     logger.addFilter(_Plain())
     signal.signal(signal.SIGTERM, interrupt)
-    command, on_terminal = f"luigi {' '.join(argv)}", Display(log_path(results_folder))
+    on_terminal = Display(log_path(results_folder))
     try:
         with (
             runs.side_by_side(results_folder, deciding, command),
@@ -325,26 +326,30 @@ def luigi_command(argv: list[str], is_whole: bool = True) -> int:
         ):
             # Luigi looks its factory up when a run starts. This is the one place where it is replaced.
             luigi.interface._WorkerSchedulerFactory = functools.partial(_Factory, journal, on_terminal)
-            luigi.retcodes.run_with_retcodes(argv)
-        code = 0
+            journal.exit_code = code = _run_luigi(argv)
     except KeyboardInterrupt:
         print("luigi: interrupted; what is finished stays, run the same command to go on", file=sys.stderr)
         return INTERRUPTED
-    except SystemExit as exit_:
-        if not isinstance(exit_.code, int):
-            raise
-        code = exit_.code
-        # What other runs with the same luigid made, Luigi counts as running elsewhere, or as not run.
-        codes = luigi.retcodes.retcode()
-        is_done = CheckingWorker.latest and CheckingWorker.latest.is_done
-        if is_done and code in (codes.already_running, codes.not_run):
-            code = 0
     reasons = f"are in {shown_path(log_path(results_folder))}" if on_terminal.was_there else "stand above"
     lines = _closing_lines(CheckingWorker.latest, code, reasons) if CheckingWorker.latest else []
     # A closed or full standard output does not make a run fail that did not.
     with contextlib.suppress(OSError):
         print("\n".join(lines), flush=True)
     return code
+
+
+def _run_luigi(argv: list[str]) -> int:
+    """Run Luigi itself; return its exit code, which it raises, if at all."""
+    try:
+        luigi.retcodes.run_with_retcodes(argv)
+    except SystemExit as stopped:
+        if not isinstance(stopped.code, int):
+            raise
+        # What other runs with the same luigid made, Luigi counts as running elsewhere, or as not run.
+        codes = luigi.retcodes.retcode()
+        is_done = CheckingWorker.latest and CheckingWorker.latest.is_done
+        return 0 if is_done and stopped.code in (codes.already_running, codes.not_run) else stopped.code
+    return 0
 
 
 def _closing_lines(worker: CheckingWorker, code: int, reasons: str) -> list[str]:

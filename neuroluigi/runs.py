@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import filelock
+import psutil
 
 from neuroluigi import records
 
@@ -127,11 +128,19 @@ def _alive(folder: Path) -> Iterator[tuple[Path, dict]]:
         lock = filelock.FileLock(path.with_suffix(".lock"))
         try:
             lock.acquire(timeout=0)
-        except filelock.Timeout:
-            yield path, records.read_json(path) or {}
+        except OSError as error:
+            # Of a lock that can't be opened, such as another user's, nobody here can tell who holds it.
+            if isinstance(error, filelock.Timeout) or not _is_gone(path):
+                yield path, records.read_json(path) or {}
         else:
             # What is left of a run that was killed.
             _remove(path, lock)
+
+
+def _is_gone(path: Path) -> bool:
+    """Whether the run is one of this machine, and its process is not there."""
+    host, _, pid = path.stem.rpartition("-")
+    return host == socket.gethostname() and not (pid.isdecimal() and psutil.pid_exists(int(pid)))
 
 
 def _described(path: Path, run: Mapping) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -412,8 +413,11 @@ def main() -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     # The terminal is gone, or this one is not wanted any more.
+    folder, parent = Path(sys.argv[1]), int(sys.argv[2])
     with contextlib.suppress(OSError):
-        show(Path(sys.argv[1]), int(sys.argv[2]))
+        show(folder, parent)
+    if is_gone(parent):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

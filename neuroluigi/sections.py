@@ -21,6 +21,7 @@ from neuroluigi import charts, graph, journal, programs, query, records, state, 
 from neuroluigi.recordings import Group
 from neuroluigi.settings import groups, results_root
 from neuroluigi.status import Entry
+from neuroluigi.task import INTERRUPTED
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".pdf")
 
@@ -92,7 +93,8 @@ def last_run(results: Path) -> dict | None:
         return None
     if "ended" in run:
         code = run.get("exit_code")
-        return {**run, "end": "succeeded" if code == 0 else f"failed with exit code {code}"}
+        bad = "was interrupted" if code == INTERRUPTED else f"failed with exit code {code}"
+        return {**run, "end": "succeeded" if code == 0 else bad}
     return {**run, "end": "was killed" if journal.was_killed(results, run) else "is at work"}
 
 

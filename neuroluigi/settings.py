@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -179,13 +180,44 @@ def in_force(root: luigi.Task) -> list[InForce]:
     for section, _, name, parameter in Register.get_all_params():
         owner = Register.get_task_cls(section)
         is_own = owner.__module__.startswith("neuroluigi.")
-        if not issubclass(owner, luigi.Config if is_own else CarriesSettings):
+        if not issubclass(owner, luigi.Config if is_own else CarriesSettings) or _is_secret(parameter):
             continue
         value, source = _value_and_source(section, name, parameter, root)
-        shown = parameter.serialize(value) if value is not None else ""
+        shown = _as_text(parameter, value)
         if source and (is_own or shown or source != "default"):
             (own if is_own else of_steps).append(InForce(f"[{section}] {name}", shown, source))
     return own + of_steps
+
+
+def _as_text(parameter: luigi.Parameter, value: object) -> str:
+    if value is None:
+        return ""
+    try:
+        return parameter.serialize(value)
+    except Exception:
+        # A default that no step has used may be of another type than it is declared with.
+        return str(value)
+
+
+def _is_secret(parameter: luigi.Parameter) -> bool:
+    """Whether Luigi would not show a parameter either, such as a password."""
+    return parameter.visibility != luigi.parameter.ParameterVisibility.PUBLIC
+
+
+def without_secrets(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line as they may be written down."""
+    secret = {
+        f"--{option.replace('_', '-')}"
+        for section, _, name, parameter in Register.get_all_params()
+        if _is_secret(parameter)
+        for option in (name, f"{section}_{name}")
+    }
+    shown, is_value = [], False
+    for word in words:
+        option, equals, _ = word.partition("=")
+        shown.append("***" if is_value else f"{option}=***" if equals and option in secret else word)
+        is_value = word in secret
+    return shown
 
 
 def _value_and_source(section: str, name: str, parameter: luigi.Parameter, root: luigi.Task) -> tuple[object, str]:

@@ -192,7 +192,6 @@ def submit(job: Job, elements: Sequence[Sequence[str]], command: Sequence[str]) 
                 ids.append(_sbatch(job, "array.sh"))
             _write(job.folder / "last.sh", last_script(job))
             ids.append(_sbatch(job, "last.sh", *(f"--dependency=afterany:{one}" for one in ids)))
-            about = {"schema": 1, "command": list(command), "submitted": records.now(), "host": records.host()}
             records.write(job.folder / "job.json", {**about, "array": ids[0] if elements else "", "last": ids[-1]})
         except BaseException:
             # Of half a submission nothing would be known.

@@ -142,9 +142,7 @@ def recover(record_path: Path, folder: Path) -> None:
     with lock(record_path.parent):
         _finish(record_path)
         for place in {folder, record_path.parent}:
-            for part in place.glob("*.part-*"):
-                if records.is_abandoned(part):
-                    records.remove(part)
+            records.clear_away(place)
 
 
 def put_aside(paths: Iterable[Path]) -> None:

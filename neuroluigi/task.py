@@ -5,7 +5,9 @@
 
 import contextlib
 import functools
+import json
 import logging
+import math
 import multiprocessing
 import os
 import socket
@@ -19,7 +21,7 @@ import luigi
 import psutil
 from luigi.task import flatten
 
-from neuroluigi import guard, looks, records, state, target
+from neuroluigi import looks, records, state, target
 from neuroluigi.looks import Judged
 from neuroluigi.recordings import Group, Recording, RecordingsError, check_name, lay_out
 from neuroluigi.settings import (
@@ -98,6 +100,9 @@ class Step(CarriesSettings, Judged):
     _told_at = _shown_at = float("-inf")
     _seconds = 0.0
 
+    # Where a step that runs says how far it is, for the process that shows it; that process sets it.
+    progress_path: Path | None = None
+
     # Luigi sets these while the step runs.
     set_progress_percentage: Callable | None = None
     set_status_message: Callable | None = None
@@ -129,21 +134,25 @@ class Step(CarriesSettings, Judged):
         """Return the engine that made the result, with its version, as its record has it; "" without a record."""
         return records.made_by(records.read(self.record_path) or {})
 
-    @property
-    def progress_path(self) -> Path:
-        """Where a step that runs says how far it is, for the process that shows it."""
-        return self._paths(".progress.json")
-
     def tell_progress(self, k: float, n: float, message: str = "") -> None:
-        """Tell how far the step is while it is made: k of n, and a message."""
-        self._tell({"k": k, "n": n, "message": message, "log": str(self.log)})
+        """Tell how far the step is while it is made: k of n, and a message. What are no numbers says nothing."""
+        try:
+            k, n = float(k), float(n)
+        except (TypeError, ValueError):
+            return
+        if not (math.isfinite(k) and math.isfinite(n)):
+            return
+        self._tell({"k": k, "n": n, "message": str(message), "log": str(self.log)})
         if time.monotonic() - self._told_at >= _TELL_SECONDS:
             self._told_at = time.monotonic()
             logger.info("%s: %g/%g %s", self, k, n, message)
 
     def _tell(self, said: Mapping) -> None:
-        with contextlib.suppress(OSError):
-            guard.write_whole(self.progress_path, said)
+        if self.progress_path:
+            with contextlib.suppress(OSError):
+                part = records.part_path(self.progress_path)
+                part.write_text(json.dumps(said), encoding="utf-8")
+                part.replace(self.progress_path)
         # The parent of a process that runs one step passes on what is in that file.
         is_due = time.monotonic() - self._shown_at >= _SHOW_SECONDS
         if multiprocessing.parent_process() is None and self.set_status_message and is_due:
@@ -212,7 +221,7 @@ class Step(CarriesSettings, Judged):
         except (Exception, SystemExit) as error:
             raise self._record_failure(error, start) from error
         finally:
-            for part in (*temporary.values(), self.log, self.progress_path):
+            for part in (*temporary.values(), self.log):
                 with contextlib.suppress(OSError):
                     records.remove(part)
         if not is_mine:

@@ -187,6 +187,10 @@ class Worker(luigi.worker.Worker):
         return process
 
     def _run_task(self, task_id):
+        task = self._scheduled_tasks[task_id]
+        if isinstance(task, Step):
+            task.progress_path = records.part_path(task.record_path.with_suffix(".progress.json"))
+        self.begin(task)
         is_forked = self._config.force_multiprocessing or self.worker_processes > 1
         with (
             _signals_kept() if is_forked and multiprocessing.get_start_method() == "fork" else contextlib.nullcontext()
@@ -233,6 +237,10 @@ class Worker(luigi.worker.Worker):
         if isinstance(task, Step) and task_id in self._running_tasks:
             log = task.kept_log(kwargs["status"] == luigi.worker.DONE)
             self._show(task_id, {"log": str(log)})
+            task.progress_path.unlink(missing_ok=True)
+
+    def begin(self, task: luigi.Task) -> None:
+        """Hear that a task is about to run."""
 
     def hear(self, task: luigi.Task, status: str, said: object) -> None:
         """Count what came of a task that ran, and what it said of that."""

@@ -1,14 +1,17 @@
 """results/run.json and results/run.log: what the last run leaves of itself."""
 
+import json
 import logging
 import multiprocessing
+import os
 import signal
+import socket
 import subprocess
 
 import pytest
 
 from neuroluigi import journal, records, runs
-from tests.conftest import Pipeline
+from tests.conftest import Pipeline, folders
 from tests.test_running import START_METHOD, run_code, wait_for
 
 NUMPY = ("--matlab-engine", "numpy")
@@ -86,9 +89,56 @@ def test_a_run_that_fails_says_so(lab):
     assert record["seconds"] > 0 and "ERROR: One(): ZeroDivisionError" in journal.log_path(lab.results).read_text()
 
 
+def test_a_line_that_can_not_be_formatted_fails_no_step(lab):
+    give(lab, "import logging; logging.getLogger('luigi-interface').info('%d samples', 'many')")
+    assert "Made: 1 One." in lab.run("One")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_step_says_of_how_far_it_is_can_be_anything(lab, workers):
+    """Numbers are told; what is none fails neither the step nor the run, and of none of it a file stays."""
+    told = "(1, 10, 'one'), (float('nan'), 10, 'nan'), (None, 10, 'none'), ('x', 2, 3), (numpy.int64(3), 10, 4)"
+    give(lab, f"import numpy; [(self.tell_progress(*told), time.sleep(0.4)) for told in ({told})]")
+    out = lab.run("One", "--workers", workers, *("--worker-force-multiprocessing",) * (workers == 2))
+    assert "Made: 1 One." in out and "One(): 1/10 one" in out and "nan" not in out and "none" not in out
+    assert [path.name for path in (lab.results / "study" / "runs").iterdir() if "progress" in path.name] == []
+
+
+def test_secrets_are_not_written_down(lab):
+    give(lab, "pass")
+    tasks = lab.folder / "tasks.py"
+    secret = (
+        "    key = luigi.Parameter('', visibility=luigi.parameter.ParameterVisibility.PRIVATE, significant=False)\n"
+    )
+    tasks.write_text("import luigi\n" + tasks.read_text().replace("    def output", f"{secret}    def output", 1))
+    for words in (["--One-key", "s3cret"], ["--key=s3cret"], ["--key", "s3cret"]):
+        (lab.results / "study" / "one.txt").unlink(missing_ok=True)
+        lab.run("One", *words)
+        assert journal.read(lab.results)["command"][4].endswith(("***", "-key", "--key"))
+        assert not [path for path in lab.results.rglob("*") if path.is_file() and "s3cret" in path.read_text()]
+
+
+def test_a_default_of_another_type_than_declared_ends_no_run(lab):
+    give(lab, "pass")
+    tasks = lab.folder / "tasks.py"
+    mode = "class Mode(enum.Enum):\n    fast = 1\n"
+    odd = "class Odd(StudyTask):\n    mode = luigi.EnumParameter(enum=Mode, default='fast')\n"
+    tasks.write_text(f"import enum, luigi\n{tasks.read_text()}\n{mode}\n{odd}")
+    assert "Made: 1 One." in lab.run("One")
+    assert {"name": "[Odd] mode", "value": "fast", "source": "default"} in journal.read(lab.results)["settings"]
+
+
+def test_a_folder_whose_name_is_no_text(lab):
+    give(lab, "pass")
+    root = os.fsdecode(b"res\xff")
+    assert "Made: 1 One." in lab.run("One", "--results-root", root)
+    assert journal.read(lab.folder / root)["command"][-2] == root
+    assert "Nothing to make" in lab.run("One", "--results-root", root)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_ended(lab, number):
-    give(lab, "time.sleep(60)")
+    give(lab, "self.tell_progress(1, 2); time.sleep(60)")
     run = lab.start("One")
     wait_for(lambda: journal.read(lab.results))
     record = journal.read(lab.results)
@@ -98,6 +148,12 @@ def test_a_run_that_is_ended(lab, number):
     record = journal.read(lab.results)
     assert journal.was_killed(lab.results, record) == (number == signal.SIGKILL)
     assert number == signal.SIGKILL or (record["exit_code"] == 130 and record["ended"] > record["started"])
+    # What a kill leaves is known for what it is.
+    (lab.results / "run.part-here-1-1.json").with_name(f"run.part-{socket.gethostname()}-{run.pid}-7.json").touch()
+    give(lab, "pass")
+    lab.run("One")
+    assert {path.name for path in (lab.results / "study" / "runs").iterdir()} == {".lock", "One.json", "One.log"}
+    assert folders(lab.results) == ["study"]
 
 
 def test_what_can_not_be_written_fails_no_run(lab):
@@ -124,6 +180,27 @@ def test_processes_that_are_spawned_write_to_the_log_too(lab):
 def test_a_foreign_record_is_not_known(tmp_path, content):
     journal.record_path(tmp_path).write_text(content)
     assert journal.read(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"started": "2026-11-26T11:00:00"},
+        {"ended": 5},
+        {"seconds": float("nan")},
+        {"git": "a commit"},
+        {"log": "\ud800"},
+        {"log": 5},
+        {"host": []},
+    ],
+)
+def test_a_record_that_was_damaged_is_not_known(lab, changes):
+    give(lab, "pass")
+    lab.run("One")
+    path = journal.record_path(lab.results)
+    assert journal.read(lab.results)
+    path.write_text(json.dumps({**journal.read(lab.results), **changes}))
+    assert journal.read(lab.results) is None
 
 
 def test_the_log_is_emptied_where_no_other_run_is_at_work(tmp_path):

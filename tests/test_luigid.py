@@ -18,7 +18,8 @@ import psutil
 import pytest
 from luigi.scheduler import DONE, FAILED, PENDING, RUNNING
 
-from neuroluigi.luigid import Scheduler
+from neuroluigi import journal
+from neuroluigi.luigid import Scheduler, _identity
 from tests.browser import needs_browser
 from tests.conftest import BIN, REPOSITORY, clean_environment, needs_octave
 
@@ -213,7 +214,14 @@ def test_four_runs_share_the_steps_and_take_over_those_of_one_that_is_killed(tmp
     # All of them had a share, and the dead one's step was done by another.
     assert len({pid for _, what, _, pid in lab.times() if what == "end"}) >= 3
     assert {task["status"] for task in luigid.tasks().values()} == {DONE}
+    assert journal.read(lab.results)["exit_code"] == 0
     assert not [one for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == str(lab.folder)]
+
+
+def test_a_folder_whose_identity_was_half_written_gets_one(tmp_path):
+    (tmp_path / ".luigid").touch()
+    first = _identity(tmp_path)
+    assert len(first) == 16 and _identity(tmp_path) == first
 
 
 def test_a_run_that_is_interrupted_gives_its_steps_back(tmp_path, luigid):

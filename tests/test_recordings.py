@@ -538,9 +538,9 @@ def test_two_groups_with_one_key(root):
     assert "row 3); change [recordings] group_by" in text
 
 
-@pytest.mark.parametrize("name", ["recordings", "study"])
+@pytest.mark.parametrize("name", ["recordings", "Study", "runs", "run.json", "report.html"])
 def test_reserved_keys(root, name):
-    assert f"results folder {name} is kept" in refusal(root, "session,index,path", f"{name},0,a/rec_0.bin")
+    assert f"in the folder of results, {name} is kept" in refusal(root, "session,index,path", f"{name},0,a/rec_0.bin")
     lines = ("session,index,path,day", f"{name},0,a/rec_0.bin,1")
     assert list(found(root, *lines, group_by=("session", "day"))) == [f"{name}-1"]
 

@@ -47,6 +47,9 @@ MALFORMED = {
     "sources that are a number": {"schema": 1, "sources": 5},
     "a host that is text": {"schema": 1, "host": "x"},
     "accepted by a number": {"schema": 1, "accepted": 1},
+    "accepted by a text": {"schema": 1, "accepted": [{"by": "me"}]},
+    "a root that is a list": {"schema": 1, "outputs": [{**FILE, "root": []}]},
+    "a name that no file has": {"schema": 1, "inputs": [{**FILE, "path": "a\0b"}]},
 }
 
 

@@ -229,6 +229,9 @@ def test_the_last_run_and_what_becomes_of_its_record(lab):
     write_run(lab, exit_code=30)
     report(lab)
     assert "The last run failed with exit code 30" in Page(lab).text
+    write_run(lab, exit_code=130)
+    report(lab)
+    assert "The last run was interrupted" in Page(lab).text
     write_run(lab, ended=None, seconds=None, exit_code=None)
     report(lab)
     assert "The last run was killed" in Page(lab).text
@@ -236,6 +239,27 @@ def test_the_last_run_and_what_becomes_of_its_record(lab):
         (lab.results / "run.json").write_text(text)
         report(lab)
         assert "The last run: not known" in Page(lab).text
+
+
+def test_while_another_run_is_at_work_the_task_is_done_with_what_it_saw(lab):
+    tasks = lab.folder / "tasks.py"
+    stats = lab.results / EVEN / "stats.json"
+    tasks.write_text(
+        tasks.read_text()
+        + "\n\nclass Busy(Report):\n    def run(self):\n        super().run()\n"
+        + f"        __import__('pathlib').Path({str(stats)!r}).unlink()\n"
+    )
+    stats.unlink()
+    lab.run("Stats", "--group", EVEN, *SETTINGS)
+    assert "Made: 1 Busy." in lab.run("Busy", *SETTINGS) and not stats.exists()
+
+
+def test_the_report_of_the_task_that_reports_is_that_of_the_pipeline(lab):
+    done = subprocess.run(
+        [BIN / "neuroluigi", "--root", "Report", "status", *SETTINGS], cwd=lab.folder, env=clean_environment(),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and "Edges" in done.stdout
 
 
 def test_what_can_not_be_written_is_one_line_and_leaves_the_page(lab):

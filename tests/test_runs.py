@@ -1,5 +1,6 @@
 """Runs at the same time on one folder of results."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,16 @@ def first(tmp_path_factory):
 @pytest.fixture
 def lab(first, tmp_path):
     return first.copied_to(tmp_path / "lab")
+
+
+def test_a_lock_that_can_not_be_opened(tmp_path):
+    """As another user's: its run counts as being at work, unless it is one of this machine whose process is gone."""
+    folder = tmp_path / ".runs"
+    for name in ("elsewhere-1", f"{socket.gethostname()}-{2**22 + 1}"):
+        (folder / f"{name}.lock").mkdir(parents=True)
+        (folder / f"{name}.json").write_text('{"command": "luigi Theirs"}')
+    assert runs.running(tmp_path) == ["luigi Theirs, process 1 on elsewhere"]
+    assert runs.is_running(tmp_path, "elsewhere", 1)
 
 
 FAKES = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]

@@ -322,11 +322,17 @@ class Lab(Pipeline):
         """Wait until so many steps are held that were not before."""
         for path in self.folder.glob("held-*"):
             path.unlink()
+        self.wait_for(lambda: len(list(self.folder.glob("held-*"))) == steps, 120)
+
+    def wait_for(self, is_so, seconds):
+        """Wait until something is so; if it does not become so, say how it stands."""
         try:
-            wait_for(lambda: len(list(self.folder.glob("held-*"))) == steps, 120)
+            wait_for(is_so, seconds)
         except AssertionError:
+            queue = self.cluster.run("squeue", "-h", "--array", "-o", "%i %T %N %r")
+            nodes = self.cluster.run("sinfo", "-hNl")
             logs = [path.read_text() for path in sorted(self.results.glob(".slurm/*/*.log"))]
-            raise AssertionError("\n".join([*self.cluster.queue(), *logs])) from None
+            raise AssertionError("\n".join([queue, nodes, *logs])) from None
 
     def status(self, code=0) -> str:
         return neuroluigi(self, "--root", self.root, "status", *self.settings, env=self.cluster.env, code=code)
@@ -343,7 +349,7 @@ class Lab(Pipeline):
             self.cluster.hurry()
             return not self.jobs()
 
-        wait_for(is_over, seconds)
+        self.wait_for(is_over, seconds)
 
     def records(self) -> list[dict]:
         folder = slurm.latest(self.results).folder
@@ -458,7 +464,7 @@ def test_scancel_leaves_nothing_half_made_and_the_next_submission_goes_on(lab, c
     out = lab.status(code=1)
     assert f"{slurm.latest(lab.results)}: " in out and "element " not in out
     lab.free()
-    wait_for(lambda: sum(name.startswith("Plot") for name in lab.made()) == 2, 60)
+    lab.wait_for(lambda: sum(name.startswith("Plot") for name in lab.made()) == 2, 60)
     cluster.start_controller()
     lab.assert_is_right(right)
     assert set(lab.made().values()) == {1} and most_at_a_time(lab.records()) == 2
@@ -485,7 +491,7 @@ def test_a_step_that_is_longer_than_the_walltime_fails_with_that_reason(walled, 
     lab.slurm("--time", "60")
     # The signal that Slurm sends before the walltime ends; only the first time was anything made before.
     for restarts in range(3):
-        wait_for(lambda n=restarts: cluster.hurry() or [one["restarts"] for one in lab.records()] == [n], 60)
+        lab.wait_for(lambda n=restarts: cluster.hurry() or [one["restarts"] for one in lab.records()] == [n], 60)
         lab.wait_until_held(1)
         cluster.run("scancel", "--batch", "--signal=USR2", f"{slurm.latest(lab.results).ids[0]}_0")
     lab.wait()
