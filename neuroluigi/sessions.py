@@ -298,6 +298,8 @@ class Session:
         def meanwhile():
             nonlocal seen
             printed.copy()
+            # One that serves a single call is gone right after its answer.
+            meter.read()
             with contextlib.suppress(OSError, ValueError):
                 if (changed := progress.stat().st_mtime_ns) != seen:
                     seen = changed
@@ -445,6 +447,7 @@ class _Meter:
 
     def __init__(self, program: list | None):
         self._process = None
+        self._used: dict[str, float] = {}
         with contextlib.suppress(psutil.Error, TypeError):
             self._process = psutil.Process(program[0])
             # Linux counts the peak anew from here.
@@ -457,12 +460,11 @@ class _Meter:
         return times.user + times.system + getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
 
     def read(self) -> dict:
-        """Return cpu_seconds and peak_memory_bytes, as far as they are known."""
-        used: dict[str, float] = {}
+        """Return cpu_seconds and peak_memory_bytes, of a process that is gone as they were read the last time."""
         with contextlib.suppress(psutil.Error, AttributeError):
-            used["cpu_seconds"] = round(self._cpu_seconds() - self._cpu, 3)
+            self._used["cpu_seconds"] = round(self._cpu_seconds() - self._cpu, 3)
             with contextlib.suppress(OSError, StopIteration):
                 lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
                 peak = next(line for line in lines if line.startswith("VmHWM:"))
-                used["peak_memory_bytes"] = int(peak.split()[1]) * 1024
-        return used
+                self._used["peak_memory_bytes"] = int(peak.split()[1]) * 1024
+        return self._used

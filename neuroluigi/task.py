@@ -221,7 +221,7 @@ class Step(CarriesSettings, Judged):
         except (Exception, SystemExit) as error:
             raise self._record_failure(error, start) from error
         finally:
-            for part in (*temporary.values(), self.log):
+            for part in filter(None, (*temporary.values(), self.log, self.progress_path)):
                 with contextlib.suppress(OSError):
                     records.remove(part)
         if not is_mine:

@@ -60,6 +60,7 @@ class Cluster:
         self.base = base
         self.nodes = [f"n{number + 1}" for number in range(nodes)]
         self._cpus = cpus
+        self._hurried: dict[str, float] = {}
         self.env = {"SLURM_CONF": str(base / "slurm.conf")}
 
     def __enter__(self) -> "Cluster":
@@ -114,10 +115,14 @@ class Cluster:
 
     def hurry(self) -> None:
         """Start what was queued again, for which Slurm waits two minutes."""
-        for line in self.run("squeue", "-h", "--array", "-o", "%i %r").splitlines():
-            job, reason = line.split()
-            if reason == "BeginTime":
-                self.run("scontrol", "update", f"jobid={job}", "starttime=now")
+        now = time.monotonic()
+        for line in self.run("squeue", "-h", "--array", "-o", "%i %T %r").splitlines():
+            job, state, reason = line.split(maxsplit=2)
+            is_new = now - self._hurried.get(job, float("-inf")) > 5
+            if (state, reason) == ("PENDING", "BeginTime") and is_new:
+                self._hurried[job] = now
+                # In the second in which it was stopped Slurm takes the next start for the one that is over.
+                self.run("scontrol", "update", f"jobid={job}", "starttime=now+2")
 
     def processes(self, node: str) -> list[psutil.Process]:
         """Return Slurm's processes for jobs on a node, and the jobs' own; another cluster may have one of that name."""
