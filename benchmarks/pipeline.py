@@ -84,13 +84,15 @@ def empty_step(folder: Path, quick: bool) -> Iterator[Row]:
 
 def fake_pipeline(folder: Path, quick: bool) -> Iterator[Row]:
     """The pipeline of this repository, with a warm engine, against plain Luigi with a process per call."""
-    ours = luigi(make_lab(folder / "ours"), "--matlab-engine", "octave").seconds
-    plain = folder / "plain"
-    plain.mkdir()
-    for name in ("plain_pipeline.py", "fake_steps.py"):
-        (plain / name).symlink_to(REPOSITORY / "benchmarks" / name)
-    theirs = plain_luigi(plain, "plain_pipeline").seconds
-    assert len(list(plain.glob("results/*/plot.png"))) == len(list(folder.glob("ours/results/*/plot.png"))) == 10
+    pairs = []
+    for turn in range(1 if quick else 3):
+        lab, plain = make_lab(folder / f"ours-{turn}"), folder / f"plain-{turn}"
+        plain.mkdir()
+        for name in ("plain_pipeline.py", "fake_steps.py"):
+            (plain / name).symlink_to(REPOSITORY / "benchmarks" / name)
+        pairs.append((luigi(lab, "--matlab-engine", "octave").seconds, plain_luigi(plain, "plain_pipeline").seconds))
+        assert all(len(list(one.glob("results/*/plot.png"))) == 10 for one in (lab, plain))
+    ours, theirs = map(min, zip(*pairs, strict=True))
     against = f"plain Luigi, an Octave per call {theirs:.1f} s"
     yield Row("fake pipeline, 10 groups, Octave, 1 worker", f"{ours:.1f} s", against, ours / theirs, at_most=0.5)
 

@@ -39,11 +39,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process took: seconds on the clock and of the processor, and its peak memory in bytes."""
+    """What a process took, seconds on the clock and of the processor, and what it printed."""
 
     seconds: float
     cpu_seconds: float
-    peak_bytes: int
+    output: str
 
 
 def run(command: Sequence[str | Path], folder: Path, env: Mapping[str, str] | None = None) -> Usage:
@@ -55,12 +55,11 @@ def run(command: Sequence[str | Path], folder: Path, env: Mapping[str, str] | No
         )
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
-        if status:
-            output.seek(0)
-            sys.exit(f"{' '.join(map(str, command))} failed:\n{output.read()}")
-    # Linux counts in kB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Usage(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * unit)
+        output.seek(0)
+        printed = output.read()
+    if status:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{printed}")
+    return Usage(seconds, used.ru_utime + used.ru_stime, printed)
 
 
 def make_lab(folder: Path, tasks: str = "") -> Path:

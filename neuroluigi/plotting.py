@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from neuroluigi.samples import blocks, by_halves
+from neuroluigi.samples import blocks, extreme
 
 MAX_CHANNELS = 8
 MAX_EXCLUDED = 4
 DETAIL_SAMPLES = 1000
 COLUMNS = 1100  # about the pixels of an axes' width
+_COLUMNS_AT_A_TIME = 50
 _SAMPLE_OF = itemgetter(0)  # of an edge
 
 # The first of these that is installed writes what matplotlib's own font can't.
@@ -82,8 +83,7 @@ def group_figure(
     # Inches: what stands above the axes must not take their width, however long it is.
     head_height = 0.25 + 0.22 * len(head) + 0.18 * len(summary)
     width, height = 14, head_height + 1.2 + 1.55 * shown
-    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
-    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - head_height / height))
+    figure = Figure(figsize=(width, height), dpi=100)
     FigureCanvasAgg(figure)
     y = 1 - 0.1 / height
     for line in head:
@@ -124,7 +124,38 @@ def group_figure(
     for ax in axes[-1]:
         ax.set_xlabel("time [s]" if rate else "sample", fontsize=9)
     _label_recordings(whole[0], layout["recordings"], x_of(seams), x_of(samples - 0.5), 850 if is_long else 1150)
+    _fit(figure, axes, head_height * figure.dpi)
     return figure
+
+
+def _fit(figure, axes: np.ndarray, head: float) -> None:
+    """Give axes (rows, columns) the room that their labels leave below the first `head` pixels.
+
+    Matplotlib's own layouts measure and draw everything twice, which is most of the time of a picture.
+    """
+    renderer, pad = figure.canvas.get_renderer(), 8
+    beside = np.zeros((*axes.shape, 4))  # pixels of labels: left, bottom, right, top
+    for place, ax in np.ndenumerate(axes):
+        inner, outer = ax.get_window_extent(renderer), ax.get_tightbbox(renderer)
+        beside[place] = inner.x0 - outer.x0, inner.y0 - outer.y0, outer.x1 - inner.x1, outer.y1 - inner.y1
+    left, bottom, right, top = np.moveaxis(beside, -1, 0)
+    width, height = figure.bbox.size
+    begin, end = left[:, 0].max() + pad, width - right[:, -1].max() - pad
+    # The names of the recordings stand above the axes, too.
+    floor, ceiling = bottom[-1].max() + pad, height - head - max(top[0].max(), 12) - pad
+    figure.subplots_adjust(
+        left=begin / width,
+        right=end / width,
+        bottom=floor / height,
+        top=ceiling / height,
+        wspace=_share(right[:, :-1].max(initial=0) + left[:, 1:].max(initial=0) + pad, end - begin, axes.shape[1]),
+        hspace=_share(bottom[:-1].max(initial=0) + top[1:].max(initial=0) + pad, ceiling - floor, axes.shape[0]),
+    )
+
+
+def _share(gap: float, extent: float, count: int) -> float:
+    """Return what part of the mean of `count` axes a gap between them is, where all together have that extent."""
+    return gap / ((extent - gap * (count - 1)) / count)
 
 
 def _draw(axes, x: np.ndarray, y: np.ndarray, levels: list[float], marks: list[np.ndarray], marks_on_level: bool,
@@ -195,8 +226,8 @@ def envelope(
         cuts = [*np.maximum(starts[from_column:to_column] - first, 0), len(block)]
         for column, (begin, end) in enumerate(pairwise(cuts), start=from_column):
             part = block[begin:end, :shown]
-            lowest[column] = np.fmin(lowest[column], by_halves(np.fmin, part))
-            highest[column] = np.fmax(highest[column], by_halves(np.fmax, part))
+            lowest[column] = np.fmin(lowest[column], extreme(np.fmin, part))
+            highest[column] = np.fmax(highest[column], extreme(np.fmax, part))
         first += len(block)
     centers = (starts + np.append(starts[1:], samples) - 1) / 2
     return np.repeat(centers, 2), np.stack([lowest, highest], axis=1).reshape(2 * COLUMNS, shown)
@@ -209,17 +240,32 @@ def _column_starts(samples: int) -> np.ndarray:
 
 def _edge_marks(edges: np.ndarray, samples: int, shown: int, channels: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Return per shown channel the samples to mark, one per pixel column at most, and the number of edges of each."""
-    bounds = [bisect_left(edges, start, key=_SAMPLE_OF) for start in _column_starts(samples)]
+    starts = _column_starts(samples)
     counts = np.zeros(channels, dtype=np.int64)
     marks = [[] for _ in range(shown)]
-    for begin, end in pairwise([*bounds, len(edges)]):
-        # Of a single channel there is nothing to count.
-        channel = np.asarray(edges[begin:end, 1]) if channels > 1 else np.zeros(min(1, end - begin), dtype=np.int64)
-        in_column = np.bincount(channel, minlength=channels) if channels > 1 else np.array([end - begin])
-        counts += in_column
-        for c in np.flatnonzero(in_column[:shown]):
-            marks[c].append(edges[begin + np.argmax(channel == c), 0])
+    for first in range(0, COLUMNS, _COLUMNS_AT_A_TIME):
+        edges = _mapped_anew(edges)
+        bounds = [bisect_left(edges, start, key=_SAMPLE_OF) for start in starts[first : first + _COLUMNS_AT_A_TIME + 1]]
+        if first + _COLUMNS_AT_A_TIME >= COLUMNS:
+            bounds.append(len(edges))
+        for begin, end in pairwise(bounds):
+            if begin == end:
+                continue
+            # Of a single channel there is nothing to count.
+            channel = np.asarray(edges[begin:end, 1]) if channels > 1 else np.zeros(1, dtype=np.int64)
+            in_column = np.bincount(channel, minlength=channels) if channels > 1 else np.array([end - begin])
+            counts += in_column
+            for c in np.flatnonzero(in_column[:shown]):
+                marks[c].append(edges[begin + np.argmax(channel == c), 0])
     return [np.array(some, dtype=np.int64) for some in marks], counts
+
+
+def _mapped_anew(edges: np.ndarray) -> np.ndarray:
+    """Return the same edges; of a file that is mapped, what was read so far no longer counts as memory."""
+    if not isinstance(edges, np.memmap):
+        return edges
+    order = "C" if edges.flags.c_contiguous else "F"
+    return np.memmap(edges.filename, edges.dtype, "r", edges.offset, edges.shape, order)
 
 
 def _units(layout: dict) -> tuple[float, float, str]:

@@ -88,7 +88,7 @@ def check_engines(steps: Iterable[Step]) -> None:
     """Say, once, which engines the steps that are not done will run on; RunStopped where one can't run."""
     engines = {}
     for task in steps:
-        if isinstance(task, MatlabTask) and type(task) not in engines and not task.complete():
+        if isinstance(task, MatlabTask) and type(task) not in engines:
             try:
                 engines[type(task)] = task.found_engine()
             except EngineError as error:
@@ -120,12 +120,12 @@ class CheckingWorker(Worker):
 
     def run(self):
         CheckingWorker.latest = self
-        steps = [task for task in self._scheduled_tasks.values() if isinstance(task, Step)]
+        steps = [task for task in self._scheduled_tasks.values() if isinstance(task, Step) and not task.complete()]
         say_replacements(steps)
         check_engines(steps)
         self.prepare_for(steps)
         # Before the first fork: all processes of the run share its sessions.
-        sessions.open_pool()
+        sessions.open_pool(while_starting=self.import_next)
         try:
             return super().run()
         finally:
@@ -214,9 +214,18 @@ def parse_command_line(argv: list[str]) -> luigi.Task:
         raise RunStopped(f"luigi: {' '.join(str(error).split())}{hint}") from error
 
 
-def _build_parser(*args, build=CmdlineParser._build_parser, **kwargs) -> argparse.ArgumentParser:
+_LUIGIS_PARSER = CmdlineParser._build_parser
+
+
+def _build_parser(root_task: str | None = None, help_all: bool = False) -> argparse.ArgumentParser:
     """Return Luigi's parser, to which --n of a step is not short for its own --no-lock."""
-    parser = build(*args, **kwargs)
+    return _parser_of(root_task, help_all, len(Register.task_names()))
+
+
+@functools.lru_cache(maxsize=8)
+def _parser_of(root_task: str | None, help_all: bool, tasks: int) -> argparse.ArgumentParser:
+    """Return the parser, which Luigi would make fifteen times in a run, for the tasks that are known by now."""
+    parser = _LUIGIS_PARSER(root_task, help_all)
     parser.allow_abbrev = False
     return parser
 

@@ -22,6 +22,11 @@ def blocks(data_file: str, dtype: str, channels: int) -> Iterator[np.ndarray]:
             yield np.frombuffer(data, dtype=kind).reshape(-1, channels)
 
 
+def extreme(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
+    """Return the smallest (np.fmin) or largest (np.fmax) sample of each channel, in the fastest order."""
+    return combine.reduce(x) if x.shape[1] == 1 else by_halves(combine, x)
+
+
 def by_halves(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
     """Combine all samples of each channel: the second half with the first until one is left.
 

@@ -78,8 +78,13 @@ class Limits:
     release: str = ""
 
 
-def open_pool() -> Path:
-    """Return the pool of this run, made by the first that asks for it; call it before any process is forked."""
+def open_pool(while_starting: Callable[[], None] | None = None) -> Path:
+    """Return the pool of this run, made by the first that asks for it; call it before any process is forked.
+
+    `while_starting` is called in this process, not in a fork of it, when an engine was told to start: it takes seconds.
+    """
+    global _while_starting
+    _while_starting = while_starting or _while_starting
     pid, _, folder = os.environ.get(_POOL_VARIABLE, "").partition(" ")
     parent = multiprocessing.parent_process()
     if folder and int(pid) in (os.getpid(), parent and parent.pid) and Path(folder).is_dir():
@@ -272,6 +277,8 @@ class Session:
         env = {SESSION_FOLDER_VARIABLE: str(self.folder)}
         process = programs.start(self.folder, plan, self.folder / "log", self.folder, env)
         _started.append(process)
+        if _while_starting and multiprocessing.parent_process() is None:
+            _while_starting()
         self._wait("ready.json", START_SECONDS[engine.name], process)
 
     def facts(self) -> dict:
@@ -414,6 +421,8 @@ class Session:
 
 # The guards that this process started, so that none of them stays a zombie.
 _started: list[subprocess.Popen] = []
+
+_while_starting: Callable[[], None] | None = None
 
 
 @functools.cache

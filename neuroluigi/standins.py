@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuroluigi.samples import blocks, by_halves
+from neuroluigi.samples import blocks, by_halves, extreme
 
 _BLOCK_BYTES = 1 << 20
 
@@ -45,8 +45,8 @@ def compute_stats(data_file: str, stats_file: str, dtype: str, channels: int) ->
         for block in blocks(data_file, dtype, channels):
             block = block.astype(float)
             count += len(block)
-            lowest = np.fmin(lowest, by_halves(np.fmin, block))
-            highest = np.fmax(highest, by_halves(np.fmax, block))
+            lowest = np.fmin(lowest, extreme(np.fmin, block))
+            highest = np.fmax(highest, extreme(np.fmax, block))
             n = np.full(channels, len(block))
             is_missing = np.False_
             if not is_whole:

@@ -112,7 +112,7 @@ class Worker(luigi.worker.Worker):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._task_result_queue.close()
-        self._task_result_queue = Results(self._import_next)
+        self._task_result_queue = Results(self.import_next)
         self._imports: list[str] = []
         self._progress: dict[str, dict] = {}
         self.outcomes: dict[str, Counter] = {MADE: Counter(), UNCHANGED: Counter()}
@@ -152,18 +152,26 @@ class Worker(luigi.worker.Worker):
         return result
 
     def prepare_for(self, steps: Iterable[Step]) -> None:
-        """Do once what each step's process would do anew, where it begins with a copy of this one."""
-        if self.worker_processes == 1 or multiprocessing.get_start_method() != "fork":
-            return
+        """Do once what each of these steps' processes would do anew, where it begins with a copy of this one."""
         kinds = {type(step): step for step in steps}
+        imports = sorted({name for kind in kinds for name in kind.imports})
+        if not self._is_forking():
+            # With one worker they are imported while the engine starts.
+            self._imports = imports if self.worker_processes == 1 else []
+            return
         records.versions()
         for step in kinds.values():
             step.sources("")
         # What is there now stays; looked through for garbage, each process would have a copy of its own.
         gc.freeze()
-        self._imports = sorted({name for kind in kinds for name in kind.imports})
+        self._imports = imports
 
-    def _import_next(self) -> None:
+    def _is_forking(self) -> bool:
+        """Whether each step gets a process that begins with a copy of this one."""
+        has_processes = self._config.force_multiprocessing or self.worker_processes > 1
+        return has_processes and multiprocessing.get_start_method() == "fork"
+
+    def import_next(self) -> None:
         """Import one of the modules that steps will, while there is nothing else to do."""
         if self._imports:
             self._import(self._imports[0])
@@ -191,10 +199,7 @@ class Worker(luigi.worker.Worker):
         if isinstance(task, Step):
             task.progress_path = records.part_path(task.record_path.with_suffix(".progress.json"))
         self.begin(task)
-        is_forked = self._config.force_multiprocessing or self.worker_processes > 1
-        with (
-            _signals_kept() if is_forked and multiprocessing.get_start_method() == "fork" else contextlib.nullcontext()
-        ):
+        with _signals_kept() if self._is_forking() else contextlib.nullcontext():
             super()._run_task(task_id)
         process = self._running_tasks.get(task_id)
         if process is not None and process.use_multiprocessing:

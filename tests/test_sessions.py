@@ -98,6 +98,15 @@ def matlab_lab(lab):
     return lab
 
 
+def test_while_an_engine_starts_something_else_is_done_once(lab):
+    done = []
+    # Before the engine says that it is ready, and not for a call that finds it there.
+    sessions.open_pool(while_starting=lambda: done.append(list(lab.folder.rglob("ready.json"))))
+    for _ in range(2):
+        lab.process()
+    assert done == [[]]
+
+
 def processes(temporary: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
