@@ -242,7 +242,8 @@ class Worker(luigi.worker.Worker):
         if isinstance(task, Step) and task_id in self._running_tasks:
             log = task.kept_log(kwargs["status"] == luigi.worker.DONE)
             self._show(task_id, {"log": str(log)})
-            task.progress_path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                task.progress_path.unlink()
 
     def begin(self, task: luigi.Task) -> None:
         """Hear that a task is about to run."""
