@@ -159,6 +159,7 @@ def test_what_runs_how_far_it_is_and_what_failed_is_on_the_screen(tmp_path):
     lab = Lab(tmp_path, second=second)
     terminal = lab.open("--workers", 2)
     terminal.wait_for("2/4  1 failed, 1 running")
+    terminal.wait_for("45/100 filtering")
     shown = terminal.shown()
     assert bars(shown)["First"] == (4, 4, "")
     assert re.search(r"^Second\(n=0\) +\d+ s  ━+─+  45/100 filtering$", shown, re.MULTILINE), shown
