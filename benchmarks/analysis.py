@@ -44,12 +44,18 @@ def probe(rng: np.random.Generator, size: int) -> np.ndarray:
 KINDS = ((noise, "uint8", 1), (tetrode, "int16", 4), (probe, "int16", 384))
 
 
+def size_of(quick: bool) -> str:
+    """Return how large each recording is."""
+    return "50 MB" if quick else "1 GB"
+
+
 def write(path: Path, block: Callable, quick: bool) -> int:
-    """Write 1 GB (quick: 50 MB) of samples; return the bytes."""
+    """Write that many samples; return the bytes."""
     rng = np.random.default_rng(1)
+    parts = [block(rng, 10_000_000).tobytes() for _ in range(5)]
     with path.open("wb") as file:
-        for _ in range(5 if quick else 100):
-            file.write(block(rng, 10_000_000).tobytes())
+        for _ in range(1 if quick else 20):
+            file.writelines(parts)
     return path.stat().st_size
 
 
@@ -104,9 +110,9 @@ def concatenation(folder: Path, quick: bool) -> Iterator[Row]:
         run(["dd", "if=a.bin", f"of={name}", f"skip={first}", f"count={size}", "iflag=skip_bytes,count_bytes"], folder)
     cat = cpu_seconds(folder, "sh", "-c", "cat a1.bin a2.bin > cat.bin") - start("sh", "-c", "cat /dev/null")
     ours = octave(folder, "concatenateFiles({'a1.bin', 'a2.bin'}, 'octave.bin')")
-    yield compare("concatenate 1 GB, Octave", ours, "cat", cat, 5)
+    yield compare(f"concatenate {size_of(quick)}, Octave", ours, "cat", cat, 5)
     stood_in = standin(folder, f"concatenate_files(['a1.bin', 'a2.bin'], 'numpy.bin', [0, 0], [{size}, {size}])")
-    yield compare("concatenate 1 GB, stand-in", stood_in, "cat", cat, 5)
+    yield compare(f"concatenate {size_of(quick)}, stand-in", stood_in, "cat", cat, 5)
     for name in ("octave.bin", "numpy.bin"):
         run(["cmp", "cat.bin", name], folder)
 
@@ -124,7 +130,7 @@ def statistics(folder: Path, quick: bool) -> Iterator[Row]:
         ours = octave(folder, f"computeStats('{name}.bin', 'octave.json', '{dtype}', {channels})")
         stood_in = standin(folder, f"compute_stats('{name}.bin', 'numpy.json', '{dtype}', {channels})")
         assert (folder / "octave.json").read_bytes() == (folder / "numpy.json").read_bytes()
-        work = f"stats of 1 GB, {channels} x {dtype}"
+        work = f"stats of {size_of(quick)}, {channels} x {dtype}"
         yield compare(f"{work}, Octave", ours, "NumPy min, max, sum, squares", four, 5)
         yield compare(f"{work}, Octave", ours, "the same with einsum", tuned, None)
         yield compare(f"{work}, stand-in", stood_in, "NumPy min, max, mean, std", std, 1.5)
@@ -136,9 +142,9 @@ def edges(folder: Path, quick: bool) -> Iterator[Row]:
     found = f"b = x < {LEVEL}; np.save('numpy.npy', np.argwhere(~b[1:] & b[:-1]) + [1, 0])"
     other = numpy(folder, "tetrode", "int16", 4, found)
     ours = octave(folder, f"findRisingEdges('tetrode.bin', 'octave.npy', 'int16', 4, {LEVEL})")
-    yield compare("edges of 1 GB, 4 x int16, Octave", ours, "NumPy", other, 5)
+    yield compare(f"edges of {size_of(quick)}, 4 x int16, Octave", ours, "NumPy", other, 5)
     stood_in = standin(folder, f"find_rising_edges('tetrode.bin', 'standin.npy', 'int16', 4, {LEVEL})")
-    yield compare("edges of 1 GB, 4 x int16, stand-in", stood_in, "NumPy", other, 1.5)
+    yield compare(f"edges of {size_of(quick)}, 4 x int16, stand-in", stood_in, "NumPy", other, 1.5)
     run(["cmp", "octave.npy", "standin.npy"], folder)
     assert np.array_equal(*(np.load(folder / name, mmap_mode="r") for name in ("octave.npy", "numpy.npy")))
 
@@ -169,9 +175,10 @@ def plot(folder: Path, quick: bool) -> Iterator[Row]:
         used = run([*PYTHON, load + code], folder)
         seconds = used.cpu_seconds - start(*PYTHON, load)
         other = numpy(folder, name, dtype, channels, "x.min(0), x.max(0)")
-        yield compare(f"plot of 1 GB, {channels} x {dtype}", seconds, "NumPy min, max", other, 4)
+        work = f"plot of {size_of(quick)}, {channels} x {dtype}"
+        yield compare(work, seconds, "NumPy min, max", other, 4)
         megabytes = int(used.output) * 1024 / 1e6
-        yield Row(f"plot of 1 GB, {channels} x {dtype}: memory", f"{megabytes:.0f} MB", "in MB", megabytes, 400)
+        yield Row(f"{work}: memory", f"{megabytes:.0f} MB", "in MB", megabytes, 400)
 
 
 def memory(folder: Path, quick: bool) -> Iterator[Row]:
@@ -186,7 +193,7 @@ def memory(folder: Path, quick: bool) -> Iterator[Row]:
         for engine, peaks in both.items():
             for kind, (least, most) in peaks.result().items():
                 grown = (most - least) / 1e6
-                work = f"memory for 1 GB, {channels} x {dtype}, {engine}: {kind}"
+                work = f"memory for {size_of(quick)}, {channels} x {dtype}, {engine}: {kind}"
                 yield Row(work, f"{most / 1e6:.0f} MB", f"at its start {least / 1e6:.0f} MB", grown, 200)
 
 
@@ -194,7 +201,8 @@ def _peaks(lab: Path, engine: str, dtype: str, channels: int) -> dict[str, tuple
     """Return by kind of process (luigi and its steps, engine) the memory at its start and the most that one took."""
     settings = ["--recordings-root", "data", "--recordings-dtype", dtype, "--recordings-channels", str(channels)]
     settings += ["--results-root", f"results-{engine}", "--matlab-engine", engine, "--log-level", "WARNING"]
-    settings += ["--recordings-sampling-rate-hz", "30000", "--workers", "2"]
+    # With one worker the engine is a child of the run as long as it lives.
+    settings += ["--recordings-sampling-rate-hz", "30000", "--workers", "1"]
     luigi = psutil.Popen([BIN / "luigi", "--module", "tasks", "PlotAll", "--local-scheduler", *settings], cwd=lab,
                          stdout=subprocess.DEVNULL)  # fmt: skip
     seen: dict[str, list[int]] = {}

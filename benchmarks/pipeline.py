@@ -121,5 +121,5 @@ def two_workers(folder: Path, quick: bool) -> Iterator[Row]:
         f"{two:.1f} s",
         f"1 worker {one:.1f} s",
         one / two,
-        at_least=None if quick else 1.7,
+        at_least=1.7,
     )
