@@ -108,3 +108,41 @@ def test_an_engine_reads_its_data_once(watched, tmp_path):
     )
     for read in map(int, done.stdout.split()):
         assert 8_000_000 <= read < 8_400_000
+
+
+# Appended to tasks.py: how often the run asks the disk.
+COUNTED = """
+import atexit, os
+from collections import Counter
+
+asked = Counter()
+
+def counted(name):
+    ask = getattr(os, name)
+    def asking(*arguments, **options):
+        asked[name] += 1
+        return ask(*arguments, **options)
+    setattr(os, name, asking)
+
+for name in ("stat", "open", "listdir"):
+    counted(name)
+atexit.register(lambda: open("asked.txt", "w").write(f"{asked['stat']} {asked['open']} {asked['listdir']}"))
+"""
+
+
+def test_a_look_asks_the_disk_as_often_for_each_result_however_many_there_are(tmp_path):
+    pipeline = Pipeline(tmp_path / "lab")
+    with (pipeline.folder / "tasks.py").open("a") as file:
+        file.write(COUNTED)
+    asked = {}
+    for sessions in (1, 2, 3):
+        named = ",".join(f"s{number}" for number in range(sessions))
+        words = ["--FakeRecording-sessions", named, "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
+        pipeline.run("PlotAll", *words)
+        assert "Nothing to make" in pipeline.run("PlotAll", *words)
+        asked[sessions] = np.array((pipeline.folder / "asked.txt").read_text().split(), dtype=int)
+    # A session more is two groups of five results with six files.
+    first, second = asked[2] - asked[1], asked[3] - asked[2]
+    assert (first == second).all(), asked
+    stats, opened, listed = first / 10
+    assert 6 / 5 <= stats <= 2 and opened == 1 and listed <= 0.5, first / 10
