@@ -233,7 +233,7 @@ def _print_status(entries: list[status.Entry], groups: dict[str, Group], orphans
 
 @main.command("why", context_settings=_LUIGI_OPTIONS)
 @click.argument("step")
-@click.argument("row", metavar="GROUP", default=status.STUDY)
+@click.argument("row", metavar="GROUP", default="")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: state, reasons and the whole run record.")
 @click.pass_context
 def why_command(context, step, row, as_json):
@@ -249,12 +249,16 @@ def why_command(context, step, row, as_json):
         raise task.RunStopped("neuroluigi: the step comes first: neuroluigi why STEP [GROUP] [OPTIONS]")
     if row.startswith("-"):  # an option that is Luigi's
         context.args.insert(0, row)
-        row = status.STUDY
+        row = ""
     with _settings(context) as root:
         entries = status.collect(root, task.groups())
         _answered(query.check_name, "step", step, list(dict.fromkeys(e.step for e in entries)))
         entries = [entry for entry in entries if entry.step == step]
-        _answered(query.check_name, "group", row, list(dict.fromkeys(e.row for e in entries)))
+        rows = list(dict.fromkeys(e.row for e in entries))
+        if not row and status.STUDY not in rows:
+            raise task.RunStopped(f"neuroluigi: say of which group: neuroluigi why {step} {rows[-1]}")
+        row = row or status.STUDY
+        _answered(query.check_name, "group", row, rows)
         entries = [entry for entry in entries if entry.row == row]
         if as_json:
             listed = [{**status.as_data(e), "record": records.read(e.task.record_path)} for e in entries]

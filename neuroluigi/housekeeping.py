@@ -13,7 +13,7 @@ from pathlib import Path
 import luigi
 from luigi.task import flatten
 
-from neuroluigi import looks, records, state, target
+from neuroluigi import journal, looks, records, state, target
 from neuroluigi.looks import Judged
 from neuroluigi.parts import folders_of_groups, group_of, groups_of_recordings
 from neuroluigi.query import check_name
@@ -126,6 +126,8 @@ def plan_clean(
     Raises QueryError for a name that there is not.
     """
     ours, lost = _told_apart(root)
+    if orphans:
+        _check_recordings_of_last_run()
     known = sorted({entry.group for entry in lost}) if orphans else list(groups())
     for name in of_groups:
         check_name("folder without a group" if orphans else "group", name, known)
@@ -204,6 +206,18 @@ def _why_kept(entry: Entry, edited: bool) -> str:
             if not edited and _differs(path, output):
                 return f"{path.name} is not the file that its run record describes; --edited removes it too"
     return ""
+
+
+def _check_recordings_of_last_run() -> None:
+    """RunStopped where the last run was of recordings that this command is not told of: its groups are not today's."""
+    run = journal.read(results_root())
+    if setting(recordings).are_real() or not run:
+        return
+    for one in run["settings"]:
+        name = one.get("name") if isinstance(one, dict) else None
+        if name in ("[recordings] root", "[recordings] table") and one.get("value"):
+            option = f"--recordings-{name.split()[1]} {one['value']}"
+            raise RunStopped(f"neuroluigi: the last run on these results had {option}; give it here too")
 
 
 def _unknown_files(folders: Iterable[Path], named: set[Path]) -> list[tuple[Path, str]]:
@@ -343,7 +357,8 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
         raise RunStopped("neuroluigi: --reason is blank; say why, for those who read the record later")
     path, step = _find_made(root, name)
     verdict = looks.verdict(step)
-    if verdict.state != state.EDITED:
+    is_shortened = verdict.state == state.DAMAGED and _is_whole(step, path)
+    if verdict.state != state.EDITED and not is_shortened:
         reasons = "".join(f": {one.text}" for one in verdict.reasons[:1])
         raise RunStopped(f"neuroluigi: {path} is not edited, its state is: {verdict.state}{reasons}")
     with writing(step.record_path.parent), target.lock(step.record_path.parent):
@@ -367,6 +382,17 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
                 f" ({reasons}); give the settings that it is for"
             )
     return path
+
+
+def _is_whole(step: Judged, path: Path) -> bool:
+    """Whether a file can be read as what it should be, if shorter than it was."""
+    try:
+        for one in flatten(step.output()):
+            if Path(one.path) == path:
+                one.check(path)
+    except Exception:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -196,7 +196,7 @@ class Journal:
             return
         counts = {what: dict(sorted(of.items())) for what, of in self._worker.outcomes.items()}
         seconds = round(time.monotonic() - self._monotonic, 3)
-        self._record.update(ended=records.now(), seconds=seconds, failed=self._worker.failed(), **counts)
+        self._record.update(ended=records.now(), seconds=seconds, failed=self._worker.failed, **counts)
         self._record["exit_code"] = _exit_code(error) if error else self.exit_code
         write(self._results, self._record)
 

@@ -310,13 +310,15 @@ def _today(step: Judged, below: list[luigi.Task], look: _Look) -> Result:
     inputs = tuple(_inputs(below, look))
     facts, problem = _facts(step, inputs, look)
     outputs = look.outputs[step.task_id]
+    if not outputs:
+        raise RunStopped(f"luigi: {type(step).__name__}.output() names no file; a step's files are self.result(NAME)")
     if wrong := [one for one in outputs if not isinstance(one, ResultTarget)]:
         raise RunStopped(
             f"luigi: {type(step).__name__}.output() returns {wrong[0]!r}; a step's files are self.result(NAME)"
         )
     return Result(
         outputs={one.path: one.check for one in outputs},
-        record=outputs[0].record if outputs else os.fspath(step.record_path),
+        record=outputs[0].record,
         parameters=step.significant_parameters(),
         defaults={name: parameter._default for name, parameter in step.get_params()},
         facts=facts,

@@ -258,7 +258,13 @@ def _check_settings() -> None:
             raise RunStopped(f"luigi: luigi.cfg, [{section}] {name}: {why}; write %% for a per cent sign") from error
         except ValueError as error:
             raise RunStopped(f"luigi: [{section}] {name} (--{section}-{name.replace('_', '-')}): {error}") from error
+    if (workers := luigi.interface.core().workers) < 1:
+        raise RunStopped(f"luigi: --workers {workers}: there has to be at least one")
     config = luigi.configuration.get_config()
+    ours = [name for name in known if issubclass(Register.get_task_cls(name), (CarriesSettings, *_SECTIONS))]
+    for section in set(config.sections()) - known.keys():
+        if near := difflib.get_close_matches(section, ours, n=1, cutoff=0.8):
+            raise RunStopped(f"luigi: luigi.cfg: there is no step or section [{section}]; did you mean [{near[0]}]?")
     for section in known.keys() & set(config.sections()):
         owner = Register.get_task_cls(section)
         if not issubclass(owner, CarriesSettings) and owner not in _SECTIONS:
@@ -363,7 +369,7 @@ def _run_luigi(argv: list[str]) -> int:
 
 def _closing_lines(worker: CheckingWorker, code: int, reasons: str) -> list[str]:
     """Say what was made, failed, or left as it is though it is not as of today; last where the results are."""
-    failed = worker.failed()
+    failed = worker.failed
     lines = [f"{what.capitalize()}: {_counted(counts)}." for what, counts in worker.outcomes.items() if counts]
     if failed:
         lines.append(f"Failed: {_some(failed)}.")

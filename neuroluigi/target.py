@@ -5,6 +5,7 @@ A commit of several files is all or none, whenever it is killed. The files are w
 last the pending record itself. While a pending record is there, its step counts as not done.
 """
 
+import itertools
 import json
 import os
 import struct
@@ -145,11 +146,15 @@ def recover(record_path: Path, folder: Path) -> None:
             records.clear_away(place)
 
 
-def put_aside(paths: Iterable[Path]) -> None:
-    """Keep files that are damaged under another name, <name>.damaged."""
+def put_aside(paths: Iterable[Path]) -> list[Path]:
+    """Keep files that are damaged under another name, <name>.damaged or <name>.damaged-2; return those."""
+    kept = []
     for path in paths:
         if path.exists():
-            path.replace(path.with_name(f"{path.name}.damaged"))
+            names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))
+            kept.append(next(aside for name in names if not (aside := path.with_name(path.name + name)).exists()))
+            path.replace(kept[-1])
+    return kept
 
 
 def _identity(path: Path) -> dict:

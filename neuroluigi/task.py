@@ -214,7 +214,8 @@ class Step(CarriesSettings, Judged):
                 part.parent.mkdir(parents=True, exist_ok=True)
             record = self._make_and_describe(output, temporary, start)
             if verdict.state == state.DAMAGED:
-                target.put_aside(Path(one.path) for one in temporary)
+                for kept in target.put_aside(Path(one.path) for one in temporary):
+                    logger.warning("%s: what was there is kept as %s", self, shown_path(kept))
             parts = {part: Path(one.path) for one, part in temporary.items()}
             log, failed = self._paths(".log"), (self._paths(".failed.json"), self._paths(".failed.log"))
             is_mine = target.commit({**parts, self.log: log}, self.record_path, record, failed, self._is_done)

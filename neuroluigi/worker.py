@@ -117,11 +117,8 @@ class Worker(luigi.worker.Worker):
         self._progress: dict[str, dict] = {}
         self.outcomes: dict[str, Counter] = {MADE: Counter(), UNCHANGED: Counter()}
         self.seconds: dict[str, float] = {}
-
-    def failed(self) -> list[str]:
-        """Return the tasks that failed, or could not even be looked at."""
-        by_status = execution_summary._summary_dict(self)
-        return sorted(str(task) for task in (*by_status["failed"], *by_status["scheduling_error"]))
+        # In the end, the tasks that failed, or could not even be looked at.
+        self.failed: list[str] = []
 
     def run(self):
         """Return whether all went well; a run that luigid has forgotten tells it again, and goes on."""
@@ -146,6 +143,9 @@ class Worker(luigi.worker.Worker):
         return super()._keep_alive(get_work_response)
 
     def __exit__(self, type, value, traceback):
+        # Later the command line, by which tasks know what they require, is forgotten.
+        by_status = execution_summary._summary_dict(self)
+        self.failed = sorted(str(task) for task in (*by_status["failed"], *by_status["scheduling_error"]))
         result = super().__exit__(type, value, traceback)
         if isinstance(self._scheduler, luigid.RemoteScheduler):
             self._scheduler.say_goodbye(self._id)

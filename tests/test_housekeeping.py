@@ -348,6 +348,33 @@ def test_accepted_files_are_done(lab):
     assert made == {"Plot": 1} and not unchanged and "Edited" not in out
 
 
+def test_edges_that_were_taken_out_can_be_accepted_and_are_kept_where_they_are_not(lab):
+    path = lab.results / "s-even" / "edges.npy"
+    edges = np.load(path)
+    for left in (edges[1:], edges[2:]):
+        np.save(path, left)
+        made, _, out = lab.go()
+        assert made["Edges"] == 1 and "what was there is kept as results/s-even/edges.npy.damaged" in out
+    aside = [np.load(path.with_name(f"edges.npy.damaged{number}")) for number in ("", "-2")]
+    assert [len(one) for one in aside] == [len(edges) - 1, len(edges) - 2]
+    np.save(path, edges[1:])
+    assert ask(lab, "accept", "s-even/edges.npy", "--reason", "artefact") == "Accepted: results/s-even/edges.npy\n"
+    made, _, _ = lab.go()
+    assert made == {"Plot": 1} and len(np.load(path)) == len(edges) - 1
+
+
+def test_results_of_recordings_that_it_is_not_told_of_are_no_orphans(lab):
+    lab.make_real()
+    lab.go()
+    out = ask(lab, "clean", "--orphans", "--yes", code=1)
+    assert out == "neuroluigi: the last run on these results had --recordings-root real; give it here too\n"
+    assert (lab.results / "a" / "plot.png").exists()
+
+
+def test_why_asks_of_which_group(lab):
+    assert ask(lab, "why", "Stats", code=1) == "neuroluigi: say of which group: neuroluigi why Stats s-even\n"
+
+
 def test_what_is_damaged_or_would_be_replaced_is_not_accepted(lab):
     path = lab.results / "s-even" / "edges.npy"
     os.truncate(path, path.stat().st_size - 8)

@@ -156,6 +156,22 @@ def test_a_run_that_is_ended(lab, number):
     assert folders(lab.results) == ["study"]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_whose_groups_are_told_on_the_command_line_is_interrupted(pipeline, workers):
+    (pipeline.folder / "real" / "mine").mkdir(parents=True)
+    (pipeline.folder / "real" / "mine" / "rec_0.bin").write_bytes(bytes(100))
+    with (pipeline.folder / "tasks.py").open("a") as tasks:
+        tasks.write("\nEdges.make = lambda self, out: __import__('time').sleep(60)\n")
+    run = pipeline.start("PlotAll", "--recordings-root", "real", "--workers", workers, *NUMPY)
+    wait_for(lambda: (pipeline.results / "mine" / "stats.json").exists())
+    wait_for(lambda: list((pipeline.results / "mine" / "runs").glob("Edges.part-*")))
+    run.send_signal(signal.SIGINT)
+    out = run.communicate(timeout=60)[0]
+    assert run.returncode == 130 and "interrupted; what is finished stays" in out and "no group" not in out, out
+    record = journal.read(pipeline.results)
+    assert record["exit_code"] == 130 and record["made"] == {"Aggregate": 1, "Stats": 1}
+
+
 def test_what_can_not_be_written_fails_no_run(lab):
     give(lab, "pass")
     # One that is no file, and one on a disk that is full.

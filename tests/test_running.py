@@ -82,6 +82,22 @@ def test_a_parameter_may_be_named_as_options_of_others_begin(tmp_path):
     assert done.returncode == 0 and f"with {dict(zip(names, range(4), strict=True))}" in done.stdout, done.stderr
 
 
+def test_what_would_be_passed_over_in_silence_is_refused(tmp_path):
+    folder = Pipeline(tmp_path / "lab").folder
+    run = ["--module", "tasks", "PlotAll", "--local-scheduler", "--matlab-engine", "numpy"]
+    assert refusal(luigi(folder, *run, "--workers", "0")) == "luigi: --workers 0: there has to be at least one"
+    config = folder / "luigi.cfg"
+    config.write_text(config.read_text() + "\n[Edge]\nthreshold = 0.5\n")
+    line = refusal(luigi(folder, *run))
+    assert line == "luigi: luigi.cfg: there is no step or section [Edge]; did you mean [Edges]?"
+    # One of a step that is elsewhere says nothing.
+    config.write_text(config.read_text().replace("[Edge]\n", "[Video]\n"))
+    tasks = folder / "tasks.py"
+    tasks.write_text(tasks.read_text() + "\n\nclass NoFile(GroupTask):\n    def make(self, out):\n        pass\n")
+    line = refusal(luigi(folder, *run[:2], "NoFile", "--group", "a-even", *run[3:])).split("luigi: ")[-1]
+    assert line == "NoFile.output() names no file; a step's files are self.result(NAME)"
+
+
 def test_without_a_module_it_says_where_it_looked(tmp_path):
     line = refusal(luigi(tmp_path, "--module", "tasks", "PlotAll", "--local-scheduler"))
     assert f"no tasks.py in {tmp_path}" in line and "--module" in line
