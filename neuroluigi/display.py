@@ -83,16 +83,13 @@ class Shown(CarriedHandler):
         if self._descriptor is not None:
             os.close(self._descriptor)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass a line on."""
-        if record.funcName == _FAILURES:
-            return
-        try:
-            text = self.format(record)
-        except Exception:
-            self.handleError(record)
-        else:
-            self.tell(event="line", text=text)
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Leave out what the display is told in more words."""
+        return record.funcName != _FAILURES and bool(super().filter(record))
+
+    def pass_on(self, line: str) -> None:
+        """Tell the display of a line."""
+        self.tell(event="line", text=line)
 
     def tell(self, **event) -> bool:
         """Tell the display something, in one write: those of several processes don't mix. False on a full disk."""

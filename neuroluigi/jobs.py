@@ -150,10 +150,11 @@ def _neuroluigi(words: list[str]) -> int:
     try:
         cli.main(words)
     except SystemExit as ended:
-        if isinstance(ended.code, str):
-            print(ended.code, file=sys.stderr)
-            return 1
-        return ended.code or 0
+        if not isinstance(ended.code, str):
+            return ended.code or 0
+        print(ended.code, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _write_down_the_run(folder: Path, words: list[str]) -> None:

@@ -104,18 +104,13 @@ class RunLog(CarriedHandler):
         for line in waiting:
             self._write(line)
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def pass_on(self, line: str) -> None:
         """Append a line, or keep it until there is a file."""
-        try:
-            line = f"{self.format(record)}\n".encode(errors="backslashreplace")
-        except Exception:
-            # What can't be formatted fails no step, as with Python's own handlers.
-            self.handleError(record)
-            return
+        data = f"{line}\n".encode(errors="backslashreplace")
         if self._path:
-            self._write(line)
+            self._write(data)
         else:
-            self._waiting.append(line)
+            self._waiting.append(data)
 
     def _write(self, line: bytes) -> None:
         # A full disk makes no run fail.
@@ -168,7 +163,7 @@ class Journal:
         self._started, self._monotonic = records.now(), time.monotonic()
         self._record: dict | None = None
         self._worker: Worker | None = None
-        # How the run ends, unless it is interrupted.
+        # How the run ends, unless something stops it.
         self.exit_code = 0
         self.log = RunLog() if results else RunLog(Path(os.devnull))
 
@@ -197,17 +192,10 @@ class Journal:
         counts = {what: dict(sorted(of.items())) for what, of in self._worker.outcomes.items()}
         seconds = round(time.monotonic() - self._monotonic, 3)
         self._record.update(ended=records.now(), seconds=seconds, failed=self._worker.failed, **counts)
-        self._record["exit_code"] = _exit_code(error) if error else self.exit_code
+        if error:
+            self.exit_code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+        self._record["exit_code"] = self.exit_code
         write(self._results, self._record)
-
-
-def _exit_code(error: BaseException) -> int:
-    """Return the exit code of a run that ends with that."""
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
-    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
-        return error.code or 0
-    return 1
 
 
 def _folder_of(task: luigi.Task) -> Path:

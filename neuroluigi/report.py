@@ -45,19 +45,20 @@ class ReportTask(CarriesSettings, luigi.Task):
     """The report on all that the task `shows` needs: done while the page shows how things stand. It runs nothing."""
 
     shows: type[luigi.Task]
-    _digest = ""
+    # The digest of the page that a run wrote.
+    _written = ""
 
     def output(self):
         return ResultTarget(path(), results_root() / "runs" / "report.json")
 
     def complete(self):
         """Whether the page shows how things stand; after a run, how they stood then: other runs may be at work."""
-        return _has_digest(self._digest or _digest(_gather(self.shows())))
+        return _has_digest(self._written or _digest(_gather(self.shows())))
 
     def run(self):
         began = time.monotonic()
         looks.forget()
-        self._digest = update(self.shows())
+        self._written = update(self.shows())
         self._seconds = time.monotonic() - began
 
     def on_success(self):

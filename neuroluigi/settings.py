@@ -356,6 +356,19 @@ class CarriedHandler(logging.Handler):
         """Hear of each log line of this process from now on."""
         logger.addHandler(self)
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a line on; one that can't be formatted fails no step, as with Python's own handlers."""
+        try:
+            line = self.format(record)
+        except Exception:
+            self.handleError(record)
+        else:
+            self.pass_on(line)
+
+    def pass_on(self, line: str) -> None:
+        """Take a line to where this handler takes them."""
+        raise NotImplementedError
+
 
 class CarriesSettings(luigi.Task):
     """A task that brings luigi.cfg and the command line with it into a process that was not forked.
