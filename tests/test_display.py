@@ -7,6 +7,7 @@ import select
 import signal
 import struct
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -210,10 +211,12 @@ def test_a_run_that_is_killed_leaves_no_display_and_a_sane_terminal(tmp_path):
     terminal = lab.open("--workers", 2)
     terminal.wait_for("2 running")
     drawer = terminal.drawer()
+    folder = Path(drawer.cmdline()[-2])
+    assert (folder / "events").exists()
     terminal.run().kill()
     assert terminal.end() == 128 + signal.SIGKILL
     psutil.wait_procs([drawer], timeout=SECONDS)
-    assert not drawer.is_running()
+    assert not drawer.is_running() and not folder.exists()
     assert not terminal.screen.cursor.hidden and terminal.screen.cursor.x == 0
     assert journal.was_killed(lab.results, journal.read(lab.results))
 
