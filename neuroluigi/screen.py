@@ -408,8 +408,8 @@ def show(folder: Path, parent: int) -> None:
 
 def main() -> None:
     """Serve as the process that draws."""
-    # Ctrl-C and its like go to all processes at the terminal; the run decides what comes of them.
-    for name in ("SIGINT", "SIGTERM", "SIGQUIT"):
+    # Ctrl-C, and the end of the terminal, go to all of its processes; the run decides what comes of them.
+    for name in ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     # The terminal is gone, or this one is not wanted any more.
