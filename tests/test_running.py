@@ -98,6 +98,23 @@ def test_what_would_be_passed_over_in_silence_is_refused(tmp_path):
     assert line == "NoFile.output() names no file; a step's files are self.result(NAME)"
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_step_that_can_not_say_whether_it_is_done_fails_alone(tmp_path, workers):
+    (tmp_path / "tasks.py").write_text(
+        "from neuroluigi import StudyTask, WrapperTask\n"
+        "class Good(StudyTask):\n"
+        "    def output(self):\n        return self.result('good.txt')\n"
+        "    def make(self, out):\n        out.write_text('x')\n"
+        "class Bad(StudyTask):\n"
+        "    def output(self):\n        return self.result('bad.txt')\n"
+        "    def complete(self):\n        raise ValueError('who knows')\n"
+        "class All(WrapperTask):\n    def requires(self):\n        return [Bad(), Good()]\n"
+    )
+    done = luigi(tmp_path, "--module", "tasks", "All", "--local-scheduler", "--workers", workers)
+    assert "Made: 1 Good." in done.stdout and "Failed: Bad()." in done.stdout and done.returncode not in (0, 40)
+    assert (tmp_path / "results" / "study" / "good.txt").exists()
+
+
 def test_without_a_module_it_says_where_it_looked(tmp_path):
     line = refusal(luigi(tmp_path, "--module", "tasks", "PlotAll", "--local-scheduler"))
     assert f"no tasks.py in {tmp_path}" in line and "--module" in line
