@@ -143,9 +143,11 @@ class Worker(luigi.worker.Worker):
         return super()._keep_alive(get_work_response)
 
     def __exit__(self, type, value, traceback):
-        # Later the command line, by which tasks know what they require, is forgotten.
-        by_status = execution_summary._summary_dict(self)
-        self.failed = sorted(str(task) for task in (*by_status["failed"], *by_status["scheduling_error"]))
+        # Later the command line, by which tasks know what they require, is forgotten. What goes wrong here goes wrong
+        # again for Luigi, and hides no error by which the run ends.
+        with contextlib.suppress(Exception):
+            by_status = execution_summary._summary_dict(self)
+            self.failed = sorted(str(task) for task in (*by_status["failed"], *by_status["scheduling_error"]))
         result = super().__exit__(type, value, traceback)
         if isinstance(self._scheduler, luigid.RemoteScheduler):
             self._scheduler.say_goodbye(self._id)
