@@ -5,6 +5,7 @@ are more samples than pixels, each pixel column shows the smallest and the large
 what drawing every sample would show.
 """
 
+import mmap
 import textwrap
 import unicodedata
 import warnings
@@ -262,7 +263,8 @@ def _edge_marks(edges: np.ndarray, samples: int, shown: int, channels: int) -> t
 
 def _mapped_anew(edges: np.ndarray) -> np.ndarray:
     """Return the same edges; of a file that is mapped, what was read so far no longer counts as memory."""
-    if not isinstance(edges, np.memmap):
+    # A part of a map is one too, and says of itself what holds for the whole.
+    if not (isinstance(edges, np.memmap) and isinstance(edges.base, mmap.mmap)):
         return edges
     order = "C" if edges.flags.c_contiguous else "F"
     return np.memmap(edges.filename, edges.dtype, "r", edges.offset, edges.shape, order)

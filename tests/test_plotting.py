@@ -413,3 +413,14 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     tracemalloc.stop()
     assert peak < 60e6
     target.check_png(tmp_path / "plot.png")
+
+
+def test_edges_in_a_mapped_file_or_a_part_of_one_are_those_in_memory(tmp_path):
+    edges = np.column_stack([np.arange(0, 90_000, 9), np.arange(10_000) % 3])
+    for order, rows in (("C", edges), ("F", edges), ("C", edges[:0])):
+        np.save(tmp_path / "edges.npy", np.asarray(rows, order=order))
+        mapped = np.load(tmp_path / "edges.npy", mmap_mode="r")
+        for some in (mapped, mapped[4_000:6_000], mapped[mapped[:, 1] == 1]):
+            expected, found = (plotting._edge_marks(one, 90_000, 3, 3) for one in (np.array(some), some))
+            assert all(map(np.array_equal, expected[0], found[0])) and np.array_equal(expected[1], found[1])
+            assert found[1].sum() == len(some)
