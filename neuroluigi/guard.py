@@ -227,7 +227,7 @@ def _usage() -> dict:
         return {}
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     unit = 1 if sys.platform == "darwin" else 1024
-    return {"cpu_seconds": round(used.ru_utime + used.ru_stime, 3), "peak_memory_bytes": used.ru_maxrss * unit}
+    return {"cpu_seconds": round(used.ru_utime + used.ru_stime, 6), "peak_memory_bytes": used.ru_maxrss * unit}
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -457,7 +458,7 @@ class _Meter:
     def __init__(self, program: list | None):
         self._process = None
         self._used: dict[str, float] = {}
-        with contextlib.suppress(psutil.Error, TypeError):
+        with contextlib.suppress(psutil.Error, TypeError, OSError):
             self._process = psutil.Process(program[0])
             # Linux counts the peak anew from here.
             with contextlib.suppress(OSError):
@@ -466,12 +467,20 @@ class _Meter:
 
     def _cpu_seconds(self) -> float:
         times = self._process.cpu_times()
-        return times.user + times.system + getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
+        own = times.user + times.system
+        if sys.platform == "linux":
+            # Those times have a grain of 10 ms; the clock of the process (clock_getcpuclockid(3)) has nanoseconds.
+            own = time.clock_gettime((~self._process.pid << 3) | 2)
+        return own + getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
 
     def read(self) -> dict:
-        """Return cpu_seconds and peak_memory_bytes, of a process that is gone as they were read the last time."""
-        with contextlib.suppress(psutil.Error, AttributeError):
-            self._used["cpu_seconds"] = round(self._cpu_seconds() - self._cpu, 3)
+        """Return cpu_seconds and peak_memory_bytes, of a process that is gone as they were read the last time.
+
+        Less than the grain of the system's clock is not 0 s: cpu_seconds is left out then.
+        """
+        with contextlib.suppress(psutil.Error, AttributeError, OSError):
+            if seconds := round(self._cpu_seconds() - self._cpu, 6):
+                self._used["cpu_seconds"] = seconds
             with contextlib.suppress(OSError, StopIteration):
                 lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
                 peak = next(line for line in lines if line.startswith("VmHWM:"))

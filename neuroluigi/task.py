@@ -338,7 +338,7 @@ def _timing(start: Mapping) -> dict:
         "started": start["started"],
         "ended": records.now(),
         "seconds": round(time.monotonic() - start["monotonic"], 3),
-        "cpu_seconds": round(time.process_time() - start["cpu"], 3),
+        "cpu_seconds": round(time.process_time() - start["cpu"], 6),
     }
 
 

@@ -446,3 +446,32 @@ def test_a_step_waits_for_a_busy_seat_and_takes_over_its_session(matlab_lab):
 def test_identities_tell_processes_apart():
     assert guard.is_alive(guard.process_identity())
     assert not guard.is_alive([os.getpid(), guard.process_identity()[1] - 100])
+
+
+def test_processor_time_has_no_grain_of_ten_milliseconds_on_linux():
+    busy = """import sys, time
+print(flush=True)
+sys.stdin.readline()
+start = time.process_time()
+while time.process_time() < start + 0.002:
+    pass
+print(flush=True)
+sys.stdin.readline()
+"""
+    program = [sys.executable, "-c", busy]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        meter = sessions._Meter([process.pid])
+        process.stdin.write("\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        used = meter.read()
+        process.stdin.write("\n")
+    if sys.platform == "linux":
+        assert 0.002 <= used["cpu_seconds"] < 0.01
+    assert used.get("cpu_seconds") != 0
+
+
+def test_less_than_the_grain_of_the_clock_is_not_written_as_no_time(monkeypatch):
+    monkeypatch.setattr(sessions._Meter, "_cpu_seconds", lambda self: 1.25)
+    assert "cpu_seconds" not in sessions._Meter([os.getpid()]).read()
