@@ -35,7 +35,7 @@ class FakeRecording(RecordingMaker):
         out.write_bytes(fake_samples(self.session, self.index, self.bytes))
 
 
-def source(recording):
+def recording_task(recording):
     """Return the task that provides a recording."""
     return FakeRecording(recording.session, recording.index) if recording.made else Recording(*recording.identity)
 
@@ -44,10 +44,10 @@ class Aggregate(GroupTask, MatlabTask):
     """The group's recordings, one after the other in one file, and what is where in it."""
 
     function = "concatenateFiles"
-    standin = standins.concatenate_files
+    numpy_function = standins.concatenate_files
 
     def requires(self):
-        return [source(recording) for recording in self.recordings]
+        return [recording_task(recording) for recording in self.recordings]
 
     def output(self):
         return {
@@ -64,7 +64,7 @@ class Aggregate(GroupTask, MatlabTask):
         super().make(out)
         targets.Layout.save(out["layout"], self.layout())
 
-    def facts(self):
+    def fingerprint(self):
         return {"layout": self.layout()}
 
 
@@ -72,7 +72,7 @@ class Stats(GroupTask, MatlabTask):
     """Count, minimum, maximum, mean and standard deviation of each channel."""
 
     function = "computeStats"
-    standin = standins.compute_stats
+    numpy_function = standins.compute_stats
 
     def requires(self):
         return Aggregate(self.group)
@@ -104,7 +104,7 @@ class Edges(GroupTask, MatlabTask):
     threshold = Fraction(default=0.75, description="level as a fraction of the channel's range, from 0 to 1")
     level = luigi.OptionalFloatParameter(default=None, description="level in raw counts, instead of threshold")
     function = "findRisingEdges"
-    standin = standins.find_rising_edges
+    numpy_function = standins.find_rising_edges
 
     def requires(self):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group)}
@@ -126,7 +126,7 @@ class Edges(GroupTask, MatlabTask):
 class Plot(GroupTask):
     """The group's samples against time, with level and edges."""
 
-    imports = ("matplotlib.figure",)
+    preload = ("matplotlib.figure",)
 
     def requires(self):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group), "edges": Edges(self.group)}

@@ -50,7 +50,9 @@ _MOST_RICH_ROWS = 1_000
 @click.option(
     "--module", default="tasks", show_default=True, help="The module of the current folder that has the tasks."
 )
-@click.option("--root", default="PlotAll", show_default=True, help="The task that stands for the whole pipeline.")
+@click.option(
+    "--task", "root", default="PlotAll", show_default=True, help="The task that stands for the whole pipeline."
+)
 @click.version_option(package_name="neuroluigi")
 @click.pass_context
 def main(context, module, root):
@@ -73,12 +75,12 @@ def recordings_command(context, as_json):
     """
     with _settings(context):
         groups = task.groups()
-        incomplete = task.setting(task.recordings).incomplete
+        partial_sample = task.setting(task.recordings).partial_sample
     if as_json:
-        listed = {key: _group_as_data(group, incomplete) for key, group in groups.items()}
+        listed = {key: _group_as_data(group, partial_sample) for key, group in groups.items()}
         click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
     else:
-        _print_groups(groups, incomplete)
+        _print_groups(groups, partial_sample)
     sys.exit(1 if any(group.problems for group in groups.values()) else 0)
 
 
@@ -100,7 +102,7 @@ def _settings(context: click.Context, needs_tasks: bool = True) -> Iterator[luig
         yield task_of_root.shows() if isinstance(task_of_root, report.ReportTask) else task_of_root
 
 
-def _group_as_data(group: Group, incomplete: str) -> dict:
+def _group_as_data(group: Group, partial_sample: str) -> dict:
     return {
         "values": dict(group.values),
         "recordings": [
@@ -111,7 +113,7 @@ def _group_as_data(group: Group, incomplete: str) -> dict:
                 "dtype": r.dtype,
                 "channels": r.channels,
                 "sampling_rate_hz": r.sampling_rate_hz,
-                "samples": _samples(r, incomplete),
+                "samples": _samples(r, partial_sample),
                 "columns": dict(r.columns),
             }
             for r in group.recordings
@@ -124,21 +126,21 @@ def _group_as_data(group: Group, incomplete: str) -> dict:
     }
 
 
-def _samples(recording: Recording, incomplete: str) -> int | None:
+def _samples(recording: Recording, partial_sample: str) -> int | None:
     """Return samples per channel, or None where the file is not there (yet) or can't be measured."""
     if recording.problems or not Path(recording.path).is_file():
         return None
     try:
-        return measure(recording, incomplete)[0]
+        return measure(recording, partial_sample)[0]
     except RecordingsError:
         return None
 
 
-def _print_groups(groups: dict[str, Group], incomplete: str) -> None:
+def _print_groups(groups: dict[str, Group], partial_sample: str) -> None:
     rows = []
     for key, group in groups.items():
         for position, r in enumerate((*group.recordings, *group.excluded)):
-            samples = _samples(r, incomplete)
+            samples = _samples(r, partial_sample)
             note = ""
             if r.made and samples is None:
                 note = " (to be made)"
@@ -412,10 +414,10 @@ def _asking_options(command):
 @_GROUPS
 @click.option("--step", default="", help="Only this step and all that depend on it.")
 @click.option("--orphans", is_flag=True, help="Instead, results folders of no group of today; --group names folders.")
-@click.option("--edited", is_flag=True, help="Also results that were edited by hand.")
+@click.option("--modified", is_flag=True, help="Also results that were modified by hand.")
 @_asking_options
 @click.pass_context
-def clean_command(context, groups, step, orphans, edited, yes, dry_run, as_json):
+def clean_command(context, groups, step, orphans, modified, yes, dry_run, as_json):
     """Remove results, with their records and logs, after listing them and asking.
 
     \b
@@ -427,25 +429,25 @@ def clean_command(context, groups, step, orphans, edited, yes, dry_run, as_json)
     --step. What is left behind is listed with the reason.
     """
     with _settings(context) as root:
-        plan = _answered(housekeeping.plan_clean, root, groups, step, orphans, edited)
+        plan = _answered(housekeeping.plan_clean, root, groups, step, orphans, modified)
         _carry_out(plan, housekeeping.clean, "removed", yes, dry_run, as_json)
 
 
-@main.command("free", context_settings=_LUIGI_OPTIONS)
-@click.option("--step", required=True, help="The step whose results are freed.")
+@main.command("drop", context_settings=_LUIGI_OPTIONS)
+@click.option("--step", required=True, help="The step whose results are dropped.")
 @_GROUPS
 @_asking_options
 @click.pass_context
-def free_command(context, step, groups, yes, dry_run, as_json):
+def drop_command(context, step, groups, yes, dry_run, as_json):
     """Remove the bytes of results and keep their records: they count as done until a step needs them.
 
     \b
     Example:
-      neuroluigi free --step Aggregate
+      neuroluigi drop --step Aggregate
     """
     with _settings(context) as root:
-        plan = _answered(housekeeping.plan_free, root, step, groups)
-        _carry_out(plan, housekeeping.free, "freed", yes, dry_run, as_json)
+        plan = _answered(housekeeping.plan_drop, root, step, groups)
+        _carry_out(plan, housekeeping.drop, "dropped", yes, dry_run, as_json)
 
 
 def _carry_out(plan: housekeeping.Plan, do, done: str, yes: bool, dry_run: bool, as_json: bool) -> None:
@@ -509,7 +511,7 @@ def _print_plan(results: Sequence[dict], left: Sequence[tuple[Path, str]]) -> No
 @_JSON
 @click.pass_context
 def accept_command(context, file, reason, as_json):
-    """Take an edited file as the result, and write into its run record who did so, when and why.
+    """Take a modified file as the result, and write into its run record who did so, when and why.
 
     \b
     Example:
@@ -546,23 +548,28 @@ def verify_command(context, as_json):
             found = housekeeping.verify(entries, lambda path, size: progress.advance(bar, size))
     if as_json:
         problems = [{"state": what, "path": str(path), "why": why} for what, path, why in found.problems]
-        data = {"files": found.files, "bytes": found.bytes, "freed": found.freed, "problems": problems}
-        data["unrecorded"] = [str(path) for path in found.unrecorded]
+        data = {"files": found.files, "bytes": found.bytes, "dropped": found.dropped, "problems": problems}
+        data["untracked"] = [str(path) for path in found.untracked]
         click.echo(json.dumps(data, indent=1, ensure_ascii=False))
     else:
         for what, path, why in found.problems:
             click.echo(f"{what}: {shown_path(path)} {why}")
-        for path in found.unrecorded[:_MOST_NAMED]:
-            click.echo(f"no run record: {shown_path(path)}")
-        if len(found.unrecorded) > _MOST_NAMED:
-            click.echo(f"no run record: {len(found.unrecorded) - _MOST_NAMED} files more")
-        freed = f", {found.freed} more are freed" if found.freed else ""
+        for path in found.untracked[:_MOST_NAMED]:
+            click.echo(f"untracked: {shown_path(path)}")
+        if len(found.untracked) > _MOST_NAMED:
+            click.echo(f"untracked: {len(found.untracked) - _MOST_NAMED} files more")
+        dropped = f", {found.dropped} more are dropped" if found.dropped else ""
         answer = f"{len(found.problems)} are not as their run records say" if found.problems else "all as recorded"
-        click.echo(f"{found.files} files, {decimal(found.bytes)}{freed}: {answer}.")
+        click.echo(f"{found.files} files, {decimal(found.bytes)}{dropped}: {answer}.")
     sys.exit(1 if found.problems else 0)
 
 
-@main.command("crate", context_settings=_LUIGI_OPTIONS)
+@main.group("export")
+def export_group():
+    """Describe or convert all results for archives and other programs."""
+
+
+@export_group.command("rocrate", context_settings=_LUIGI_OPTIONS)
 @click.option("--name", default="", help="What the results are called.")
 @click.option("--description", default="", help="What they are, in a sentence or two.")
 @click.option("--license", "licence", default="", metavar="URL", help="The licence under which others may use them.")
@@ -573,7 +580,7 @@ def crate_command(context, name, description, licence, organization):
 
     \b
     Example:
-      neuroluigi crate --name "Edges of 2026" --license https://creativecommons.org/licenses/by/4.0/
+      neuroluigi export rocrate --name "Edges of 2026" --license https://creativecommons.org/licenses/by/4.0/
 
     Writes ro-crate-metadata.json into the folder of results, which then is a crate; nothing is copied or changed.
     Write it again when results were made again; neuroluigi verify, before, makes sure of every byte. It tells the names
@@ -593,14 +600,14 @@ def crate_command(context, name, description, licence, organization):
         click.echo(note)
 
 
-@main.command("graph", context_settings=_LUIGI_OPTIONS)
+@main.command("diagram", context_settings=_LUIGI_OPTIONS)
 @click.pass_context
-def graph_command(context):
+def diagram_command(context):
     """Print the pipeline as a picture, as SVG: steps, their files, and what each is made from.
 
     \b
     Example:
-      neuroluigi graph > docs/pipeline.svg
+      neuroluigi diagram > docs/pipeline.svg
 
     Neither an engine nor a result is needed.
     """
@@ -649,7 +656,7 @@ def slurm_command(context, root, groups_per_job, cpus, max_jobs, others, settle,
     Example:
       neuroluigi slurm PlotAll --groups-per-job 4 --time 08:00:00 --mem 8G --cpus 4 --Edges-threshold 0.6
 
-    ROOT, by default that of --root, comes before the options that are Luigi's. Where a node is lost or the walltime
+    ROOT, by default that of --task, comes before the options that are Luigi's. Where a node is lost or the walltime
     ends, an element is queued again and goes on; neuroluigi status says where each is. To go on after anything else,
     or to add what is new, submit again: what is done is not made again.
     """

@@ -39,7 +39,7 @@ class CommandTask(Step):
         """Return the program, after any words in front of it."""
         return list(programs.words(self.program or self.command))
 
-    def means(self) -> tuple[str, str]:
+    def tool_label(self) -> tuple[str, str]:
         return Path(self.words()[-1]).name, ""
 
     def found_version(self) -> str:

@@ -1,8 +1,8 @@
-"""What `neuroluigi crate` writes: the run records as a Workflow Run RO-Crate, for archives and other programs to read.
+"""What `neuroluigi export rocrate` writes: the run records as a Workflow Run RO-Crate, for archives and other programs to read.
 
 The profile is Process Run Crate 0.5 on RO-Crate 1.1. The crate is the folder of results as it is, with one file more:
 nothing is copied. An entity of a file is named by its path where the file is there with the bytes that are meant, and
-by a name of this document alone (`#...`) where it is not: a recording, a result that is freed, gone, or edited since.
+by a name of this document alone (`#...`) where it is not: a recording, a result that is dropped, gone, or modified since.
 """
 
 import contextlib
@@ -154,11 +154,11 @@ class _Graph:
         for one in record.get("outputs", ()):
             notes = [_acceptance(edits[one["path"]])] if one["path"] in edits else []
             if record.get("freed"):
-                notes.append(f"its bytes were freed on {record['freed']}")
+                notes.append(f"its bytes were dropped on {record['freed']}")
             self.add_file(one, notes)
             today = self._there.get(one["path"]) if one.get("root") == "results" else None
             if today and today["sha256"] != one["sha256"]:
-                self.add_file({**one, **today}, [f"edited since {entry.step} made it"])
+                self.add_file({**one, **today}, [f"modified since {entry.step} made it"])
 
     def add_file(self, one: Mapping, notes: Sequence[str] = ()) -> str:
         """Add a file that a record describes, and return its @id."""
@@ -324,7 +324,7 @@ def _details(record: Mapping) -> str:
 
 def _acceptance(one: Mapping) -> str:
     by = one.get("by", {})
-    return f"edited by hand and accepted by {by.get('user', '?')} on {one.get('at', '?')}: {one.get('reason', '')}"
+    return f"modified by hand and accepted by {by.get('user', '?')} on {one.get('at', '?')}: {one.get('reason', '')}"
 
 
 def _has_json(value: object) -> bool:

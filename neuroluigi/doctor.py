@@ -56,7 +56,7 @@ def _engines() -> Iterator[Finding]:
     commands = {"matlab": words(settings.command), "octave": words(settings.octave_command)}
     for name in ("matlab", "octave"):
         try:
-            engine = find_engine(name, commands, may_stand_in=False)
+            engine = find_engine(name, commands, may_use_numpy=False)
         except EngineError:
             text = f"not found (looked for {commands[name][0]} on PATH)"
             # Another one may do; a step that can't run without it says so.
@@ -96,7 +96,7 @@ def _folders() -> Iterator[Finding]:
             problem = f"{place} can't be written to; choose another folder or ask its owner"
             yield Finding(name, text, problem, is_fatal=True)
         elif free < _LITTLE_ROOM:
-            yield Finding(name, text, "there is little room left; neuroluigi free gives some back")
+            yield Finding(name, text, "there is little room left; neuroluigi drop gives some back")
         else:
             yield Finding(name, text)
     folder = m_folder()

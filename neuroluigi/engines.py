@@ -71,11 +71,11 @@ class Engine:
         return _octave_version(self.command)
 
 
-def find_engine(wanted: str, commands: Mapping[str, tuple[str, ...]], may_stand_in: bool) -> Engine:
+def find_engine(wanted: str, commands: Mapping[str, tuple[str, ...]], may_use_numpy: bool) -> Engine:
     """Return the engine that `wanted` names, or the first that is installed for "auto".
 
     `commands` are the words of luigi.cfg for "matlab" and "octave"; "auto" takes the NumPy stand-ins only where
-    `may_stand_in`. Raises EngineError.
+    `may_use_numpy`. Raises EngineError.
     """
     if wanted == "numpy":
         return Engine("numpy")
@@ -91,7 +91,7 @@ def find_engine(wanted: str, commands: Mapping[str, tuple[str, ...]], may_stand_
             f"engine {looked[0]} is not there; {CURE[wanted]}, or choose another engine with [matlab] engine"
             " (--matlab-engine)"
         )
-    if may_stand_in:
+    if may_use_numpy:
         return Engine("numpy")
     raise EngineError(
         f"there is neither {' nor '.join(looked)}, and real recordings are not left to stand-ins unasked;"

@@ -92,7 +92,7 @@ def _needed(task: luigi.Task) -> list[str]:
 
 
 def _box(name: str, tasks: Sequence[luigi.Task], needs: tuple[str, ...]) -> Box:
-    maker, calls = tasks[0].means() if isinstance(tasks[0], Step) else ("", "")
+    maker, calls = tasks[0].tool_label() if isinstance(tasks[0], Step) else ("", "")
     is_there = isinstance(tasks[0], luigi.ExternalTask)
     outputs = ([one for one in flatten(task.output()) if hasattr(one, "path")] for task in tasks)
     names = ([os.path.basename(one.path) for one in some] for some in outputs)  # noqa: PTH119 (there are thousands)

@@ -1,4 +1,4 @@
-"""Remove results, take over edited ones, free the bytes of large ones, and read all of them again.
+"""Remove results, take over modified ones, free the bytes of large ones, and read all of them again.
 
 Run records say which files are results. Nothing that no record names is ever removed.
 """
@@ -118,7 +118,7 @@ def _differs(path: Path, output: Mapping) -> bool:
 
 
 def plan_clean(
-    root: luigi.Task, of_groups: Sequence[str] = (), step: str = "", orphans: bool = False, edited: bool = False
+    root: luigi.Task, of_groups: Sequence[str] = (), step: str = "", orphans: bool = False, modified: bool = False
 ) -> Plan:
     """Return what there is to remove: `step` and all that depends on it, or all steps, in some groups or in all.
 
@@ -139,7 +139,7 @@ def plan_clean(
     ]
     plan = Plan()
     for entry in chosen:
-        if why := _why_kept(entry, edited):
+        if why := _why_kept(entry, modified):
             plan.left += [(path, why) for path in entry.files or [entry.path]]
         else:
             plan.entries.append(entry)
@@ -194,7 +194,7 @@ def _steps_from(step: str, tasks: Sequence[luigi.Task], entries: Sequence[Entry]
     return found
 
 
-def _why_kept(entry: Entry, edited: bool) -> str:
+def _why_kept(entry: Entry, modified: bool) -> str:
     """Return why a result is not removed; one of several files is reason enough, as a run replaces all of them."""
     if target.pending_path(entry.path).exists():
         return _INTERRUPTED
@@ -203,8 +203,8 @@ def _why_kept(entry: Entry, edited: bool) -> str:
         if ".." in path.parts or not (path.is_relative_to(root) or path.is_relative_to(entry.folder)):
             return f"its run record names {path}, which is not among the results"
         with contextlib.suppress(FileNotFoundError):
-            if not edited and _differs(path, output):
-                return f"{path.name} is not the file that its run record describes; --edited removes it too"
+            if not modified and _differs(path, output):
+                return f"{path.name} is not the file that its run record describes; --modified removes it too"
     return ""
 
 
@@ -271,13 +271,13 @@ def _remove_empty(folder: Path) -> None:
         folder = folder.parent
 
 
-# free
+# drop
 
 
-def plan_free(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Plan:
+def plan_drop(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Plan:
     """Return the results of a step whose bytes a run could make again.
 
-    Raises QueryError for a name that there is not, RunStopped for a step whose results are not freed.
+    Raises QueryError for a name that there is not, RunStopped for a step whose results are not dropped.
     """
     today = groups()
     for name in of_groups:
@@ -288,11 +288,11 @@ def plan_free(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Pla
     steps = [one for one in steps if one.task_family == step]
     if isinstance(steps[0], RecordingMaker):
         raise RunStopped(
-            f"neuroluigi: {step} makes recordings, which are not freed; see neuroluigi clean --step {step}"
+            f"neuroluigi: {step} makes recordings, which are not dropped; see neuroluigi clean --step {step}"
         )
     needed = {below.task_id for one in tasks if isinstance(one, Judged) for below in flatten(one.requires())}
     if not any(one.task_id in needed for one in steps):
-        raise RunStopped(f"neuroluigi: no step needs {step}, so that the next run would make again what was freed")
+        raise RunStopped(f"neuroluigi: no step needs {step}, so that the next run would make again what was dropped")
     of_recording = groups_of_recordings()
     plan = Plan()
     for one in sorted(steps, key=lambda one: one.record_path):
@@ -301,16 +301,16 @@ def plan_free(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Pla
             continue
         entry = Entry(one.record_path, records.read(one.record_path), step, group)
         verdict = looks.verdict(one)
-        if verdict.is_freed and not entry.files:
+        if verdict.is_dropped and not entry.files:
             continue
-        if why := _why_not_freed(one, verdict):
+        if why := _why_not_dropped(one, verdict):
             plan.left.append((entry.path, why))
         else:
             plan.entries.append(entry)
     return plan
 
 
-def _why_not_freed(step: Judged, verdict: state.Verdict) -> str:
+def _why_not_dropped(step: Judged, verdict: state.Verdict) -> str:
     if verdict.state != state.DONE:
         return f"{verdict.state}: {'; '.join(reason.text for reason in verdict.reasons)}"
     if verdict.todo:
@@ -318,62 +318,62 @@ def _why_not_freed(step: Judged, verdict: state.Verdict) -> str:
     stack = flatten(step.requires())
     while stack:
         below = stack.pop()
-        is_freed = isinstance(below, Judged) and looks.verdict(below).is_freed
-        if is_freed and looks.verdict(below).state == state.DONE:
+        is_dropped = isinstance(below, Judged) and looks.verdict(below).is_dropped
+        if is_dropped and looks.verdict(below).state == state.DONE:
             stack += flatten(below.requires())
         elif not all(one.exists() for one in flatten(below.output())):
             return f"it could not be made again: what {below} makes is not there"
     return ""
 
 
-def free(plan: Plan) -> list[Entry]:
-    """Remove the bytes of what was planned, and keep the records; return what was freed, and add to what is left."""
-    freed = []
+def drop(plan: Plan) -> list[Entry]:
+    """Remove the bytes of what was planned, and keep the records; return what was dropped, and add to what is left."""
+    dropped = []
     for entry in plan.entries:
         try:
             with target.lock(entry.path.parent):
                 if _is_other(entry):
                     plan.left.append((entry.path, "it was made again meanwhile"))
                     continue
-                # First the record: a file that is not there, and not freed, is made again.
+                # First the record: a file that is not there, and not dropped, is made again.
                 records.write(entry.path, {**entry.record, "freed": records.now()})
                 for path in entry.files:
                     path.unlink()
-            freed.append(entry)
+            dropped.append(entry)
         except OSError as error:
-            plan.left.append((entry.path, f"can't be freed: {error}"))
-    return freed
+            plan.left.append((entry.path, f"can't be dropped: {error}"))
+    return dropped
 
 
 # accept
 
 
 def accept(root: luigi.Task, name: str, reason: str) -> Path:
-    """Let the run record describe an edited file, and say who took it over, when and why; return its path.
+    """Let the run record describe a modified file, and say who took it over, when and why; return its path.
 
-    Raises RunStopped for a file that is not edited, and for one that the next run would replace all the same.
+    Raises RunStopped for a file that is not modified, and for one that the next run would replace all the same.
     """
     if not reason.strip():
         raise RunStopped("neuroluigi: --reason is blank; say why, for those who read the record later")
     path, step = _find_made(root, name)
     verdict = looks.verdict(step)
     is_shortened = verdict.state == state.DAMAGED and _is_whole(step, path)
-    if verdict.state != state.EDITED and not is_shortened:
+    if verdict.state != state.MODIFIED and not is_shortened:
         reasons = "".join(f": {one.text}" for one in verdict.reasons[:1])
-        raise RunStopped(f"neuroluigi: {path} is not edited, its state is: {verdict.state}{reasons}")
+        raise RunStopped(f"neuroluigi: {path} is not modified, its state is: {verdict.state}{reasons}")
     with writing(step.record_path.parent), target.lock(step.record_path.parent):
         old = records.read(step.record_path) or {}
         new = {_located(one): one for one in old.get("outputs", ())}
         described = records.describe_file(path, roots_of_paths())
         if path not in new or new[path]["sha256"] == described["sha256"]:
-            raise RunStopped(f"neuroluigi: {path} is not edited: it is as its run record says; another file is not")
+            raise RunStopped(f"neuroluigi: {path} is not modified: it is as its run record says; another file is not")
         new[path] = described
         by = {"path": described["path"], "by": records.host(), "at": records.now(), "reason": reason}
         accepted = [*old.get("accepted", ()), by]
         records.write(step.record_path, {**old, "outputs": list(new.values()), "accepted": accepted})
         looks.forget()
         verdict = looks.verdict(step)
-        # While it was taken for edited, nothing replaced it.
+        # While it was taken for modified, nothing replaced it.
         if verdict.todo == state.MAKE:
             records.write(step.record_path, old)
             reasons = "; ".join(one.text for one in verdict.reasons)
@@ -415,7 +415,7 @@ def _find_made(root: luigi.Task, name: str) -> tuple[Path, Judged]:
         for one in flatten(task.output()) if isinstance(task, Judged) else ():
             if Path(one.path) in there:
                 return Path(one.path), task
-    raise RunStopped(f"neuroluigi: {there[0]} is of no step below {root.task_family}; see neuroluigi --root")
+    raise RunStopped(f"neuroluigi: {there[0]} is of no step below {root.task_family}; see neuroluigi --task")
 
 
 # verify
@@ -423,15 +423,15 @@ def _find_made(root: luigi.Task, name: str) -> tuple[Path, Judged]:
 
 @dataclass
 class Verified:
-    """What was read again: how many files and bytes, how many are freed, and what is wrong: (state, path, why).
+    """What was read again: how many files and bytes, how many are dropped, and what is wrong: (state, path, why).
 
-    `unrecorded` are files among the results that no run record names, so that there is nothing to compare them with.
+    `untracked` are files among the results that no run record names, so that there is nothing to compare them with.
     """
 
     files: int = 0
     bytes: int = 0
-    freed: int = 0
-    unrecorded: list[Path] = field(default_factory=list)
+    dropped: int = 0
+    untracked: list[Path] = field(default_factory=list)
     problems: list[tuple[str, Path, str]] = field(default_factory=list)
 
 
@@ -464,7 +464,7 @@ def verify(entries: Sequence[Entry], say: Callable[[Path, int], None] = lambda p
         # Right in the folder of all results lies what is about the run, such as the report.
         named_here = sorted(names) if Path(top) != results_root() else ()
         files = (Path(top, name) for name in named_here if not name.startswith("."))
-        found.unrecorded += [path for path in files if path not in named]
+        found.untracked += [path for path in files if path not in named]
     for folder in _run_folders([results_root()]):
         if not os.access(folder, os.R_OK | os.X_OK):
             found.problems.append((UNREADABLE, folder, "can't be read"))
@@ -474,7 +474,7 @@ def verify(entries: Sequence[Entry], say: Callable[[Path, int], None] = lambda p
 def _verify_files(entry: Entry, found: Verified, say: Callable[[Path, int], None]) -> None:
     for path, output in entry.outputs.items():
         if entry.record.get("freed") and not path.exists():
-            found.freed += 1
+            found.dropped += 1
             continue
         wrong = _compare(path, output)
         # A run may have made it again since the record was read.

@@ -141,7 +141,7 @@ def last(folder: Path, words: list[str], settle: float) -> int:
     records.write(folder / "last.json", {"ended": records.now()})
     _write_down_the_run(folder, words)
     root, *settings = words
-    about = ["--module", running.named_module(words), "--root", root]
+    about = ["--module", running.named_module(words), "--task", root]
     return [_neuroluigi([*about, command, *settings]) for command in _LAST_COMMANDS][-1]
 
 

@@ -45,7 +45,7 @@ class Judged(luigi.Task):
             if parameter.significant
         }
 
-    def facts(self) -> dict:
+    def fingerprint(self) -> dict:
         """Return what decides over the result beside parameters, inputs and code; goes into the record."""
         return {}
 
@@ -70,12 +70,12 @@ class _Look:
         # The roots for which no two tasks make the same file.
         self.checked: set[str] = set()
         # Whether something is not there that is made only when it is needed.
-        self.has_freed = False
+        self.has_dropped = False
         self.below: dict[str, list[luigi.Task]] = {}
         self.outputs: dict[str, list[luigi.Target]] = {}
         self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}
         self.rerun_on = frozenset(setting(results).rerun_on)
-        self.may_lose_inputs = setting(recordings).allow_removed
+        self.may_lose_inputs = setting(recordings).allow_missing
         self.trusts_existing = setting(results).trust_existing
         self.checksums = Checksums(results_root())
         self.folders = Folders()
@@ -123,7 +123,7 @@ def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
 
 
 def look_from(root: luigi.Task) -> _Look:
-    """Judge all that a run of a task looks at; what it says of freed results depends on what else that run makes."""
+    """Judge all that a run of a task looks at; what it says of dropped results depends on what else that run makes."""
     if _may_share():
         look = _look_of_run()
         waiting = _open(root, look)
@@ -133,8 +133,8 @@ def look_from(root: luigi.Task) -> _Look:
     if root.task_id not in look.checked:
         look.checked.add(root.task_id)
         _refuse_clashes(_in_order(root, look), look)
-    if look.has_freed:
-        _make_freed_again(root, look)
+    if look.has_dropped:
+        _make_dropped_again(root, look)
     return look
 
 
@@ -154,7 +154,7 @@ def _refuse_clashes(tasks: list[luigi.Task], look: _Look) -> None:
                 )
             raise RunStopped(
                 f"luigi: {other} and {task} would share the run record {path}; name the parameters that tell their"
-                f" files apart in {task.task_family}: apart_by = ('NAME',)"
+                f" files apart in {task.task_family}: filename_parameters = ('NAME',)"
             )
 
 
@@ -170,17 +170,17 @@ def _in_order(root: luigi.Task, look: _Look) -> list[luigi.Task]:
     return [found[task_id] for task_id in look.verdicts if task_id in found]
 
 
-def _make_freed_again(root: luigi.Task, look: _Look) -> None:
-    """Mark as to be made what is freed and needed; what rests on it then waits for it, and may need more."""
+def _make_dropped_again(root: luigi.Task, look: _Look) -> None:
+    """Mark as to be made what is dropped and needed; what rests on it then waits for it, and may need more."""
     order, again = _in_order(root, look), {}
     while True:
         needed_by = {root.task_id: root}
         known = len(again)
         for current in reversed(order):
             judged, above = look.verdicts[current.task_id], needed_by.get(current.task_id)
-            if above and judged.is_freed and not judged.todo:
-                is_freed = "" if look.trusts_existing else "it is freed, and "
-                reason = Reason("", f"{is_freed}{above.task_family} needs it")
+            if above and judged.is_dropped and not judged.todo:
+                is_dropped = "" if look.trusts_existing else "it is dropped, and "
+                reason = Reason("", f"{is_dropped}{above.task_family} needs it")
                 unknown = dict.fromkeys(judged.checksums)
                 again[current.task_id] = judged = replace(
                     judged, reasons=(*judged.reasons, reason), todo=state.MAKE, checksums=unknown
@@ -213,7 +213,7 @@ def _judge_by_two(tasks: list[luigi.Task], look: _Look) -> None:
             _look_below(one)
         with contextlib.suppress(EOFError):
             found = reader.recv()
-            look.has_freed |= found.pop("has_freed")
+            look.has_dropped |= found.pop("has_dropped")
             for name, part in found.items():
                 getattr(look, name).update(part)
     finally:
@@ -234,7 +234,7 @@ def _judge_for(tasks: list[luigi.Task], look: _Look, writer: Connection) -> None
             _look_below(one)
             if os.getppid() != parent:
                 return
-        found = {name: getattr(look, name) for name in ("verdicts", "below", "outputs", "has_freed")}
+        found = {name: getattr(look, name) for name in ("verdicts", "below", "outputs", "has_dropped")}
         writer.send(found)
 
 
@@ -270,7 +270,7 @@ def _look_below(root: luigi.Task) -> _Look:
             continue
         below = look.below[current.task_id]
         look.verdicts[current.task_id] = judged = _judge(current, below, look)
-        look.has_freed |= judged.is_freed
+        look.has_dropped |= judged.is_dropped
         stack.pop()
     return look
 
@@ -290,7 +290,7 @@ def _judge_alone(current: luigi.Task, below: list[luigi.Task], look: _Look) -> V
     # A task of Luigi's own: done as it says itself, or as what it wraps is.
     if isinstance(current, luigi.WrapperTask):
         wrapped = [look.verdicts[one.task_id] for one in below]
-        todo = state.MAKE_IF if any(one.todo for one in wrapped) else state.NOTHING
+        todo = state.MAYBE if any(one.todo for one in wrapped) else state.NOTHING
         return Verdict(state.DONE, todo=todo, is_there=all(one.is_complete for one in wrapped))
     is_done = current.complete()
     return Verdict(state.DONE if is_done else state.MISSING, todo=state.NOTHING if is_done else state.MAKE)
@@ -302,7 +302,7 @@ def _trust(outputs: list[luigi.Target]) -> Verdict:
     if not missing:
         return Verdict(state.DONE)
     reason = Reason("", f"{', '.join(missing)} is not there")
-    return Verdict(state.MISSING, (reason,), is_there=False, is_freed=True)
+    return Verdict(state.MISSING, (reason,), is_there=False, is_dropped=True)
 
 
 def _today(step: Judged, below: list[luigi.Task], look: _Look) -> Result:
@@ -341,7 +341,7 @@ def _facts(step: Judged, inputs: tuple[Input, ...], look: _Look) -> tuple[Mappin
         return None, ""
     step.assumed_bytes = {o.path: sizes[_key(o.path, look)] for o in inputs if o.is_pending}
     try:
-        return step.facts(), ""
+        return step.fingerprint(), ""
     except RecordingsError as error:
         return None, "" if pending else str(error)
     except (OSError, ValueError):

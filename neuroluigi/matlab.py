@@ -59,7 +59,7 @@ class _OwnMatlabCommand(luigi.OptionalStrParameter):
 class MatlabTask(Step):
     """A step whose `function` is an M-function, called with `arguments`.
 
-    Mixed with GroupTask, RecordingTask or StudyTask. `standin`, where there is one, is a Python function that takes
+    Mixed with GroupTask, RecordingTask or StudyTask. `numpy_function`, where there is one, is a Python function that takes
     the same arguments and writes the same files.
     """
 
@@ -73,7 +73,7 @@ class MatlabTask(Step):
     call_timeout = setting_of_step(luigi.OptionalFloatParameter, description="instead of [matlab] call_timeout")
 
     function: str
-    standin: Callable | None = None
+    numpy_function: Callable | None = None
 
     def arguments(self, out) -> Sequence[object]:
         """Return the arguments of the call, as a Matlab user would give them by hand; `out` as in Step.make."""
@@ -87,7 +87,7 @@ class MatlabTask(Step):
         except EngineError:
             return {}
 
-    def means(self) -> tuple[str, str]:
+    def tool_label(self) -> tuple[str, str]:
         return _ENGINES[self._wanted_engine()], f"{self.function}.m"
 
     def found_engine(self) -> Engine:
@@ -97,14 +97,14 @@ class MatlabTask(Step):
             "matlab": words(self.matlab_command or settings.command),
             "octave": words(self.octave_command or settings.octave_command),
         }
-        engine = find_engine(self._wanted_engine(), commands, may_stand_in=not setting(recordings).are_real())
+        engine = find_engine(self._wanted_engine(), commands, may_use_numpy=not setting(recordings).are_real())
         declared, found = self._declared_version(engine), engine.version()
         if declared and found and not is_version(found, declared):
             raise EngineError(
                 f"{self.task_family} is declared to run on {engine.name} {declared}, and {engine} was found; see"
                 f" [{self.task_family}] {engine.name}_command in luigi.cfg"
             )
-        if engine.name == "numpy" and not self.standin:
+        if engine.name == "numpy" and not self.numpy_function:
             raise EngineError(
                 f"{self.task_family} has no NumPy stand-in for {self.function}.m; the engines that it can use are"
                 " matlab and octave: install one, or set [matlab] engine (--matlab-engine)"
@@ -139,7 +139,7 @@ class MatlabTask(Step):
         arguments = self.arguments(out)
         print(f"% {engine.name}: {_as_typed(self.function, arguments)}")
         if engine.name == "numpy":
-            type(self).standin(*arguments)
+            type(self).numpy_function(*arguments)
         else:
             limits = self._limits(engine)
             facts = call_function(engine, self.function, arguments, m_folder(), self.log, limits, self._pass_on)
@@ -147,12 +147,12 @@ class MatlabTask(Step):
 
     def _pass_on(self, progress: Mapping) -> None:
         """Pass on what reportProgress said."""
-        self.tell_progress(progress["k"], progress["n"], progress["message"])
+        self.report_progress(progress["k"], progress["n"], progress["message"])
 
     def sources(self, engine: str) -> list[dict]:
         own = python_sources(type(self))
         if engine == "numpy":
-            return own + (list(function_sources(type(self).standin)) if self.standin else [])
+            return own + (list(function_sources(type(self).numpy_function)) if self.numpy_function else [])
         return own + matlab_sources(m_folder(), self.function)
 
     def wanted_tool(self) -> dict[str, str]:

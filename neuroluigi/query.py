@@ -381,7 +381,7 @@ def read_events(folder: Path, name: str) -> Iterator[list[tuple[Cell, ...]]]:
 def _find_layout(folder: Path) -> dict:
     """Return the layout of the concatenation (see recordings.lay_out), from the file or the run record that has one."""
     contents = [records.read_json(path) for path in _result_files(folder) if path.suffix == ".json"]
-    # The file of one that is freed is gone, its record stays.
+    # The file of one that is dropped is gone, its record stays.
     for path in sorted(folder.glob("runs/*.json")):
         facts = (records.read(path) or {}).get("facts")
         contents += facts.values() if isinstance(facts, dict) else ()

@@ -53,8 +53,8 @@ class Declaration:
     scale: float | None = None
     offset: float | None = None
     unit: str = ""
-    incomplete: str = "fail"
-    allow_removed: bool = False
+    partial_sample: str = "fail"
+    allow_missing: bool = False
 
     @property
     def folder(self) -> Path:
@@ -315,10 +315,10 @@ def _describe(row: Mapping[str, str], place: str, declaration: Declaration, is_m
     )
     if problems or is_made or recording.columns["use"] == "no":
         return recording
-    if declaration.allow_removed and not os.path.exists(path):
+    if declaration.allow_missing and not os.path.exists(path):
         return replace(recording, columns={**recording.columns, "use": "no", "reason": "it is not there any more"})
     try:
-        measure(recording, declaration.incomplete)
+        measure(recording, declaration.partial_sample)
     except RecordingsError as error:
         return replace(recording, problems=(str(error),))
     return recording
@@ -339,14 +339,14 @@ def _whole(text: str) -> int:
 
 
 def measure(
-    recording: Recording, incomplete: str, path: str = "", header_bytes: int | None = None, size: int | None = None
+    recording: Recording, partial_sample: str, path: str = "", header_bytes: int | None = None, size: int | None = None
 ) -> tuple[int, int]:
     """Return (samples per channel, bytes of an incomplete last sample) of a recording's file.
 
     `path` and `header_bytes` name another file with the same samples, such as the result of a step per recording;
     `size` is what it has, where it is not there yet.
-    Raises RecordingsError where the file is not there, has no samples, or ends in the middle of one and `incomplete`
-    is not "trim".
+    Raises RecordingsError where the file is not there, has no samples, or ends in the middle of one and `partial_sample`
+    is not "drop".
     """
     path = path or recording.path
     header_bytes = recording.header_bytes if header_bytes is None else header_bytes
@@ -362,11 +362,11 @@ def measure(
             f"{recording.place}: {path} has no samples: {size} bytes, header {header_bytes} bytes,"
             f" {recording.bytes_per_sample} bytes per sample ({recording.dtype}, {recording.channels} channels)"
         )
-    if rest and incomplete != "trim":
+    if rest and partial_sample != "drop":
         raise RecordingsError(
             f"{recording.place}: {path} has {size} bytes, header {header_bytes} bytes; that is not a whole number of"
             f" samples of {recording.bytes_per_sample} bytes ({recording.dtype}, {recording.channels} channels),"
-            f" {rest} bytes are left; check dtype and channels, or set [recordings] incomplete = trim to drop them"
+            f" {rest} bytes are left; check dtype and channels, or set [recordings] partial_sample = drop to drop them"
         )
     return samples, rest
 
@@ -547,7 +547,7 @@ def _differences(recordings: list[Recording]) -> list[str]:
 def lay_out(
     group: Group,
     files: Iterable[tuple[str, int]],
-    incomplete: str,
+    partial_sample: str,
     contiguous: bool,
     sizes: Mapping[str, int] | None = None,
 ) -> dict[str, object]:
@@ -562,7 +562,7 @@ def lay_out(
     first = group.recordings[0]
     rows, first_sample = [], 0
     for recording, (path, header_bytes) in zip(group.recordings, files, strict=True):
-        samples, rest = measure(recording, incomplete, path, header_bytes, (sizes or {}).get(path))
+        samples, rest = measure(recording, partial_sample, path, header_bytes, (sizes or {}).get(path))
         row = {
             "session": recording.session,
             "index": recording.index,

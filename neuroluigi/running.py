@@ -67,7 +67,7 @@ _CHATTER = (
 _MOST_NAMED = 5
 
 # The sections of luigi.cfg that are this package's; Luigi's own are Luigi's to check.
-_SECTIONS = (recordings, results, matlab, scheduling.scheduling)
+_SECTIONS = (recordings, results, matlab, scheduling.neuroluigi)
 
 
 def say_replacements(steps: Iterable[Step]) -> None:
@@ -422,33 +422,33 @@ def _undone(found: Iterable[tuple[Step, Verdict]]) -> list[str]:
 
 def _left_alone(found: Iterable[tuple[Step, Verdict]]) -> list[str]:
     """Return a line for each way in which results that were not made again are not simply done."""
-    outdated, kinds, gone, edited, unrecorded = Counter(), set(), Counter(), [], Counter()
+    code_changed, kinds, gone, modified, untracked = Counter(), set(), Counter(), [], Counter()
     for step, verdict in found:
-        if verdict.state == state.OUTDATED:
-            outdated[f"{step.task_family}: {'; '.join(reason.text for reason in verdict.reasons)}"] += 1
+        if verdict.state == state.CODE_CHANGED:
+            code_changed[f"{step.task_family}: {'; '.join(reason.text for reason in verdict.reasons)}"] += 1
             kinds |= {reason.kind for reason in verdict.reasons}
-        elif verdict.state == state.EDITED:
-            edited += [shown_path(Path(one.path)) for one in flatten(step.output())]
-        elif verdict.state == state.INPUT_GONE:
+        elif verdict.state == state.MODIFIED:
+            modified += [shown_path(Path(one.path)) for one in flatten(step.output())]
+        elif verdict.state == state.INPUT_MISSING:
             gone["; ".join(reason.text for reason in verdict.reasons)] += 1
-        elif verdict.state == state.NO_RECORD:
-            unrecorded[step.task_family] += 1
+        elif verdict.state == state.UNTRACKED:
+            untracked[step.task_family] += 1
     lines = []
-    if outdated:
+    if code_changed:
         rerun_on = ",".join([*setting(results).rerun_on, *sorted(kinds - set(setting(results).rerun_on))])
-        why = "; ".join(f"{count} {text}" for text, count in sorted(outdated.items()))
+        why = "; ".join(f"{count} {text}" for text, count in sorted(code_changed.items()))
         lines.append(
-            f"Outdated, left as they are: {outdated.total()} ({why}). To remake them: --results-rerun-on {rerun_on}"
+            f"Code changed, left as they are: {code_changed.total()} ({why}). To remake them: --results-rerun-on {rerun_on}"
         )
-    if edited:
-        lines.append(f"Edited by hand, taken as done: {_some(edited)}. To have one remade, delete it.")
+    if modified:
+        lines.append(f"Modified by hand, taken as done: {_some(modified)}. To have one remade, delete it.")
     if gone:
         lines.append(
-            f"Left alone: {gone.total()} results whose recordings are gone ({_some(sorted(gone), '; ')})."
-            " To make them from what is left: --recordings-allow-removed true"
+            f"Left alone: {gone.total()} results whose recordings are missing ({_some(sorted(gone), '; ')})."
+            " To make them from what is left: --recordings-allow-missing true"
         )
-    if unrecorded:
-        lines.append(f"Without a run record, taken as done: {_counted(unrecorded)}.")
+    if untracked:
+        lines.append(f"Untracked (without a run record), taken as done: {_counted(untracked)}.")
     return lines
 
 

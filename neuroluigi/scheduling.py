@@ -26,10 +26,11 @@ from luigi.scheduler import BATCH_RUNNING, DISABLED, DONE, FAILED, PENDING, RUNN
 from neuroluigi.settings import setting
 
 
-class scheduling(luigi.Config):
-    """Which local scheduler a run uses."""
+class neuroluigi(luigi.Config):
+    """The task that stands for the whole pipeline, and the local scheduler of a run."""
 
-    linear = luigi.BoolParameter(
+    task = luigi.Parameter(default="", description="the task that stands for the whole pipeline, such as PlotAll")
+    fast_scheduler = luigi.BoolParameter(
         default=True,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
         description="false: Luigi's own local scheduler, whose time grows with the square of the number of tasks",
@@ -478,10 +479,10 @@ class Scheduler(luigi.scheduler.Scheduler):
 
 
 class Factory(luigi.interface._WorkerSchedulerFactory):
-    """Luigi's factory of what a run needs, with this scheduler unless [scheduling] linear is false."""
+    """Luigi's factory of what a run needs, with this scheduler unless [neuroluigi] fast_scheduler is false."""
 
     def create_local_scheduler(self):
-        if not setting(scheduling).linear:
+        if not setting(neuroluigi).fast_scheduler:
             return super().create_local_scheduler()
         return Scheduler(prune_on_get_work=True, record_task_history=False)
 

@@ -121,7 +121,7 @@ def banner(facts: Facts) -> dict:
     """Return how it stands, in one line with a state for its sign, and what went wrong."""
     total = len(facts.found)
     failed = [one for one in facts.found if one.entry.shown_state == status.FAILED]
-    undone = [e for e in facts.entries if e.verdict.todo or e.verdict.state == state.INPUT_GONE]
+    undone = [e for e in facts.entries if e.verdict.todo or e.verdict.state == state.INPUT_MISSING]
     if failed:
         kind, text = status.FAILED, f"{len(failed):,} of {counted(total, 'result')} failed"
     elif not facts.made:

@@ -114,13 +114,13 @@ class recordings(luigi.Config):
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
         description="the recordings of a group follow each other without a gap",
     )
-    allow_removed = luigi.BoolParameter(
+    allow_missing = luigi.BoolParameter(
         default=False,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
         description="make groups from what is left of their recordings",
     )
-    incomplete = luigi.ChoiceParameter(
-        default="fail", choices=("fail", "trim"), description="a file that ends in the middle of a sample"
+    partial_sample = luigi.ChoiceParameter(
+        default="fail", choices=("fail", "drop"), description="a file that ends in the middle of a sample"
     )
 
     def are_real(self) -> bool:

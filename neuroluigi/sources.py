@@ -99,7 +99,9 @@ def _names(source: str) -> Iterator[str]:
 
 
 def _gives_standin(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "standin" for t in node.targets)
+    return isinstance(node, ast.Assign) and any(
+        isinstance(t, ast.Name) and t.id == "numpy_function" for t in node.targets
+    )
 
 
 def _is_of_project(file: Path, project: Path) -> bool:

@@ -21,21 +21,21 @@ from neuroluigi.programs import is_version
 logger = logging.getLogger("luigi-interface")
 
 # In the order in which they are judged.
-INPUT_GONE = "input gone"
+INPUT_MISSING = "input missing"
 MISSING = "missing"
 DAMAGED = "damaged"
-EDITED = "edited"
+MODIFIED = "modified"
 STALE = "stale"
-OUTDATED = "outdated"
-NO_RECORD = "no run record"
+CODE_CHANGED = "code changed"
+UNTRACKED = "untracked"
 DONE = "done"
-STATES = (INPUT_GONE, MISSING, DAMAGED, EDITED, STALE, OUTDATED, NO_RECORD, DONE)
+STATES = (INPUT_MISSING, MISSING, DAMAGED, MODIFIED, STALE, CODE_CHANGED, UNTRACKED, DONE)
 
 # What a result can be out of date by; a run remakes it for those that rerun_on names, and reports the others.
 KINDS = ("inputs", "parameters", "code", "tools")
 
 # What a run does about a result.
-NOTHING, MAKE, MAKE_IF = "", "make", "make if"
+NOTHING, MAKE, MAYBE = "", "make", "maybe"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Verdict:
     todo: str = NOTHING
     waits_for: tuple[str, ...] = ()
     is_there: bool = True
-    is_freed: bool = False
+    is_dropped: bool = False
     rests_on_work: bool = False
     failure: str = ""
     made_by: str = ""
@@ -190,15 +190,15 @@ def judge(result: Result, checksums: Checksums, folders: Folders) -> Verdict:
     if folders.have(records.beside(result.record, ".pending.json")):
         reason = Reason("", "a commit was interrupted; the next run finishes it")
         return Verdict(MISSING, (reason,), MAKE, is_there=False, failure=failure)
-    is_freed = bool(record and record.get("freed")) and not is_there
+    is_dropped = bool(record and record.get("freed")) and not is_there
     lacking = ", ".join(os.path.basename(path) for path, found in there.items() if not found)
     missing = Reason("", f"{lacking} is not there")
     if record and not result.may_lose_inputs and (gone := _gone(record, result)):
         # Edited or not, what stays is what the next steps are made from.
         now, _ = _look_at_outputs(result, record, there, checksums)
-        gone += () if is_there or is_freed else (missing,)
-        return Verdict(INPUT_GONE, gone, is_there=is_there, is_freed=is_freed, failure=failure, checksums=now)
-    if not is_there and not is_freed:
+        gone += () if is_there or is_dropped else (missing,)
+        return Verdict(INPUT_MISSING, gone, is_there=is_there, is_dropped=is_dropped, failure=failure, checksums=now)
+    if not is_there and not is_dropped:
         return Verdict(MISSING, (missing,), MAKE, is_there=False, failure=failure)
 
     now, wrong = _look_at_outputs(result, record, there, checksums)
@@ -206,20 +206,20 @@ def judge(result: Result, checksums: Checksums, folders: Folders) -> Verdict:
         state, reason = wrong
         if state == DAMAGED:
             return Verdict(DAMAGED, (reason,), MAKE, failure=failure)
-        return Verdict(EDITED, (reason,), failure=failure, checksums=now)
+        return Verdict(MODIFIED, (reason,), failure=failure, checksums=now)
 
     reasons = tuple(_contradictions(record, result, checksums)) if record else ()
     pressing = tuple(reason for reason in reasons if reason.kind in result.rerun_on)
     made_by = records.made_by(record) if record else ""
-    common = {"is_there": is_there, "is_freed": is_freed, "failure": failure, "made_by": made_by}
+    common = {"is_there": is_there, "is_dropped": is_dropped, "failure": failure, "made_by": made_by}
     if pressing:
         return Verdict(STALE, pressing, MAKE, **common)
-    state = OUTDATED if reasons else DONE if record else NO_RECORD
+    state = CODE_CHANGED if reasons else DONE if record else UNTRACKED
     waits_for = tuple(os.path.basename(one.path) for one in result.inputs if one.is_pending)
     # Without a record nothing says what the result was made from.
-    todo = (MAKE if is_freed else MAKE_IF) if waits_for and record else NOTHING
-    if is_freed and todo:
-        reasons = (*reasons, Reason("", f"it is freed, and {waits_for[0]} may be made again"))
+    todo = (MAKE if is_dropped else MAYBE) if waits_for and record else NOTHING
+    if is_dropped and todo:
+        reasons = (*reasons, Reason("", f"it is dropped, and {waits_for[0]} may be made again"))
     return Verdict(state, reasons, todo, waits_for, checksums=dict.fromkeys(now) if todo else now, **common)
 
 
@@ -260,13 +260,13 @@ def _gone(record: Mapping, result: Result) -> tuple[Reason, ...]:
 def _look_at_outputs(
     result: Result, record: Mapping | None, there: Mapping[str, os.stat_result | None], checksums: Checksums
 ) -> tuple[dict[str, str | None], tuple[str, Reason] | None]:
-    """Return the checksums of the outputs as they stand, and DAMAGED or EDITED with the reason where one differs."""
+    """Return the checksums of the outputs as they stand, and DAMAGED or MODIFIED with the reason where one differs."""
     recorded = _recorded_outputs(record, result) if record else {}
     now: dict[str, str | None] = {}
-    edited = None
+    modified = None
     for path, check in result.outputs.items():
         known, found, name = recorded.get(path), there[path], os.path.basename(path)
-        if found is None:  # freed
+        if found is None:  # dropped
             now[path] = known["sha256"] if known else None
             continue
         if known and (found.st_size, found.st_mtime_ns) == (known["bytes"], known["mtime_ns"]):
@@ -289,8 +289,8 @@ def _look_at_outputs(
             reason = f"{name} has {found.st_size} bytes, its run record says {known['bytes']}"
             return now, (DAMAGED, Reason("", reason))
         if known:
-            edited = edited or (EDITED, Reason("", f"{name} is not the file that its run record describes"))
-    return now, edited
+            modified = modified or (MODIFIED, Reason("", f"{name} is not the file that its run record describes"))
+    return now, modified
 
 
 def _contradictions(record: Mapping, result: Result, checksums: Checksums) -> Iterator[Reason]:

@@ -21,13 +21,13 @@ WAITING, FAILED, ORPHAN = "waiting", "failed", "orphan"
 # One sign and colour per state; a result that waits for another has a state of its own here.
 SIGNS: Mapping[str, tuple[str, str]] = {
     state.DONE: ("✓", "green"),
-    state.OUTDATED: ("≈", "magenta"),
-    state.NO_RECORD: ("?", "blue"),
-    state.EDITED: ("✎", "cyan"),
+    state.CODE_CHANGED: ("≈", "magenta"),
+    state.UNTRACKED: ("?", "blue"),
+    state.MODIFIED: ("✎", "cyan"),
     WAITING: ("…", "yellow"),
     state.STALE: ("↻", "yellow"),
     state.MISSING: ("○", "yellow"),
-    state.INPUT_GONE: ("∅", "red"),
+    state.INPUT_MISSING: ("∅", "red"),
     state.DAMAGED: ("✗", "red"),
     FAILED: ("!", "red"),
 }
@@ -53,7 +53,7 @@ class Entry:
         """The state as the table shows it: failed and waiting are notes on top of the others."""
         if self.verdict.failure and self.verdict.todo:
             return FAILED
-        return WAITING if self.verdict.todo == state.MAKE_IF else self.verdict.state
+        return WAITING if self.verdict.todo == state.MAYBE else self.verdict.state
 
 
 def collect(root: luigi.Task, groups: Mapping[str, Group]) -> list[Entry]:
@@ -79,7 +79,7 @@ def orphans(results: Path, groups: Mapping[str, Group]) -> list[str]:
 
 def is_all_done(entries: Iterable[Entry]) -> bool:
     """Whether a run has nothing to do and nothing is left undone."""
-    return not any(e.verdict.todo or e.verdict.state == state.INPUT_GONE for e in entries)
+    return not any(e.verdict.todo or e.verdict.state == state.INPUT_MISSING for e in entries)
 
 
 def select(entries: Sequence[Entry], only: Iterable[str], rows: Iterable[str]) -> list[Entry]:
@@ -109,7 +109,7 @@ def worst(states: Iterable[str]) -> str:
 def progress(entries: Sequence[Entry]) -> list[tuple[str, int, int, str]]:
     """Return (step, results that need nothing, results, a bar of them) for each step."""
     total = Counter(e.step for e in entries)
-    done = Counter(e.step for e in entries if not e.verdict.todo and (e.verdict.is_there or e.verdict.is_freed))
+    done = Counter(e.step for e in entries if not e.verdict.todo and (e.verdict.is_there or e.verdict.is_dropped))
     return [
         (step, done[step], count, ("█" * (_BAR * done[step] // count)).ljust(_BAR, "░"))
         for step, count in total.items()
@@ -152,9 +152,11 @@ def _unknown(entries: Sequence[Entry]) -> list[str]:
 
 
 def _action(verdict: Verdict) -> str:
-    if verdict.todo == state.MAKE_IF:
-        return f"make if {' or '.join(dict.fromkeys(verdict.waits_for))} changes"
-    return verdict.todo or "left as it is"
+    return f"maybe,{_condition(verdict)}" if verdict.todo == state.MAYBE else verdict.todo or "left as it is"
+
+
+def _condition(verdict: Verdict) -> str:
+    return f" if {' or '.join(dict.fromkeys(verdict.waits_for))} changes" if verdict.todo == state.MAYBE else ""
 
 
 def _whys(verdict: Verdict) -> list[str]:
@@ -183,7 +185,7 @@ def as_data(entry: Entry) -> dict:
         "todo": verdict.todo,
         "waits_for": list(dict.fromkeys(verdict.waits_for)),
         "reasons": [{"kind": reason.kind, "text": reason.text} for reason in verdict.reasons],
-        "freed": verdict.is_freed,
+        "dropped": verdict.is_dropped,
         "failure": verdict.failure,
     }
 
@@ -194,10 +196,10 @@ def explain(entry: Entry, record: Mapping | None) -> list[str]:
     sign, _ = SIGNS[entry.shown_state]
     lines = [f"{sign} {entry.task}: {verdict.state}"]
     lines += [f"  {reason.text}{reason.detail and f' ({reason.detail})'}" for reason in verdict.reasons]
-    if verdict.is_freed and verdict.state != state.MISSING:
-        lines.append("  It is freed: its files are gone, and are made again when a step needs them.")
+    if verdict.is_dropped and verdict.state != state.MISSING:
+        lines.append("  It is dropped: its files are gone, and are made again when a step needs them.")
     if verdict.todo:
-        lines.append(f"  A run will {_action(verdict).replace('make', 'make it', 1)}.")
+        lines.append(f"  A run will make it{_condition(verdict)}.")
     if record:
         lines += _history(record)
     else:
@@ -223,7 +225,7 @@ def _history(record: Mapping) -> list[str]:
     for one in record.get("accepted", ()):
         by = one.get("by", {})
         lines.append(
-            f"{one.get('path')} was edited by hand and accepted by {by.get('user', '?')} on {by.get('name', '?')},"
+            f"{one.get('path')} was modified by hand and accepted by {by.get('user', '?')} on {by.get('name', '?')},"
             f" {one.get('at', '?')}: {one.get('reason', '')}"
         )
     return lines

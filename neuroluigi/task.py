@@ -89,10 +89,10 @@ class Step(CarriesSettings, Judged):
     )
 
     # The parameters that tell several results of this step in one folder apart; the names of their files have them too.
-    apart_by: tuple[str, ...] = ()
+    filename_parameters: tuple[str, ...] = ()
 
     # Modules that `make` imports and that take long: with several workers the run imports them once, for all.
-    imports: tuple[str, ...] = ()
+    preload: tuple[str, ...] = ()
 
     # Set while `make` runs: where the step's output goes, and what a tool said of itself for the record.
     log: Path
@@ -115,7 +115,7 @@ class Step(CarriesSettings, Judged):
     @property
     def record_path(self) -> Path:
         """The run record, beside the files; see records.py."""
-        apart = (_safe(str(self.param_kwargs[name]), name) for name in self.apart_by)
+        apart = (_safe(str(self.param_kwargs[name]), name) for name in self.filename_parameters)
         return path_of(self.folder, "runs", f"{'-'.join((self.task_family, *apart))}.json")
 
     def result(self, name: str, kind: type[ResultTarget] = ResultTarget) -> ResultTarget:
@@ -126,7 +126,7 @@ class Step(CarriesSettings, Judged):
         """Make the files. `out` has the shape of output(), with a temporary Path in place of each target."""
         raise TypeError(f"{self.task_family} does not say how it is made: it has no make()")
 
-    def means(self) -> tuple[str, str]:
+    def tool_label(self) -> tuple[str, str]:
         """Return what makes the result, for people: the engine, and what it calls ("" where that has no name)."""
         return "Python", ""
 
@@ -134,7 +134,7 @@ class Step(CarriesSettings, Judged):
         """Return the engine that made the result, with its version, as its record has it; "" without a record."""
         return records.made_by(records.read(self.record_path) or {})
 
-    def tell_progress(self, k: float, n: float, message: str = "") -> None:
+    def report_progress(self, k: float, n: float, message: str = "") -> None:
         """Tell how far the step is while it is made: k of n, and a message. What are no numbers says nothing."""
         try:
             k, n = float(k), float(n)
@@ -208,7 +208,7 @@ class Step(CarriesSettings, Judged):
         start = begin()
         try:
             verdict = looks.verdict(self)
-            if verdict.state == state.INPUT_GONE:
+            if verdict.state == state.INPUT_MISSING:
                 raise StepError("; ".join(reason.text for reason in verdict.reasons))
             for part in temporary.values():
                 part.parent.mkdir(parents=True, exist_ok=True)
@@ -266,7 +266,7 @@ class Step(CarriesSettings, Judged):
         return {
             "schema": records.SCHEMA,
             **self._identity(),
-            "facts": self.facts(),
+            "facts": self.fingerprint(),
             "inputs": inputs,
             "outputs": outputs,
             **self._made_with(),
@@ -417,7 +417,7 @@ class GroupTask(Step):
         """
         settings = setting(recordings)
         files = [(one.path, one.header_bytes) for one in flatten(self.input())]
-        return lay_out(self._group(), files, settings.incomplete, settings.contiguous, self.assumed_bytes)
+        return lay_out(self._group(), files, settings.partial_sample, settings.contiguous, self.assumed_bytes)
 
     def _group(self) -> Group:
         known = groups()
@@ -470,7 +470,7 @@ class RecordingMaker(Step):
     session = luigi.Parameter(description="session of the recording")
     index = luigi.IntParameter(description="number of the recording in its session")
     # The recordings of a session share a folder.
-    apart_by = ("index",)
+    filename_parameters = ("index",)
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -156,7 +156,7 @@ class Worker(luigi.worker.Worker):
     def prepare_for(self, steps: Iterable[Step]) -> None:
         """Do once what each of these steps' processes would do anew, where it begins with a copy of this one."""
         kinds = {type(step): step for step in steps}
-        imports = sorted({name for kind in kinds for name in kind.imports})
+        imports = sorted({name for kind in kinds for name in kind.preload})
         if not self._is_forking():
             # With one worker they are imported while the engine starts.
             self._imports = imports if self.worker_processes == 1 else []
@@ -192,7 +192,7 @@ class Worker(luigi.worker.Worker):
             if is_local and multiprocessing.get_start_method() != "fork":
                 # What a process tells its copy nobody hears; an empty one costs nothing to send.
                 process.status_reporter._scheduler = type(self._scheduler)()
-            for name in [name for name in self._imports if isinstance(task, Step) and name in task.imports]:
+            for name in [name for name in self._imports if isinstance(task, Step) and name in task.preload]:
                 self._import(name)
         return process
 

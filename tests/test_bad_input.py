@@ -390,7 +390,7 @@ def test_incomplete_samples_are_trimmed_and_counted(pipeline, root):
     write_root(root, t=samples(0, 9, dtype="int16") + b"x", u=samples(5, dtype="int16"))
     arguments = ("--recordings-root", root, "--group", "a")
     assert run(pipeline, *arguments, task="Aggregate").code == 30
-    done = run(pipeline, *arguments, "--recordings-incomplete", "trim", task="Edges")
+    done = run(pipeline, *arguments, "--recordings-partial-sample", "drop", task="Edges")
     assert done.code == 0, done.err
     layout = json.loads((pipeline.results / "a/aggregate.json").read_text(encoding="utf-8"))
     assert [r.get("trimmed_bytes", 0) for r in layout["recordings"]] == [1, 0]

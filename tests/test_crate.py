@@ -50,7 +50,7 @@ class Broken(GroupTask):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """A lab with strange names, an engine per group, a failed step, and files that are freed, gone and edited."""
+    """A lab with strange names, an engine per group, a failed step, and files that are dropped, gone and modified."""
     lab = Lab(tmp_path_factory.mktemp("crate") / "lab")
     tasks = lab.folder / "tasks.py"
     tasks.write_text(tasks.read_text().replace("    GroupTask,", "    CommandTask,\n    GroupTask,") + STEPS)
@@ -122,15 +122,15 @@ def test_files_that_are_there_are_parts_with_their_size_and_checksum_and_no_othe
     for name, one in made.items():
         path = lab.results / name
         assert (one["sha256"], one["contentSize"]) == (sha256(path), str(path.stat().st_size)), name
-    assert "edited since Stats made it" in parts[f"{OCTAVE}/stats.json"]["description"]
+    assert "modified since Stats made it" in parts[f"{OCTAVE}/stats.json"]["description"]
 
 
 def test_what_is_not_there_is_described_by_its_checksum_and_no_part(lab):
     by_id = written(lab)
     absent = {one["name"]: one for one in by_id.values() if one["@type"] == "File" and one["@id"].startswith("#")}
     assert {name: one["description"].split(" on ")[0] for name, one in absent.items() if "runs" not in name} == {
-        f"{NUMPY}/aggregate.bin": "its bytes were freed",
-        f"{NUMPY}/aggregate.json": "its bytes were freed",
+        f"{NUMPY}/aggregate.bin": "its bytes were dropped",
+        f"{NUMPY}/aggregate.json": "its bytes were dropped",
         f"{NUMPY}/plot.png": "not in this crate: no file of this name has these bytes",
         f"{OCTAVE}/stats.json": "not in this crate: no file of this name has these bytes",
         "50%é/rec_0.bin": "not in this crate: it lies outside of the folder of results",

@@ -33,7 +33,7 @@ def wait_for(name):
 
 class First(StudyTask):
     n = luigi.IntParameter()
-    apart_by = ("n",)
+    filename_parameters = ("n",)
     def output(self):
         return self.result(f"first-{self.n}.txt")
     def make(self, out):
@@ -42,7 +42,7 @@ class First(StudyTask):
 
 class Second(StudyTask):
     n = luigi.IntParameter()
-    apart_by = ("n",)
+    filename_parameters = ("n",)
     def requires(self):
         return First(self.n)
     def output(self):
@@ -148,7 +148,7 @@ def bars(text):
 def test_what_runs_how_far_it_is_and_what_failed_is_on_the_screen(tmp_path):
     second = """
         if self.n == 0:
-            self.tell_progress(45, 100, "filtering")
+            self.report_progress(45, 100, "filtering")
             wait_for("go")
         if self.n == 1:
             print("reading channel 7"); print("and \\x1b[2J channel 8")

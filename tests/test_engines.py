@@ -33,23 +33,23 @@ def bin_folder(tmp_path, monkeypatch):
 
 def test_auto_takes_matlab_then_octave_then_the_stand_ins(bin_folder):
     matlab, octave = program(bin_folder / "matlab"), program(bin_folder / "octave-cli")
-    assert find_engine("auto", COMMANDS, may_stand_in=True) == Engine("matlab", (str(matlab),))
+    assert find_engine("auto", COMMANDS, may_use_numpy=True) == Engine("matlab", (str(matlab),))
     matlab.unlink()
-    assert find_engine("auto", COMMANDS, may_stand_in=True) == Engine("octave", (str(octave),))
+    assert find_engine("auto", COMMANDS, may_use_numpy=True) == Engine("octave", (str(octave),))
     octave.unlink()
-    assert find_engine("auto", COMMANDS, may_stand_in=True) == Engine("numpy")
+    assert find_engine("auto", COMMANDS, may_use_numpy=True) == Engine("numpy")
 
 
 def test_a_named_engine_is_taken_whatever_else_is_there(bin_folder):
     program(bin_folder / "matlab")
     octave = program(bin_folder / "octave-cli")
-    assert find_engine("octave", COMMANDS, may_stand_in=False) == Engine("octave", (str(octave),))
-    assert find_engine("numpy", COMMANDS, may_stand_in=False) == Engine("numpy")
+    assert find_engine("octave", COMMANDS, may_use_numpy=False) == Engine("octave", (str(octave),))
+    assert find_engine("numpy", COMMANDS, may_use_numpy=False) == Engine("numpy")
 
 
 def test_octave_without_its_cli_is_octave_too(bin_folder):
     octave = program(bin_folder / "octave")
-    assert find_engine("octave", COMMANDS, may_stand_in=False).command == (str(octave),)
+    assert find_engine("octave", COMMANDS, may_use_numpy=False).command == (str(octave),)
 
 
 def test_matlab_is_found_where_installers_put_it_the_newest_first(bin_folder, tmp_path, monkeypatch):
@@ -57,10 +57,10 @@ def test_matlab_is_found_where_installers_put_it_the_newest_first(bin_folder, tm
         program(tmp_path / "MATLAB" / release / "bin" / "matlab")
     monkeypatch.setattr(engines, "_MATLAB_PLACES", {engines.sys.platform: (f"{tmp_path}/MATLAB/R*/bin/matlab",)})
     newest = tmp_path / "MATLAB" / "R2023b" / "bin" / "matlab"
-    assert find_engine("auto", COMMANDS, may_stand_in=True).command == (str(newest),)
+    assert find_engine("auto", COMMANDS, may_use_numpy=True).command == (str(newest),)
     # A command of one's own is the only one that counts.
     with pytest.raises(EngineError, match="looked for matlab_2020 on PATH"):
-        find_engine("matlab", {**COMMANDS, "matlab": ("matlab_2020",)}, may_stand_in=True)
+        find_engine("matlab", {**COMMANDS, "matlab": ("matlab_2020",)}, may_use_numpy=True)
 
 
 def test_a_command_keeps_its_words_and_loses_its_relative_path(bin_folder, tmp_path, monkeypatch):
@@ -68,20 +68,20 @@ def test_a_command_keeps_its_words_and_loses_its_relative_path(bin_folder, tmp_p
     matlab = program(tmp_path / "tools" / "my matlab")
     monkeypatch.chdir(tmp_path)
     commands = {**COMMANDS, "matlab": ("tools/my matlab", "-nojvm", "-singleCompThread")}
-    engine = find_engine("auto", commands, may_stand_in=True)
+    engine = find_engine("auto", commands, may_use_numpy=True)
     assert engine.command == (str(matlab), "-nojvm", "-singleCompThread")
 
 
 def test_an_engine_that_is_not_there_is_named_with_its_cure(bin_folder):
     with pytest.raises(EngineError) as error:
-        find_engine("octave", COMMANDS, may_stand_in=True)
+        find_engine("octave", COMMANDS, may_use_numpy=True)
     assert str(error.value) == (
         "engine octave (looked for octave-cli, octave on PATH) is not there; install GNU Octave (Debian: apt-get"
         " install octave; conda: conda install -c conda-forge octave) or set [matlab] octave_command in luigi.cfg, or"
         " choose another engine with [matlab] engine (--matlab-engine)"
     )
     with pytest.raises(EngineError) as error:
-        find_engine("matlab", COMMANDS, may_stand_in=True)
+        find_engine("matlab", COMMANDS, may_use_numpy=True)
     assert str(error.value) == (
         "engine matlab (looked for matlab on PATH) is not there; put matlab on PATH or set [matlab] command in"
         " luigi.cfg, or choose another engine with [matlab] engine (--matlab-engine)"
@@ -90,7 +90,7 @@ def test_an_engine_that_is_not_there_is_named_with_its_cure(bin_folder):
 
 def test_real_recordings_are_not_left_to_stand_ins_unasked(bin_folder):
     with pytest.raises(EngineError) as error:
-        find_engine("auto", COMMANDS, may_stand_in=False)
+        find_engine("auto", COMMANDS, may_use_numpy=False)
     message = str(error.value)
     assert "neither matlab (looked for matlab on PATH) nor octave (looked for octave-cli, octave on PATH)" in message
     assert "[matlab] octave_command" in message

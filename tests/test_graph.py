@@ -37,7 +37,7 @@ class Both(Of): kinds = (Left, Right)
 class Wrapped(WrapperTask):
     def requires(self): return [Both(g) for g in groups()]
 class Level(StudyTask):
-    n, apart_by = luigi.IntParameter(default=3), ("n",)
+    n, filename_parameters = luigi.IntParameter(default=3), ("n",)
     def requires(self): return [Level(self.n - 1)] if self.n else [Wrapped()]
     def output(self): return {k: self.result(f"level {self.n} <{k}>.csv") for k in "ab"}
 class Plain(luigi.Task):
@@ -62,7 +62,7 @@ def printed(folder):
 
 def test_the_picture_in_docs_is_that_of_the_tasks(pipeline):
     committed = (REPOSITORY / "docs" / "pipeline.svg").read_text(encoding="utf-8")
-    assert printed(pipeline.folder) == committed, "out of date; neuroluigi graph > docs/pipeline.svg"
+    assert printed(pipeline.folder) == committed, "out of date; neuroluigi diagram > docs/pipeline.svg"
     assert list(pipeline.folder.glob("re*")) == [], "drawing made something"
     assert "docs/pipeline.svg" in (REPOSITORY / "README.md").read_text(encoding="utf-8")
 

@@ -160,13 +160,13 @@ def test_edited_and_unknown_files_are_kept_and_named(lab):
     left = [line for line in out.splitlines() if line.startswith("left")]
     names = ("edges.npy", "notes.txt", "runs/Stats.json", "runs/Stats.log", "stats.json")
     assert [line.split()[1] for line in left] == [f"results/s-even/{name}" for name in names]
-    assert "--edited removes it too" in left[0] and "no run record names it" in left[1]
+    assert "--modified removes it too" in left[0] and "no run record names it" in left[1]
     assert {path.name for path in folder.rglob("*") if path.is_file() and path.name != ".lock"} == {
         *(name.split("/")[-1] for name in names),
         "Edges.json",
         "Edges.log",
     }
-    ask(lab, "clean", "--yes", "--edited")
+    ask(lab, "clean", "--yes", "--modified")
     assert not (folder / "edges.npy").exists() and (folder / "notes.txt").read_text() == "mine"
 
 
@@ -243,7 +243,7 @@ def test_orphans_are_removed_only_when_told(lab):
         (["free", "--step", "Plot"], "no step needs Plot"),
         (["accept", "--reason", "x", "--", "--results-root"], "the file comes first"),
         (["accept", "s-even/edgs.npy", "--reason", "x"], "s-even/edgs.npy is not there"),
-        (["accept", "s-even/edges.npy", "--reason", "x"], "is not edited, its state is: done"),
+        (["accept", "s-even/edges.npy", "--reason", "x"], "is not modified, its state is: done"),
         (["accept", "luigi.cfg", "--reason", "x"], "is of no step below PlotAll"),
         (["verify", "--results-root", "resuls", "--recordings-root", "x"], "there are no run records in"),
     ],
@@ -252,26 +252,26 @@ def test_a_mistake_is_one_line(first, arguments, message):
     assert message in ask(first, *arguments, code=1)
 
 
-# free
+# drop
 
 
 def test_freed_results_are_done_and_made_again_when_a_step_needs_them(lab):
     before = everything(lab)
     size = sum(len(before[f"results/s-even/aggregate.{kind}"]) for kind in ("bin", "json"))
     out = ask(lab, "free", "--step", "Aggregate", "--group", "s-even", "--dry-run")
-    assert f"Would be freed: 1 results, {size} bytes" in out and everything(lab) == before
+    assert f"Would be dropped: 1 results, {size} bytes" in out and everything(lab) == before
     answer = json.loads(ask(lab, "free", "--step", "Aggregate", "--group", "s-even", "--yes", "--json"))
-    assert answer["bytes"] == size and [one["step"] for one in answer["freed"]] == ["Aggregate"]
+    assert answer["bytes"] == size and [one["step"] for one in answer["dropped"]] == ["Aggregate"]
     assert before.keys() - everything(lab).keys() == {"results/s-even/aggregate.bin", "results/s-even/aggregate.json"}
-    assert records.read(lab.results / "s-even" / "runs" / "Aggregate.json")["freed"] <= records.now()
-    assert "Nothing to be freed" in ask(lab, "free", "--step", "Aggregate", "--group", "s-even")
+    assert records.read(lab.results / "s-even" / "runs" / "Aggregate.json")["dropped"] <= records.now()
+    assert "Nothing to be dropped" in ask(lab, "free", "--step", "Aggregate", "--group", "s-even")
     assert nothing(lab.go())
-    assert "2 more are freed: all as recorded" in ask(lab, "verify")
+    assert "2 more are dropped: all as recorded" in ask(lab, "verify")
     # A file that was deleted by hand is made again, and so is what it needs; and nothing else.
     (lab.results / "s-even" / "plot.png").unlink()
     made, unchanged, _ = lab.go()
     assert made == {"Aggregate": 1, "Plot": 1} and unchanged == {"Stats": 1, "Edges": 1}
-    assert "freed" not in records.read(lab.results / "s-even" / "runs" / "Aggregate.json")
+    assert "dropped" not in records.read(lab.results / "s-even" / "runs" / "Aggregate.json")
     assert lab.files() == {name[8:]: content for name, content in before.items() if name[8:] in lab.files()}
     assert nothing(lab.go())
 
@@ -284,8 +284,8 @@ def test_what_is_freed_serves_every_look(lab):
     # What needs it has it made first, and status says so beforehand.
     (lab.results / "s-even" / "edges.npy").unlink()
     out = ask(lab, "status", code=1)
-    assert "make: 1 Aggregate: done, it is freed, and Edges needs it (s-even)" in out
-    assert "it is freed" in ask(lab, "why", "Aggregate", "s-even", code=1)
+    assert "make: 1 Aggregate: done, it is dropped, and Edges needs it (s-even)" in out
+    assert "it is dropped" in ask(lab, "why", "Aggregate", "s-even", code=1)
     made, unchanged, _ = lab.go()
     assert made == {"Aggregate": 1, "Edges": 1} and unchanged == {"Stats": 1, "Plot": 1}
 
@@ -300,10 +300,10 @@ def test_a_freed_result_that_comes_back_different_is_told_and_followed(lab):
         "    out.write_bytes(out.read_bytes()[::-1])\n"
     )
     tasks = lab.folder / "tasks.py"
-    text = tasks.read_text().replace("standin = standins.concatenate_files", "standin = concatenate")
+    text = tasks.read_text().replace("numpy_function = standins.concatenate_files", "numpy_function = concatenate")
     tasks.write_text(text.replace("import luigi\n", "import luigi\nfrom standins import concatenate\n", 1))
     (lab.results / "s-even" / "plot.png").unlink()
-    assert "make if aggregate.bin or aggregate.json changes: 1 Stats" in ask(lab, "status", code=1)
+    assert "maybe, if aggregate.bin or aggregate.json changes: 1 Stats" in ask(lab, "status", code=1)
     made, unchanged, _ = lab.go()
     assert made == {"Aggregate": 1, "Stats": 1, "Edges": 1, "Plot": 1} and not unchanged
     assert nothing(lab.go())
@@ -322,7 +322,7 @@ def test_what_is_not_done_or_could_not_be_made_again_is_not_freed(tmp_path):
     real = ["--recordings-root", "real"]
     (lab.results / "b" / "aggregate.bin").write_bytes(os.urandom(120))
     out = ask(lab, "free", "--step", "Aggregate", "--yes", *real)
-    assert "Aggregate.json (edited: aggregate.bin is not the file" in out and "1 of 1 results" in out
+    assert "Aggregate.json (modified: aggregate.bin is not the file" in out and "1 of 1 results" in out
     (lab.folder / "real" / "a" / "rec_0.bin").unlink()
     out = ask(lab, "free", "--step", "Stats", "--group", "a", "--yes", *real)
     assert "it could not be made again: what Aggregate(group=a" in out and (lab.results / "a" / "stats.json").exists()
@@ -384,7 +384,7 @@ def test_what_is_damaged_or_would_be_replaced_is_not_accepted(lab):
     error = ask(lab, "accept", path, "--reason", "x", "--Edges-threshold", "0.6", code=1)
     assert "threshold 0.75, now 0.6" in error and everything(lab) == before
     error = ask(lab, "accept", path.with_name("aggregate.bin"), "--reason", "x", code=1)
-    assert "is not edited" in error
+    assert "is not modified" in error
 
 
 # verify
@@ -427,8 +427,8 @@ def test_verify_needs_no_recordings(lab):
 def test_verify_names_what_no_record_describes(lab):
     shutil.rmtree(lab.results / "s-odd" / "runs")
     out = ask(lab, "verify")
-    assert out.count("no run record: results/s-odd/") == 5
-    assert len(json.loads(ask(lab, "verify", "--json"))["unrecorded"]) == 5
+    assert out.count("untracked: results/s-odd/") == 5
+    assert len(json.loads(ask(lab, "verify", "--json"))["untracked"]) == 5
 
 
 def test_each_acceptance_is_kept(lab):
@@ -444,8 +444,8 @@ def test_each_acceptance_is_kept(lab):
 
 def test_why_tells_old_and_new_and_what_is_freed(lab):
     ask(lab, "free", "--step", "Edges", "--group", "s-even", "--yes")
-    assert "It is freed" in ask(lab, "why", "Edges", "s-even", code=None)
-    assert json.loads(ask(lab, "why", "Edges", "s-even", "--json", code=None))[0]["freed"]
+    assert "It is dropped" in ask(lab, "why", "Edges", "s-even", code=None)
+    assert json.loads(ask(lab, "why", "Edges", "s-even", "--json", code=None))[0]["dropped"]
     edges = np.load(lab.results / "s-odd" / "edges.npy")
     odd = records.read(lab.results / "s-odd" / "runs" / "Edges.json")["outputs"][0]["sha256"]
     edges[0] += 1

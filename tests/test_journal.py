@@ -98,7 +98,7 @@ def test_a_line_that_can_not_be_formatted_fails_no_step(lab):
 def test_what_a_step_says_of_how_far_it_is_can_be_anything(lab, workers):
     """Numbers are told; what is none fails neither the step nor the run, and of none of it a file stays."""
     told = "(1, 10, 'one'), (float('nan'), 10, 'nan'), (None, 10, 'none'), ('x', 2, 3), (numpy.int64(3), 10, 4)"
-    give(lab, f"import numpy; [(self.tell_progress(*told), time.sleep(0.4)) for told in ({told})]")
+    give(lab, f"import numpy; [(self.report_progress(*told), time.sleep(0.4)) for told in ({told})]")
     out = lab.run("One", "--workers", workers, *("--worker-force-multiprocessing",) * (workers == 2))
     assert "Made: 1 One." in out and "One(): 1/10 one" in out and "nan" not in out and "none" not in out
     assert [path.name for path in (lab.results / "study" / "runs").iterdir() if "progress" in path.name] == []
@@ -138,7 +138,7 @@ def test_a_folder_whose_name_is_no_text(lab):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_ended(lab, number):
-    give(lab, "self.tell_progress(1, 2); time.sleep(60)")
+    give(lab, "self.report_progress(1, 2); time.sleep(60)")
     run = lab.start("One")
     wait_for(lambda: journal.read(lab.results))
     record = journal.read(lab.results)

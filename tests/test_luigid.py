@@ -48,10 +48,10 @@ class Timed:
     def make(self, out):
         self.note("start")
         for k in range(4):
-            self.tell_progress(k, 4, "<b>of four</b>")
+            self.report_progress(k, 4, "<b>of four</b>")
             while k == 2 and os.path.exists("hold"):
                 time.sleep(0.05)
-                self.tell_progress(k, 4, "<b>of four</b>")
+                self.report_progress(k, 4, "<b>of four</b>")
             time.sleep(SECONDS)
         assert Path("good").exists() or "fails" not in self.folder.name, "no <i>good</i>"
         out.write_text(self.task_family)

@@ -287,13 +287,13 @@ import luigi
 from neuroluigi import MatlabTask, StudyTask, WrapperTask
 class Slow(StudyTask, MatlabTask):
     n = luigi.IntParameter()
-    apart_by = ("n",)
+    filename_parameters = ("n",)
     function = "slow"
     def output(self): return self.result(f"slow-{self.n}.txt")
     def arguments(self, out): return [out]
 class Quick(StudyTask):
     n = luigi.IntParameter()
-    apart_by = ("n",)
+    filename_parameters = ("n",)
     def output(self): return self.result(f"quick-{self.n}.txt")
     def make(self, out): out.write_text("x"); time.sleep(0.1)
 class All(WrapperTask):

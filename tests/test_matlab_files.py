@@ -51,8 +51,8 @@ class Case:
         place.mkdir()
         data, dtype, channels = str(place / "data.bin"), self.data.dtype.name, self.data.shape[1]
         self.data.astype(self.data.dtype.newbyteorder("<")).tofile(data)
-        standins.compute_stats(data, str(place / "standin.json"), dtype, channels)
-        standins.find_rising_edges(data, str(place / "standin.npy"), dtype, channels, self.level, self.segments)
+        standins.compute_stats(data, str(place / "numpy_function.json"), dtype, channels)
+        standins.find_rising_edges(data, str(place / "numpy_function.npy"), dtype, channels, self.level, self.segments)
         inputs = f"{m(dtype)}, {channels}"
         return (
             f"computeStats('{name}/data.bin', '{name}/stats.json', {inputs});\n"
@@ -119,9 +119,9 @@ def compared(tmp_path_factory) -> Path:
 def test_same_bytes_as_the_standins(compared, name):
     place = compared / name
     stats = (place / "stats.json").read_bytes()
-    assert stats == (place / "standin.json").read_bytes()
+    assert stats == (place / "numpy_function.json").read_bytes()
     assert json.loads(stats)["count"] == len(CASES[name].data)
-    assert (place / "edges.npy").read_bytes() == (place / "standin.npy").read_bytes()
+    assert (place / "edges.npy").read_bytes() == (place / "numpy_function.npy").read_bytes()
 
 
 @needs_octave
@@ -145,8 +145,8 @@ def test_more_channels_than_a_block_has_values(tmp_path):
     data = samples_of("uint8", 3, channels)
     data.tofile(tmp_path / "data.bin")
     octave(tmp_path, f"findRisingEdges('data.bin', 'edges.npy', 'uint8', {channels}, 128);")
-    standins.find_rising_edges(str(tmp_path / "data.bin"), str(tmp_path / "standin.npy"), "uint8", channels, 128)
-    assert (tmp_path / "edges.npy").read_bytes() == (tmp_path / "standin.npy").read_bytes()
+    standins.find_rising_edges(str(tmp_path / "data.bin"), str(tmp_path / "numpy_function.npy"), "uint8", channels, 128)
+    assert (tmp_path / "edges.npy").read_bytes() == (tmp_path / "numpy_function.npy").read_bytes()
     assert len(np.load(tmp_path / "edges.npy")) > channels // 4
 
 
@@ -172,7 +172,7 @@ def test_concatenated_files_are_the_standins(tmp_path):
     )
     paths = [str(tmp_path / name) for name in names]
     left = [size - header for size, header in zip(sizes, headers, strict=True)]
-    for made, standin in {
+    for made, numpy_function in {
         "all.bin": (paths, [0] * 6, sizes),
         "headers.bin": (paths, headers, left),
         "one header.bin": (paths[1:3], [100, 100], [0, sizes[2] - 100]),
@@ -180,9 +180,9 @@ def test_concatenated_files_are_the_standins(tmp_path):
         "nothing.bin": (paths[5:], [0], [0]),
         "no files.bin": ([], [], []),
     }.items():
-        inputs, header_bytes, data_bytes = standin
-        standins.concatenate_files(inputs, str(tmp_path / "standin.bin"), header_bytes, data_bytes)
-        assert (tmp_path / made).read_bytes() == (tmp_path / "standin.bin").read_bytes(), made
+        inputs, header_bytes, data_bytes = numpy_function
+        standins.concatenate_files(inputs, str(tmp_path / "numpy_function.bin"), header_bytes, data_bytes)
+        assert (tmp_path / made).read_bytes() == (tmp_path / "numpy_function.bin").read_bytes(), made
         assert (tmp_path / made).stat().st_size == sum(data_bytes)
 
 
@@ -214,12 +214,12 @@ def compare_group(folder: Path, files: list[Path], dtype: str, channels: int, le
     sizes = [file.stat().st_size for file in files]
     width = channels * np.dtype(dtype).itemsize
     segments = [0, *np.cumsum(sizes)[:-1] // width]
-    standins.concatenate_files(paths, str(folder / "standin.bin"), [0] * len(files), sizes)
-    standins.compute_stats(str(folder / "standin.bin"), str(folder / "standin.json"), dtype, channels)
-    stats = json.loads((folder / "standin.json").read_text())
+    standins.concatenate_files(paths, str(folder / "numpy_function.bin"), [0] * len(files), sizes)
+    standins.compute_stats(str(folder / "numpy_function.bin"), str(folder / "numpy_function.json"), dtype, channels)
+    stats = json.loads((folder / "numpy_function.json").read_text())
     levels = targets.levels({name: np.array(stats[name]) for name in ("min", "max")}, 0.75, level)
     standins.find_rising_edges(
-        str(folder / "standin.bin"), str(folder / "standin.npy"), dtype, channels, levels, segments
+        str(folder / "numpy_function.bin"), str(folder / "numpy_function.npy"), dtype, channels, levels, segments
     )
     octave(
         folder,
@@ -227,8 +227,8 @@ def compare_group(folder: Path, files: list[Path], dtype: str, channels: int, le
         f"computeStats('aggregate.bin', 'stats.json', '{dtype}', {channels});\n"
         f"findRisingEdges('aggregate.bin', 'edges.npy', '{dtype}', {channels}, {m(levels)}, {m(segments)});\n",
     )
-    for made, standin in (("aggregate.bin", "bin"), ("stats.json", "json"), ("edges.npy", "npy")):
-        assert (folder / made).read_bytes() == (folder / f"standin.{standin}").read_bytes(), made
+    for made, numpy_function in (("aggregate.bin", "bin"), ("stats.json", "json"), ("edges.npy", "npy")):
+        assert (folder / made).read_bytes() == (folder / f"numpy_function.{numpy_function}").read_bytes(), made
     assert b"".join(file.read_bytes() for file in files) == (folder / "aggregate.bin").read_bytes()
     return np.load(folder / "edges.npy")
 

@@ -37,7 +37,7 @@ class Table(StudyTask):
     def output(self):
         return self.result("table.json")
 
-    def facts(self):
+    def fingerprint(self):
         return {"groups": list(groups())}
 
     def make(self, out):
@@ -149,8 +149,8 @@ class Lab:
     made: dict[str, Made] = field(default_factory=dict, repr=False)
     # Files whose commit was interrupted, and where they wait.
     waiting: dict[str, str] = field(default_factory=dict)
-    # Records whose files were freed.
-    freed: set[str] = field(default_factory=set)
+    # Records whose files were dropped.
+    dropped: set[str] = field(default_factory=set)
     fresh: count = field(default_factory=lambda: count(10))
 
     def copied_to(self, folder: Path, copy=shutil.copy2) -> "Lab":
@@ -195,9 +195,9 @@ class Lab:
         return {name: path.read_bytes() for name, path in self.paths().items()}
 
     def freed_files(self) -> dict[str, bytes]:
-        """Return what was in the files that are freed."""
+        """Return what was in the files that are dropped."""
         there = self.paths()
-        outputs = {name: data for record in self.freed for name, data in self.made[record].outputs.items()}
+        outputs = {name: data for record in self.dropped for name, data in self.made[record].outputs.items()}
         return {name: data for name, data in outputs.items() if name not in there}
 
     def results(self) -> list[str]:
@@ -236,20 +236,20 @@ class Lab:
         return made.inputs != checksums(step.inputs, after) or made.setup != self.setup(step) or is_other_code
 
     def has_lost_recordings(self, made: Made, after: dict[str, bytes]) -> bool:
-        is_told = self.settings.get("recordings-allow-removed") == "true"
+        is_told = self.settings.get("recordings-allow-missing") == "true"
         return not is_told and any(name.startswith("real/") and name not in after for name, _ in made.inputs)
 
     # Plan, run and plan again
 
     def compare(self) -> None:
-        before, times, self.was_freed = self.contents() | self.freed_files(), self.times(), set(self.freed)
+        before, times, self.was_freed = self.contents() | self.freed_files(), self.times(), set(self.dropped)
         plan = self.plan()
         assert self.times() == times, "a look changed files"
         interrupted = {step.name for step in plan if pending(step.name) in before}
         code = self.command("run", (0, 30))
         told = (self.folder / "run.log").read_text()
         self.waiting = {name: part for name, part in self.waiting.items() if (self.folder / part).exists()}
-        self.freed &= {name for name in self.freed if "freed" in (records.read(self.folder / name) or ())}
+        self.dropped &= {name for name in self.dropped if "dropped" in (records.read(self.folder / name) or ())}
         after, times_after = self.contents() | self.freed_files(), self.times()
 
         names = {step.text: step.name for step in plan}
@@ -275,8 +275,8 @@ class Lab:
 
     def by_the_plan(self, step: Step, after: dict[str, bytes]) -> bool:
         """Say whether the plan has a step made, now that it is known which files changed."""
-        assert step.todo in ("", "make", "make if"), step
-        if step.todo != "make if":
+        assert step.todo in ("", "make", "maybe"), step
+        if step.todo != "maybe":
             return step.todo == "make"
         now = dict(checksums(step.inputs, after))
         then = dict(self.made[step.name].inputs)
@@ -299,7 +299,7 @@ class Lab:
         return wanted, stuck
 
     def needed(self, plan: list[Step], makers: dict[str, str]) -> set[str]:
-        """Return what is freed and stands below or above something else that may be made."""
+        """Return what is dropped and stands below or above something else that may be made."""
         busy = {step.name for step in plan if step.todo}
         pairs = {(step.name, makers[name]) for step in plan for name in step.inputs if name in makers}
         found, newest = set(), busy - self.was_freed
@@ -432,7 +432,7 @@ SETTINGS = [
     ("Edges-level", (None, "100", "200", None)),
     ("recordings-sampling-rate-hz", (None, "100", "50", None)),
     ("recordings-contiguous", (None, "true", "false", "true")),
-    ("recordings-allow-removed", (None, "true", "false", "true")),
+    ("recordings-allow-missing", (None, "true", "false", "true")),
     ("results-rerun-on", (None, "inputs,parameters,code", "inputs,parameters,code", None)),
 ]
 
@@ -467,7 +467,7 @@ def lose_record(lab, which, how):
         wrong = ["", "{}", '["record"]', path.read_text()[: path.stat().st_size // 2]][how]
         path.write_text(wrong) if wrong else path.unlink()
         lab.made.pop(record, None)
-        lab.freed.discard(record)
+        lab.dropped.discard(record)
 
 
 def lose_cache(lab, which, how):
@@ -501,21 +501,21 @@ def interrupt(lab, which, how):
 
 
 def free(lab, which, how):
-    """Free a result, as `neuroluigi free` does of those that could be made again."""
+    """Free a result, as `neuroluigi drop` does of those that could be made again."""
     there = lab.contents() | lab.freed_files()
     names = [
         name
         for name, made in lab.made.items()
         if Path(name).stem in ("Aggregate", "Stats", "Edges", "Table")
-        and name not in lab.freed
+        and name not in lab.dropped
         and all(lab.contents().get(output) == data for output, data in made.outputs.items())
         and made.inputs == checksums([one for one, _ in made.inputs], there)
     ]
     if name := pick(sorted(names), which):
-        records.write(lab.folder / name, {**records.read(lab.folder / name), "freed": "now"})
+        records.write(lab.folder / name, {**records.read(lab.folder / name), "dropped": "now"})
         for output in lab.made[name].outputs:
             (lab.folder / output).unlink()
-        lab.freed.add(name)
+        lab.dropped.add(name)
 
 
 CHANGES = {
@@ -583,7 +583,7 @@ changes = st.tuples(st.sampled_from([change for change, weight in CHANGES.items(
 def test_a_run_does_what_the_plan_says(finished, tmp_path_factory, rounds, workers):
     lab = finished.copied_to(tmp_path_factory.mktemp("example") / "lab")
     lab.workers, lab.settings, lab.code, lab.made = workers, {}, {}, dict(finished.made)
-    lab.waiting, lab.freed, lab.fresh = {}, set(), count(10)
+    lab.waiting, lab.dropped, lab.fresh = {}, set(), count(10)
     for some in rounds:
         for change, (which, how) in some:
             change(lab, which, how)

@@ -101,7 +101,7 @@ def test_a_python_function(pipeline):
 def test_a_step_per_recording_before_the_aggregate(pipeline):
     add_step(pipeline, "class Clipped")
     tasks = pipeline.folder / "tasks.py"
-    old = "        return [source(recording) for recording in self.recordings]\n"
+    old = "        return [recording_task(recording) for recording in self.recordings]\n"
     new = block("python", "[Clipped(").split("\n", 1)[1]
     text = tasks.read_text()
     assert text.count(old) == 1

@@ -401,18 +401,18 @@ def test_measure(root):
     assert "23 bytes" in text
     assert "4 bytes (int16, 2 channels)" in text
     assert "3 bytes are left" in text
-    assert "incomplete = trim" in text
-    assert measure(only(found(root, header, "s,0,x.bin,int16,2,", incomplete="trim")), "trim") == (5, 3)
+    assert "partial_sample = drop" in text
+    assert measure(only(found(root, header, "s,0,x.bin,int16,2,", partial_sample="drop")), "drop") == (5, 3)
 
 
 @pytest.mark.parametrize(
     ("size", "row"), [(0, "uint8,1,0"), (3, "int16,2,0"), (10, "uint8,1,10"), (10, "uint8,1,11"), (8, "float64,2,0")]
 )
-@pytest.mark.parametrize("incomplete", ["fail", "trim"])
-def test_no_samples(root, size, row, incomplete):
+@pytest.mark.parametrize("incomplete", ["fail", "drop"])
+def test_no_samples(root, size, row, partial_sample):
     write_files(root, "x.bin", size=size)
     lines = ("session,index,path,dtype,channels,header_bytes", f"s,0,x.bin,{row}")
-    text = problem(found(root, *lines, incomplete=incomplete))
+    text = problem(found(root, *lines, partial_sample=partial_sample))
     assert f"{root / 'x.bin'} has no samples: {size} bytes" in text
     assert "bytes per sample" in text
 
@@ -668,10 +668,10 @@ def test_lay_out(root):
         f"s,0,x.bin,{tail.format(2)},,,A|B",
         f"s,1,gone.bin,{tail.format(0)},no,noise,",
         f"s,3,y.bin,{tail.format(0)},,,A|B",
-        incomplete="trim",
+        partial_sample="drop",
     ).values()
     files = [(r.path, r.header_bytes) for r in group.recordings]
-    layout = lay_out(group, files, "trim", contiguous=False)
+    layout = lay_out(group, files, "drop", contiguous=False)
     # 14 - 2 bytes are 3 samples of 4 bytes, 4 bytes 1, 11 bytes 2 and 3 bytes left.
     assert layout == {
         "dtype": "int16",
@@ -691,7 +691,7 @@ def test_lay_out(root):
     }
     assert json.loads(json.dumps(layout)) == layout
     assert data_bytes(layout) == [12, 4, 8]
-    assert lay_out(group, files, "trim", contiguous=True)["segments"] == [0]
+    assert lay_out(group, files, "drop", contiguous=True)["segments"] == [0]
 
 
 def test_lay_out_of_what_is_not_known(root):
@@ -798,7 +798,7 @@ def test_command_lists_problems_last_and_fails(root, tmp_path):
     ("arguments", "message"),
     [
         (["--recordings-root", "nowhere"], "recordings folder nowhere is not there"),
-        (["--recordings-incomplete", "maybe"], "[recordings] incomplete (--recordings-incomplete)"),
+        (["--recordings-partial-sample", "maybe"], "[recordings] partial_sample (--recordings-partial-sample)"),
         (["--recordings-channels", "two"], "[recordings] channels (--recordings-channels)"),
         (["--recordings-rooot", "x"], "there is no option --recordings-rooot; did you mean --recordings-root?"),
         (["--recordings-root"], "--recordings-root: expected one argument"),

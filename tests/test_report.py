@@ -44,8 +44,8 @@ RUN = {
 }
 
 BREAK = (
-    "standin = standins.compute_stats",
-    "standin = lambda *a: print('the last words') or standins.compute_stats(*a)"
+    "numpy_function = standins.compute_stats",
+    "numpy_function = lambda *a: print('the last words') or standins.compute_stats(*a)"
     " if 'odd' in a[0] else (_ for _ in ()).throw(ValueError('</script><script>document.title=1</script>' * 300))",
 )
 
@@ -182,7 +182,7 @@ def test_a_second_time_there_is_nothing_to_do_until_something_changes(lab):
     assert stamp(lab) == before and "Nothing to make" in out
     verify = [BIN / "neuroluigi", "verify", *SETTINGS]
     said = subprocess.run(verify, cwd=lab.folder, capture_output=True, text=True, check=True).stdout
-    assert said.endswith("all as recorded.\n") and "no run record" not in said
+    assert said.endswith("all as recorded.\n") and "untracked" not in said
     (lab.results / EVEN / "stats.json").unlink()
     out = lab.run("Report", *SETTINGS)
     assert stamp(lab) != before and not (lab.results / EVEN / "stats.json").exists(), "the report ran a step"
@@ -256,7 +256,7 @@ def test_while_another_run_is_at_work_the_task_is_done_with_what_it_saw(lab):
 
 def test_the_report_of_the_task_that_reports_is_that_of_the_pipeline(lab):
     done = subprocess.run(
-        [BIN / "neuroluigi", "--root", "Report", "status", *SETTINGS], cwd=lab.folder, env=clean_environment(),
+        [BIN / "neuroluigi", "--task", "Report", "status", *SETTINGS], cwd=lab.folder, env=clean_environment(),
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0 and "Edges" in done.stdout

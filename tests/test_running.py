@@ -349,7 +349,7 @@ import luigi
 
 class Step(StudyTask):
     n = luigi.IntParameter()
-    apart_by = ("n",)
+    filename_parameters = ("n",)
 
     def output(self):
         return self.result(f"{self.n}.txt")

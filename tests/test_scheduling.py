@@ -425,7 +425,7 @@ def run_graph(folder: Path, root: str, workers: int, arguments: list[str], linea
     (folder / "luigi.cfg").write_text("[resources]\npool = 2\n[worker]\nwait_interval = 0.05\n")
     command = [BIN / "luigi", "--module", "graphs", root, "--local-scheduler", "--workers", str(workers), *arguments]
     done = subprocess.run(
-        [*command, "--scheduling-linear", str(linear).lower()],
+        [*command, "--neuroluigi-fast-scheduler", str(linear).lower()],
         cwd=folder,
         # Tasks that become known at the same moment come in the order of their hashes.
         env={**clean_environment(), "PYTHONHASHSEED": "0"},

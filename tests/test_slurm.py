@@ -335,7 +335,7 @@ class Lab(Pipeline):
             raise AssertionError("\n".join([queue, nodes, *logs])) from None
 
     def status(self, code=0) -> str:
-        return neuroluigi(self, "--root", self.root, "status", *self.settings, env=self.cluster.env, code=code)
+        return neuroluigi(self, "--task", self.root, "status", *self.settings, env=self.cluster.env, code=code)
 
     def jobs(self) -> list[str]:
         """Return the lines of the queue of the latest submission."""

@@ -154,7 +154,7 @@ def test_an_edited_result_is_taken_as_done_and_what_rests_on_it_is_remade(done):
     mine = edges.read_bytes()
     made, _, out = done.go()
     assert made == {"Plot": 1} and edges.read_bytes() == mine
-    assert "Edited by hand, taken as done: results/s-even/edges.npy" in out
+    assert "Modified by hand, taken as done: results/s-even/edges.npy" in out
     # Not even a changed parameter overwrites it.
     made, _, out = done.go("--Edges-threshold", "0.6")
     assert made == {"Edges": 1, "Plot": 1} and edges.read_bytes() == mine
@@ -166,7 +166,7 @@ def test_an_edited_result_is_taken_as_done_and_what_rests_on_it_is_remade(done):
 def test_a_result_without_a_record_is_taken_as_done_and_said_so(done):
     (done.results / "s-even" / "runs" / "Stats.json").unlink()
     outcome = done.go()
-    assert nothing(outcome) and "Without a run record, taken as done: 1 Stats." in outcome[2]
+    assert nothing(outcome) and "Untracked (without a run record), taken as done: 1 Stats." in outcome[2]
 
 
 @pytest.mark.parametrize("record", ["Stats.json", "Aggregate.json"])
@@ -223,10 +223,10 @@ def test_a_recording_that_is_gone_leaves_the_results_alone_until_told(lab, has_t
     (lab.folder / "real" / "a" / "rec_0.bin").unlink()
     outcome = lab.go()
     assert nothing(outcome) and "rec_0.bin is not there any more" in outcome[2]
-    assert "--recordings-allow-removed true" in outcome[2]
+    assert "--recordings-allow-missing true" in outcome[2]
     (lab.results / "a" / "stats.json").unlink()
     assert lab.go()[0] == {"Stats": 1}, "what can be made from the results that stay is made"
-    made, _, _ = lab.go("--recordings-allow-removed", "true")
+    made, _, _ = lab.go("--recordings-allow-missing", "true")
     assert made == {"Aggregate": 1, "Stats": 1, "Edges": 1, "Plot": 1}
     assert (lab.results / "a" / "aggregate.bin").stat().st_size == 60
 
@@ -380,9 +380,13 @@ def test_records_of_the_old_results_survive_a_failure(done):
     record = (done.results / "s-even" / "runs" / "Edges.json").read_text()
     before = (done.results / "s-even" / "edges.npy").read_bytes()
     tasks = done.folder / "tasks.py"
-    tasks.write_text(tasks.read_text().replace("standin = standins.find_rising_edges", "standin = standins.no_such"))
+    tasks.write_text(
+        tasks.read_text().replace("numpy_function = standins.find_rising_edges", "numpy_function = standins.no_such")
+    )
     done.run("PlotAll", code=None)
-    tasks.write_text(tasks.read_text().replace("standin = standins.no_such", "standin = lambda *arguments: 1 / 0"))
+    tasks.write_text(
+        tasks.read_text().replace("numpy_function = standins.no_such", "numpy_function = lambda *arguments: 1 / 0")
+    )
     _, _, out = done.go("--Edges-threshold", "0.6", code=30)
     assert "ZeroDivisionError" in out
     assert (done.results / "s-even" / "runs" / "Edges.json").read_text() == record
@@ -482,7 +486,7 @@ class Low(StudyTask):
     def make(self, out): out.write_text(str(self.level))
 class High(StudyTask):
     level = luigi.IntParameter()
-    apart_by = ("level",)
+    filename_parameters = ("level",)
     def requires(self): return Low(self.level)
     def output(self): return self.result(f"high-{self.level}.txt")
     def make(self, out): out.write_text("x")
@@ -496,7 +500,7 @@ class Both(WrapperTask):
     assert "both make" in out and "low.txt" in out and lab.files() == before
     (tmp_path / "real" / "a").mkdir(parents=True)
     (tmp_path / "real" / "a" / "rec_0.bin").write_bytes(b"x")
-    command = [BIN / "neuroluigi", "--root", "Both", "status", "--recordings-root", "real"]
+    command = [BIN / "neuroluigi", "--task", "Both", "status", "--recordings-root", "real"]
     asked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert asked.returncode == 1 and "both make" in asked.stderr and "Traceback" not in asked.stderr
 
@@ -515,8 +519,10 @@ class All(WrapperTask):
 """
     (tmp_path / "tasks.py").write_text(tasks)
     out = lab.run("All", code=1)
-    assert "would share the run record" in out and "apart_by = ('NAME',)" in out and not lab.files()
-    (tmp_path / "tasks.py").write_text(tasks.replace("    def output", "    apart_by = ('n',)\n    def output"))
+    assert "would share the run record" in out and "filename_parameters = ('NAME',)" in out and not lab.files()
+    (tmp_path / "tasks.py").write_text(
+        tasks.replace("    def output", "    filename_parameters = ('n',)\n    def output")
+    )
     lab.run("All", "--workers", "2")
     assert "Nothing to make" in lab.run("All")
     assert {path.name for path in (lab.results / "study" / "runs").glob("*.json")} == {"Of-1.json", "Of-2.json"}

@@ -76,11 +76,11 @@ def test_a_missing_file_and_what_waits_for_it(lab):
     before = {path: path.stat().st_mtime_ns for path in lab.folder.rglob("*")}
     out = ask(lab, "status", code=1).stdout
     assert "make: 1 Stats: missing, stats.json is not there (s-even)" in out
-    assert "make if stats.json changes: 1 Edges" in out
+    assert "maybe, if stats.json changes: 1 Edges" in out
     assert {path: path.stat().st_mtime_ns for path in lab.folder.rglob("*")} == before, "looking changed something"
     found = states(lab)
-    assert found["s-even", "Stats"] == ("missing", "make") and found["s-even", "Edges"] == ("done", "make if")
-    assert found["s-even", "Plot"] == ("done", "make if") and found["s-odd", "Plot"] == ("done", "")
+    assert found["s-even", "Stats"] == ("missing", "make") and found["s-even", "Edges"] == ("done", "maybe")
+    assert found["s-even", "Plot"] == ("done", "maybe") and found["s-odd", "Plot"] == ("done", "")
     done = ask(lab, "why", "Stats", "s-even", code=1)
     assert "stats.json is not there" in done.stdout and "Made 20" in done.stdout
 
@@ -95,7 +95,7 @@ def test_every_state_has_its_sign(lab):
     tasks = lab.folder / "tasks.py"
     tasks.write_text(tasks.read_text().replace('"computeStats"', '"computeStats"  # the same'))
     out = ask(lab, "status", code=1).stdout
-    for shown in ("✗ damaged", "↻ stale", "≈ outdated", "? no run record"):
+    for shown in ("✗ damaged", "↻ stale", "≈ code_changed", "? no run record"):
         assert shown in out, out
     assert "make: 2 Edges: stale, threshold 0.75, now 0.5 (s-even, s-odd)" in out
     only = ask(lab, "status", "--only", "damaged", "--group", "s-even").stdout
@@ -105,7 +105,9 @@ def test_every_state_has_its_sign(lab):
 def test_a_failure_is_told_with_its_last_lines(lab):
     tasks = lab.folder / "tasks.py"
     tasks.write_text(
-        tasks.read_text().replace("standin = standins.compute_stats", "standin = lambda *a: print('oh') or 1 / 0")
+        tasks.read_text().replace(
+            "numpy_function = standins.compute_stats", "numpy_function = lambda *a: print('oh') or 1 / 0"
+        )
     )
     (lab.results / "s-even" / "stats.json").unlink()
     lab.run("PlotAll", *SETTINGS, code=30)
@@ -220,7 +222,7 @@ def test_orphans_are_shown_and_not_touched(lab):
         (["status", "--only", "stael"], "did you mean stale"),
         (["status", "--group", "nobody"], "s-even"),
         (["--module", "nothing", "status"], "nothing.py"),
-        (["--root", "PlotEverything", "status"], "PlotEverything"),
+        (["--task", "PlotEverything", "status"], "PlotEverything"),
     ],
 )
 def test_what_is_misspelt_is_refused_in_one_line(lab, arguments, expected):
