@@ -16,6 +16,9 @@ REPOSITORY = Path(__file__).parent.parent
 REAL_RECORDINGS = REPOSITORY.parent / "shared" / "data" / "recordings"
 BIN = Path(sys.executable).parent
 
+# A program that imitates what Matlab's documentation says of the command `matlab`.
+FAKE_MATLAB = Path(__file__).parent / "fake_matlab" / "bin" / "matlab"
+
 # Where the tests run in the background of a script, Ctrl-C is ignored, and so it would be by all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -127,9 +127,10 @@ def test_a_step_over_all_groups(pipeline):
 
 
 def test_every_setting_of_this_package_is_in_luigi_cfg_with_a_comment():
-    from neuroluigi.matlab import matlab
     from neuroluigi.scheduling import scheduling
     from neuroluigi.task import recordings, results
+
+    from neuroluigi.steps.matlab import matlab
 
     config = (REPOSITORY / "luigi.cfg").read_text(encoding="utf-8")
     for section in (recordings, results, matlab, scheduling):

@@ -1,0 +1,241 @@
+"""What `neuroluigi status` and `why` say: verdicts on all results as a table, as reasons, and as sentences.
+
+Plain functions from verdicts and run records to text; nothing here prints or changes anything.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import luigi
+
+from neuroluigi.provenance import state
+from neuroluigi.provenance.files import last_lines
+from neuroluigi.provenance.record import engine_and_version, read_failure, sibling_path
+from neuroluigi.recordings.recording import Group
+from neuroluigi.steps.plan import ResultTask, walk_statuses
+
+STUDY = "study"
+WAITING, FAILED, ORPHAN = "waiting", "failed", "orphan"
+
+# One sign and colour per state; a result that waits for another has a state of its own here.
+SIGNS: Mapping[str, tuple[str, str]] = {
+    state.DONE: ("✓", "green"),
+    state.CODE_CHANGED: ("≈", "magenta"),
+    state.UNTRACKED: ("?", "blue"),
+    state.MODIFIED: ("✎", "cyan"),
+    WAITING: ("…", "yellow"),
+    state.STALE: ("↻", "yellow"),
+    state.MISSING: ("○", "yellow"),
+    state.INPUT_MISSING: ("∅", "red"),
+    state.DAMAGED: ("✗", "red"),
+    FAILED: ("!", "red"),
+}
+
+# What needs more of it comes later.
+_ATTENTION = {name: n for n, name in enumerate(SIGNS)}
+
+_BAR = 10  # characters
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class ResultStatus:
+    """One result: the row of the table that it belongs to, its step, and the verdict."""
+
+    row: str
+    step: str
+    task: ResultTask
+    verdict: state.Verdict
+
+    @property
+    def shown_state(self) -> str:
+        """The state as the table shows it: failed and waiting are notes on top of the others."""
+        if self.verdict.failure and self.verdict.todo:
+            return FAILED
+        return WAITING if self.verdict.todo == state.MAYBE else self.verdict.state
+
+
+def collect_statuses(root: luigi.Task, groups: Mapping[str, Group]) -> list[ResultStatus]:
+    """Return an entry for every result that `root` needs, first steps first; a recording's is in its group's row."""
+    row_of = {recording.identity: key for key, group in groups.items() for recording in group.recordings}
+    return [ResultStatus(_row(task, row_of), task.task_family, task, verdict) for task, verdict in walk_statuses(root)]
+
+
+def _row(task: ResultTask, row_of: Mapping[tuple, str]) -> str:
+    values = task.param_kwargs
+    if "session" in values and "index" in values:
+        identity = (values["session"], values["index"], values.get("group", ""))
+        return row_of.get(identity, f"{values['session']}/{values['index']}")
+    return values.get("group", STUDY)
+
+
+def orphan_folders(results: Path, groups: Mapping[str, Group]) -> list[str]:
+    """Return the results folders that belong to no group of today."""
+    kept = {*groups, STUDY, "recordings"}
+    folders = (folder for folder in results.glob("*/") if (folder / "runs").is_dir())
+    return sorted(folder.name for folder in folders if folder.name not in kept)
+
+
+def is_all_done(entries: Iterable[ResultStatus]) -> bool:
+    """Whether a run has nothing to do and nothing is left undone."""
+    return not any(e.verdict.todo or e.verdict.state == state.INPUT_MISSING for e in entries)
+
+
+def select_statuses(entries: Sequence[ResultStatus], only: Iterable[str], rows: Iterable[str]) -> list[ResultStatus]:
+    """Return the entries of these states (as shown, or as judged) and rows; all where none are named."""
+    only, rows = set(only), set(rows)
+    return [e for e in entries if (not only or {e.shown_state, e.verdict.state} & only) and (not rows or e.row in rows)]
+
+
+def state_table(entries: Sequence[ResultStatus]) -> tuple[list[str], list[list[str]]]:
+    """Return the steps, and a row per group: its name, then the shown state of each step ("" where it has none).
+
+    Of several results in one cell the one that needs most attention is shown.
+    """
+    steps = list(dict.fromkeys(e.step for e in entries))
+    cells: dict[str, dict[str, str]] = {}
+    for e in entries:
+        row = cells.setdefault(e.row, {})
+        row[e.step] = worst_state((row.get(e.step, state.DONE), e.shown_state))
+    return steps, [[key, *(row.get(step, "") for step in steps)] for key, row in sorted(cells.items())]
+
+
+def worst_state(states: Iterable[str]) -> str:
+    """Return the state that needs most attention."""
+    return max(states, key=_ATTENTION.__getitem__)
+
+
+def step_progress(entries: Sequence[ResultStatus]) -> list[tuple[str, int, int, str]]:
+    """Return (step, results that need nothing, results, a bar of them) for each step."""
+    total = Counter(e.step for e in entries)
+    done = Counter(e.step for e in entries if not e.verdict.todo and (e.verdict.is_there or e.verdict.is_dropped))
+    return [
+        (step, done[step], count, ("█" * (_BAR * done[step] // count)).ljust(_BAR, "░"))
+        for step, count in total.items()
+    ]
+
+
+def reason_lines(entries: Sequence[ResultStatus], groups: Mapping[str, Group]) -> list[str]:
+    """Return a line per reason for all that is not simply done: what a run does, how many, why, and where."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for e in entries:
+        if why := "; ".join(_whys(e.verdict)):
+            found.setdefault((_action(e.verdict), e.step, why), []).append(e.row)
+    lines = [f"{action}: {len(rows)} {step}: {why} ({_named(rows)})" for (action, step, why), rows in found.items()]
+    lines += [*_mixed(entries), *_unknown(entries)]
+    rows = {e.row for e in entries}
+    lines += [f"problem in {key}: {text}" for key, group in groups.items() if key in rows for text in group.problems]
+    return lines
+
+
+def _mixed(entries: Sequence[ResultStatus]) -> list[str]:
+    """Return a line for each step whose results come from more than one tool or version."""
+    makers: dict[str, Counter] = {}
+    for e in entries:
+        if e.verdict.made_by:
+            makers.setdefault(e.step, Counter())[e.verdict.made_by] += 1
+    told = {step: ", ".join(f"{count} by {tool}" for tool, count in sorted(by.items())) for step, by in makers.items()}
+    return [f"{step}: results of more than one tool: {told[step]}" for step, by in makers.items() if len(by) > 1]
+
+
+def _unknown(entries: Sequence[ResultStatus]) -> list[str]:
+    """Return a line for each tool that is asked for by name and whose version only a start would tell."""
+    steps = {type(e.task): e.task for e in entries}
+    wanted = (step.wanted_tool() for step in steps.values())
+    unknown = {
+        tool["engine"] for tool in wanted if "engine" in tool and not (tool.get("release") or tool.get("version"))
+    }
+    return [
+        f"not known without starting it: the version of {engine}; it counts as unchanged" for engine in sorted(unknown)
+    ]
+
+
+def _action(verdict: state.Verdict) -> str:
+    return f"maybe,{_condition(verdict)}" if verdict.todo == state.MAYBE else verdict.todo or "left as it is"
+
+
+def _condition(verdict: state.Verdict) -> str:
+    return f" if {' or '.join(dict.fromkeys(verdict.waits_for))} changes" if verdict.todo == state.MAYBE else ""
+
+
+def _whys(verdict: state.Verdict) -> list[str]:
+    whys = []
+    if not verdict.is_simply_done:
+        text = "; ".join(reason.text for reason in verdict.reasons)
+        whys.append(f"{verdict.state}{f', {text}' if text else ''}")
+    if verdict.failure:
+        whys.append(f"failed the last time: {' '.join(verdict.failure.split())}")
+    return whys
+
+
+def _named(rows: Sequence[str]) -> str:
+    rows = sorted(set(rows))
+    return ", ".join(rows[:_MOST_NAMED]) + (f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else "")
+
+
+def status_as_data(entry: ResultStatus) -> dict:
+    """Return an entry as plain data, for JSON."""
+    verdict = entry.verdict
+    return {
+        "row": entry.row,
+        "step": entry.step,
+        "task": str(entry.task),
+        "state": verdict.state,
+        "todo": verdict.todo,
+        "waits_for": list(dict.fromkeys(verdict.waits_for)),
+        "reasons": [{"kind": reason.kind, "text": reason.text} for reason in verdict.reasons],
+        "dropped": verdict.is_dropped,
+        "failure": verdict.failure,
+    }
+
+
+def explain_status(entry: ResultStatus, record: Mapping | None) -> list[str]:
+    """Return what there is to say of one result: how it was made, and if it is not done what changed."""
+    verdict = entry.verdict
+    sign, _ = SIGNS[entry.shown_state]
+    lines = [f"{sign} {entry.task}: {verdict.state}"]
+    lines += [f"  {reason.text}{reason.detail and f' ({reason.detail})'}" for reason in verdict.reasons]
+    if verdict.is_dropped and verdict.state != state.MISSING:
+        lines.append("  It is dropped: its files are gone, and are made again when a step needs them.")
+    if verdict.todo:
+        lines.append(f"  A run will make it{_condition(verdict)}.")
+    if record:
+        lines += _history(record)
+    else:
+        lines.append(
+            "There is no run record: nobody knows how it was made." if verdict.is_there else "It was never made."
+        )
+    if verdict.failure:
+        lines += _failure(entry.task.record_path)
+    return lines
+
+
+def _history(record: Mapping) -> list[str]:
+    host = record.get("host", {})
+    lines = [
+        f"Made {record.get('started', '?')} in {record.get('seconds', '?')} s by {' '.join(engine_and_version(record))}"
+        f" on {host.get('name', '?')}{f' by {user}' if (user := host.get('user')) else ''}."
+    ]
+    if parameters := record.get("parameters"):
+        lines.append(f"With {', '.join(f'{name} {value}' for name, value in parameters.items() if value is not None)}.")
+    for word, files in (("From", record.get("inputs", ())), ("Wrote", record.get("outputs", ()))):
+        lines += [f"{word} {one['path']}, {one['bytes']} bytes, sha256 {one['sha256'][:12]}..." for one in files]
+    lines += [f"By {one['path']}, sha256 {one['sha256'][:12]}..." for one in record.get("sources", ())]
+    for one in record.get("accepted", ()):
+        by = one.get("by", {})
+        lines.append(
+            f"{one.get('path')} was modified by hand and accepted by {by.get('user', '?')} on {by.get('name', '?')},"
+            f" {one.get('at', '?')}: {one.get('reason', '')}"
+        )
+    return lines
+
+
+def _failure(record_path: Path, lines: int = 10) -> list[str]:
+    failed = read_failure(record_path)
+    said = [f"Failed {failed.get('started', '?')}: {failed.get('error', '')}"]
+    log = sibling_path(record_path, ".failed.log")
+    if text := last_lines(log, lines):
+        said += [f"The last lines of {log}:", *(f"  {line}" for line in text)]
+    return said
