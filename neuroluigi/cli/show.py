@@ -149,7 +149,7 @@ def status_command(context, only, rows, as_json):
         for name in rows:
             answered(check_known, "group", name, [*today, STUDY])
         shown = select_statuses(entries, wanted, rows)
-        cluster = slurm.queue_lines(results_root(), {e.row for e in entries if e.verdict.todo})
+        cluster = slurm.queue_lines(results_root(), {e.row for e in entries if e.status.todo})
         if as_json:
             listed = {"results": [status_as_data(entry) for entry in shown], "orphans": orphans, "slurm": cluster}
             click.echo(json.dumps(listed, indent=1, ensure_ascii=False))

@@ -154,8 +154,8 @@ def size_of(group: Group) -> int:
 
 def unfinished_groups(root: luigi.Task) -> tuple[list[str], bool]:
     """Return the groups that have something to make that rests on them alone, and whether there is anything else."""
-    verdicts = plan_below(root).verdicts
-    found = {owner for one, owner in owners(root) if verdicts[one.task_id].todo}
+    statuses = plan_below(root).statuses
+    found = {owner for one, owner in owners(root) if statuses[one.task_id].todo}
     names = [name for name in groups() if name in found]
     return names, len(found) > len(names)
 

@@ -159,9 +159,9 @@ def _write_down_the_run(folder: Path, words: list[str]) -> None:
         return
     submitted, made, failed = datetime.fromisoformat(job["submitted"]), Counter(), []
     with command_line(words) as root:
-        for step, verdict in walk_statuses(root):
+        for step, status in walk_statuses(root):
             made[step.task_family] += _is_since(submitted, read_record(step.record_path))
-            failed += [str(step)] if verdict.failure else []
+            failed += [str(step)] if status.failure else []
         results = results_root()
         record = {
             **about(root, job["command"], results),

@@ -43,7 +43,7 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Status:
     """The state of one result, why, and what a run does: nothing, make, or make if one of `waits_for` changes.
 
     `checksums` has the sha256 of each output as it stands (None where that is not known before it is made).
@@ -78,7 +78,7 @@ class Verdict:
 class Input:
     """A file that a result is made from.
 
-    `is_pending`: a step may make it anew first. `sha256` is None where no other verdict knows it.
+    `is_pending`: a step may make it anew first. `sha256` is None where no other status knows it.
     """
 
     path: str
@@ -87,11 +87,11 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Result:
+class Expected:
     """What today says of one result: the other side of its run record.
 
     `outputs` are its files, each with a check that raises for one that is not whole. Paths are absolute, and plain
-    text: a look handles hundreds of thousands. `facts` is None where they can't be known yet. `problem` says what is
+    text: a look handles hundreds of thousands. `fingerprint` is None where they can't be known yet. `problem` says what is
     wrong with the recordings that it would be made from.
     `sources` gives the code by engine. `tool` is what is asked for by name, else empty.
     """
@@ -100,57 +100,57 @@ class Result:
     record: str
     parameters: Mapping[str, object]
     defaults: Mapping[str, object]
-    facts: Mapping[str, object] | None
+    fingerprint: Mapping[str, object] | None
     inputs: tuple[Input, ...]
     sources: Callable[[str], list[dict]]
     tool: Mapping[str, str]
     rerun_on: frozenset[str]
     roots: Mapping[str, str]
     problem: str = ""
-    may_lose_inputs: bool = False
+    allow_missing: bool = False
 
 
-def judge(result: Result, checksums: Checksums, folders: FolderListings) -> Verdict:
+def check_result(expected: Expected, checksums: Checksums, folders: FolderListings) -> Status:
     """Return the state of a result, as the table of states has it, judged in its order. Never raises for its data."""
-    record = read_record(result.record)
-    has_failed = folders.have(sibling_path(result.record, ".failed.json"))
-    failure = read_failure(result.record).get("error", "") if has_failed else ""
-    there = {path: _stat(path) for path in result.outputs}
+    record = read_record(expected.record)
+    has_failed = folders.have(sibling_path(expected.record, ".failed.json"))
+    failure = read_failure(expected.record).get("error", "") if has_failed else ""
+    there = {path: _stat(path) for path in expected.outputs}
     is_there = all(there.values())
-    if folders.have(sibling_path(result.record, ".pending.json")):
+    if folders.have(sibling_path(expected.record, ".pending.json")):
         reason = Reason("", "a commit was interrupted; the next run finishes it")
-        return Verdict(MISSING, (reason,), MAKE, is_there=False, failure=failure)
+        return Status(MISSING, (reason,), MAKE, is_there=False, failure=failure)
     is_dropped = bool(record and record.get("freed")) and not is_there
     lacking = ", ".join(os.path.basename(path) for path, found in there.items() if not found)
     missing = Reason("", f"{lacking} is not there")
-    if record and not result.may_lose_inputs and (gone := _gone(record, result)):
+    if record and not expected.allow_missing and (gone := _gone(record, expected)):
         # Edited or not, what stays is what the next steps are made from.
-        now, _ = _look_at_outputs(result, record, there, checksums)
+        now, _ = _check_outputs(expected, record, there, checksums)
         gone += () if is_there or is_dropped else (missing,)
-        return Verdict(INPUT_MISSING, gone, is_there=is_there, is_dropped=is_dropped, failure=failure, checksums=now)
+        return Status(INPUT_MISSING, gone, is_there=is_there, is_dropped=is_dropped, failure=failure, checksums=now)
     if not is_there and not is_dropped:
-        return Verdict(MISSING, (missing,), MAKE, is_there=False, failure=failure)
+        return Status(MISSING, (missing,), MAKE, is_there=False, failure=failure)
 
-    now, wrong = _look_at_outputs(result, record, there, checksums)
+    now, wrong = _check_outputs(expected, record, there, checksums)
     if wrong:
         state, reason = wrong
         if state == DAMAGED:
-            return Verdict(DAMAGED, (reason,), MAKE, failure=failure)
-        return Verdict(MODIFIED, (reason,), failure=failure, checksums=now)
+            return Status(DAMAGED, (reason,), MAKE, failure=failure)
+        return Status(MODIFIED, (reason,), failure=failure, checksums=now)
 
-    reasons = tuple(_contradictions(record, result, checksums)) if record else ()
-    pressing = tuple(reason for reason in reasons if reason.kind in result.rerun_on)
+    reasons = tuple(_contradictions(record, expected, checksums)) if record else ()
+    pressing = tuple(reason for reason in reasons if reason.kind in expected.rerun_on)
     tool = made_by(record) if record else ""
     common = {"is_there": is_there, "is_dropped": is_dropped, "failure": failure, "made_by": tool}
     if pressing:
-        return Verdict(STALE, pressing, MAKE, **common)
+        return Status(STALE, pressing, MAKE, **common)
     state = CODE_CHANGED if reasons else DONE if record else UNTRACKED
-    waits_for = tuple(os.path.basename(one.path) for one in result.inputs if one.is_pending)
+    waits_for = tuple(os.path.basename(one.path) for one in expected.inputs if one.is_pending)
     # Without a record nothing says what the result was made from.
     todo = (MAKE if is_dropped else MAYBE) if waits_for and record else NOTHING
     if is_dropped and todo:
         reasons = (*reasons, Reason("", f"it is dropped, and {waits_for[0]} may be made again"))
-    return Verdict(state, reasons, todo, waits_for, checksums=dict.fromkeys(now) if todo else now, **common)
+    return Status(state, reasons, todo, waits_for, checksums=dict.fromkeys(now) if todo else now, **common)
 
 
 def _stat(path: str) -> os.stat_result | None:
@@ -162,10 +162,10 @@ def _stat(path: str) -> os.stat_result | None:
     return found if stat.S_ISREG(found.st_mode) else None
 
 
-def _recorded_outputs(record: Mapping, result: Result) -> dict[str, Mapping]:
+def _recorded_outputs(record: Mapping, expected: Expected) -> dict[str, Mapping]:
     """Return what the record says of each of today's outputs."""
     by_place = {_key(output): output for output in record.get("outputs", ())}
-    places = {path: _key(path_in_root(path, result.roots)) for path in result.outputs}
+    places = {path: _key(path_in_root(path, expected.roots)) for path in expected.outputs}
     return {path: by_place[key] for path, key in places.items() if key in by_place}
 
 
@@ -173,10 +173,10 @@ def _key(place: Mapping) -> tuple:
     return place.get("root"), place["path"]
 
 
-def _gone(record: Mapping, result: Result) -> tuple[Reason, ...]:
+def _gone(record: Mapping, expected: Expected) -> tuple[Reason, ...]:
     """Return the recordings that the record names and that can't be found."""
-    root = result.roots["recordings"]
-    made = {one.path for one in result.inputs if one.is_pending}
+    root = expected.roots["recordings"]
+    made = {one.path for one in expected.inputs if one.is_pending}
     return tuple(
         Reason("inputs", f"{one['path']} is not there any more")
         for one in record.get("inputs", ())
@@ -187,14 +187,14 @@ def _gone(record: Mapping, result: Result) -> tuple[Reason, ...]:
     )
 
 
-def _look_at_outputs(
-    result: Result, record: Mapping | None, there: Mapping[str, os.stat_result | None], checksums: Checksums
+def _check_outputs(
+    expected: Expected, record: Mapping | None, there: Mapping[str, os.stat_result | None], checksums: Checksums
 ) -> tuple[dict[str, str | None], tuple[str, Reason] | None]:
     """Return the checksums of the outputs as they stand, and DAMAGED or MODIFIED with the reason where one differs."""
-    recorded = _recorded_outputs(record, result) if record else {}
+    recorded = _recorded_outputs(record, expected) if record else {}
     now: dict[str, str | None] = {}
     modified = None
-    for path, check in result.outputs.items():
+    for path, check in expected.outputs.items():
         known, found, name = recorded.get(path), there[path], os.path.basename(path)
         if found is None:  # dropped
             now[path] = known["sha256"] if known else None
@@ -223,27 +223,27 @@ def _look_at_outputs(
     return now, modified
 
 
-def _contradictions(record: Mapping, result: Result, checksums: Checksums) -> Iterator[Reason]:
+def _contradictions(record: Mapping, expected: Expected, checksums: Checksums) -> Iterator[Reason]:
     """Yield what is not today as the record has it."""
-    if result.problem:
-        inputs = [Reason("inputs", result.problem)]
+    if expected.problem:
+        inputs = [Reason("inputs", expected.problem)]
     else:
-        inputs = list(_changed_inputs(record.get("inputs", []), result, checksums))
+        inputs = list(_changed_inputs(record.get("inputs", []), expected, checksums))
     yield from inputs
     recorded = record.get("parameters", {})
-    for name, value in result.parameters.items():
-        old = recorded[name] if name in recorded else _plain(result.defaults.get(name))
+    for name, value in expected.parameters.items():
+        old = recorded[name] if name in recorded else _plain(expected.defaults.get(name))
         new = _plain(value)
         if old != new:
             yield Reason("parameters", f"{name} {_shown(old)}, now {_shown(new)}")
     facts = record.get("facts", {})
-    if result.facts is not None and not inputs and result.facts != facts:
-        differences = list(_differences(facts, _plain(result.facts)))
+    if expected.fingerprint is not None and not inputs and expected.fingerprint != facts:
+        differences = list(_differences(facts, _plain(expected.fingerprint)))
         yield from (Reason("parameters", text) for text in differences[:3])
     tool = record.get("tool", {})
-    yield from _changed_sources(record.get("sources", ()), result.sources(tool.get("engine", "")))
+    yield from _changed_sources(record.get("sources", ()), expected.sources(tool.get("engine", "")))
     for name in ("engine", "release", "version"):
-        wanted = result.tool.get(name)
+        wanted = expected.tool.get(name)
         if wanted and tool.get(name) and not is_version(str(tool[name]), wanted):
             yield Reason("tools", f"{name} {tool[name]}, now {wanted}")
             return  # the version of another engine says nothing more
@@ -264,12 +264,12 @@ def _old_and_new(old: str | None, new: str | None) -> str:
     return f"sha256 {old}, now {new}"
 
 
-def _changed_inputs(recorded: list[Mapping], result: Result, checksums: Checksums) -> Iterator[Reason]:
+def _changed_inputs(recorded: list[Mapping], expected: Expected, checksums: Checksums) -> Iterator[Reason]:
     # Files that were only renamed are the same files.
-    if [None if one.is_pending else one.sha256 for one in result.inputs] == [old["sha256"] for old in recorded]:
+    if [None if one.is_pending else one.sha256 for one in expected.inputs] == [old["sha256"] for old in recorded]:
         return
     before = {_key(old): old for old in recorded}
-    today = {_key(path_in_root(one.path, result.roots)): one for one in result.inputs}
+    today = {_key(path_in_root(one.path, expected.roots)): one for one in expected.inputs}
     now = {key: _current(one, before.get(key), checksums) for key, one in today.items()}
     if list(now.values()) == [old["sha256"] for old in recorded]:
         return

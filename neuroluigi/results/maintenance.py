@@ -297,21 +297,21 @@ def plan_drop(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Pla
         if of_groups and group not in of_groups:
             continue
         entry = RecordedResult(one.record_path, read_record(one.record_path), step, group)
-        verdict = status_of(one)
-        if verdict.is_dropped and not entry.files:
+        status = status_of(one)
+        if status.is_dropped and not entry.files:
             continue
-        if why := _why_not_dropped(one, verdict):
+        if why := _why_not_dropped(one, status):
             plan.left.append((entry.path, why))
         else:
             plan.entries.append(entry)
     return plan
 
 
-def _why_not_dropped(step: ResultTask, verdict: state.Verdict) -> str:
-    if verdict.state != state.DONE:
-        return f"{verdict.state}: {'; '.join(reason.text for reason in verdict.reasons)}"
-    if verdict.todo:
-        return f"it may be made again first: {', '.join(verdict.waits_for)} is to be made"
+def _why_not_dropped(step: ResultTask, status: state.Status) -> str:
+    if status.state != state.DONE:
+        return f"{status.state}: {'; '.join(reason.text for reason in status.reasons)}"
+    if status.todo:
+        return f"it may be made again first: {', '.join(status.waits_for)} is to be made"
     stack = flatten(step.requires())
     while stack:
         below = stack.pop()
@@ -353,11 +353,11 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
     if not reason.strip():
         raise RunStopped("neuroluigi: --reason is blank; say why, for those who read the record later")
     path, step = _find_made(root, name)
-    verdict = status_of(step)
-    is_shortened = verdict.state == state.DAMAGED and _is_whole(step, path)
-    if verdict.state != state.MODIFIED and not is_shortened:
-        reasons = "".join(f": {one.text}" for one in verdict.reasons[:1])
-        raise RunStopped(f"neuroluigi: {path} is not modified, its state is: {verdict.state}{reasons}")
+    status = status_of(step)
+    is_shortened = status.state == state.DAMAGED and _is_whole(step, path)
+    if status.state != state.MODIFIED and not is_shortened:
+        reasons = "".join(f": {one.text}" for one in status.reasons[:1])
+        raise RunStopped(f"neuroluigi: {path} is not modified, its state is: {status.state}{reasons}")
     with writing(step.record_path.parent), folder_lock(step.record_path.parent):
         old = read_record(step.record_path) or {}
         new = {_located(one): one for one in old.get("outputs", ())}
@@ -369,13 +369,13 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
         accepted = [*old.get("accepted", ()), by]
         write_json(step.record_path, {**old, "outputs": list(new.values()), "accepted": accepted})
         discard_statuses()
-        verdict = status_of(step)
+        status = status_of(step)
         # While it was taken for modified, nothing replaced it.
-        if verdict.todo == state.MAKE:
+        if status.todo == state.MAKE:
             write_json(step.record_path, old)
-            reasons = "; ".join(one.text for one in verdict.reasons)
+            reasons = "; ".join(one.text for one in status.reasons)
             raise RunStopped(
-                f"neuroluigi: {path} can't be accepted: the next run would replace it, as it is {verdict.state}"
+                f"neuroluigi: {path} can't be accepted: the next run would replace it, as it is {status.state}"
                 f" ({reasons}); give the settings that it is for"
             )
     return path

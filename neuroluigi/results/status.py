@@ -1,6 +1,6 @@
-"""What `neuroluigi status` and `why` say: verdicts on all results as a table, as reasons, and as sentences.
+"""What `neuroluigi status` and `why` say: statuses on all results as a table, as reasons, and as sentences.
 
-Plain functions from verdicts and run records to text; nothing here prints or changes anything.
+Plain functions from statuses and run records to text; nothing here prints or changes anything.
 """
 
 from collections import Counter
@@ -42,25 +42,25 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class ResultStatus:
-    """One result: the row of the table that it belongs to, its step, and the verdict."""
+    """One result: the row of the table that it belongs to, its step, and the status."""
 
     row: str
     step: str
     task: ResultTask
-    verdict: state.Verdict
+    status: state.Status
 
     @property
     def shown_state(self) -> str:
         """The state as the table shows it: failed and waiting are notes on top of the others."""
-        if self.verdict.failure and self.verdict.todo:
+        if self.status.failure and self.status.todo:
             return FAILED
-        return WAITING if self.verdict.todo == state.MAYBE else self.verdict.state
+        return WAITING if self.status.todo == state.MAYBE else self.status.state
 
 
 def collect_statuses(root: luigi.Task, groups: Mapping[str, Group]) -> list[ResultStatus]:
     """Return an entry for every result that `root` needs, first steps first; a recording's is in its group's row."""
     row_of = {recording.identity: key for key, group in groups.items() for recording in group.recordings}
-    return [ResultStatus(_row(task, row_of), task.task_family, task, verdict) for task, verdict in walk_statuses(root)]
+    return [ResultStatus(_row(task, row_of), task.task_family, task, status) for task, status in walk_statuses(root)]
 
 
 def _row(task: ResultTask, row_of: Mapping[tuple, str]) -> str:
@@ -80,13 +80,13 @@ def orphan_folders(results: Path, groups: Mapping[str, Group]) -> list[str]:
 
 def is_all_done(entries: Iterable[ResultStatus]) -> bool:
     """Whether a run has nothing to do and nothing is left undone."""
-    return not any(e.verdict.todo or e.verdict.state == state.INPUT_MISSING for e in entries)
+    return not any(e.status.todo or e.status.state == state.INPUT_MISSING for e in entries)
 
 
 def select_statuses(entries: Sequence[ResultStatus], only: Iterable[str], rows: Iterable[str]) -> list[ResultStatus]:
     """Return the entries of these states (as shown, or as judged) and rows; all where none are named."""
     only, rows = set(only), set(rows)
-    return [e for e in entries if (not only or {e.shown_state, e.verdict.state} & only) and (not rows or e.row in rows)]
+    return [e for e in entries if (not only or {e.shown_state, e.status.state} & only) and (not rows or e.row in rows)]
 
 
 def state_table(entries: Sequence[ResultStatus]) -> tuple[list[str], list[list[str]]]:
@@ -110,7 +110,7 @@ def worst_state(states: Iterable[str]) -> str:
 def step_progress(entries: Sequence[ResultStatus]) -> list[tuple[str, int, int, str]]:
     """Return (step, results that need nothing, results, a bar of them) for each step."""
     total = Counter(e.step for e in entries)
-    done = Counter(e.step for e in entries if not e.verdict.todo and (e.verdict.is_there or e.verdict.is_dropped))
+    done = Counter(e.step for e in entries if not e.status.todo and (e.status.is_there or e.status.is_dropped))
     return [
         (step, done[step], count, ("█" * (_BAR * done[step] // count)).ljust(_BAR, "░"))
         for step, count in total.items()
@@ -121,8 +121,8 @@ def reason_lines(entries: Sequence[ResultStatus], groups: Mapping[str, Group]) -
     """Return a line per reason for all that is not simply done: what a run does, how many, why, and where."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for e in entries:
-        if why := "; ".join(_whys(e.verdict)):
-            found.setdefault((_action(e.verdict), e.step, why), []).append(e.row)
+        if why := "; ".join(_whys(e.status)):
+            found.setdefault((_action(e.status), e.step, why), []).append(e.row)
     lines = [f"{action}: {len(rows)} {step}: {why} ({_named(rows)})" for (action, step, why), rows in found.items()]
     lines += [*_mixed(entries), *_unknown(entries)]
     rows = {e.row for e in entries}
@@ -134,8 +134,8 @@ def _mixed(entries: Sequence[ResultStatus]) -> list[str]:
     """Return a line for each step whose results come from more than one tool or version."""
     makers: dict[str, Counter] = {}
     for e in entries:
-        if e.verdict.made_by:
-            makers.setdefault(e.step, Counter())[e.verdict.made_by] += 1
+        if e.status.made_by:
+            makers.setdefault(e.step, Counter())[e.status.made_by] += 1
     told = {step: ", ".join(f"{count} by {tool}" for tool, count in sorted(by.items())) for step, by in makers.items()}
     return [f"{step}: results of more than one tool: {told[step]}" for step, by in makers.items() if len(by) > 1]
 
@@ -152,21 +152,21 @@ def _unknown(entries: Sequence[ResultStatus]) -> list[str]:
     ]
 
 
-def _action(verdict: state.Verdict) -> str:
-    return f"maybe,{_condition(verdict)}" if verdict.todo == state.MAYBE else verdict.todo or "left as it is"
+def _action(status: state.Status) -> str:
+    return f"maybe,{_condition(status)}" if status.todo == state.MAYBE else status.todo or "left as it is"
 
 
-def _condition(verdict: state.Verdict) -> str:
-    return f" if {' or '.join(dict.fromkeys(verdict.waits_for))} changes" if verdict.todo == state.MAYBE else ""
+def _condition(status: state.Status) -> str:
+    return f" if {' or '.join(dict.fromkeys(status.waits_for))} changes" if status.todo == state.MAYBE else ""
 
 
-def _whys(verdict: state.Verdict) -> list[str]:
+def _whys(status: state.Status) -> list[str]:
     whys = []
-    if not verdict.is_simply_done:
-        text = "; ".join(reason.text for reason in verdict.reasons)
-        whys.append(f"{verdict.state}{f', {text}' if text else ''}")
-    if verdict.failure:
-        whys.append(f"failed the last time: {' '.join(verdict.failure.split())}")
+    if not status.is_simply_done:
+        text = "; ".join(reason.text for reason in status.reasons)
+        whys.append(f"{status.state}{f', {text}' if text else ''}")
+    if status.failure:
+        whys.append(f"failed the last time: {' '.join(status.failure.split())}")
     return whys
 
 
@@ -177,37 +177,37 @@ def _named(rows: Sequence[str]) -> str:
 
 def status_as_data(entry: ResultStatus) -> dict:
     """Return an entry as plain data, for JSON."""
-    verdict = entry.verdict
+    status = entry.status
     return {
         "row": entry.row,
         "step": entry.step,
         "task": str(entry.task),
-        "state": verdict.state,
-        "todo": verdict.todo,
-        "waits_for": list(dict.fromkeys(verdict.waits_for)),
-        "reasons": [{"kind": reason.kind, "text": reason.text} for reason in verdict.reasons],
-        "dropped": verdict.is_dropped,
-        "failure": verdict.failure,
+        "state": status.state,
+        "todo": status.todo,
+        "waits_for": list(dict.fromkeys(status.waits_for)),
+        "reasons": [{"kind": reason.kind, "text": reason.text} for reason in status.reasons],
+        "dropped": status.is_dropped,
+        "failure": status.failure,
     }
 
 
 def explain_status(entry: ResultStatus, record: Mapping | None) -> list[str]:
     """Return what there is to say of one result: how it was made, and if it is not done what changed."""
-    verdict = entry.verdict
+    status = entry.status
     sign, _ = SIGNS[entry.shown_state]
-    lines = [f"{sign} {entry.task}: {verdict.state}"]
-    lines += [f"  {reason.text}{reason.detail and f' ({reason.detail})'}" for reason in verdict.reasons]
-    if verdict.is_dropped and verdict.state != state.MISSING:
+    lines = [f"{sign} {entry.task}: {status.state}"]
+    lines += [f"  {reason.text}{reason.detail and f' ({reason.detail})'}" for reason in status.reasons]
+    if status.is_dropped and status.state != state.MISSING:
         lines.append("  It is dropped: its files are gone, and are made again when a step needs them.")
-    if verdict.todo:
-        lines.append(f"  A run will make it{_condition(verdict)}.")
+    if status.todo:
+        lines.append(f"  A run will make it{_condition(status)}.")
     if record:
         lines += _history(record)
     else:
         lines.append(
-            "There is no run record: nobody knows how it was made." if verdict.is_there else "It was never made."
+            "There is no run record: nobody knows how it was made." if status.is_there else "It was never made."
         )
-    if verdict.failure:
+    if status.failure:
         lines += _failure(entry.task.record_path)
     return lines
 

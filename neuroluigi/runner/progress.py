@@ -158,7 +158,7 @@ class Display:
             tail = _last_lines(task, why) if why else []
             self._tell(event="end", task=task.task_id, is_done=is_done, why=why, tail=tail)
 
-    def count(self, found: Iterable[tuple[ResultTask, state.Verdict]]) -> None:
+    def count(self, found: Iterable[tuple[ResultTask, state.Status]]) -> None:
         """Tell what there is in the end, with what others made meanwhile, as looks.walk found it."""
         self._tell(event="count", steps=_counts(found))
 
@@ -223,13 +223,13 @@ class Display:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _counts(found: Iterable[tuple[ResultTask, state.Verdict]]) -> list[tuple[str, int, int]]:
+def _counts(found: Iterable[tuple[ResultTask, state.Status]]) -> list[tuple[str, int, int]]:
     """Return (step, results, results with nothing to do) for each kind of step."""
     counts: dict[str, list[int]] = {}
-    for step, verdict in found:
+    for step, status in found:
         of_step = counts.setdefault(step.task_family, [0, 0])
         of_step[0] += 1
-        of_step[1] += verdict.todo == state.NOTHING
+        of_step[1] += status.todo == state.NOTHING
     return [(name, total, done) for name, (total, done) in counts.items()]
 
 

@@ -77,12 +77,12 @@ _SECTIONS = (neuroluigi, recordings, results, matlab)
 
 def say_replacements(steps: Iterable[Step]) -> None:
     """Say which results are made again because a parameter has another value now."""
-    verdicts = ((step.task_family, status_of(step)) for step in steps)
+    statuses = ((step.task_family, status_of(step)) for step in steps)
     changes = Counter(
         (family, reason.text)
-        for family, verdict in verdicts
-        if verdict.state == state.STALE
-        for reason in verdict.reasons
+        for family, status in statuses
+        if status.state == state.STALE
+        for reason in status.reasons
         if reason.kind == "parameters"
     )
     for (family, text), count in sorted(changes.items()):
@@ -160,7 +160,7 @@ class CheckingWorker(Worker):
             root = self._scheduled_tasks[self._first_task]
             everything = list(walk_statuses(root))
             self._display.count(everything)
-            found = [(step, verdict) for step, verdict in everything if not verdict.is_simply_done]
+            found = [(step, status) for step, status in everything if not status.is_simply_done]
             self.left_alone, self.undone = _left_alone(found), _undone(found)
             self.results = _results_of(root)
             self.is_done = status_of(root).is_complete
@@ -417,12 +417,12 @@ def _counted(counts: Counter) -> str:
     return ", ".join(f"{count} {family}" for family, count in sorted(counts.items()))
 
 
-def _undone(found: Iterable[tuple[Step, state.Verdict]]) -> list[str]:
+def _undone(found: Iterable[tuple[Step, state.Status]]) -> list[str]:
     """Return a line if something is to be made though a run just ended: inputs changed while others were made."""
     changed = Counter(
-        f"{step.task_family}: {'; '.join(reason.text for reason in verdict.reasons)}"
-        for step, verdict in found
-        if verdict.todo == state.MAKE
+        f"{step.task_family}: {'; '.join(reason.text for reason in status.reasons)}"
+        for step, status in found
+        if status.todo == state.MAKE
     )
     if not changed:
         return []
@@ -430,18 +430,18 @@ def _undone(found: Iterable[tuple[Step, state.Verdict]]) -> list[str]:
     return [f"Changed during the run: {changed.total()} results ({why}). Run the same command again to make them."]
 
 
-def _left_alone(found: Iterable[tuple[Step, state.Verdict]]) -> list[str]:
+def _left_alone(found: Iterable[tuple[Step, state.Status]]) -> list[str]:
     """Return a line for each way in which results that were not made again are not simply done."""
     code_changed, kinds, gone, modified, untracked = Counter(), set(), Counter(), [], Counter()
-    for step, verdict in found:
-        if verdict.state == state.CODE_CHANGED:
-            code_changed[f"{step.task_family}: {'; '.join(reason.text for reason in verdict.reasons)}"] += 1
-            kinds |= {reason.kind for reason in verdict.reasons}
-        elif verdict.state == state.MODIFIED:
+    for step, status in found:
+        if status.state == state.CODE_CHANGED:
+            code_changed[f"{step.task_family}: {'; '.join(reason.text for reason in status.reasons)}"] += 1
+            kinds |= {reason.kind for reason in status.reasons}
+        elif status.state == state.MODIFIED:
             modified += [shown_path(Path(one.path)) for one in flatten(step.output())]
-        elif verdict.state == state.INPUT_MISSING:
-            gone["; ".join(reason.text for reason in verdict.reasons)] += 1
-        elif verdict.state == state.UNTRACKED:
+        elif status.state == state.INPUT_MISSING:
+            gone["; ".join(reason.text for reason in status.reasons)] += 1
+        elif status.state == state.UNTRACKED:
             untracked[step.task_family] += 1
     lines = []
     if code_changed:

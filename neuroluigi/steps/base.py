@@ -196,13 +196,13 @@ class Step(CarriesSettings, ResultTask):
         temporary = {one: part_path(Path(one.path)) for one in flatten(output)}
         start = start_clock()
         try:
-            verdict = status_of(self)
-            if verdict.state == state.INPUT_MISSING:
-                raise StepError("; ".join(reason.text for reason in verdict.reasons))
+            status = status_of(self)
+            if status.state == state.INPUT_MISSING:
+                raise StepError("; ".join(reason.text for reason in status.reasons))
             for part in temporary.values():
                 part.parent.mkdir(parents=True, exist_ok=True)
             record = self._make_and_describe(output, temporary, start)
-            if verdict.state == state.DAMAGED:
+            if status.state == state.DAMAGED:
                 for kept in put_aside(Path(one.path) for one in temporary):
                     logger.warning("%s: what was there is kept as %s", self, shown_path(kept))
             parts = {part: Path(one.path) for one, part in temporary.items()}

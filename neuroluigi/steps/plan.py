@@ -1,7 +1,7 @@
-"""A look at the whole pipeline: the verdict on each step that a task needs, each judged once.
+"""The plan of a run: the status of each step that a task needs, each judged once.
 
-A command line run remembers its look until a step ran or the process forked; without a command line (a notebook) every
-question is a new look.
+A command line run remembers its plan until a step ran or the process forked; without a command line (a notebook) every
+question is a new plan.
 """
 
 import contextlib
@@ -65,10 +65,10 @@ _WORTH_SHARING = 1_000
 
 
 class _Plan:
-    """What is remembered of one look."""
+    """What is remembered of one plan."""
 
     def __init__(self):
-        self.verdicts: dict[str, state.Verdict] = {}
+        self.statuses: dict[str, state.Status] = {}
         # The roots for which no two tasks make the same file.
         self.checked: set[str] = set()
         # Whether something is not there that is made only when it is needed.
@@ -77,7 +77,7 @@ class _Plan:
         self.outputs: dict[str, list[luigi.Target]] = {}
         self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}
         self.rerun_on = frozenset(setting(results).rerun_on)
-        self.may_lose_inputs = setting(recordings).allow_missing
+        self.allow_missing = setting(recordings).allow_missing
         self.trusts_existing = setting(results).trust_existing
         self.checksums = Checksums(results_root())
         self.folders = FolderListings()
@@ -100,17 +100,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=discard_statuses)
 
 
-def status_of(step: ResultTask) -> state.Verdict:
-    """Return the verdict on a step, judging first all that it is made from."""
-    return _look_below(step).verdicts[step.task_id]
+def status_of(step: ResultTask) -> state.Status:
+    """Return the status of a step, computing first that of all that it is made from."""
+    return _check_below(step).statuses[step.task_id]
 
 
-def walk_statuses(root: luigi.Task) -> Iterator[tuple[ResultTask, state.Verdict]]:
-    """Yield every step below a task, the first ones first, with the verdict on it in a run of that task."""
-    look = plan_below(root)
-    for current in _in_order(root, look):
+def walk_statuses(root: luigi.Task) -> Iterator[tuple[ResultTask, state.Status]]:
+    """Yield every step below a task, the first ones first, with the status on it in a run of that task."""
+    plan = plan_below(root)
+    for current in _in_order(root, plan):
         if isinstance(current, ResultTask):
-            yield current, look.verdicts[current.task_id]
+            yield current, plan.statuses[current.task_id]
 
 
 def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
@@ -127,24 +127,24 @@ def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
 def plan_below(root: luigi.Task) -> _Plan:
     """Judge all that a run of a task looks at; what it says of dropped results depends on what else that run makes."""
     if _may_share():
-        look = _look_of_run()
-        waiting = _open(root, look)
+        plan = _plan_of_run()
+        waiting = _open(root, plan)
         if len(waiting) >= _WORTH_SHARING:
-            _judge_by_two(waiting, look)
-    look = _look_below(root)
-    if root.task_id not in look.checked:
-        look.checked.add(root.task_id)
-        _refuse_clashes(_in_order(root, look), look)
-    if look.has_dropped:
-        _make_dropped_again(root, look)
-    return look
+            _judge_by_two(waiting, plan)
+    plan = _check_below(root)
+    if root.task_id not in plan.checked:
+        plan.checked.add(root.task_id)
+        _refuse_clashes(_in_order(root, plan), plan)
+    if plan.has_dropped:
+        _make_dropped_again(root, plan)
+    return plan
 
 
-def _refuse_clashes(tasks: list[luigi.Task], look: _Plan) -> None:
+def _refuse_clashes(tasks: list[luigi.Task], plan: _Plan) -> None:
     """RunStopped where two tasks would make the same file, or keep the same run record."""
     makers: dict[str, luigi.Task] = {}
     for task in tasks:
-        targets = look.outputs[task.task_id] if isinstance(task, ResultTask) else []
+        targets = plan.outputs[task.task_id] if isinstance(task, ResultTask) else []
         outputs = [one.path for one in targets]
         for path in dict.fromkeys((*outputs, *(one.record for one in targets if isinstance(one, ResultTarget)))):
             other = makers.setdefault(path, task)
@@ -160,7 +160,7 @@ def _refuse_clashes(tasks: list[luigi.Task], look: _Plan) -> None:
             )
 
 
-def _in_order(root: luigi.Task, look: _Plan) -> list[luigi.Task]:
+def _in_order(root: luigi.Task, plan: _Plan) -> list[luigi.Task]:
     """Return a task and all below it, each after those that it rests on."""
     found: dict[str, luigi.Task] = {}
     stack = [root]
@@ -168,32 +168,32 @@ def _in_order(root: luigi.Task, look: _Plan) -> list[luigi.Task]:
         current = stack.pop()
         if current.task_id not in found:
             found[current.task_id] = current
-            stack += look.below[current.task_id]
-    return [found[task_id] for task_id in look.verdicts if task_id in found]
+            stack += plan.below[current.task_id]
+    return [found[task_id] for task_id in plan.statuses if task_id in found]
 
 
-def _make_dropped_again(root: luigi.Task, look: _Plan) -> None:
+def _make_dropped_again(root: luigi.Task, plan: _Plan) -> None:
     """Mark as to be made what is dropped and needed; what rests on it then waits for it, and may need more."""
-    order, again = _in_order(root, look), {}
+    order, again = _in_order(root, plan), {}
     while True:
         needed_by = {root.task_id: root}
         known = len(again)
         for current in reversed(order):
-            judged, above = look.verdicts[current.task_id], needed_by.get(current.task_id)
+            judged, above = plan.statuses[current.task_id], needed_by.get(current.task_id)
             if above and judged.is_dropped and not judged.todo:
-                is_dropped = "" if look.trusts_existing else "it is dropped, and "
+                is_dropped = "" if plan.trusts_existing else "it is dropped, and "
                 reason = state.Reason("", f"{is_dropped}{above.task_family} needs it")
                 unknown = dict.fromkeys(judged.checksums)
                 again[current.task_id] = judged = replace(
                     judged, reasons=(*judged.reasons, reason), todo=state.MAKE, checksums=unknown
                 )
             if judged.todo or (above and not isinstance(current, ResultTask)):
-                needed_by.update({one.task_id: current for one in look.below[current.task_id]})
+                needed_by.update({one.task_id: current for one in plan.below[current.task_id]})
         if len(again) == known:
             return
         for current in order:
-            judged = again.get(current.task_id) or _judge(current, look.below[current.task_id], look)
-            look.verdicts[current.task_id] = judged
+            judged = again.get(current.task_id) or _status(current, plan.below[current.task_id], plan)
+            plan.statuses[current.task_id] = judged
 
 
 def _may_share() -> bool:
@@ -203,169 +203,169 @@ def _may_share() -> bool:
     return is_free and sys.platform != "darwin" and hasattr(os, "fork") and (os.cpu_count() or 1) > 1
 
 
-def _judge_by_two(tasks: list[luigi.Task], look: _Plan) -> None:
+def _judge_by_two(tasks: list[luigi.Task], plan: _Plan) -> None:
     """Judge one half of the tasks here and the other in a second process; what that fails at is left unjudged."""
     half = len(tasks) // 2
     reader, writer = multiprocessing.Pipe(duplex=False)
-    second = multiprocessing.get_context("fork").Process(target=_judge_for, args=(tasks[half:], look, writer))
+    second = multiprocessing.get_context("fork").Process(target=_judge_for, args=(tasks[half:], plan, writer))
     second.start()
     writer.close()
     try:
         for one in tasks[:half]:
-            _look_below(one)
+            _check_below(one)
         with contextlib.suppress(EOFError):
             found = reader.recv()
-            look.has_dropped |= found.pop("has_dropped")
+            plan.has_dropped |= found.pop("has_dropped")
             for name, part in found.items():
-                getattr(look, name).update(part)
+                getattr(plan, name).update(part)
     finally:
         second.kill()
         second.join()
         reader.close()
 
 
-def _judge_for(tasks: list[luigi.Task], look: _Plan, writer: Connection) -> None:
+def _judge_for(tasks: list[luigi.Task], plan: _Plan, writer: Connection) -> None:
     """Judge tasks in a process of its own and send what was found to its parent."""
     global _plan
-    _plan, parent = look, os.getppid()
+    _plan, parent = plan, os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # What goes wrong here goes wrong again for the parent, who says so.
     with contextlib.suppress(BaseException):
         for one in tasks:
-            _look_below(one)
+            _check_below(one)
             if os.getppid() != parent:
                 return
-        found = {name: getattr(look, name) for name in ("verdicts", "below", "outputs", "has_dropped")}
+        found = {name: getattr(plan, name) for name in ("statuses", "below", "outputs", "has_dropped")}
         writer.send(found)
 
 
-def _look_of_run() -> _Plan:
-    """Return what is remembered; without a command line every look is a new one."""
+def _plan_of_run() -> _Plan:
+    """Return what is remembered; without a command line every plan is a new one."""
     global _plan
     if _plan is None or CmdlineParser.get_instance() is None:
         _plan = _Plan()
     return _plan
 
 
-def _open(current: luigi.Task, look: _Plan) -> list[luigi.Task]:
+def _open(current: luigi.Task, plan: _Plan) -> list[luigi.Task]:
     """Note what is directly below a task, and return what of it is not judged yet."""
-    if current.task_id not in look.below:
-        look.below[current.task_id] = flatten(current.requires())
-        look.outputs[current.task_id] = flatten(current.output())
-    return [one for one in look.below[current.task_id] if one.task_id not in look.verdicts]
+    if current.task_id not in plan.below:
+        plan.below[current.task_id] = flatten(current.requires())
+        plan.outputs[current.task_id] = flatten(current.output())
+    return [one for one in plan.below[current.task_id] if one.task_id not in plan.statuses]
 
 
-def _look_below(root: luigi.Task) -> _Plan:
+def _check_below(root: luigi.Task) -> _Plan:
     """Judge what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
-    look, stack, entered = _look_of_run(), [root], set()
+    plan, stack, entered = _plan_of_run(), [root], set()
     while stack:
         current = stack[-1]
-        if current.task_id in look.verdicts:
+        if current.task_id in plan.statuses:
             stack.pop()
             continue
-        if waiting := _open(current, look):
+        if waiting := _open(current, plan):
             if current.task_id in entered:
                 raise RunStopped(f"luigi: {current} requires itself, by way of {waiting[0]}")
             entered.add(current.task_id)
             stack += waiting
             continue
-        below = look.below[current.task_id]
-        look.verdicts[current.task_id] = judged = _judge(current, below, look)
-        look.has_dropped |= judged.is_dropped
+        below = plan.below[current.task_id]
+        plan.statuses[current.task_id] = judged = _status(current, below, plan)
+        plan.has_dropped |= judged.is_dropped
         stack.pop()
-    return look
+    return plan
 
 
-def _judge(current: luigi.Task, below: list[luigi.Task], look: _Plan) -> state.Verdict:
-    below_it = (look.verdicts[one.task_id] for one in below if isinstance(one, (ResultTask, luigi.WrapperTask)))
+def _status(current: luigi.Task, below: list[luigi.Task], plan: _Plan) -> state.Status:
+    below_it = (plan.statuses[one.task_id] for one in below if isinstance(one, (ResultTask, luigi.WrapperTask)))
     rests_on_work = any(one.todo or one.rests_on_work for one in below_it)
-    judged = _judge_alone(current, below, look)
+    judged = _status_alone(current, below, plan)
     return replace(judged, rests_on_work=True) if rests_on_work else judged
 
 
-def _judge_alone(current: luigi.Task, below: list[luigi.Task], look: _Plan) -> state.Verdict:
-    if isinstance(current, ResultTask) and look.trusts_existing:
-        return _trust(look.outputs[current.task_id])
+def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: _Plan) -> state.Status:
+    if isinstance(current, ResultTask) and plan.trusts_existing:
+        return _trust(plan.outputs[current.task_id])
     if isinstance(current, ResultTask):
-        return state.judge(_today(current, below, look), look.checksums, look.folders)
+        return state.check_result(_today(current, below, plan), plan.checksums, plan.folders)
     # A task of Luigi's own: done as it says itself, or as what it wraps is.
     if isinstance(current, luigi.WrapperTask):
-        wrapped = [look.verdicts[one.task_id] for one in below]
+        wrapped = [plan.statuses[one.task_id] for one in below]
         todo = state.MAYBE if any(one.todo for one in wrapped) else state.NOTHING
-        return state.Verdict(state.DONE, todo=todo, is_there=all(one.is_complete for one in wrapped))
+        return state.Status(state.DONE, todo=todo, is_there=all(one.is_complete for one in wrapped))
     is_done = current.complete()
-    return state.Verdict(state.DONE if is_done else state.MISSING, todo=state.NOTHING if is_done else state.MAKE)
+    return state.Status(state.DONE if is_done else state.MISSING, todo=state.NOTHING if is_done else state.MAKE)
 
 
-def _trust(outputs: list[luigi.Target]) -> state.Verdict:
-    """Return Luigi's own verdict: a file that exists is done, and what is missing is made when it is needed."""
+def _trust(outputs: list[luigi.Target]) -> state.Status:
+    """Return Luigi's own status: a file that exists is done, and what is missing is made when it is needed."""
     missing = [os.path.basename(one.path) for one in outputs if not one.exists()]
     if not missing:
-        return state.Verdict(state.DONE)
+        return state.Status(state.DONE)
     reason = state.Reason("", f"{', '.join(missing)} is not there")
-    return state.Verdict(state.MISSING, (reason,), is_there=False, is_dropped=True)
+    return state.Status(state.MISSING, (reason,), is_there=False, is_dropped=True)
 
 
-def _today(step: ResultTask, below: list[luigi.Task], look: _Plan) -> state.Result:
-    look.examples.setdefault(type(step), step)
-    inputs = tuple(_inputs(below, look))
-    facts, problem = _facts(step, inputs, look)
-    outputs = look.outputs[step.task_id]
+def _today(step: ResultTask, below: list[luigi.Task], plan: _Plan) -> state.Expected:
+    plan.examples.setdefault(type(step), step)
+    inputs = tuple(_inputs(below, plan))
+    fingerprint, problem = _fingerprint(step, inputs, plan)
+    outputs = plan.outputs[step.task_id]
     if not outputs:
         raise RunStopped(f"luigi: {type(step).__name__}.output() names no file; a step's files are self.result(NAME)")
     if wrong := [one for one in outputs if not isinstance(one, ResultTarget)]:
         raise RunStopped(
             f"luigi: {type(step).__name__}.output() returns {wrong[0]!r}; a step's files are self.result(NAME)"
         )
-    return state.Result(
+    return state.Expected(
         outputs={one.path: one.check for one in outputs},
         record=outputs[0].record,
         parameters=step.significant_parameters(),
         defaults={name: parameter._default for name, parameter in step.get_params()},
-        facts=facts,
+        fingerprint=fingerprint,
         problem=problem,
         inputs=inputs,
-        sources=functools.partial(look.sources, type(step)),
-        tool=look.wanted_tool(type(step)),
-        rerun_on=frozenset(step.rerun_on) or look.rerun_on,
-        roots=look.roots,
-        may_lose_inputs=look.may_lose_inputs,
+        sources=functools.partial(plan.sources, type(step)),
+        tool=plan.wanted_tool(type(step)),
+        rerun_on=frozenset(step.rerun_on) or plan.rerun_on,
+        roots=plan.roots,
+        allow_missing=plan.allow_missing,
     )
 
 
-def _facts(step: ResultTask, inputs: tuple[state.Input, ...], look: _Plan) -> tuple[Mapping | None, str]:
+def _fingerprint(step: ResultTask, inputs: tuple[state.Input, ...], plan: _Plan) -> tuple[Mapping | None, str]:
     """Return what facts() says, None where it can't be known yet, and what is wrong with the recordings."""
-    pending = {_key(one.path, look) for one in inputs if one.is_pending}
+    pending = {_key(one.path, plan) for one in inputs if one.is_pending}
     recorded = (read_record(step.record_path) or {}).get("inputs", ()) if pending else ()
     sizes = {(one.get("root"), one["path"]): one["bytes"] for one in recorded}
     if not pending <= sizes.keys():
         return None, ""
-    step.assumed_bytes = {o.path: sizes[_key(o.path, look)] for o in inputs if o.is_pending}
+    step.assumed_bytes = {o.path: sizes[_key(o.path, plan)] for o in inputs if o.is_pending}
     try:
         return step.fingerprint(), ""
     except RecordingsError as error:
         return None, "" if pending else str(error)
     except (OSError, ValueError):
-        # What the facts are read from is damaged; its own verdict says so.
+        # What the facts are read from is damaged; its own status says so.
         return None, ""
     finally:
         step.assumed_bytes = {}
 
 
-def _key(path: str, look: _Plan) -> tuple:
-    place = path_in_root(path, look.roots)
+def _key(path: str, plan: _Plan) -> tuple:
+    place = path_in_root(path, plan.roots)
     return place.get("root"), place["path"]
 
 
-def _inputs(below: list[luigi.Task], look: _Plan) -> Iterator[state.Input]:
+def _inputs(below: list[luigi.Task], plan: _Plan) -> Iterator[state.Input]:
     for one in below:
-        verdict_below = look.verdicts[one.task_id]
+        status_below = plan.statuses[one.task_id]
         is_step = isinstance(one, ResultTask)
         # What is there for good, such as a recording, is told by its own size and time.
-        is_pending = bool(verdict_below.todo) and not isinstance(one, luigi.ExternalTask)
-        for output in look.outputs[one.task_id]:
+        is_pending = bool(status_below.todo) and not isinstance(one, luigi.ExternalTask)
+        for output in plan.outputs[one.task_id]:
             if path := getattr(output, "path", None):
                 path = os.fspath(path)
-                checksum = verdict_below.checksums.get(path) if is_step else None
+                checksum = status_below.checksums.get(path) if is_step else None
                 yield state.Input(path, checksum, is_pending)

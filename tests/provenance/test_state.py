@@ -348,12 +348,12 @@ import luigi
 from neuroluigi import StudyTask, state
 
 asked = 0
-judge = state.judge
+judge = state.check_result
 def counting(*args):
     global asked
     asked += 1
     return judge(*args)
-state.judge = counting
+state.check_result = counting
 
 class Layer(StudyTask):
     depth = luigi.IntParameter()

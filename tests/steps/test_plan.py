@@ -85,13 +85,13 @@ def plan(argv):
             {
                 "name": os.path.relpath(step.record_path),
                 "text": str(step),
-                "state": verdict.state,
-                "todo": verdict.todo,
-                "waits_for": verdict.waits_for,
+                "state": status.state,
+                "todo": status.todo,
+                "waits_for": status.waits_for,
                 "inputs": [os.path.relpath(one.path) for one in flatten(step.input())],
                 "outputs": [os.path.relpath(one.path) for one in flatten(step.output())],
             }
-            for step, verdict in looks.walk(root)
+            for step, status in looks.walk(root)
         ]
     Path("plan.json").write_text(json.dumps(steps))
 

@@ -80,7 +80,7 @@ def _versions(found: Sequence[sections.Found]) -> dict[str, Counter]:
 
 def methods(facts: sections.Facts) -> str:
     """Return a paragraph for a paper, in which every number and version is from the run records."""
-    made = [one for one in facts.made if one.entry.verdict.is_there or one.entry.verdict.is_dropped]
+    made = [one for one in facts.made if one.entry.status.is_there or one.entry.status.is_dropped]
     if not made:
         return ""
     recordings = {one["path"] for f in made for one in f.record.get("inputs", ()) if one.get("root") == "recordings"}

@@ -82,8 +82,8 @@ class Facts:
     def digest(self) -> str:
         """Return a checksum of all this, to tell whether a page shows it; the same where all is copied elsewhere."""
         of_groups = {key: (one.problems, len(one.recordings), len(one.excluded)) for key, one in self.groups.items()}
-        verdicts = [(e.row, e.step, e.shown_state, e.verdict) for e in self.entries]
-        stands = [(*where, v.todo, v.waits_for, v.reasons, v.failure, *v.checksums.values()) for *where, v in verdicts]
+        statuses = [(e.row, e.step, e.shown_state, e.status) for e in self.entries]
+        stands = [(*where, v.todo, v.waits_for, v.reasons, v.failure, *v.checksums.values()) for *where, v in statuses]
         recorded = [(one.record, one.failure) for one in self.found]
         table = (self.table.columns, self.table.rows, self.table.notes)
         data = (self.root.task_family, of_groups, stands, recorded, table, self.orphans, self.run)
@@ -96,7 +96,7 @@ def gather(root: luigi.Task) -> Facts:
     found = []
     for entry in collect_statuses(root, today):
         path = entry.task.record_path
-        found.append(Found(entry, read_record(path), read_failure(path) if entry.verdict.failure else {}))
+        found.append(Found(entry, read_record(path), read_failure(path) if entry.status.failure else {}))
     table, orphans = collect_table(today, folder), orphan_folders(folder, today)
     return Facts(root, today, found, diagram.boxes(root), table, orphans, last_run(folder))
 
@@ -136,7 +136,7 @@ def banner(facts: Facts) -> dict:
     """Return how it stands, in one line with a state for its sign, and what went wrong."""
     total = len(facts.found)
     failed = [one for one in facts.found if one.entry.shown_state == FAILED]
-    undone = [e for e in facts.entries if e.verdict.todo or e.verdict.state == state.INPUT_MISSING]
+    undone = [e for e in facts.entries if e.status.todo or e.status.state == state.INPUT_MISSING]
     if failed:
         kind, text = FAILED, f"{len(failed):,} of {counted(total, 'result')} failed"
     elif not facts.made:
@@ -240,7 +240,7 @@ def _cell(facts: Facts, shown: str, numbers: Sequence[int]) -> dict | None:
     one = facts.found[numbers[0]]
     path = os.fspath(one.entry.task.record_path)
     there = path if one.record else sibling_path(path, ".failed.json") if one.failure else ""
-    whys = [reason.text for n in numbers for reason in facts.found[n].entry.verdict.reasons]
+    whys = [reason.text for n in numbers for reason in facts.found[n].entry.status.reasons]
     return {
         "state": shown,
         "kind": _slug(shown),
@@ -262,7 +262,7 @@ def plots(facts: Facts) -> list[dict]:
             if path.is_file():
                 plot = {
                     "path": path,
-                    "sha256": one.entry.verdict.checksums.get(str(path)) or "",
+                    "sha256": one.entry.status.checksums.get(str(path)) or "",
                     "group": one.entry.row,
                     "name": path.name,
                     "link": link(path),
