@@ -14,7 +14,7 @@ from rich.text import Text
 from neuroluigi.cli.pipeline import JSON_OPTION, LUIGI_OPTIONS, answered, pipeline_of
 from neuroluigi.cli.tables import console, print_table
 from neuroluigi.provenance import run_lock
-from neuroluigi.results import maintenance, rocrate
+from neuroluigi.results import maintenance, recorded, rocrate, verification
 from neuroluigi.steps.config import RunStopped, results_root, shown_path
 
 _MOST_NAMED = 20
@@ -101,7 +101,7 @@ def _carry_out(plan: maintenance.Plan, do, done: str, yes: bool, dry_run: bool, 
     sys.exit(0 if len(entries) == len(plan.entries) else 1)
 
 
-def _entry_as_data(entry: maintenance.RecordedResult) -> dict:
+def _entry_as_data(entry: recorded.RecordedResult) -> dict:
     files = entry.files
     return {
         "step": entry.step,
@@ -162,13 +162,13 @@ def verify_command(context, as_json):
     Neither recordings nor engines are needed. Exit status 1 when a file is changed, damaged or missing.
     """
     with pipeline_of(context, needs_tasks=False):
-        entries = maintenance.results_to_verify()
+        entries = verification.results_to_verify()
         total = sum(output["bytes"] for entry in entries for output in entry.outputs.values())
         # quiet, not disable: with that rich 13 ends on a blank line.
         console = Console(stderr=True, quiet=not sys.stderr.isatty())
         with Progress(console=console, transient=True) as progress:
             bar = progress.add_task("reading results", total=total)
-            found = maintenance.verify(entries, lambda path, size: progress.advance(bar, size))
+            found = verification.verify(entries, lambda path, size: progress.advance(bar, size))
     if as_json:
         problems = [{"state": what, "path": str(path), "why": why} for what, path, why in found.problems]
         data = {"files": found.files, "bytes": found.bytes, "dropped": found.dropped, "problems": problems}

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import click
 import luigi
 
+from neuroluigi.results.query import QueryError
 from neuroluigi.results.report.page import ReportTask
-from neuroluigi.results.table import QueryError
 from neuroluigi.runner.run import command_line, use_current_folder
 from neuroluigi.steps.config import RunStopped, whole_pipeline
 

@@ -15,6 +15,9 @@ from neuroluigi.cluster import slurm
 from neuroluigi.provenance.record import read_record
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
+from neuroluigi.results.events import EVENT_COLUMNS, read_events
+from neuroluigi.results.output import Cell, write_csv, write_json, write_text
+from neuroluigi.results.query import check_known
 from neuroluigi.results.report import diagram
 from neuroluigi.results.report.page import report_path, update_report
 from neuroluigi.results.status import (
@@ -31,17 +34,7 @@ from neuroluigi.results.status import (
     status_as_data,
     step_progress,
 )
-from neuroluigi.results.table import (
-    EVENT_COLUMNS,
-    Cell,
-    check_known,
-    collect_table,
-    read_events,
-    select_rows,
-    write_csv,
-    write_json,
-    write_text,
-)
+from neuroluigi.results.table import collect_table, select_rows
 from neuroluigi.steps.config import RunStopped, recordings, results_root, setting, shown_path
 from neuroluigi.steps.discovery import groups
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from neuroluigi.results.table import Cell, as_text, fitting_columns, right_aligned, write_text
+from neuroluigi.results.output import Cell, as_text, fitting_columns, right_aligned, write_text
 
 # A page of paper or a log is wide enough for everything.
 _FULL_WIDTH = 10_000

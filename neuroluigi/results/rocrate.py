@@ -22,7 +22,7 @@ from neuroluigi.provenance.checksums import Checksums
 from neuroluigi.provenance.files import path_in_root, remove_abandoned, write_text
 from neuroluigi.provenance.record import made_by, read_record, sibling_path, timestamp
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
-from neuroluigi.results import maintenance
+from neuroluigi.results import recorded
 from neuroluigi.steps.config import RunStopped, results_root, roots_of_paths
 
 CRATE = "ro-crate-metadata.json"
@@ -85,7 +85,7 @@ def write_crate(about: About) -> Written:
         if not _URL.fullmatch(url):
             raise RunStopped(f"neuroluigi: {url!r} is no URL, such as https://creativecommons.org/licenses/by/4.0/")
     root = results_root()
-    entries = list(maintenance.recorded_results(*maintenance.record_folders()))
+    entries = list(recorded.recorded_results(*recorded.record_folders()))
     if not any(entry.path.is_relative_to(root) for entry in entries):
         raise RunStopped(f"neuroluigi: there are no run records in {root}")
     graph = _Graph(_files_of_today(entries, root), about)
@@ -101,7 +101,7 @@ def write_crate(about: About) -> Written:
             graph.add_beside(path)
     found.files = len(graph.parts)
     found.elsewhere = sum(one["@type"] == "File" for one in graph.entities.values()) - found.files
-    with maintenance.writing(root):
+    with recorded.writing(root):
         remove_abandoned(root, f"{found.path.stem}.part-*")
         write_text(found.path, _as_text(graph.crate(timestamp()[:10])))
     return found
@@ -118,7 +118,7 @@ def _as_text(graph: Iterable[Mapping]) -> str:
     return f'{{"@context": {json.dumps(_CONTEXT)}, "@graph": [\n{lines}\n]}}\n'
 
 
-def _files_of_today(entries: Iterable[maintenance.RecordedResult], root: Path) -> dict[str, dict]:
+def _files_of_today(entries: Iterable[recorded.RecordedResult], root: Path) -> dict[str, dict]:
     """Return bytes and sha256 of each file of the records that is there, by its path below `root`."""
     checksums, found = Checksums(root), {}
     for entry in entries:
@@ -150,7 +150,7 @@ class _Graph:
         """Add an entity unless it is known, and return its @id."""
         return self.entities.setdefault(entity["@id"], entity)["@id"]
 
-    def add_outputs(self, entry: maintenance.RecordedResult) -> None:
+    def add_outputs(self, entry: recorded.RecordedResult) -> None:
         """Add the files that a record names, with what only the record of their maker knows of them."""
         record = entry.record or {}
         edits = {str(one.get("path")): one for one in record.get("accepted", ())}
@@ -187,7 +187,7 @@ class _Graph:
         kind = _encoding(PurePosixPath(name).suffix.lower())
         return self.add(_entity(identifier, "File", name=name, encodingFormat=kind, **known))
 
-    def add_action(self, entry: maintenance.RecordedResult, record: Mapping | None, failed: str = "") -> bool:
+    def add_action(self, entry: recorded.RecordedResult, record: Mapping | None, failed: str = "") -> bool:
         """Add what a record says was done, or `failed`; return whether there is such a record."""
         if not record:
             return False

@@ -11,20 +11,10 @@ import pytest
 
 from neuroluigi.recordings.groups import find_groups
 from neuroluigi.recordings.recording import Declaration
-from neuroluigi.results.table import (
-    EVENT_COLUMNS,
-    QueryError,
-    Table,
-    collect_table,
-    fitting_columns,
-    parse_condition,
-    read_events,
-    select_rows,
-    sort_rows,
-    write_csv,
-    write_json,
-    write_text,
-)
+from neuroluigi.results.events import EVENT_COLUMNS, read_events
+from neuroluigi.results.output import fitting_columns, write_csv, write_json, write_text
+from neuroluigi.results.query import QueryError, parse_condition
+from neuroluigi.results.table import Table, collect_table, select_rows, sort_rows
 from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment
 
 

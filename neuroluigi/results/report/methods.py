@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from neuroluigi.provenance.record import engine_and_version
 from neuroluigi.recordings.concatenation import is_concatenation
+from neuroluigi.results.output import as_text
 from neuroluigi.results.report import charts, diagram, sections
 from neuroluigi.results.status import explain_status
-from neuroluigi.results.table import as_text
 from neuroluigi.steps.config import results_root, roots_of_paths
 
 _NAMES = {

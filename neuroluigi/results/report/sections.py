@@ -22,6 +22,7 @@ from neuroluigi.provenance.files import tail
 from neuroluigi.provenance.record import engine_and_version, read_failure, read_record, sibling_path
 from neuroluigi.provenance.run_record import read_run_record, was_killed
 from neuroluigi.recordings.recording import Group
+from neuroluigi.results.output import as_text, right_aligned
 from neuroluigi.results.report import charts, diagram
 from neuroluigi.results.status import (
     FAILED,
@@ -33,7 +34,7 @@ from neuroluigi.results.status import (
     state_table,
     worst_state,
 )
-from neuroluigi.results.table import Table, as_text, collect_table, right_aligned
+from neuroluigi.results.table import Table, collect_table
 from neuroluigi.steps.base import INTERRUPTED
 from neuroluigi.steps.config import results_root
 from neuroluigi.steps.discovery import groups
