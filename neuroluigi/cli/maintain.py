@@ -93,9 +93,9 @@ def _carry_out(plan: maintenance.Plan, do, done: str, yes: bool, dry_run: bool, 
         lines = "\n".join([*left, f"{done.capitalize()}: {len(entries)} of {what}."])
     if as_json:
         results = [listed[entry.path] for entry in entries]
-        left = [{"path": str(path), "why": why} for path, why in plan.left]
+        not_done = [{"path": str(path), "why": why} for path, why in plan.left]
         total = sum(one["bytes"] for one in results)
-        data = {"dry_run": dry_run, done: results, "bytes": total, "left": left}
+        data = {"dry_run": dry_run, done: results, "bytes": total, "left": not_done}
         lines = json.dumps(data, indent=1, ensure_ascii=False)
     click.echo(lines)
     sys.exit(0 if len(entries) == len(plan.entries) else 1)

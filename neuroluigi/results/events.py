@@ -87,13 +87,13 @@ def read_events(folder: Path, name: str) -> Iterator[list[tuple[Cell, ...]]]:
 
 def _find_layout(folder: Path) -> dict:
     """Return the layout of the concatenation (see recordings.lay_out), from the file or the run record that has one."""
-    contents = [read_json(path) for path in result_files(folder) if path.suffix == ".json"]
+    contents: list[dict | None] = [read_json(path) for path in result_files(folder) if path.suffix == ".json"]
     # The file of one that is dropped is gone, its record stays.
     for path in sorted(folder.glob("runs/*.json")):
         facts = (read_record(path) or {}).get("facts")
         contents += facts.values() if isinstance(facts, dict) else ()
     for content in contents:
-        if is_concatenation(content):
+        if content is not None and is_concatenation(content):
             return content
     raise QueryError(f"no JSON file in {folder} says where each recording begins, as aggregate.json does")
 

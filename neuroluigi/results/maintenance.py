@@ -263,7 +263,7 @@ def drop(plan: Plan) -> list[RecordedResult]:
                     plan.left.append((entry.path, "it was made again meanwhile"))
                     continue
                 # First the record: a file that is not there, and not dropped, is made again.
-                write_json(entry.path, {**entry.record, "freed": timestamp()})
+                write_json(entry.path, {**(entry.record or {}), "freed": timestamp()})
                 for path in entry.files:
                     path.unlink()
             dropped.append(entry)
@@ -328,6 +328,6 @@ def _find_made(root: luigi.Task, name: str) -> tuple[Path, ResultTask]:
         raise RunStopped(f"neuroluigi: {name} is not there, neither in {Path.cwd()} nor in {results_root()}")
     for task in tasks_below(root):
         for one in flatten(task.output()) if isinstance(task, ResultTask) else ():
-            if Path(one.path) in there:
+            if isinstance(task, ResultTask) and Path(one.path) in there:
                 return Path(one.path), task
     raise RunStopped(f"neuroluigi: {there[0]} is of no step below {root.task_family}; see neuroluigi --task")

@@ -4,14 +4,15 @@ import difflib
 import math
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from neuroluigi.results.output import Cell
 
 _CONDITION = re.compile(r"([^=!<>]+)(!=|<=|>=|==?|<|>)(.*)", re.DOTALL)
 
-_COMPARE = {
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -25,7 +26,7 @@ _MOST_NAMED = 100
 
 
 class QueryError(ValueError):
-    """A question that can't be answered; the message says in one line why, and what could be asked."""
+    """A query that can't be answered; the message says in one line why, and which names there are."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +40,23 @@ class Condition:
     def holds(self, row: Mapping[str, Cell]) -> bool:
         """Compare as numbers where both sides are, else as text; a blank cell is neither below nor above anything."""
         cell = row.get(self.column)
-        if cell is None and self.sign not in ("=", "!="):
-            return False
-        if _is_nan(cell) and self.sign not in ("=", "!="):
+        if (cell is None or _is_nan(cell)) and self.sign not in ("=", "!="):
             return False
         left, right = as_number(cell), as_number(self.wanted)
         if left is None or right is None:
-            left, right = "" if cell is None else str(cell), self.wanted
+            return _COMPARE[self.sign]("" if cell is None else str(cell), self.wanted)
         return _COMPARE[self.sign](left, right)
 
 
-def _is_nan(cell: Cell) -> bool:
+def _is_nan(cell: str | int | float) -> bool:
     try:
         return math.isnan(float(cell))
-    except (TypeError, ValueError):
+    except ValueError:
         return False
 
 
 def as_number(cell: Cell) -> int | float | None:
-    """Return a cell, or a word of the command line, as a number; None where it is none."""
+    """Return a cell, or a value from the command line, as a number; None where it is not one."""
     if not isinstance(cell, str):
         return cell
     for convert in (int, float):  # int first: a float has no room for all digits of a long index
@@ -71,7 +70,7 @@ def as_number(cell: Cell) -> int | float | None:
 
 
 def parse_condition(text: str, columns: Sequence[str]) -> Condition:
-    """Read a condition such as `mean>120`; QueryError where it is none or names no column."""
+    """Read a condition such as `mean>120`; QueryError where it is not one or names no column."""
     # A column may be named like a condition: a=b.
     named = sorted((name for name in columns if text.startswith(name)), key=len, reverse=True)
     found = (_CONDITION.fullmatch(f"x{text[len(name) :]}") for name in named)
@@ -80,7 +79,7 @@ def parse_condition(text: str, columns: Sequence[str]) -> Condition:
             return Condition(name, match[2].replace("==", "="), match[3].strip())
     match = _CONDITION.fullmatch(text)
     if not match:
-        raise QueryError(f"{text!r} is no condition; write a column, one of = != < <= > >=, and a value: 'mean>120'")
+        raise QueryError(f"{text!r} is not a condition; write a column, one of = != < <= > >=, and a value: 'mean>120'")
     name, sign, wanted = match.groups()
     return Condition(check_known("column", name.strip(), columns), sign.replace("==", "="), wanted.strip())
 

@@ -1,4 +1,4 @@
-"""What run records say was made: each recorded result with its files, logs and record."""
+"""Results as their run records describe them: each with its files, logs and record."""
 
 import contextlib
 import os
@@ -16,9 +16,9 @@ COMMIT_INTERRUPTED = "a commit was interrupted, or is under way; the next run fi
 
 @dataclass(frozen=True)
 class RecordedResult:
-    """What one run record, or the note of a failure, says was made. `path` is where the record is, or would be.
+    """One result as its run record, or the note of its failure, describes it. `path` is the path of the record.
 
-    `group` is "" for what belongs to no group of today, or to all.
+    `group` is "" for a result that belongs to no group of today, or to all.
     """
 
     path: Path
@@ -38,18 +38,18 @@ class RecordedResult:
 
     @property
     def files(self) -> list[Path]:
-        """The files of the record that are there."""
+        """The files of the record that exist."""
         return [path for path in self.outputs if path.is_file()]
 
     @property
     def traces(self) -> list[Path]:
-        """The files beside the results that are there: notes of a failure, logs, and last the record."""
+        """The files beside the results that exist: notes of a failure, logs, and last the record."""
         suffixes = (".failed.json", ".failed.log", ".log", ".json")
         return [path for suffix in suffixes if (path := self.path.with_suffix(suffix)).is_file()]
 
 
 def recorded_results(*folders: Path) -> Iterator[RecordedResult]:
-    """Yield what was made, or failed to be made, in these folders, by their records alone."""
+    """Yield the results that were made, or failed, in these folders, by their records alone."""
     for folder in run_folders(folders):
         names = {re.sub(r"(\.failed|\.pending)?\.json$", ".json", path.name) for path in folder.glob("*.json")}
         for path in sorted(folder / name for name in names if ".part-" not in name):
@@ -59,6 +59,7 @@ def recorded_results(*folders: Path) -> Iterator[RecordedResult]:
 
 
 def run_folders(folders: Iterable[Path]) -> list[Path]:
+    """Return all folders of run records below these folders, sorted."""
     found = {Path(top, "runs") for root in folders for top, below, _ in os.walk(root) if "runs" in below}
     return sorted(found)
 
@@ -69,12 +70,12 @@ def record_folders() -> list[Path]:
 
 
 def located(place: Mapping) -> Path:
-    """Return today's path of a file in a record; Path() of an absolute path is that path."""
-    return roots_of_paths().get(place.get("root"), Path()) / place["path"]
+    """Return today's path of a file that a record names; an absolute path stays as it is."""
+    return roots_of_paths().get(place.get("root", ""), Path()) / place["path"]
 
 
 def differs(path: Path, output: Mapping) -> bool:
-    """Whether a file has other bytes than its record says. Raises OSError."""
+    """Return whether a file has other bytes than recorded. Raises OSError."""
     stat = path.stat()
     if (stat.st_size, stat.st_mtime_ns) == (output["bytes"], output["mtime_ns"]):
         return False
@@ -83,7 +84,7 @@ def differs(path: Path, output: Mapping) -> bool:
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """RunStopped with one line where something can't be written."""
+    """Turn an OSError while writing into a RunStopped with one line."""
     try:
         yield
     except OSError as error:

@@ -61,11 +61,11 @@ def collect_table(groups: Mapping[str, Group], root: Path) -> Table:
     taken = {"group", "channel", *titles.values()}
     described = {key: _describe(group) for key, group in groups.items()}
     renamed = {n: f"recordings.{n}" if n in taken else n for n in _names(described.values())}
-    described = _typed({key: {renamed[n]: cell for n, cell in one.items()} for key, one in described.items()})
+    cells = _typed({key: {renamed[n]: cell for n, cell in one.items()} for key, one in described.items()})
     rows = [
         {
             "group": key,
-            **described[key],
+            **cells[key],
             "channel": channel,
             **{titles[source]: cells[channel] for source, cells in results[key].items()},
         }
@@ -119,8 +119,10 @@ def _titles(sources: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
 
 def _read_group(folder: Path, channels: int) -> tuple[dict[tuple[str, str], list[Cell]], list[tuple[str, str]]]:
     """Return {(file, name): a cell per channel}, and (file, reason) for each that could not be read as one."""
-    values, problems = {}, []
+    values: dict[tuple[str, str], list[Cell]] = {}
+    problems = []
     for path in result_files(folder):
+        found: Mapping[str, list[Cell]]
         try:
             if path.suffix == ".json":
                 found, reasons = _flat_values(_load_json(path), channels)
@@ -156,7 +158,7 @@ def _flat_values(content: object, channels: int) -> tuple[dict[str, list[Cell]],
     return found, reasons
 
 
-def _event_counts(path: Path, channels: int) -> dict[str, list[int]]:
+def _event_counts(path: Path, channels: int) -> dict[str, list[Cell]]:
     """Return {stem: number of events of each channel}; nothing where the file is no array of events."""
     with path.open("rb") as file:
         array = EventArray(file)
@@ -181,13 +183,19 @@ def sort_rows(rows: Iterable[Mapping], names: Sequence[str]) -> list[Mapping]:
 
 
 def _sorted_by(rows: Iterable[Mapping], column: str, is_down: bool) -> list[Mapping]:
-    numbers, texts, blank = [], [], []
+    numbers: list[tuple[int | float, Mapping]] = []
+    texts: list[Mapping] = []
+    blank: list[Mapping] = []
     for row in rows:
         cell = row.get(column)
-        (blank if cell is None else texts if as_number(cell) is None else numbers).append(row)
-    numbers.sort(key=lambda row: as_number(row[column]), reverse=is_down)
+        number = as_number(cell)
+        if number is not None:
+            numbers.append((number, row))
+        else:
+            (blank if cell is None else texts).append(row)
+    numbers.sort(key=lambda one: one[0], reverse=is_down)
     texts.sort(key=lambda row: row[column], reverse=is_down)
-    return [*numbers, *texts, *blank]
+    return [*(row for _, row in numbers), *texts, *blank]
 
 
 def select_rows(
