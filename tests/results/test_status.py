@@ -254,7 +254,7 @@ def by_task(lab):
 def test_two_processes_find_what_one_does(lab, what):
     (lab.results / "s-odd" / "stats.json").unlink()
     (lab.results / "s-even" / "edges.npy").unlink()
-    ask(lab, "free", "--step", "Aggregate", "--yes", code=0)
+    ask(lab, "drop", "--step", "Aggregate", "--yes", code=0)
     alone = by_task(lab)
     tasks = lab.folder / "tasks.py"
     hook = (

@@ -13,6 +13,7 @@ from neuroluigi.provenance.record import engine_and_version
 from neuroluigi.recordings.concatenation import is_concatenation
 from neuroluigi.results.output import as_text
 from neuroluigi.results.report import charts, diagram
+from neuroluigi.results.report.facts import Facts, Found, counted, shown_time
 from neuroluigi.results.status import explain_status
 from neuroluigi.steps.config import results_root, roots_of_paths
 
@@ -26,7 +27,7 @@ _NAMES = {
 }
 
 
-def last_run(facts: facts.Facts) -> list[tuple[str, str]]:
+def last_run(facts: Facts) -> list[tuple[str, str]]:
     """Return (what, text) of the last run."""
     run = facts.run
     if not run:
@@ -35,7 +36,7 @@ def last_run(facts: facts.Facts) -> list[tuple[str, str]]:
     listed = {
         "command": shlex.join(map(str, run["command"])),
         "folder": run.get("folder", ""),
-        "started": facts.shown_time(run["started"]),
+        "started": shown_time(run["started"]),
         "took": charts.span(run["seconds"]) if isinstance(run.get("seconds"), (int, float)) else "",
         "ended": run["end"],
         "on": ", ".join(str(host[name]) for name in ("name", "platform") if host.get(name)),
@@ -48,7 +49,7 @@ def last_run(facts: facts.Facts) -> list[tuple[str, str]]:
     return [(what, text) for what, text in listed.items() if text]
 
 
-def made_with(facts: facts.Facts) -> dict:
+def made_with(facts: Facts) -> dict:
     """Return with what all results were made, as {what: [(name, [(value, number of results)])]}, and the settings."""
     versions, hosts = _versions(facts.made), Counter[str]()
     code: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -70,7 +71,7 @@ def made_with(facts: facts.Facts) -> dict:
     }
 
 
-def _versions(found: Sequence[facts.Found]) -> dict[str, Counter]:
+def _versions(found: Sequence[Found]) -> dict[str, Counter]:
     """Return how many results have which version of each package."""
     versions: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for one in found:
@@ -79,7 +80,7 @@ def _versions(found: Sequence[facts.Found]) -> dict[str, Counter]:
     return versions
 
 
-def methods(facts: facts.Facts) -> str:
+def methods(facts: Facts) -> str:
     """Return a paragraph for a paper, in which every number and version is from the run records."""
     made = [one for one in facts.made if one.entry.status.is_there or one.entry.status.is_dropped]
     if not made:
@@ -87,7 +88,7 @@ def methods(facts: facts.Facts) -> str:
     recordings = {one["path"] for f in made for one in f.record.get("inputs", ()) if one.get("root") == "recordings"}
     keys = {str(f.record.get("parameters", {}).get("group", "")) for f in made} - {""}
     layouts = [one for f in made for one in f.record.get("facts", {}).values() if is_concatenation(one)]
-    what = f"{facts.counted(len(recordings), 'recording')} in {facts.counted(len(keys), 'group')}{_described(layouts)}"
+    what = f"{counted(len(recordings), 'recording')} in {counted(len(keys), 'group')}{_described(layouts)}"
     packages = [f"{_NAMES.get(name, name)} {_varied(some)}" for name, some in _versions(made).items()]
     sentences = [f"{what} were analysed with {_listed(packages)}."]
     for box in facts.boxes:
@@ -110,7 +111,7 @@ def _described(layouts: Sequence[Mapping]) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _method(box: diagram.Box, found: Sequence[facts.Found]) -> str:
+def _method(box: diagram.Box, found: Sequence[Found]) -> str:
     """Return a sentence on how the results of a step were made."""
     makers: Counter[str] = Counter()
     values: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -120,7 +121,7 @@ def _method(box: diagram.Box, found: Sequence[facts.Found]) -> str:
             if name not in ("group", "session", "index") and value is not None:
                 values[name][str(value)] += 1
     parameters = "".join(f", {name} {_varied(some)}" for name, some in values.items())
-    return f"{box.name} ({facts.counted(len(found), 'result')}) was computed with {_varied(makers)}{parameters}."
+    return f"{box.name} ({counted(len(found), 'result')}) was computed with {_varied(makers)}{parameters}."
 
 
 def _tool(box: diagram.Box, engine: str, version: str) -> str:
@@ -142,7 +143,7 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
-def details(facts: facts.Facts) -> dict:
+def details(facts: Facts) -> dict:
     """Return the details of each result, which the page shows on demand: lines of text, and the run record."""
     results = [{"lines": explain_status(one.entry, one.record), "record": _as_text(one.record)} for one in facts.found]
     return {"roots": {name: _prefix(name) for name in ("results", "recordings")}, "results": results}
