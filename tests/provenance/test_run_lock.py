@@ -9,7 +9,7 @@ import pytest
 
 from neuroluigi.provenance import run_lock
 from tests.conftest import BIN
-from tests.provenance.test_state import Lab, nothing
+from tests.lab import Lab, nothing
 
 
 @pytest.fixture(scope="module")

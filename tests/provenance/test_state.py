@@ -6,8 +6,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,61 +13,8 @@ import pytest
 from neuroluigi.provenance.checksums import Checksums
 from neuroluigi.provenance.files import write_json
 from neuroluigi.provenance.record import read_record
-from tests.conftest import BIN, OF_THE_RUN, Pipeline, needs_octave
-
-STEPS = ("FakeRecording", "Aggregate", "Stats", "Edges", "Plot")
-
-
-class Lab(Pipeline):
-    """Two groups of fake recordings, s-even and s-odd, whose runs tell what was made and what was not."""
-
-    engine = "numpy"
-    workers = 1
-    real = False
-
-    def copied_to(self, folder: Path) -> "Lab":
-        shutil.copytree(self.folder, folder)
-        copied = object.__new__(type(self))
-        copied.folder = folder
-        return copied
-
-    def go(self, *arguments, code=0):
-        """Run the pipeline; return what was made and unchanged, and everything that was printed."""
-        fakes = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2"]
-        root = ["--recordings-root", "real"] if self.real else fakes
-        before = self.times()
-        out = self.run(
-            "PlotAll", *root, "--matlab-engine", self.engine, "--workers", self.workers, *arguments, code=code
-        )
-        made = Counter(
-            line.split("INFO: ")[1].split("(")[0] for line in out.splitlines() if " made in " in line and "INFO" in line
-        )
-        unchanged = Counter(
-            line.split("INFO: ")[1].split("(")[0] for line in out.splitlines() if line.endswith(" unchanged")
-        )
-        self.changed = {path for path, at in self.times().items() if before.get(path) != at}
-        return dict(made), dict(unchanged), out
-
-    def times(self):
-        folders = (self.results, self.folder / "recordings")
-        return {
-            path.relative_to(self.folder).as_posix(): path.stat().st_mtime_ns
-            for folder in folders
-            for path in folder.rglob("*")
-            if path.is_file()
-            and "runs" not in path.parts
-            and not path.name.startswith(".")
-            and path.name not in OF_THE_RUN
-        }
-
-    def make_real(self):
-        """Give it a folder of real recordings of two groups, two files each."""
-        self.real = True
-        for session in "ab":
-            folder = self.folder / "real" / session
-            folder.mkdir(parents=True)
-            for index in range(2):
-                (folder / f"rec_{index}.bin").write_bytes(os.urandom(60))
+from tests.conftest import BIN, Pipeline, needs_octave
+from tests.lab import Lab, nothing
 
 
 @pytest.fixture(params=[1, 2], ids=["1 worker", "2 workers"])
@@ -84,11 +29,6 @@ def done(lab):
     made, unchanged, _ = lab.go()
     assert made == {"FakeRecording": 2, "Aggregate": 2, "Stats": 2, "Edges": 2, "Plot": 2} and not unchanged
     return lab
-
-
-def nothing(outcome):
-    made, unchanged, out = outcome
-    return not made and not unchanged and "Nothing to make" in out
 
 
 def test_a_second_run_makes_nothing(done):

@@ -11,7 +11,7 @@ import pytest
 from neuroluigi.provenance.files import write_json
 from neuroluigi.provenance.record import describe_host, read_record, timestamp
 from tests.conftest import BIN, OF_THE_RUN, clean_environment
-from tests.provenance.test_state import Lab, nothing
+from tests.lab import Lab, nothing
 
 FAKES = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
 

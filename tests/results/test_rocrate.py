@@ -17,7 +17,7 @@ from neuroluigi.provenance import run_lock
 from neuroluigi.provenance.files import write_json
 from neuroluigi.provenance.record import describe_host, package_versions, read_record
 from tests.conftest import BIN, HAS_OCTAVE, clean_environment
-from tests.provenance.test_state import Lab
+from tests.lab import Lab
 
 FAKES = ["--FakeRecording-sessions", "a b#1?,50%é", "--FakeRecording-count", "1", "--matlab-engine", "numpy"]
 OCTAVE, NUMPY = "50%é-even", "a b#1?-even"
