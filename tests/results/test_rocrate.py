@@ -54,8 +54,7 @@ class Broken(GroupTask):
 def done(tmp_path_factory):
     """A lab with strange names, an engine per group, a failed step, and files that are dropped, gone and modified."""
     lab = Lab(tmp_path_factory.mktemp("crate") / "lab")
-    tasks = lab.folder / "tasks.py"
-    tasks.write_text(tasks.read_text().replace("    GroupTask,", "    CommandTask,\n    GroupTask,") + STEPS)
+    lab.add(STEPS)
     engine = ["--matlab-engine", "octave"] if HAS_OCTAVE else []
     lab.run("Stats", "--group", OCTAVE, *FAKES[:4], *(engine or FAKES[4:]), env=SECRETS)
     lab.run("PlotAll", *FAKES, "--workers", "2", env=SECRETS)

@@ -46,10 +46,13 @@ RUN = {
     "log": "run.log",
 }
 
+# Overrides numpy_function of Stats; its group s-even fails.
 BREAK = (
-    "numpy_function = standins.compute_stats",
-    "numpy_function = lambda *a: print('the last words') or standins.compute_stats(*a)"
-    " if 'odd' in a[0] else (_ for _ in ()).throw(ValueError('</script><script>document.title=1</script>' * 300))",
+    "def numpy_function(data_file, *rest):",
+    "    print('the last words')",
+    "    if 'odd' not in data_file:",
+    "        raise ValueError('</script><script>document.title=1</script>' * 300)",
+    "    ephys.Stats.numpy_function(data_file, *rest)",
 )
 
 
@@ -197,8 +200,7 @@ def test_a_second_time_there_is_nothing_to_do_until_something_changes(lab):
 
 
 def test_a_failure_stands_there_with_its_whole_error_and_the_end_of_its_log(lab):
-    tasks = lab.folder / "tasks.py"
-    tasks.write_text(tasks.read_text().replace(*BREAK))
+    lab.override("Stats", *BREAK)
     for name in (EVEN, ODD):
         (lab.results / name / "stats.json").unlink()
     lab.run("PlotAll", *SETTINGS, code=30)
@@ -245,12 +247,10 @@ def test_the_last_run_and_what_becomes_of_its_record(lab):
 
 
 def test_while_another_run_is_at_work_the_task_is_done_with_what_it_saw(lab):
-    tasks = lab.folder / "tasks.py"
     stats = lab.results / EVEN / "stats.json"
-    tasks.write_text(
-        tasks.read_text()
-        + "\n\nclass Busy(Report):\n    def run(self):\n        super().run()\n"
-        + f"        __import__('pathlib').Path({str(stats)!r}).unlink()\n"
+    lab.add(
+        "class Busy(Report):\n    def run(self):\n        super().run()\n"
+        f"        __import__('pathlib').Path({str(stats)!r}).unlink()\n"
     )
     stats.unlink()
     lab.run("Stats", "--group", EVEN, *SETTINGS)
