@@ -41,7 +41,7 @@ def _asking_options(command):
 @_asking_options
 @click.pass_context
 def clean_command(context, groups, step, orphans, modified, yes, dry_run, as_json):
-    """Remove results, with their records and logs, after listing them and asking.
+    """Remove results, with their records and logs, after a list and a question.
 
     \b
     Examples:
@@ -74,9 +74,11 @@ def drop_command(context, step, groups, yes, dry_run, as_json):
 
 
 def _carry_out(plan: maintenance.Plan, do, done: str, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """List what was planned, ask, do it, and say what was done and what was not."""
+    """List what was planned, ask, do it, and print what was done and what was not."""
     if plan.entries and not (yes or dry_run) and (as_json or not sys.stdin.isatty()):
-        raise RunStopped(f"neuroluigi: nothing was {done}, as nobody can be asked: add --yes or --dry-run")
+        raise RunStopped(
+            f"neuroluigi: nothing was {done}, as there is no terminal for the question: add --yes or --dry-run"
+        )
     listed = {entry.path: _entry_as_data(entry) for entry in plan.entries}
     what = f"{len(plan.entries)} results, {decimal(plan.bytes)}"
     if not as_json:
@@ -86,7 +88,7 @@ def _carry_out(plan: maintenance.Plan, do, done: str, yes: bool, dry_run: bool, 
     else:
         yes or click.confirm(f"{what} will be {done}. Go on?", abort=True)
         if at_work := run_lock.running(results_root()):
-            raise RunStopped(f"neuroluigi: nothing was {done}: a run is at work on these results: {at_work[0]}")
+            raise RunStopped(f"neuroluigi: nothing was {done}: a run is working on these results: {at_work[0]}")
         known = len(plan.left)
         entries = do(plan)
         left = [f"left: {shown_path(path)} ({why})" for path, why in plan.left[known:]]
@@ -134,13 +136,13 @@ def _print_plan(results: Sequence[dict], left: Sequence[tuple[Path, str]]) -> No
 @JSON_OPTION
 @click.pass_context
 def accept_command(context, file, reason, as_json):
-    """Take a modified file as the result, and write into its run record who did so, when and why.
+    """Accept a modified file as the result, and record who did so, when and why.
 
     \b
     Example:
       neuroluigi accept a-even/edges.npy --reason "artefact at 12 s removed by hand"
 
-    FILE is relative to the current folder or to the one of results; it comes before the options that are Luigi's.
+    FILE is relative to the current folder or to the folder of results; it comes before all settings.
     """
     if file.startswith("-"):
         raise RunStopped("neuroluigi: the file comes first: neuroluigi accept FILE --reason WHY [OPTIONS]")
@@ -199,15 +201,15 @@ def export_group():
 @click.option("--organization", nargs=2, metavar="URL NAME", help="The institute that made and publishes them.")
 @click.pass_context
 def rocrate_command(context, name, description, licence, organization):
-    """Describe all results in an RO-Crate, as archives want it: who made what from what, when, and with which tool.
+    """Describe all results in an RO-Crate for archives: who made what from what, when, and with which tool.
 
     \b
     Example:
       neuroluigi export rocrate --name "Edges of 2026" --license https://creativecommons.org/licenses/by/4.0/
 
     Writes ro-crate-metadata.json into the folder of results, which then is a crate; nothing is copied or changed.
-    Write it again when results were made again; neuroluigi verify, before, makes sure of every byte. It tells the names
-    of users and machines, as the run records do.
+    Write it again after results were made again, and run neuroluigi verify before, which checks every byte. The crate
+    has the names of users and machines, as the run records do.
     """
     about = rocrate.About(name, description, licence, organization)
     with pipeline_of(context, needs_tasks=False):
@@ -218,7 +220,7 @@ def rocrate_command(context, name, description, licence, organization):
         f" {written.files} files that are there, {written.elsewhere} that are not."
     )
     notes = [f"left out: {shown_path(path)} is no run record that can be read" for path in written.unreadable]
-    notes += [f"a run is at work on these results, write the crate again after it: {run}" for run in at_work]
+    notes += [f"a run is working on these results, write the crate again after it: {run}" for run in at_work]
     for note in (*notes, *about.missing()):
         click.echo(note)
 

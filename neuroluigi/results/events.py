@@ -1,5 +1,6 @@
 """The events of a group, read in blocks: arrays of sample and channel, with recording and seconds of each."""
 
+import contextlib
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -69,10 +70,9 @@ def read_events(folder: Path, name: str) -> Iterator[list[tuple[Cell, ...]]]:
     the sampling rate is not known. Raises QueryError at once where there is no such file, or none that says where each
     recording begins.
     """
-    path = folder / f"{name}.npy"
+    path = folder / f"{name or _only_events(folder)}.npy"
     if not path.is_file():
-        there = ", ".join(one.stem for one in result_files(folder) if one.suffix == ".npy")
-        raise QueryError(f"{path} is not there (yet); arrays of this group: {there or 'none'}")
+        raise QueryError(f"{path} does not exist (yet); arrays of this group: {', '.join(_arrays(folder)) or 'none'}")
     layout = _find_layout(folder)
     file = path.open("rb")
     try:
@@ -83,6 +83,26 @@ def read_events(folder: Path, name: str) -> Iterator[list[tuple[Cell, ...]]]:
         file.close()
         raise QueryError(f"{path} has no events: {error}") from error
     return _event_rows(array, layout)
+
+
+def _arrays(folder: Path) -> list[str]:
+    return [one.stem for one in result_files(folder) if one.suffix == ".npy"]
+
+
+def _only_events(folder: Path) -> str:
+    """Return the name of the only array of events in a folder; QueryError where there is none, or several."""
+    found = []
+    for name in _arrays(folder):
+        with contextlib.suppress(OSError, ValueError), (folder / f"{name}.npy").open("rb") as file:
+            if EventArray(file).is_events:
+                found.append(name)
+    if len(found) != 1:
+        raise QueryError(
+            f"which events of {folder.name}? Choose with --name one of: {', '.join(found)}"
+            if found
+            else f"there are no events in {folder} (yet)"
+        )
+    return found[0]
 
 
 def _find_layout(folder: Path) -> dict:

@@ -1,8 +1,8 @@
-"""What `neuroluigi export rocrate` writes: the run records as a Workflow Run RO-Crate, for archives and other programs to read.
+"""`neuroluigi export rocrate`: the run records as a Workflow Run RO-Crate, for archives and other programs.
 
 The profile is Process Run Crate 0.5 on RO-Crate 1.1. The crate is the folder of results as it is, with one file more:
-nothing is copied. An entity of a file is named by its path where the file is there with the bytes that are meant, and
-by a name of this document alone (`#...`) where it is not: a recording, a result that is dropped, gone, or modified since.
+nothing is copied. The entity of a file is named by its path where the file exists with the bytes that are meant, else
+by a name within the document (`#...`): a recording, a result that was dropped, removed, or modified since.
 """
 
 import contextlib
@@ -310,9 +310,9 @@ def _encoding(suffix: str) -> str:
 
 
 def _utc(time: object) -> str:
-    """Return a time of a record in the one form that readers of the profile take; "" where it is none."""
+    """Return a time of a record in the form that readers of the profile accept; "" where it is not a time."""
     try:
-        parsed = datetime.datetime.fromisoformat(time).astimezone(datetime.timezone.utc)
+        parsed = datetime.datetime.fromisoformat(str(time)).astimezone(datetime.timezone.utc)
         return parsed.isoformat(timespec="milliseconds")
     except (TypeError, ValueError):
         return ""

@@ -58,7 +58,7 @@ class ResultStatus:
 
 
 def collect_statuses(root: luigi.Task, groups: Mapping[str, Group]) -> list[ResultStatus]:
-    """Return an entry for every result that `root` requires, first steps first; that of a recording in its group's row."""
+    """Return an entry for every result that `root` requires, first steps first; a recording's is in its group's row."""
     row_of = {recording.identity: key for key, group in groups.items() for recording in group.recordings}
     return [ResultStatus(_row(task, row_of), task.task_family, task, status) for task, status in walk_statuses(root)]
 

@@ -171,7 +171,7 @@ def _event_counts(path: Path, channels: int) -> dict[str, list[Cell]]:
             if of_channel.min() < 0 or of_channel.max() >= channels:
                 raise ValueError(f"its second column has other numbers than those of {channels} channels")
             counts += np.bincount(of_channel, minlength=channels)
-    return {path.stem: counts.tolist()}
+    return {path.stem: list(counts.tolist())}
 
 
 def sort_rows(rows: Iterable[Mapping], names: Sequence[str]) -> list[Mapping]:

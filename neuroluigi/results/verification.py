@@ -73,7 +73,7 @@ def verify(entries: Sequence[RecordedResult], say: Callable[[Path, int], None] =
 
 def _verify_files(entry: RecordedResult, found: Verified, say: Callable[[Path, int], None]) -> None:
     for path, output in entry.outputs.items():
-        if entry.record.get("freed") and not path.exists():
+        if (entry.record or {}).get("freed") and not path.exists():
             found.dropped += 1
             continue
         wrong = _compare(path, output)

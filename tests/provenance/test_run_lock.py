@@ -112,7 +112,7 @@ def test_nothing_is_cleaned_while_a_run_is_at_work(lab):
             capture_output=True,
             text=True,
         )
-    assert done.returncode == 1 and "a run is at work on these results: luigi A" in done.stderr
+    assert done.returncode == 1 and "a run is working on these results: luigi A" in done.stderr
     assert lab.files() == before
 
 

@@ -264,7 +264,7 @@ def test_poor_records_are_described_as_far_as_they_go(lab):
     with run_lock.side_by_side(lab.results, {}, "luigi Stats"):
         out = ask(lab.folder, "export", "rocrate")
     assert f"left out: results/{NUMPY}/runs/Edges.json is no run record" in out
-    assert "a run is at work on these results, write the crate again after it: luigi Stats, process" in out
+    assert "a run is working on these results, write the crate again after it: luigi Stats, process" in out
     old = action(by_id, "Old", NUMPY)
     assert by_id[old["instrument"]["@id"]]["name"] == "Old" and "startTime" not in old
     assert [one["name"] for one in by_id.values() if one["@id"].startswith("#None/")] == ["/far away/rec.bin"]

@@ -28,7 +28,7 @@ from neuroluigi.steps.discovery import groups
 
 @dataclass(frozen=True)
 class Found:
-    """One result: its entry in `neuroluigi status`, its run record, and the note of its failure ({} where there is none)."""
+    """One result: its entry in `neuroluigi status`, its run record and the note of its failure ({} for none)."""
 
     entry: ResultStatus
     record: dict

@@ -107,7 +107,7 @@ def _has_digest(digest: str) -> bool:
     except OSError:
         return False
     found = _DIGEST.search(head)
-    return bool(found) and found[1] == digest
+    return found is not None and found[1] == digest
 
 
 def _digest(facts: "Facts") -> str:
@@ -195,9 +195,11 @@ def _opaque(image: "PIL.Image.Image") -> "PIL.Image.Image":
     """Return a picture without transparency, on white paper."""
     from PIL import Image
 
-    if not image.has_transparency_data or (image.mode == "RGBA" and image.getextrema()[3][0] == 255):
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    if image.getchannel("A").getextrema() == (255, 255):
         return image.convert("RGB")
     paper = Image.new("RGB", image.size, "white")
-    image = image.convert("RGBA")
     paper.paste(image, mask=image)
     return paper

@@ -181,7 +181,7 @@ def plots(facts: Facts) -> list[dict]:
 
 
 def _about(table: Table, rows: Sequence[Mapping], names: Sequence[str]) -> str:
-    """Return the number of events of a group, and its describing columns; long values are in the table of numbers only."""
+    """Return the number of events of a group and its columns; long values are in the table of numbers only."""
     if not rows:
         return ""
     counts = [f"{sum(row.get(name) or 0 for row in rows):,} {name}" for name in table.events]
