@@ -184,7 +184,7 @@ def verify_command(context, as_json):
         if len(found.untracked) > _MOST_NAMED:
             click.echo(f"untracked: {len(found.untracked) - _MOST_NAMED} files more")
         dropped = f", {found.dropped} more are dropped" if found.dropped else ""
-        answer = f"{len(found.problems)} are not as their run records say" if found.problems else "all as recorded"
+        answer = f"{len(found.problems)} are not as recorded" if found.problems else "all as recorded"
         click.echo(f"{found.files} files, {decimal(found.bytes)}{dropped}: {answer}.")
     sys.exit(1 if found.problems else 0)
 

@@ -286,7 +286,7 @@ def events_command(context, group, name, form):
     if form:
         _WRITERS[form](EVENT_COLUMNS, blocks, sys.stdout)
     else:
-        # Ten digits tell the samples of ten hours apart.
+        # With ten digits, neighbouring samples differ even after ten hours.
         write_text(EVENT_COLUMNS, blocks, sys.stdout, digits=10)
 
 

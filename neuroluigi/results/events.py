@@ -66,9 +66,9 @@ class EventArray:
 def read_events(folder: Path, name: str) -> Iterator[list[tuple[Cell, ...]]]:
     """Return blocks of rows as EVENT_COLUMNS of the events in <folder>/<name>.npy, in the order of the file.
 
-    Samples are counted from 0, `sample` and `seconds` from the beginning of the concatenation; seconds are None where
-    the sampling rate is not known. Raises QueryError at once where there is no such file, or none that says where each
-    recording begins.
+    `name` is "" for the only array of events in the folder. Samples are counted from 0, `sample` and `seconds` from the
+    beginning of the concatenation; seconds are None where the sampling rate is not known. Raises QueryError at once
+    where there is no such file, or no description of where each recording begins.
     """
     path = folder / f"{name or _only_events(folder)}.npy"
     if not path.is_file():
@@ -115,7 +115,7 @@ def _find_layout(folder: Path) -> dict:
     for content in contents:
         if content is not None and is_concatenation(content):
             return content
-    raise QueryError(f"no JSON file in {folder} says where each recording begins, as aggregate.json does")
+    raise QueryError(f"no JSON file in {folder} describes where each recording begins")
 
 
 def _event_rows(array: EventArray, layout: Mapping) -> Iterator[list[tuple[Cell, ...]]]:

@@ -1,6 +1,6 @@
 """Remove results, drop the bytes of large ones, and accept those that were modified by hand.
 
-Run records say which files are results. Nothing that no record names is ever removed.
+Run records define which files are results. A file that no record names is never removed.
 """
 
 import contextlib
@@ -110,7 +110,7 @@ def _steps_from(step: str, tasks: Sequence[luigi.Task], entries: Sequence[Record
         return known - makers
     check_known("step", step, sorted(known))
     needs = {(one.task_family, below.task_family) for one in tasks for below in flatten(one.requires())}
-    # Steps that are not below the root of today are told by their records.
+    # Steps that are not below the root of today are known by their records.
     maker_of = {path: entry.step for entry in entries for path in entry.outputs}
     needs |= {
         (entry.step, maker_of.get(located(one), ""))
@@ -139,7 +139,7 @@ def _why_kept(entry: RecordedResult, modified: bool) -> str:
 
 
 def _check_recordings_of_last_run() -> None:
-    """RunStopped where the last run was of recordings that this command is not told of: its groups are not today's."""
+    """Raise RunStopped where the last run had other recordings than this command: its groups are not today's."""
     run = read_run_record(results_root())
     if setting(recordings).are_real() or not run:
         return
@@ -183,7 +183,7 @@ def clean(plan: Plan) -> list[RecordedResult]:
 
 
 def _is_other(entry: RecordedResult) -> bool:
-    """Whether the record says something else by now."""
+    """Return whether the record has changed since it was read."""
     return read_record(entry.path) != entry.record or pending_path(entry.path).exists()
 
 
@@ -273,7 +273,7 @@ def drop(plan: Plan) -> list[RecordedResult]:
 
 
 def accept(root: luigi.Task, name: str, reason: str) -> Path:
-    """Let the run record describe a modified file, and say who took it over, when and why; return its path.
+    """Make the run record describe a modified file, with who accepted it, when and why; return its path.
 
     Raises RunStopped for a file that is not modified, and for one that the next run would replace all the same.
     """
@@ -290,14 +290,14 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
         new = {located(one): one for one in old.get("outputs", ())}
         described = describe_file(path, roots_of_paths())
         if path not in new or new[path]["sha256"] == described["sha256"]:
-            raise RunStopped(f"neuroluigi: {path} is not modified: it is as its run record says; another file is not")
+            raise RunStopped(f"neuroluigi: {path} is not modified: it is as recorded; another file of the step is not")
         new[path] = described
         by = {"path": described["path"], "by": describe_host(), "at": timestamp(), "reason": reason}
         accepted = [*old.get("accepted", ()), by]
         write_json(step.record_path, {**old, "outputs": list(new.values()), "accepted": accepted})
         discard_statuses()
         status = status_of(step)
-        # While it was taken for modified, nothing replaced it.
+        # As long as its state was modified, no run replaced it.
         if status.todo == state.MAKE:
             write_json(step.record_path, old)
             reasons = "; ".join(one.text for one in status.reasons)

@@ -13,7 +13,7 @@ def fitting_columns(
 ) -> list[str]:
     """Return the columns that fit into `width` characters.
 
-    Of the droppable ones those go first that are the same in all rows, which tells nothing apart, then the widest.
+    Of the droppable ones, those with the same value in all rows are left out first, then the widest.
     """
     widths = dict(zip(columns, _widths(columns, rows), strict=True))
     varies = {name: len({row[i] for row in rows}) > 1 for i, name in enumerate(columns)}

@@ -33,7 +33,7 @@ class RecordedResult:
 
     @property
     def outputs(self) -> dict[Path, Mapping]:
-        """What the record says of each file."""
+        """The recorded description of each file."""
         return {located(one): one for one in (self.record or {}).get("outputs", ())}
 
     @property

@@ -50,7 +50,7 @@ _LANGUAGES = {".m": "MATLAB", ".py": "Python"}
 
 @dataclass(frozen=True)
 class About:
-    """What no record knows of the crate as a whole; "" where nobody said it. `organization` is its URL and name."""
+    """Facts on the crate as a whole that are in no record; "" where not given. `organization` is a URL and a name."""
 
     name: str = ""
     description: str = ""
@@ -69,7 +69,7 @@ class About:
 
 @dataclass
 class Written:
-    """The crate that was written: how many results and failures it tells of, and files that are in it or elsewhere."""
+    """The crate that was written: its numbers of results and failures, and of files within it and elsewhere."""
 
     path: Path
     results: int = 0
@@ -188,7 +188,7 @@ class _Graph:
         return self.add(_entity(identifier, "File", name=name, encodingFormat=kind, **known))
 
     def add_action(self, entry: recorded.RecordedResult, record: Mapping | None, failed: str = "") -> bool:
-        """Add what a record says was done, or `failed`; return whether there is such a record."""
+        """Add the run that a record describes, or its failure (`failed`); return whether there is such a record."""
         if not record:
             return False
         files = [entry.path.with_suffix(f"{failed}{kind}") for kind in (".log", ".json")]
@@ -249,8 +249,8 @@ class _Graph:
         for name, value in record.get("parameters", {}).items():
             if value is not None:
                 shown = value if _has_json(value) else str(value)
-                told = quote(f"{name}={json.dumps(shown, ensure_ascii=False)}", safe="")
-                yield self.add(_entity(f"#parameter/{told}", "PropertyValue", name=name, value=shown))
+                fragment = quote(f"{name}={json.dumps(shown, ensure_ascii=False)}", safe="")
+                yield self.add(_entity(f"#parameter/{fragment}", "PropertyValue", name=name, value=shown))
 
     def _organization(self) -> list[str]:
         return [self._about.organization[0]] if self._about.organization else []

@@ -17,7 +17,7 @@ from neuroluigi.results.events import EventArray, result_files
 from neuroluigi.results.output import Cell
 from neuroluigi.results.query import QueryError, as_number, check_known, parse_condition
 
-# What holds for a recording whether its table says it or luigi.cfg; these columns come first.
+# Fields of a recording, from its table or from luigi.cfg; these columns come first.
 _FIELDS = ("session", "index", "dtype", "channels", "sampling_rate_hz", "scale", "offset", "unit")
 
 # Columns of the table that speak of the recordings that are left out.
@@ -31,8 +31,8 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 class Table:
     """A row {column: cell} per group and channel; a cell that is missing or None is blank.
 
-    `described` are the columns that come from the recordings, `events` those that count events, `notes` says what was
-    left out and why.
+    `described` are the columns that come from the recordings, `events` those that count events, `notes` are
+    sentences on what was left out and why.
     """
 
     columns: list[str]
@@ -47,7 +47,7 @@ def collect_table(groups: Mapping[str, Group], root: Path) -> Table:
 
     Each JSON file of a group that holds nothing but numbers and texts, alone or in lists with one per channel, gives
     columns of its names; each .npy file of events (int64, (n, 2): sample, channel) gives the count per channel, named
-    by its stem. A name that several files have is told apart by the stem (`stats.mean`); a column of the recordings
+    by its stem. A name that several files have gets the stem as a prefix (`stats.mean`); a column of the recordings
     that a result is named like is `recordings.<name>`.
     """
     problems: dict[tuple[str, str], list[str]] = {}
@@ -87,7 +87,7 @@ def _names(rows: Iterable[Mapping]) -> list[str]:
 
 
 def _describe(group: Group) -> dict[str, str]:
-    """Return what the group's recordings say of themselves; what differs between them is joined by |."""
+    """Return the columns of the group's recordings; values that differ between them are joined by |."""
     recordings = [_columns(recording) for recording in group.recordings]
     return {n: "|".join(dict.fromkeys(one.get(n, "") for one in recordings)) for n in _names(recordings)}
 

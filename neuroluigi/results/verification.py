@@ -44,8 +44,10 @@ def results_to_verify() -> list[RecordedResult]:
     return found
 
 
-def verify(entries: Sequence[RecordedResult], say: Callable[[Path, int], None] = lambda path, size: None) -> Verified:
-    """Read all files of the records again; `say` hears of each, with its size, when it was read."""
+def verify(
+    entries: Sequence[RecordedResult], on_read: Callable[[Path, int], None] = lambda path, size: None
+) -> Verified:
+    """Read all recorded files again; `on_read` is called with path and bytes of each that was read."""
     found = Verified()
     for entry in entries:
         if pending_path(entry.path).exists():
@@ -53,7 +55,7 @@ def verify(entries: Sequence[RecordedResult], say: Callable[[Path, int], None] =
         elif entry.record is None:
             found.problems.append((UNREADABLE, entry.path, "is no run record that can be read"))
         else:
-            _verify_files(entry, found, say)
+            _verify_files(entry, found, on_read)
     named = {path for entry in entries for path in entry.outputs}
 
     def unreadable(error: OSError) -> None:
@@ -71,7 +73,7 @@ def verify(entries: Sequence[RecordedResult], say: Callable[[Path, int], None] =
     return found
 
 
-def _verify_files(entry: RecordedResult, found: Verified, say: Callable[[Path, int], None]) -> None:
+def _verify_files(entry: RecordedResult, found: Verified, on_read: Callable[[Path, int], None]) -> None:
     for path, output in entry.outputs.items():
         if (entry.record or {}).get("freed") and not path.exists():
             found.dropped += 1
@@ -84,7 +86,7 @@ def _verify_files(entry: RecordedResult, found: Verified, say: Callable[[Path, i
             found.problems.append((wrong[0], path, wrong[1]))
         found.files += 1
         found.bytes += output["bytes"]
-        say(path, output["bytes"])
+        on_read(path, output["bytes"])
 
 
 def _compare(path: Path, output: Mapping) -> tuple[str, str] | None:

@@ -24,7 +24,7 @@ def by_group(table: Table) -> dict[str, list[dict]]:
 def numbers(facts: Facts) -> dict:
     """Return the table of results, its numbers first, and pictures of its columns.
 
-    That is columns (name, whether it has numbers), rows (group, cells), and notes, which say once what all rows share.
+    That is columns (name, whether it has numbers), rows (group, cells), and notes with the values that all rows share.
     """
     table, rows, notes = facts.table, facts.table.rows, list(facts.table.notes)
     if len(rows) > _MOST_ROWS:
