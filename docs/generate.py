@@ -1,9 +1,9 @@
-"""Write the pages that are made from the code: settings.md and reference.md, beside this file.
+"""Write what is made from the code: settings.md, reference.md, and the modules in development.md, beside this file.
 
     python docs/generate.py            # or: make docs
     python docs/generate.py --check    # exit 1, and name each page that is not current; write nothing
 
-Both pages are the same from every supported Python.
+The pages are the same from every supported Python.
 """
 
 import ast
@@ -62,9 +62,9 @@ def settings() -> str:
         owner = Register.get_task_cls(section)
         is_own = owner.__module__.startswith(PACKAGE) and name in vars(owner)
         if is_own and name not in NAMES_OF_RESULTS:
-            # Whoever subclasses a step of the package gives it the name of its section; ready-made ones have theirs.
+            # A step of a pipeline is called as its class; the ready-made ones keep their names there.
             is_named = issubclass(owner, luigi.Config) or owner.__module__.startswith(READY_MADE)
-            shown = section if is_named else "STEP"
+            shown = owner.__name__ if is_named else "STEP"
             value = parameter.task_value(section, name) if parameter.has_task_value(section, name) else None
             default, option = _default(parameter, value), f"{shown}-{name}".replace("_", "-")
             row = (f"`[{shown}] {name}`", default and f"`{default}`", f"`--{option}`", _description(parameter))
@@ -125,6 +125,12 @@ def _is_shown(base: type) -> bool:
     return base in _public() or (_is_ours(base) and bool(_members(base)))
 
 
+def _bases(thing: type) -> Iterator[type]:
+    """Yield the classes that a class is directly based on; in place of one that the page leaves out, its own."""
+    for base in thing.__bases__:
+        yield from [base] if _is_shown(base) else _bases(base)
+
+
 def _is_ours(thing: type) -> bool:
     return thing.__module__.partition(".")[0] == PACKAGE
 
@@ -142,8 +148,8 @@ def _entry(name: str, thing: object) -> Iterator[str]:
         yield f"\n### {name}\n\n```python\n{name}{_signature(node)}\n```\n\n{_prose(inspect.getdoc(thing))}\n"
         return
     yield f"\n### {name}\n\n```python\n{name}{_arguments_of_class(thing, node)}\n```\n\n{_prose(_summary(thing))}\n"
-    if bases := [base.__name__ for base in thing.__bases__ if _is_shown(base)]:
-        yield f"\nBased on {', '.join(f'[{base}](#{base.lower()})' for base in bases)}.\n"
+    if bases := [base.__name__ for base in _bases(thing)]:
+        yield f"\nBased on {', '.join(f'[{base}](#{base.lower()})' for base in dict.fromkeys(bases))}.\n"
     yield from _members(thing)
 
 
@@ -213,8 +219,25 @@ def _prose(text: str) -> str:
     return "\n".join(map(plain, (text or "").splitlines()))
 
 
+def development() -> str:
+    """Return the page for developers, with a table of modules for each sub-package that it names in its own."""
+    page, package = (HERE / "development.md").read_text(encoding="utf-8"), Path(MODULES[0].__file__).parent
+    before, marks, after = re.split(r"(<!-- modules.*?-->\n)(?:.*?)(?=<!-- end of modules -->)", page, flags=re.DOTALL)
+    tables = []
+    for name in re.findall(r"^\| `(\w+)/` \|", before, re.MULTILINE):
+        modules = sorted(path for path in (package / name).rglob("*.py") if path.name != "__init__.py")
+        rows = ((path.relative_to(package).as_posix(), _first_line(path)) for path in modules)
+        lines = [_row((f"`{path}`", _prose(text))) for path, text in rows]
+        tables.append("\n".join([f"\n### {name}\n", "| module | |", "|---|---|", *lines, ""]))
+    return "".join([before, marks, *tables, "\n", after])
+
+
+def _first_line(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
 def main() -> None:
-    pages = {"settings.md": settings(), "reference.md": reference()}
+    pages = {"settings.md": settings(), "reference.md": reference(), "development.md": development()}
     paths = {HERE / name: text for name, text in pages.items()}
     if "--check" not in sys.argv[1:]:
         for path, text in paths.items():
