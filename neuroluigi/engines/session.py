@@ -203,7 +203,7 @@ def seat_holders(folder: str) -> list[str]:
 
 def ask_for_a_seat(folder: str) -> None:
     """Ask the holders of the seats: the first that is idle gives way."""
-    Path(folder, guard.REQUEST).touch()
+    Path(folder, supervisor.REQUEST).touch()
 
 
 class Session:
