@@ -188,10 +188,6 @@ def _is_seat_free(folder: str, count: int) -> bool:
 
 def seat_holders(folder: str) -> list[str]:
     """Return who holds the seats whose locks are in a folder."""
-    return [f"{one['user']} on {one['host']} (process {one['pid']})" for one, _ in _holders(folder)]
-
-
-def _holders(folder: str) -> list[tuple[dict, Path]]:
     holders = []
     for path in sorted(Path(folder).glob("seat-*.json")):
         lock = filelock.FileLock(path.with_suffix(".lock"))
@@ -200,16 +196,15 @@ def _holders(folder: str) -> list[tuple[dict, Path]]:
             lock.acquire(timeout=0)
             lock.release()
         except filelock.Timeout:
-            with contextlib.suppress(OSError, ValueError):
-                holders.append((json.loads(path.read_text(encoding="utf-8")), path))
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                one = json.loads(path.read_text(encoding="utf-8"))
+                holders.append(f"{one['user']} on {one['host']} (process {one['pid']})")
     return holders
 
 
 def ask_for_a_seat(folder: str) -> None:
-    """Ask the holder that has been idle for longest to give way."""
-    idle = [(one["idle_since"], path) for one, path in _holders(folder) if one["idle_since"]]
-    if idle:
-        min(idle)[1].with_suffix(".please").touch()
+    """Ask the holders of the seats: the first that is idle gives way."""
+    Path(folder, supervisor.REQUEST).touch()
 
 
 class Session:

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import luigi
 import psutil
@@ -23,7 +24,7 @@ from neuroluigi.provenance.commit import commit, put_aside, recover
 from neuroluigi.provenance.files import describe_file, part_path, path_in_root, remove_path, write_json
 from neuroluigi.provenance.record import SCHEMA, describe_host, made_by, package_versions, read_record, timestamp
 from neuroluigi.recordings.recording import RecordingsError, check_folder_name
-from neuroluigi.steps.config import KindsParameter, RunStopped, path_of, results, roots_of_paths, setting, shown_path
+from neuroluigi.steps.config import RunStopped, path_of, results, roots_of_paths, setting, shown_path
 from neuroluigi.steps.plan import ResultTask, discard_statuses, status_of
 from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, refusal
 from neuroluigi.steps.spawn import CarriesSettings
@@ -48,8 +49,22 @@ class StepError(RuntimeError):
     """A step that failed; the message says which, why, and where its log is."""
 
 
-def setting_of_step(parameter: type[luigi.Parameter] = luigi.OptionalStrParameter, **options) -> luigi.Parameter:
-    """Return a setting of one kind of step, in its section of luigi.cfg, that is no part of what the result is."""
+AnyParameter = TypeVar("AnyParameter", bound=luigi.Parameter)
+
+
+@overload
+def setting_of_step(**options) -> luigi.OptionalStrParameter: ...
+
+
+@overload
+def setting_of_step(parameter: type[AnyParameter], **options) -> AnyParameter: ...
+
+
+def setting_of_step(parameter=luigi.OptionalStrParameter, **options):
+    """Return a parameter that is a setting of one kind of step, in its section of luigi.cfg.
+
+    It is not significant: two results that differ only in it are the same result.
+    """
     return parameter(default=None, significant=False, positional=False, **options)
 
 
@@ -59,13 +74,6 @@ class Step(CarriesSettings, ResultTask):
     `run()` is final: it calls `make`, checks the files, hashes them, writes the run record and commits all or nothing.
     """
 
-    rerun_on = KindsParameter(
-        default=(),
-        significant=False,
-        positional=False,
-        description="remade for these instead of [results] rerun_on",
-    )
-
     # The parameters that tell several results of this step in one folder apart; the names of their files have them too.
     filename_parameters: tuple[str, ...] = ()
 
@@ -74,7 +82,7 @@ class Step(CarriesSettings, ResultTask):
 
     # Set while `make` runs: where the step's output goes, and what a tool said of itself for the record.
     log: Path
-    tool: Mapping[str, object] = {}
+    tool: Mapping[str, Any] = {}
     _told_at = _shown_at = float("-inf")
     _seconds = 0.0
 

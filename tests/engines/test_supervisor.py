@@ -38,7 +38,7 @@ TREES = {
 def start(folder: Path, *command: str, more=None, **options) -> subprocess.Popen:
     folder.mkdir(exist_ok=True)
     plan = {"owner": supervisor.process_identity(), "command": command, **(more or {})}
-    (folder / "guard.json").write_text(json.dumps(plan))
+    (folder / "supervisor.json").write_text(json.dumps(plan))
     return subprocess.Popen(
         [sys.executable, supervisor.__file__, str(folder)],
         stdin=subprocess.DEVNULL,
@@ -169,18 +169,20 @@ def test_a_seat_is_held_while_the_program_runs_and_given_up_when_asked_idle(tmp_
     second = start(tmp_path / "b", "true", more={"seats": seats})
     assert second.wait(timeout=10) == supervisor.NO_SEAT and ended(tmp_path / "b")["code"] == supervisor.NO_SEAT
     told = json.loads(wait_for(lambda: (tmp_path / "seat-0.json").exists() and (tmp_path / "seat-0.json").read_text()))
-    assert told["pid"] == holder.pid and told["idle_since"] is None
+    assert told["pid"] == holder.pid
     # Busy, it stays.
     (tmp_path / "a" / "ready.json").write_text("{}")
     (tmp_path / "a" / "caller").write_text(json.dumps(supervisor.process_identity()))
-    (tmp_path / "seat-0.please").touch()
-    time.sleep(3 * supervisor.POLL_SECONDS)
+    (tmp_path / supervisor.REQUEST).touch()
+    time.sleep(3 * supervisor.POLL_SECONDS + supervisor.BETWEEN_CALLS_SECONDS)
     assert holder.poll() is None and not (tmp_path / "a" / "stop").exists()
     (tmp_path / "a" / "caller").unlink()
     assert holder.wait(timeout=10) == 0
+    assert not (tmp_path / supervisor.REQUEST).exists()
     # The seat is free, and what was asked of the one before is not asked of the next.
+    (tmp_path / supervisor.REQUEST).touch()
     third = start(tmp_path / "c", "true", more={"seats": seats})
-    assert third.wait(timeout=10) == 0 and not (tmp_path / "seat-0.please").exists()
+    assert third.wait(timeout=10) == 0 and not (tmp_path / supervisor.REQUEST).exists()
 
 
 def test_signals_leave_the_guard_and_its_program_alone(tmp_path):

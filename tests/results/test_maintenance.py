@@ -11,7 +11,7 @@ import pytest
 from neuroluigi.provenance.files import write_json
 from neuroluigi.provenance.record import describe_host, read_record, timestamp
 from tests.conftest import BIN, OF_THE_RUN, clean_environment
-from tests.provenance.test_state import Lab, nothing
+from tests.lab import Lab, nothing
 
 FAKES = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
 
@@ -189,10 +189,8 @@ def test_clean_removes_notes_of_failures_and_leaves_an_interrupted_commit(lab):
 
 
 def test_a_step_that_is_not_below_the_root_is_known_by_its_record(lab):
-    tasks = lab.folder / "tasks.py"
-    tasks.write_text(
-        tasks.read_text()
-        + """
+    lab.add(
+        """
 class Rate(GroupTask):
     def requires(self):
         return Edges(self.group)
@@ -208,9 +206,8 @@ class Means(StudyTask):
         return self.result("means.csv")
     def make(self, out):
         out.write_text("1")
-""".replace("StudyTask", "neuroluigi.StudyTask")
+"""
     )
-    tasks.write_text(tasks.read_text().replace("import targets", "import neuroluigi\nimport targets"))
     lab.run("Means", *FAKES)
     answer = json.loads(ask(lab, "clean", "--step", "Edges", "--dry-run", "--json"))
     found = sorted((one["step"], one["group"]) for one in answer["removed"])
@@ -238,10 +235,10 @@ def test_orphans_are_removed_only_when_told(lab):
     [
         (["clean", "--step", "Edgs"], "no step 'Edgs'; did you mean Edges? The steps are: Aggregate, Edges"),
         (["clean", "--group", "s-evn"], "no group 's-evn'; did you mean s-even? The groups are: s-even, s-odd"),
-        (["free", "--step", "Agregate"], "did you mean Aggregate?"),
-        (["free", "--step", "Aggregate", "--group", "x"], "no group 'x'"),
-        (["free", "--step", "FakeRecording"], "FakeRecording makes recordings"),
-        (["free", "--step", "Plot"], "no step needs Plot"),
+        (["drop", "--step", "Agregate"], "did you mean Aggregate?"),
+        (["drop", "--step", "Aggregate", "--group", "x"], "no group 'x'"),
+        (["drop", "--step", "FakeRecording"], "FakeRecording makes recordings"),
+        (["drop", "--step", "Plot"], "no step needs Plot"),
         (["accept", "--reason", "x", "--", "--results-root"], "the file comes first"),
         (["accept", "s-even/edgs.npy", "--reason", "x"], "s-even/edgs.npy is not there"),
         (["accept", "s-even/edges.npy", "--reason", "x"], "is not modified, its state is: done"),
@@ -259,13 +256,13 @@ def test_a_mistake_is_one_line(first, arguments, message):
 def test_freed_results_are_done_and_made_again_when_a_step_needs_them(lab):
     before = everything(lab)
     size = sum(len(before[f"results/s-even/aggregate.{kind}"]) for kind in ("bin", "json"))
-    out = ask(lab, "free", "--step", "Aggregate", "--group", "s-even", "--dry-run")
+    out = ask(lab, "drop", "--step", "Aggregate", "--group", "s-even", "--dry-run")
     assert f"Would be dropped: 1 results, {size} bytes" in out and everything(lab) == before
-    answer = json.loads(ask(lab, "free", "--step", "Aggregate", "--group", "s-even", "--yes", "--json"))
+    answer = json.loads(ask(lab, "drop", "--step", "Aggregate", "--group", "s-even", "--yes", "--json"))
     assert answer["bytes"] == size and [one["step"] for one in answer["dropped"]] == ["Aggregate"]
     assert before.keys() - everything(lab).keys() == {"results/s-even/aggregate.bin", "results/s-even/aggregate.json"}
     assert read_record(lab.results / "s-even" / "runs" / "Aggregate.json")["dropped"] <= timestamp()
-    assert "Nothing to be dropped" in ask(lab, "free", "--step", "Aggregate", "--group", "s-even")
+    assert "Nothing to be dropped" in ask(lab, "drop", "--step", "Aggregate", "--group", "s-even")
     assert nothing(lab.go())
     assert "2 more are dropped: all as recorded" in ask(lab, "verify")
     # A file that was deleted by hand is made again, and so is what it needs; and nothing else.
@@ -279,7 +276,7 @@ def test_freed_results_are_done_and_made_again_when_a_step_needs_them(lab):
 
 def test_what_is_freed_serves_every_look(lab):
     edges = ask(lab, "events", "s-even", "--csv")
-    ask(lab, "free", "--step", "Aggregate", "--yes")
+    ask(lab, "drop", "--step", "Aggregate", "--yes")
     assert ask(lab, "events", "s-even", "--csv") == edges and len(edges.splitlines()) > 1
     assert "✓ done" in ask(lab, "status") and "make" not in ask(lab, "status")
     # What needs it has it made first, and status says so beforehand.
@@ -292,7 +289,7 @@ def test_what_is_freed_serves_every_look(lab):
 
 
 def test_a_freed_result_that_comes_back_different_is_told_and_followed(lab):
-    ask(lab, "free", "--step", "Aggregate", "--group", "s-even", "--yes")
+    ask(lab, "drop", "--step", "Aggregate", "--group", "s-even", "--yes")
     standins = lab.folder / "standins.py"
     standins.write_text(
         "import neuroluigi.signals.numpy_functions\n"
@@ -300,9 +297,7 @@ def test_a_freed_result_that_comes_back_different_is_told_and_followed(lab):
         "    neuroluigi.signals.numpy_functions.concatenate_files(files, out, *rest)\n"
         "    out.write_bytes(out.read_bytes()[::-1])\n"
     )
-    tasks = lab.folder / "tasks.py"
-    text = tasks.read_text().replace("numpy_function = standins.concatenate_files", "numpy_function = concatenate")
-    tasks.write_text(text.replace("import luigi\n", "import luigi\nfrom standins import concatenate\n", 1))
+    lab.override("Aggregate", "from standins import concatenate as numpy_function")
     (lab.results / "s-even" / "plot.png").unlink()
     assert "maybe, if aggregate.bin or aggregate.json changes: 1 Stats" in ask(lab, "status", code=1)
     made, unchanged, _ = lab.go()
@@ -311,7 +306,7 @@ def test_a_freed_result_that_comes_back_different_is_told_and_followed(lab):
 
 
 def test_freed_results_are_made_again_when_their_input_changed(lab):
-    ask(lab, "free", "--step", "Aggregate", "--yes")
+    ask(lab, "drop", "--step", "Aggregate", "--yes")
     made, _, _ = lab.go("--recordings-sampling-rate-hz", "100")
     assert made == {"Aggregate": 2, "Stats": 2, "Edges": 2, "Plot": 2}
 
@@ -322,10 +317,10 @@ def test_what_is_not_done_or_could_not_be_made_again_is_not_freed(tmp_path):
     lab.go()
     real = ["--recordings-root", "real"]
     (lab.results / "b" / "aggregate.bin").write_bytes(os.urandom(120))
-    out = ask(lab, "free", "--step", "Aggregate", "--yes", *real)
+    out = ask(lab, "drop", "--step", "Aggregate", "--yes", *real)
     assert "Aggregate.json (modified: aggregate.bin is not the file" in out and "1 of 1 results" in out
     (lab.folder / "real" / "a" / "rec_0.bin").unlink()
-    out = ask(lab, "free", "--step", "Stats", "--group", "a", "--yes", *real)
+    out = ask(lab, "drop", "--step", "Stats", "--group", "a", "--yes", *real)
     assert "it could not be made again: what Aggregate(group=a" in out and (lab.results / "a" / "stats.json").exists()
 
 
@@ -444,7 +439,7 @@ def test_each_acceptance_is_kept(lab):
 
 
 def test_why_tells_old_and_new_and_what_is_freed(lab):
-    ask(lab, "free", "--step", "Edges", "--group", "s-even", "--yes")
+    ask(lab, "drop", "--step", "Edges", "--group", "s-even", "--yes")
     assert "It is dropped" in ask(lab, "why", "Edges", "s-even", code=None)
     assert json.loads(ask(lab, "why", "Edges", "s-even", "--json", code=None))[0]["dropped"]
     edges = np.load(lab.results / "s-odd" / "edges.npy")

@@ -11,20 +11,10 @@ import pytest
 
 from neuroluigi.recordings.groups import find_groups
 from neuroluigi.recordings.recording import Declaration
-from neuroluigi.results.table import (
-    EVENT_COLUMNS,
-    QueryError,
-    Table,
-    collect_table,
-    fitting_columns,
-    parse_condition,
-    read_events,
-    select_rows,
-    sort_rows,
-    write_csv,
-    write_json,
-    write_text,
-)
+from neuroluigi.results.events import EVENT_COLUMNS, read_events
+from neuroluigi.results.output import fitting_columns, write_csv, write_json, write_text
+from neuroluigi.results.query import QueryError, parse_condition
+from neuroluigi.results.table import Table, collect_table, select_rows, sort_rows
 from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment
 
 
@@ -92,10 +82,10 @@ def test_the_readme_shows_what_is_printed(lab):
         (["results", "--where", "sesion=a"], ["no column 'sesion'; did you mean session?"]),
         (["results", "--sort", "-edgs"], ["no column 'edgs'; did you mean edges?"]),
         (["results", "--where", "mean>1", "--results-root", "x"], ["no column 'mean'", "no results yet in "]),
-        (["results", "--where", "mean"], ["'mean' is no condition"]),
+        (["results", "--where", "mean"], ["'mean' is not a condition"]),
         (["events", "a-evn"], ["no group 'a-evn'; did you mean a-even? The groups are: a-even, a-odd"]),
         (["events", "--results-root", "x", "a-even"], ["the group comes first"]),
-        (["events", "a-even", "--name", "edgs"], ["edgs.npy is not there (yet); arrays of this group: edges"]),
+        (["events", "a-even", "--name", "edgs"], ["edgs.npy does not exist (yet); arrays of this group: edges"]),
     ],
 )
 def test_a_mistake_is_one_line_with_the_right_names(lab, arguments, messages):
@@ -235,7 +225,7 @@ def test_conditions(condition, cell, holds):
 
 def test_conditions_that_are_none():
     for text in ("x", "=3", ""):
-        with pytest.raises(QueryError, match="is no condition"):
+        with pytest.raises(QueryError, match="is not a condition"):
             parse_condition(text, ["x"])
 
 

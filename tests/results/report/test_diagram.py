@@ -49,7 +49,7 @@ class PlotAll(WrapperTask):
 
 def printed(folder):
     done = subprocess.run(
-        [BIN / "neuroluigi", "graph"],
+        [BIN / "neuroluigi", "--task", "PlotAll", "diagram"],
         cwd=folder,
         env={**os.environ, "PATH": ""},
         capture_output=True,
