@@ -25,7 +25,7 @@ def seconds_of_calls(engine: Engine, folder: Path, is_warm: bool, count: int) ->
     seconds = []
     for _ in range(count + is_warm):
         began = time.perf_counter()
-        call_function(engine, "trivial", [], folder, folder / "log", Limits(is_warm=is_warm))
+        call_function(engine, "trivial", [], [folder], folder / "log", Limits(is_warm=is_warm))
         seconds.append(time.perf_counter() - began)
     close_pool()
     return seconds[is_warm:]

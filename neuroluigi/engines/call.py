@@ -10,7 +10,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from neuroluigi.engines import supervisor
@@ -42,19 +42,20 @@ def call_function(
     engine: Engine,
     function: str,
     arguments: Sequence[object],
-    folder: Path,
+    path: Collection[Path],
     log: Path,
     limits: Limits,
     on_progress: Callable[[dict], None] = lambda progress: None,
 ) -> dict[str, object]:
-    """Call `function(arguments...)`, an M-function in `folder`, in a session of `engine`.
+    """Call `function(arguments...)`, an M-function, in a session of `engine` with the folders `path` on its path.
 
     What the engine prints goes to the end of `log` while it runs, and what reportProgress says to `on_progress`. An
     engine that dies is started once more; a licence and a seat are waited for. Returns the facts of the answer:
     version, release, and what it used. Raises CallError.
     """
-    if os.pathsep in str(folder):
-        raise CallError(f"the engines can't use a folder whose name contains {os.pathsep!r}: {folder}")
+    for folder in path:
+        if os.pathsep in str(folder):
+            raise CallError(f"the engines can't use a folder whose name contains {os.pathsep!r}: {folder}")
     request = {
         "name": encode(function),
         # Not encode(arguments), which would make one column of numbers alone.
@@ -64,7 +65,7 @@ def call_function(
     while True:
         printed_before = log.stat().st_size if log.exists() else 0
         try:
-            with use_session(engine, folder, limits, log) as session:
+            with use_session(engine, path, limits, log) as session:
                 facts = session.facts()
                 _check_release(engine, facts, limits.release)
                 answer, used = session.call(request, log, limits.call_seconds, on_progress)

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ import psutil
 from neuroluigi.engines import supervisor
 from neuroluigi.engines.engine import SESSION_FOLDER_VARIABLE, Engine
 from neuroluigi.engines.program import explain_exit, start_supervised
+from neuroluigi.provenance.code import m_files
 
 logger = logging.getLogger("luigi-interface")
 
@@ -117,14 +118,14 @@ def close_pool() -> None:
 
 
 @contextlib.contextmanager
-def use_session(engine: Engine, folder: Path, limits: Limits, log: Path) -> Iterator["Session"]:
-    """Give a session of `engine` for M-files in `folder` to call, warm where there is one; free it afterwards.
+def use_session(engine: Engine, path: Collection[Path], limits: Limits, log: Path) -> Iterator["Session"]:
+    """Give a session of `engine` with the folders `path` on its path, warm where there is one; free it afterwards.
 
     Raises SessionEnded where the engine can't be started, and adds what it printed to `log`; NoSeat where no seat is
     free.
     """
-    pool, about = open_pool(), _about(engine, folder)
-    session = _claim(pool, about) or _start(pool, about, engine, folder, limits, log)
+    pool, about = open_pool(), _about(engine, path)
+    session = _claim(pool, about) or _start(pool, about, engine, path, limits, log)
     try:
         yield session
         if not limits.is_warm:
@@ -138,10 +139,10 @@ def use_session(engine: Engine, folder: Path, limits: Limits, log: Path) -> Iter
         session.free()
 
 
-def _about(engine: Engine, folder: Path) -> dict:
+def _about(engine: Engine, path: Collection[Path]) -> dict:
     """Return what two calls that one session may serve have in common: the engine, and the M-files as they are."""
-    files = [(path.relative_to(folder).as_posix(), path.stat()) for path in sorted(folder.rglob("*.m"))]
-    code = json.dumps([str(folder), [(name, found.st_size, found.st_mtime_ns) for name, found in files]])
+    files = [(str(file), file.stat()) for folder in path for file in m_files(folder)]
+    code = json.dumps([[*map(str, path)], [(file, found.st_size, found.st_mtime_ns) for file, found in files]])
     return {
         "engine": engine.name,
         "command": engine.session_command(),
@@ -161,13 +162,13 @@ def _claim(pool: Path, about: dict) -> "Session | None":
     return None
 
 
-def _start(pool: Path, about: dict, engine: Engine, folder: Path, limits: Limits, log: Path) -> "Session":
+def _start(pool: Path, about: dict, engine: Engine, path: Collection[Path], limits: Limits, log: Path) -> "Session":
     if limits.seats and not _is_seat_free(*limits.seats):
         raise NoSeat(f"all seats are taken; see {limits.seats[0]}")
     session = Session(Path(tempfile.mkdtemp(prefix="session-", dir=pool)))
     session.lock()
     try:
-        session.start(about, engine, folder, limits)
+        session.start(about, engine, path, limits)
     except BaseException:
         session.end()
         _Follower(session.folder / "log", 0, log).copy()
@@ -258,15 +259,15 @@ class Session:
             return psutil.Process(self._read("running.json")["program"][0]).memory_info().rss > MOST_BYTES
         return False
 
-    def start(self, about: dict, engine: Engine, folder: Path, limits: Limits) -> None:
+    def start(self, about: dict, engine: Engine, path: Collection[Path], limits: Limits) -> None:
         """Start the engine and wait until it is ready."""
         for name in ("neuroluigiServe.m", "reportProgress.m"):
             shutil.copy(Path(__file__).with_name(name), self.folder)
         (self.folder / "work").mkdir()
         calls = MOST_CALLS if limits.is_warm else 1
-        path = {"class": "char", "value": str(folder)}
+        folders = {"class": "cell", "value": [{"class": "char", "value": str(folder)} for folder in path]}
         supervisor.write_whole(
-            self.folder / "serve.json", {"folder": path, "calls": calls, "idleSeconds": IDLE_SECONDS}
+            self.folder / "serve.json", {"folders": folders, "calls": calls, "idleSeconds": IDLE_SECONDS}
         )
         supervisor.write_whole(self.folder / "session.json", {**about, "started": time.time()})
         plan: dict[str, object] = {"owner": _owner(), "command": engine.session_command()}

@@ -7,7 +7,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent.parent
@@ -38,27 +38,58 @@ def function_sources(function: object) -> tuple[dict, ...]:
     return (_described(function),) if _source_of(function) else ()
 
 
-def matlab_sources(folder: Path, function: str) -> list[dict]:
-    """Return the M-files of `folder`, and of private/ in it, that a call of `function` can reach by name."""
-    files = (*folder.glob("*.m"), *folder.glob("private/*.m"))
-    found = [(path, path.stat()) for path in sorted(files)]
-    return _matlab_sources_once(folder, function, tuple((path, s.st_size, s.st_mtime_ns) for path, s in found))
+def m_files(folder: Path) -> list[Path]:
+    """Return the M-files that an engine reaches with `folder` on its path: also of private, @class and +package."""
+    if not folder.is_dir():
+        return []
+    inside = (sub for sub in folder.iterdir() if sub.name[0] in "@+" or sub.name == "private")
+    return sorted([*folder.glob("*.m"), *(file for sub in inside for file in sub.rglob("*.m"))])
+
+
+def matlab_sources(folders: Mapping[Path, str], function: str) -> list[dict]:
+    """Return the M-files that a call of `function` can reach by name, each with sha256.
+
+    `folders` are those on the engine's path, the one that wins first, with their names in records. A function of a
+    package, such as tools.countSpikes, and the files of a class are reached from code that has each name of their path.
+    """
+    found = ((file, folder, file.stat()) for folder in folders for file in m_files(folder))
+    files = tuple((file, folder, one.st_size, one.st_mtime_ns) for file, folder, one in found)
+    return _matlab_sources_once(tuple(folders.items()), function, files)
 
 
 @functools.lru_cache(maxsize=256)
-def _matlab_sources_once(folder: Path, function: str, files: tuple) -> list[dict]:
-    reached, to_read = {}, [function]
+def _matlab_sources_once(folders: tuple[tuple[Path, str], ...], function: str, files: tuple) -> list[dict]:
+    names_of_folders = dict(folders)
+    reached: dict[Path, dict] = {}
+    candidates = [(file, folder, _m_names(file, folder)) for file, folder, *_ in files]
+    to_read: list[tuple[Path | None, set[str]]] = [(None, set(function.split(".")))]
     while to_read:
-        name = to_read.pop()
-        places = (folder / f"{name}.m", folder / "private" / f"{name}.m")
-        file = next((place for place in places if place.is_file()), None)
-        if name in reached or not file:
-            continue
-        text = file.read_bytes()
-        path = f"{folder.name}/{file.relative_to(folder).as_posix()}"
-        reached[name] = {"path": path, "sha256": hashlib.sha256(text).hexdigest()}
-        to_read += set(_M_WORD.findall(_M_COMMENT.sub(_keep_literals, text.decode("utf-8", errors="replace"))))
-    return [reached[name] for name in sorted(reached)]
+        home, words = to_read.pop()
+        called: dict[object, tuple[Path, Path]] = {}
+        for file, folder, names in candidates:
+            if names <= words and (not _is_private(file) or home in (file.parent, file.parent.parent)):
+                # Octave does not call a private function of a package where the path has another one: both count.
+                called.setdefault((names, file.stem, _is_private(file)), (file, folder))
+        for file, folder in called.values():
+            if file not in reached:
+                text = file.read_bytes()
+                path = f"{names_of_folders[folder]}/{file.relative_to(folder).as_posix()}"
+                reached[file] = {"path": path, "sha256": hashlib.sha256(text).hexdigest()}
+                code = _M_COMMENT.sub(_keep_literals, text.decode("utf-8", errors="replace"))
+                to_read.append((file.parent, set(_M_WORD.findall(code))))
+    return sorted(reached.values(), key=lambda one: one["path"])
+
+
+def _is_private(file: Path) -> bool:
+    return file.parent.name == "private"
+
+
+def _m_names(file: Path, folder: Path) -> frozenset[str]:
+    """Return the names by which code reaches an M-file: those of its packages, and of its class or itself."""
+    parts = () if _is_private(file) else file.relative_to(folder).parts
+    packages = [part[1:] for part in parts if part.startswith("+")]
+    classes = [part[1:] for part in parts if part.startswith("@")]
+    return frozenset([*packages, *(classes or [file.stem])])
 
 
 def _keep_literals(match: re.Match) -> str:

@@ -9,12 +9,13 @@ import luigi
 
 from neuroluigi.engines.call import call_function
 from neuroluigi.engines.engine import Engine, EngineError, find_engine
+from neuroluigi.engines.mfiles import has_function, listed_folders, relative_path, search_path
 from neuroluigi.engines.program import split_command
 from neuroluigi.engines.session import Limits
 from neuroluigi.provenance.code import function_sources, matlab_sources, python_sources
 from neuroluigi.provenance.record import is_version
 from neuroluigi.steps.base import Step, setting_of_step
-from neuroluigi.steps.config import recordings, results_root, setting
+from neuroluigi.steps.config import WordsParameter, recordings, results_root, setting
 
 # Where it is set, the folder of the seats of this run alone: something else counts the licences of all runs.
 SEATS_VARIABLE = "NEUROLUIGI_SEATS"
@@ -33,7 +34,9 @@ class matlab(luigi.Config):
     )
     command = luigi.Parameter(default="matlab", description="the command that starts Matlab")
     octave_command = luigi.Parameter(default="octave-cli", description="the command that starts Octave")
-    folder = luigi.Parameter(default="matlab", description="folder of the M-files")
+    folder = WordsParameter(
+        default=("matlab",), description="folders of your M-files, the one that wins first; the package's own come last"
+    )
     warm = luigi.BoolParameter(
         default=True,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
@@ -110,9 +113,11 @@ class MatlabTask(Step):
                 f"{self.task_family} has no NumPy stand-in for {self.function}.m; the engines that it can use are"
                 " matlab and octave: install one, or set [matlab] engine (--matlab-engine)"
             )
-        if engine.name != "numpy" and not (m_folder() / f"{self.function}.m").is_file():
+        if engine.name != "numpy" and not has_function(m_folders(), self.function):
+            searched = (f"{folder}{'' if folder.is_dir() else ' (no such folder)'}" for folder in m_folders())
             raise EngineError(
-                f"{self.task_family}: there is no M-file {self.function}.m in {m_folder()}; see [matlab] folder"
+                f"{self.task_family}: there is no M-file {relative_path(self.function)} in {', '.join(searched)}, or"
+                " below; see [matlab] folder"
             )
         return engine
 
@@ -143,7 +148,7 @@ class MatlabTask(Step):
             type(self).numpy_function(*arguments)
         else:
             limits = self._limits(engine)
-            facts = call_function(engine, self.function, arguments, m_folder(), self.log, limits, self._pass_on)
+            facts = call_function(engine, self.function, arguments, m_path(), self.log, limits, self._pass_on)
             self.tool = {"engine": engine.name, "command": list(engine.command), **facts}
 
     def _pass_on(self, progress: Mapping) -> None:
@@ -154,7 +159,7 @@ class MatlabTask(Step):
         own = python_sources(type(self))
         if engine == "numpy":
             return own + (list(function_sources(type(self).numpy_function)) if self.numpy_function else [])
-        return own + matlab_sources(m_folder(), self.function)
+        return own + matlab_sources(m_path(), self.function)
 
     def wanted_tool(self) -> dict[str, str]:
         wanted = self._wanted_engine()
@@ -176,9 +181,14 @@ def seats_folder() -> str:
     return os.environ.get(SEATS_VARIABLE) or str(results_root() / ".seats")
 
 
-def m_folder() -> Path:
-    """Return the absolute folder of the M-files."""
-    return Path(os.path.abspath(setting(matlab).folder))  # noqa: PTH100 (resolve() would follow links)
+def m_folders() -> dict[Path, str]:
+    """Return the absolute folders of the M-files, the one that wins first, with their names in run records."""
+    return listed_folders(setting(matlab).folder)
+
+
+def m_path() -> dict[Path, str]:
+    """Return all folders on an engine's path, subfolders too, likewise."""
+    return dict(search_path(m_folders()))
 
 
 def _as_typed(function: str, arguments: Sequence[object]) -> str:

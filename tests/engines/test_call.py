@@ -108,7 +108,7 @@ class Lab:
         (self.matlab / f"{name}.m").write_text("\n".join([f"function {name}()", *body, "end", ""]))
 
     def call(self, name: str, *arguments):
-        return call_function(self.engine, name, arguments, self.matlab, self.log, self.limits)
+        return call_function(self.engine, name, arguments, [self.matlab], self.log, self.limits)
 
     def failure(self, name: str, *arguments) -> str:
         with pytest.raises(CallError) as error:
@@ -374,7 +374,7 @@ def test_the_end_of_the_caller_ends_the_engine(lab, number):
 
 
 def _calling_code(lab: Lab, name: str) -> str:
-    arguments = f"{lab.engine!r}, {name!r}, [], Path({str(lab.matlab)!r}), Path({str(lab.log)!r}), {lab.limits!r}"
+    arguments = f"{lab.engine!r}, {name!r}, [], [Path({str(lab.matlab)!r})], Path({str(lab.log)!r}), {lab.limits!r}"
     return (
         "from pathlib import Path\nfrom neuroluigi.engines.call import call_function\nfrom neuroluigi.engines.engine import Engine\n"
         "from neuroluigi.engines.session import Limits\n"
@@ -417,8 +417,10 @@ def test_the_folder_of_the_temporary_files_may_have_any_name(lab, monkeypatch):
 
 
 def test_a_folder_that_no_engine_can_use_is_refused(lab):
+    odd = lab.matlab / "a:b"
+    odd.mkdir()
     with pytest.raises(CallError, match="can't use a folder whose name contains ':'"):
-        call_function(lab.engine, "quick", [], lab.matlab / "a:b", lab.log, lab.limits)
+        call_function(lab.engine, "quick", [], [odd], lab.log, lab.limits)
 
 
 def test_startup_files_of_the_user_are_left_alone(lab, tmp_path, monkeypatch):

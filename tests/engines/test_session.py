@@ -41,7 +41,7 @@ class Lab:
         (self.matlab / f"{name}.m").write_text("\n".join([f"function {name}(varargin)", *body, "end", ""]))
 
     def call(self, name: str, *arguments):
-        call = (self.engine, name, arguments, self.matlab, self.log, self.limits, self.progress.append)
+        call = (self.engine, name, arguments, [self.matlab], self.log, self.limits, self.progress.append)
         return call_function(*call)
 
     def printed(self, name: str, *arguments) -> str:
@@ -65,7 +65,7 @@ class Lab:
             "from neuroluigi.engines.session import Limits\n"
             "class Parent: pid = int(sys.argv[1])\n"
             "multiprocessing.parent_process = lambda: Parent\n"
-            f"call_function({self.engine!r}, {name!r}, [], Path({str(self.matlab)!r}), Path({str(self.log)!r}),"
+            f"call_function({self.engine!r}, {name!r}, [], [Path({str(self.matlab)!r})], Path({str(self.log)!r}),"
             f" {self.limits!r})\n"
         )
         return subprocess.Popen([sys.executable, "-c", code, str(os.getpid())])
@@ -189,7 +189,7 @@ def test_processes_of_one_run_share_sessions_one_at_a_time(lab):
 def test_a_process_with_another_parent_has_a_pool_of_its_own(lab):
     pool = open_pool()
     out = subprocess.run(
-        [sys.executable, "-c", "from neuroluigi import sessions; print(sessions.open_pool())"],
+        [sys.executable, "-c", "from neuroluigi.engines.session import open_pool; print(open_pool())"],
         capture_output=True,
         text=True,
         check=True,
@@ -290,7 +290,7 @@ def test_the_death_of_the_run_ends_idle_sessions_and_removes_their_folders(lab):
     code = (
         "from pathlib import Path\nfrom neuroluigi.engines.call import call_function\n"
         "from neuroluigi.engines.engine import Engine\nfrom neuroluigi.engines.session import Limits\n"
-        f"call_function({lab.engine!r}, 'quick', [], Path({str(lab.matlab)!r}), Path({str(lab.log)!r}), Limits())\n"
+        f"call_function({lab.engine!r}, 'quick', [], [Path({str(lab.matlab)!r})], Path({str(lab.log)!r}), Limits())\n"
         "print('idle', flush=True)\ninput()\n"
     )
     lab.write("quick", "disp('worked');")

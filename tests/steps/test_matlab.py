@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FAKE_MATLAB, clean_environment, needs_octave
+from tests.conftest import FAKE_MATLAB, REPOSITORY, clean_environment, needs_octave
 
 FAKE_MATLAB = FAKE_MATLAB.parent
 
@@ -165,9 +165,30 @@ def test_a_step_without_a_stand_in_says_before_the_run_which_engines_it_can_use(
 def test_an_m_file_that_is_not_there_is_named_before_the_run(own_steps):
     (own_steps.folder / "matlab" / "writeLength.m").unlink()
     out = own_steps.run("Length", "--group", "a-even", "--matlab-engine", "octave", code=None)
-    place = own_steps.folder / "matlab"
-    assert f"luigi: Length: there is no M-file writeLength.m in {place}; see [matlab] folder" in out.splitlines()
+    folders = f"{own_steps.folder / 'matlab'}, {REPOSITORY / 'matlab'}"
+    message = f"luigi: Length: there is no M-file writeLength.m in {folders}, or below; see [matlab] folder"
+    assert message in out.splitlines()
+    own = ("--matlab-folder", "nowhere, matlab")
+    out = own_steps.run("Length", "--group", "a-even", "--matlab-engine", "octave", *own, code=None)
+    assert f"writeLength.m in {own_steps.folder / 'nowhere'} (no such folder), {folders}, or below" in out
     assert not own_steps.results.exists()
+
+
+@needs_octave
+def test_a_lab_without_m_files_uses_those_of_the_package_and_its_own_come_first(pipeline):
+    shutil.rmtree(pipeline.folder / "matlab")
+    pipeline.run("Stats", "--group", "a-even", "--matlab-engine", "octave")
+    sources = {one["path"] for one in record(pipeline, "a-even", "Stats")["sources"]}
+    assert {"neuroluigi/mfiles/computeStats.m", "neuroluigi/mfiles/openFile.m"} <= sources
+    # Of the lab's own folders the first one wins, and one below counts as well.
+    for folder in ("mine/below", "theirs"):
+        (pipeline.folder / folder).mkdir(parents=True)
+        shutil.copy(REPOSITORY / "matlab" / "computeStats.m", pipeline.folder / folder)
+    own = ("--matlab-folder", "mine, theirs", "--results-rerun-on", "code")
+    pipeline.run("Stats", "--group", "a-even", "--matlab-engine", "octave", *own)
+    sources = {one["path"] for one in record(pipeline, "a-even", "Stats")["sources"]}
+    assert {"mine/below/computeStats.m", "neuroluigi/mfiles/openFile.m"} <= sources
+    assert "neuroluigi/mfiles/computeStats.m" not in sources
 
 
 @needs_octave
