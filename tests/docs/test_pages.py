@@ -411,7 +411,7 @@ def test_the_reference_has_all_public_names_with_a_description():
 
 
 def test_every_setting_has_a_description():
-    rows = re.findall(r"^\| `\[.*$", (DOCS / "settings.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `\w+` \| .*$", (DOCS / "settings.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert len(rows) > 30
     for row in rows:
         assert re.split(r"(?<!\\)\|", row)[4].strip(), row
