@@ -1,8 +1,8 @@
 """The live display of a run on a terminal: when there is one, the events that it gets, where log lines go meanwhile.
 
-A process of its own draws it, see progress_screen.py, and reads the events of the run from a file: nothing waits for it, and
-nothing is locked where a step's process is forked. While it runs, the output of the run and its steps goes to the
-run's log.
+A process of its own draws it, see progress_screen.py, and reads the events of the run from a file: nothing waits for
+it, and nothing is locked where a step's process is forked. While it runs, the output of the run and its steps goes to
+the run's log.
 """
 
 import contextlib

@@ -58,7 +58,7 @@ class Drawn:
         self.draw()
 
     def draw(self, *above):
-        screen.draw(self._console, self._live, self._run, self._now, above)
+        progress_screen.draw(self._console, self._live, self._run, self._now, above)
         self._stream.feed(self._file.getvalue().replace("\n", "\r\n"))
         self._file.seek(self._file.truncate(0))
         return self
@@ -205,7 +205,7 @@ def test_any_terminal_has_room(size, kinds):
 @pytest.mark.parametrize("width", [5, 10, 40])
 def test_a_bar_is_full_and_shows_whatever_there_is(parts, width):
     file = io.StringIO()
-    Console(file=file, width=width).print(screen.Bar(parts))
+    Console(file=file, width=width).print(progress_screen.Bar(parts))
     bar = file.getvalue().rstrip("\n")
     assert len(bar) == width and list(bar) == sorted(bar, key="━╍✗─".index)
     assert [sign in bar for sign in "━╍✗─"] == ([bool(part) for part in parts] if any(parts) else [False] * 3 + [True])
