@@ -13,7 +13,8 @@ from table import REPOSITORY, Row, luigi, make_lab
 
 from neuroluigi.engines.call import call_function
 from neuroluigi.engines.engine import Engine
-from neuroluigi.engines.session import Limits, close_pool
+from neuroluigi.engines.pool import close_pool
+from neuroluigi.engines.session import Limits
 
 FAKE_MATLAB = REPOSITORY / "tests" / "fake_matlab" / "bin" / "matlab"
 START_SECONDS = 5

@@ -15,7 +15,8 @@ from neuroluigi.engines.call import CallError, call_function
 from neuroluigi.engines.engine import CURE, EngineError, find_engine
 from neuroluigi.engines.mfiles import search_path
 from neuroluigi.engines.program import split_command
-from neuroluigi.engines.session import Limits, seat_holders
+from neuroluigi.engines.seats import seat_holders
+from neuroluigi.engines.session import Limits
 from neuroluigi.provenance import run_lock
 from neuroluigi.provenance.code import m_files
 from neuroluigi.provenance.record import package_versions

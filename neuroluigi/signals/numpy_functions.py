@@ -91,17 +91,17 @@ def find_rising_edges(
     segments: Sequence[int] = (0,),
 ) -> None:
     """Stand in for findRisingEdges.m: write 0-based (sample, channel) where a channel rises through its level."""
-    level = np.broadcast_to(np.asarray(level, dtype=float), channels)
-    segments = np.asarray(segments, dtype=int)
+    levels = np.broadcast_to(np.asarray(level, dtype=float), channels)
+    starts = np.asarray(segments, dtype=int)
     was_below = np.zeros((1, channels), dtype=bool)
     first = edges = 0
     with Path(edges_file).open("wb") as output:
         output.write(_edges_header(0))
         for block in blocks(data_file, dtype, channels):
-            is_below = block < level
+            is_below = block < levels
             follows = np.concatenate([was_below, is_below[:-1]])
-            follows[segments[(segments >= first) & (segments < first + len(block))] - first] = False
-            rows = np.argwhere((block >= level) & follows).astype("<i8")
+            follows[starts[(starts >= first) & (starts < first + len(block))] - first] = False
+            rows = np.argwhere((block >= levels) & follows).astype("<i8")
             rows[:, 0] += first
             output.write(rows.tobytes())
             edges += len(rows)

@@ -10,7 +10,8 @@ from neuroluigi.engines import mfiles
 from neuroluigi.engines.call import CallError, call_function
 from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.mfiles import has_function, listed_folders, package_folder, relative_path, search_path
-from neuroluigi.engines.session import Limits, close_pool
+from neuroluigi.engines.pool import close_pool
+from neuroluigi.engines.session import Limits
 from neuroluigi.provenance.code import matlab_sources
 from tests.conftest import REPOSITORY, needs_octave
 

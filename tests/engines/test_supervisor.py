@@ -1,4 +1,4 @@
-"""The guard ends its program, with everything that it started, when it is told to or nobody is left to tell it."""
+"""The supervisor ends its program, with everything that it started, on request or when nobody is left to use it."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from neuroluigi.engines import supervisor
+from tests.engines.lab import wait_for
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs are shell scripts")
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs are she
 STUBBORN = "trap '' TERM; echo $$ > stubborn.pid; while true; do sleep 0.2; done"
 PLAIN = "echo $$ > plain.pid; exec sleep 300"
 IN_OWN_SESSION = "setsid sh -c 'echo $$ > session.pid; exec sleep 300' &"
-# Its parent ends at once, so it is nobody's child but the system's, or the guard's.
+# Its parent ends at once, so it is a child of the system alone, or of the supervisor.
 ORPHAN = 'sh -c \'setsid sh -c "trap \\"\\" TERM; echo \\$\\$ > orphan.pid; while true; do sleep 0.2; done" & exit\''
 
 TREES = {
@@ -46,15 +47,6 @@ def start(folder: Path, *command: str, more=None, **options) -> subprocess.Popen
         start_new_session=True,
         **options,
     )
-
-
-def wait_for(condition, seconds: float = 10):
-    """Return what `condition` returns as soon as it is true."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.02)
-    return value
 
 
 def process_of(path: Path) -> psutil.Process:
@@ -120,7 +112,7 @@ def test_the_death_of_the_owner_ends_everything(tmp_path, is_reaped):
             owner.wait()
         wait_for(lambda: not any(map(is_alive, family)))
         process.wait(timeout=10)
-        # Nobody is left to read it.
+        # Nobody is left to read the folder.
         wait_for(lambda: not (tmp_path / "call").exists())
     finally:
         kill(family)
@@ -138,14 +130,14 @@ def test_the_death_of_a_caller_ends_everything_and_none_does_not(tmp_path):
         caller.kill()
         wait_for(lambda: not is_alive(program))
         process.wait(timeout=10)
-        # Its owner may still want to know.
+        # Its owner may still read how it ended.
         assert ended(tmp_path / "call")["code"] == 128 + signal.SIGTERM
     finally:
         kill([program])
         caller.wait()
 
 
-def test_the_death_of_the_guard_ends_the_program(tmp_path):
+def test_the_death_of_the_supervisor_ends_the_program(tmp_path):
     process = start(tmp_path / "call", "sh", "-c", PLAIN)
     program = process_of(tmp_path / "plain.pid")
     try:
@@ -185,7 +177,7 @@ def test_a_seat_is_held_while_the_program_runs_and_given_up_when_asked_idle(tmp_
     assert third.wait(timeout=10) == 0 and not (tmp_path / supervisor.REQUEST).exists()
 
 
-def test_signals_leave_the_guard_and_its_program_alone(tmp_path):
+def test_signals_leave_the_supervisor_and_its_program_alone(tmp_path):
     process = start(tmp_path / "call", "sh", "-c", "echo $$ > plain.pid; until test -e go; do sleep 0.05; done; exit 3")
     program = process_of(tmp_path / "plain.pid")
     for number in (signal.SIGTERM, signal.SIGINT) * 3:
@@ -197,8 +189,8 @@ def test_signals_leave_the_guard_and_its_program_alone(tmp_path):
     assert process.wait(timeout=10) == 3
 
 
-def test_the_program_itself_feels_signals(tmp_path):
-    """What the guard ignores, its program does not inherit."""
+def test_the_program_itself_receives_signals(tmp_path):
+    """The program does not inherit that the supervisor ignores signals."""
     process = start(tmp_path / "call", "sh", "-c", "kill -INT $$; sleep 300")
     assert process.wait(timeout=10) == 128 + signal.SIGINT
 
@@ -219,7 +211,7 @@ def test_a_missing_program_is_named(tmp_path):
     assert err == f"{tmp_path}/nowhere: [Errno 2] No such file or directory: '{tmp_path}/nowhere'\n"
 
 
-def test_usage_is_told(tmp_path):
+def test_usage_is_written(tmp_path):
     busy = "data = bytearray(50_000_000) + b'x'\nwhile __import__('time').process_time() < 0.3: pass"
     process = start(tmp_path / "call", sys.executable, "-c", busy)
     assert process.wait(timeout=30) == 0
@@ -228,7 +220,7 @@ def test_usage_is_told(tmp_path):
     assert 50e6 < usage["peak_memory_bytes"] < 500e6
 
 
-def test_the_program_gets_no_input_and_the_output_of_the_guard(tmp_path):
+def test_the_program_gets_no_input_and_the_output_of_the_supervisor(tmp_path):
     process = start(tmp_path / "call", "sh", "-c", "cat; echo done; echo trouble >&2", stdout=-1, stderr=-1, text=True)
     assert process.communicate(timeout=10) == ("done\n", "trouble\n")
 
@@ -242,3 +234,21 @@ def test_a_survivor_of_the_program_is_ended_too(tmp_path):
         assert not is_alive(survivor)
     finally:
         kill([survivor])
+
+
+def test_identities_tell_processes_apart():
+    assert supervisor.is_alive(supervisor.process_identity())
+    assert not supervisor.is_alive([os.getpid(), supervisor.process_identity()[1] - 100])
+
+
+def test_modules_beside_the_script_stand_for_no_others(tmp_path):
+    """Run by its path, a script's folder comes first where modules are searched."""
+    script = shutil.copy(supervisor.__file__, tmp_path)
+    for name in ("json", "signal", "psutil", "filelock", "platform"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(99)\n")
+    folder = tmp_path / "call"
+    folder.mkdir()
+    plan = {"owner": supervisor.process_identity(), "command": ["true"], "seats": {"folder": str(folder), "count": 1}}
+    (folder / "supervisor.json").write_text(json.dumps(plan))
+    assert subprocess.run([sys.executable, script, str(folder)], cwd=folder, timeout=60, check=False).returncode == 0
+    assert ended(folder)["code"] == 0
