@@ -15,6 +15,7 @@ test: .venv/installed-tests
 style: .venv/installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mh_style matlab neuroluigi
 	$(BIN)/mh_lint matlab neuroluigi
 	$(BIN)/mh_metric --ci matlab neuroluigi
