@@ -70,7 +70,7 @@ def octave(folder: Path, call: str) -> float:
     return cpu_seconds(folder, *OCTAVE, f"addpath('{REPOSITORY / 'matlab'}'); {call}") - start(*OCTAVE, "1;")
 
 
-def standin(folder: Path, call: str) -> float:
+def numpy_function(folder: Path, call: str) -> float:
     """Return the seconds of a stand-in for an M-function."""
     load = "from neuroluigi import standins; "
     return cpu_seconds(folder, *PYTHON, f"{load}standins.{call}") - start(*PYTHON, load)
@@ -111,7 +111,7 @@ def concatenation(folder: Path, quick: bool) -> Iterator[Row]:
     cat = cpu_seconds(folder, "sh", "-c", "cat a1.bin a2.bin > cat.bin") - start("sh", "-c", "cat /dev/null")
     ours = octave(folder, "concatenateFiles({'a1.bin', 'a2.bin'}, 'octave.bin')")
     yield compare(f"concatenate {size_of(quick)}, Octave", ours, "cat", cat, 5)
-    stood_in = standin(folder, f"concatenate_files(['a1.bin', 'a2.bin'], 'numpy.bin', [0, 0], [{size}, {size}])")
+    stood_in = numpy_function(folder, f"concatenate_files(['a1.bin', 'a2.bin'], 'numpy.bin', [0, 0], [{size}, {size}])")
     yield compare(f"concatenate {size_of(quick)}, stand-in", stood_in, "cat", cat, 5)
     for name in ("octave.bin", "numpy.bin"):
         run(["cmp", "cat.bin", name], folder)
@@ -128,7 +128,7 @@ def statistics(folder: Path, quick: bool) -> Iterator[Row]:
         tuned = numpy(folder, name, dtype, channels, sums.replace("np.square(x, dtype=float).sum(0)", TUNED_SQUARES))
         std = numpy(folder, name, dtype, channels, "x.min(0), x.max(0), x.mean(0), x.std(0, ddof=1)")
         ours = octave(folder, f"computeStats('{name}.bin', 'octave.json', '{dtype}', {channels})")
-        stood_in = standin(folder, f"compute_stats('{name}.bin', 'numpy.json', '{dtype}', {channels})")
+        stood_in = numpy_function(folder, f"compute_stats('{name}.bin', 'numpy.json', '{dtype}', {channels})")
         assert (folder / "octave.json").read_bytes() == (folder / "numpy.json").read_bytes()
         work = f"stats of {size_of(quick)}, {channels} x {dtype}"
         yield compare(f"{work}, Octave", ours, "NumPy min, max, sum, squares", four, 5)
@@ -143,9 +143,9 @@ def edges(folder: Path, quick: bool) -> Iterator[Row]:
     other = numpy(folder, "tetrode", "int16", 4, found)
     ours = octave(folder, f"findRisingEdges('tetrode.bin', 'octave.npy', 'int16', 4, {LEVEL})")
     yield compare(f"edges of {size_of(quick)}, 4 x int16, Octave", ours, "NumPy", other, 5)
-    stood_in = standin(folder, f"find_rising_edges('tetrode.bin', 'standin.npy', 'int16', 4, {LEVEL})")
+    stood_in = numpy_function(folder, f"find_rising_edges('tetrode.bin', 'numpy_function.npy', 'int16', 4, {LEVEL})")
     yield compare(f"edges of {size_of(quick)}, 4 x int16, stand-in", stood_in, "NumPy", other, 1.5)
-    run(["cmp", "octave.npy", "standin.npy"], folder)
+    run(["cmp", "octave.npy", "numpy_function.npy"], folder)
     assert np.array_equal(*(np.load(folder / name, mmap_mode="r") for name in ("octave.npy", "numpy.npy")))
 
 
@@ -168,7 +168,7 @@ def plot(folder: Path, quick: bool) -> Iterator[Row]:
     write_all(folder, quick)
     for block, dtype, channels in KINDS:
         name, level = block.__name__, LEVEL if dtype == "int16" else 192
-        standin(folder, f"find_rising_edges('{name}.bin', 'edges.npy', '{dtype}', {channels}, {level})")
+        numpy_function(folder, f"find_rising_edges('{name}.bin', 'edges.npy', '{dtype}', {channels}, {level})")
         sample_bytes = np.dtype(dtype).itemsize * channels
         code = PLOT.format(name=name, dtype=dtype, channels=channels, level=level, sample_bytes=sample_bytes)
         load = "import matplotlib.figure; from neuroluigi import plotting; "

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from table import REPOSITORY, Row, luigi, make_lab
 
-from neuroluigi import sessions
-from neuroluigi.calls import call_function
-from neuroluigi.engines import Engine
-from neuroluigi.sessions import Limits
+from neuroluigi.engines.call import call_function
+from neuroluigi.engines.engine import Engine
+from neuroluigi.engines.session import Limits, close_pool
 
 FAKE_MATLAB = REPOSITORY / "tests" / "fake_matlab" / "bin" / "matlab"
 START_SECONDS = 5
@@ -28,7 +27,7 @@ def seconds_of_calls(engine: Engine, folder: Path, is_warm: bool, count: int) ->
         began = time.perf_counter()
         call_function(engine, "trivial", [], folder, folder / "log", Limits(is_warm=is_warm))
         seconds.append(time.perf_counter() - began)
-    sessions.close_pool()
+    close_pool()
     return seconds[is_warm:]
 
 

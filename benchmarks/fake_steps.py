@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from neuroluigi import fake_samples, plotting
+from neuroluigi import fake_samples
+from neuroluigi.signals import plotting
 
 M_FILES = Path(__file__).resolve().parent.parent / "matlab"
 SESSIONS, PARITIES = tuple("abcde"), ("even", "odd")

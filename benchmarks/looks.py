@@ -12,7 +12,8 @@ from unittest import mock
 
 from table import BIN, Row, luigi, make_lab, plain_luigi, run
 
-from neuroluigi import records
+from neuroluigi.provenance.files import write_json
+from neuroluigi.provenance.record import read_record
 
 FIRST = "g00000"
 SETTINGS = ("--recordings-root", "real", "--matlab-engine", "numpy")
@@ -59,7 +60,7 @@ def make_groups(lab: Path, count: int) -> None:
         with mock.patch.object(os, "fsync"):
             for path in (lab / "results" / group / "runs").glob("*.json"):
                 path.write_text(path.read_text().replace(FIRST, group))
-                records.write(path, records.read(path))
+                write_json(path, read_record(path))
     for number in range(count):
         folder = lab / "plain" / f"g{number:05}"
         folder.mkdir(parents=True)

@@ -12,7 +12,7 @@ from neuroluigi import StudyTask, WrapperTask
 
 class Nothing(StudyTask):
     n = luigi.IntParameter()
-    apart_by = ("n",)
+    filename_parameters = ("n",)
 
     def output(self):
         return self.result(f"{self.n}.txt")
@@ -54,7 +54,7 @@ from neuroluigi import StudyTask, WrapperTask
 class Busy(StudyTask):
     n = luigi.IntParameter()
     loops = luigi.IntParameter()
-    apart_by = ("n",)
+    filename_parameters = ("n",)
 
     def output(self):
         return self.result(f"{self.n}.txt")

@@ -7,7 +7,7 @@ from pathlib import Path
 import luigi
 from table import Row
 
-from neuroluigi import scheduling
+from neuroluigi.runner import scheduler
 
 CHAIN = 4
 
@@ -58,7 +58,7 @@ def seconds(folder: Path, count: int, factory: object) -> float:
 def many_tasks(folder: Path, quick: bool) -> Iterator[Row]:
     """So many tasks that the time of Luigi's own scheduler is felt."""
     count = 1000 if quick else 8000
-    ours = seconds(folder / "ours", count, scheduling.Factory())
+    ours = seconds(folder / "ours", count, scheduler.Factory())
     theirs = seconds(folder / "theirs", count, luigi.interface._WorkerSchedulerFactory())
     against = f"Luigi's scheduler {theirs:.1f} s"
     yield Row(f"{count:,} trivial tasks", f"{ours:.1f} s", against, theirs / ours, at_least=20)
@@ -67,7 +67,7 @@ def many_tasks(folder: Path, quick: bool) -> Iterator[Row]:
 def more_tasks(folder: Path, quick: bool) -> Iterator[Row]:
     """Whether the cost of a task grows with their number."""
     counts = (200, 1000) if quick else (1000, 4000, 40000)
-    each = {count: 1000 * seconds(folder / str(count), count, scheduling.Factory()) / count for count in counts}
+    each = {count: 1000 * seconds(folder / str(count), count, scheduler.Factory()) / count for count in counts}
     few, many = counts[0], counts[-1]
     for count in counts[1:]:
         against = f"of {few:,}: {each[few]:.2f} ms each"

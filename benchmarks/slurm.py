@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.cluster import Cluster
+from tests.slurm_cluster import Cluster
 
 BIN = Path(sys.executable).parent
 GROUPS, STEPS, STEP_SECONDS, SLOTS, NODES = 60, 4, 0.3, 6, 3

@@ -1,14 +1,25 @@
 """Pipelines for neural recordings in Matlab and Python, as one Luigi task graph."""
 
-from neuroluigi import scheduling
-from neuroluigi.command import CommandTask
-from neuroluigi.matlab import MatlabTask
-from neuroluigi.parts import Part
-from neuroluigi.recordings import data_bytes, fake_samples
-from neuroluigi.report import ReportTask
-from neuroluigi.settings import RunStopped, groups
-from neuroluigi.target import DamagedError, ResultTarget
-from neuroluigi.task import ExistingRecording, GroupTask, RecordingMaker, RecordingTask, StudyTask, WrapperTask
+from neuroluigi.cluster.subset import Subset
+from neuroluigi.recordings.concatenation import data_bytes
+from neuroluigi.recordings.formats.raw import fake_samples
+from neuroluigi.results.report.page import ReportTask
+from neuroluigi.runner import scheduler
+from neuroluigi.steps.command import CommandTask
+from neuroluigi.steps.config import RunStopped
+from neuroluigi.steps.discovery import groups
+from neuroluigi.steps.matlab import MatlabTask
+from neuroluigi.steps.renamed import EXPORTS, refusal
+from neuroluigi.steps.target import DamagedError, ResultTarget
+from neuroluigi.steps.tasks import (
+    ExistingRecording,
+    GroupTask,
+    RecordingMaker,
+    RecordingTask,
+    StudyTask,
+    WrapperTask,
+    recording_task,
+)
 
 __all__ = [
     "CommandTask",
@@ -16,16 +27,23 @@ __all__ = [
     "ExistingRecording",
     "GroupTask",
     "MatlabTask",
-    "Part",
     "RecordingMaker",
     "RecordingTask",
     "ReportTask",
     "ResultTarget",
     "RunStopped",
     "StudyTask",
+    "Subset",
     "WrapperTask",
     "data_bytes",
     "fake_samples",
     "groups",
-    "scheduling",
+    "recording_task",
+    "scheduler",
 ]
+
+
+def __getattr__(name: str):
+    if name in EXPORTS:
+        raise AttributeError(refusal("name", f"neuroluigi.{name}", f"neuroluigi.{EXPORTS[name]}"))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -54,6 +54,6 @@ def test_the_wheel_alone_runs_a_pipeline_of_ten_lines(tmp_path):
     assert out.splitlines()[-1] == "10 sizes: results/*/sizes.json"
     assert json.loads((folder / "results" / "c-odd" / "sizes.json").read_text()) == [9, 7]
     assert (folder / "results" / "c-odd" / "runs" / "Sizes.json").is_file()
-    assert "c-odd" in run(scripts / "neuroluigi", "--root", "AllSizes", "recordings", cwd=folder)
-    run(scripts / "neuroluigi", "--root", "AllSizes", "report", cwd=folder)
+    assert "c-odd" in run(scripts / "neuroluigi", "--task", "AllSizes", "recordings", cwd=folder)
+    run(scripts / "neuroluigi", "--task", "AllSizes", "report", cwd=folder)
     assert "All 30 results are done" in (folder / "results" / "report.html").read_text(encoding="utf-8")

@@ -1,0 +1,39 @@
+"""The `neuroluigi` command: runs the pipeline, shows it, and maintains its results."""
+
+import click
+
+from neuroluigi.cli import maintain, run, show, slurm
+from neuroluigi.runner.run import prepare_process
+from neuroluigi.steps.renamed import COMMANDS, OPTIONS, refusal
+
+
+class _Commands(click.Group):
+    """A group of commands that refuses one of an earlier release with its new name."""
+
+    def resolve_command(self, context, args):
+        if args and args[0] in COMMANDS:
+            raise click.UsageError(refusal("command", args[0], COMMANDS[args[0]]))
+        return super().resolve_command(context, args)
+
+
+def _refuse_root(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise click.UsageError(refusal("option", "--root", f"--{OPTIONS['root']}"))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--module", default="tasks", show_default=True, help="The module of the current folder that has the tasks."
+)
+@click.option("--task", default="", help="The task that stands for the whole pipeline.  [default: [neuroluigi] task]")
+@click.option("--root", hidden=True, expose_value=False, callback=_refuse_root)
+@click.version_option(package_name="neuroluigi")
+@click.pass_context
+def main(context, module, task):
+    """Run a pipeline of neural recordings, show it, and maintain its results."""
+    prepare_process()
+    context.obj = (module, task)
+
+
+for command in (run.run_command, *show.COMMANDS, *maintain.COMMANDS, slurm.slurm_command):
+    main.add_command(command)

@@ -1,0 +1,361 @@
+"""Commands that show the pipeline and run nothing: recordings, status, why, results, events, doctor, diagram,
+report.
+"""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from neuroluigi.cli import doctor
+from neuroluigi.cli.pipeline import JSON_OPTION, LUIGI_OPTIONS, answered, optional_argument, pipeline_of
+from neuroluigi.cli.tables import console, print_fitting, print_table
+from neuroluigi.cluster import slurm
+from neuroluigi.provenance.record import read_record
+from neuroluigi.recordings.formats.raw import measure
+from neuroluigi.recordings.recording import Group, Recording, RecordingsError
+from neuroluigi.results.events import EVENT_COLUMNS, read_events
+from neuroluigi.results.output import Cell, write_csv, write_json, write_text
+from neuroluigi.results.query import check_known
+from neuroluigi.results.report import diagram
+from neuroluigi.results.report.page import report_path, update_report
+from neuroluigi.results.status import (
+    SIGNS,
+    STUDY,
+    ResultStatus,
+    collect_statuses,
+    explain_status,
+    is_all_done,
+    orphan_folders,
+    reason_lines,
+    select_statuses,
+    state_table,
+    status_as_data,
+    step_progress,
+)
+from neuroluigi.results.table import collect_table, select_rows
+from neuroluigi.steps.config import RunStopped, recordings, results_root, setting, shown_path
+from neuroluigi.steps.discovery import groups
+
+
+@click.command("recordings", context_settings=LUIGI_OPTIONS)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.pass_context
+def recordings_command(context, as_json):
+    """Print the recordings and how they are grouped, before any run.
+
+    \b
+    Example:
+      neuroluigi recordings --recordings-root /data/2026 --recordings-group-by session,probe
+
+    Exit status 1 when something is wrong with a recording; the problems are listed last.
+    """
+    with pipeline_of(context):
+        today = groups()
+        partial_sample = setting(recordings).partial_sample
+    if as_json:
+        listed = {key: _group_as_data(group, partial_sample) for key, group in today.items()}
+        click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+    else:
+        _print_groups(today, partial_sample)
+    sys.exit(1 if any(group.problems for group in today.values()) else 0)
+
+
+def _group_as_data(group: Group, partial_sample: str) -> dict:
+    return {
+        "values": dict(group.values),
+        "recordings": [
+            {
+                "session": r.session,
+                "index": r.index,
+                "path": r.path,
+                "dtype": r.dtype,
+                "channels": r.channels,
+                "sampling_rate_hz": r.sampling_rate_hz,
+                "samples": _samples(r, partial_sample),
+                "columns": dict(r.columns),
+            }
+            for r in group.recordings
+        ],
+        "excluded": [
+            {"session": r.session, "index": r.index, "path": r.path, "reason": r.columns.get("reason", "")}
+            for r in group.excluded
+        ],
+        "problems": list(group.problems),
+    }
+
+
+def _samples(recording: Recording, partial_sample: str) -> int | None:
+    """Return samples per channel; None where the file does not exist (yet) or can't be measured."""
+    if recording.problems or not Path(recording.path).is_file():
+        return None
+    try:
+        return measure(recording, partial_sample)[0]
+    except RecordingsError:
+        return None
+
+
+def _print_groups(groups: dict[str, Group], partial_sample: str) -> None:
+    rows = []
+    for key, group in groups.items():
+        for position, r in enumerate((*group.recordings, *group.excluded)):
+            samples = _samples(r, partial_sample)
+            note = ""
+            if r.made and samples is None:
+                note = " (to be made)"
+            elif position >= len(group.recordings):
+                note = f" (left out: {r.columns.get('reason') or 'use = no'})"
+            known = ("?" if cell is None else cell for cell in (r.index, r.dtype, r.channels))
+            path = shown_path(r.path) + note
+            rows.append(("" if position else key, r.session, *known, r.sampling_rate_hz, samples, path))
+    print_table(("group", "session", "index", "dtype", "channels", "rate [Hz]", "samples", "file"), rows)
+    screen = console()
+    recordings, excluded = (sum(len(getattr(g, name)) for g in groups.values()) for name in ("recordings", "excluded"))
+    screen.print(Text(f"\n{recordings} recordings in {len(groups)} groups, {excluded} left out."))
+    for key, group in groups.items():
+        for problem in group.problems:
+            screen.print(Text(f"problem in {key}: {problem}", style="red"))
+
+
+@click.command("status", context_settings=LUIGI_OPTIONS)
+@click.option("--only", default="", metavar="STATE,...", help="Only results in these states, such as stale,failed.")
+@click.option("--group", "rows", multiple=True, metavar="GROUP", help="Only this group. Repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.pass_context
+def status_command(context, only, rows, as_json):
+    """Show the state of every result, and what a run would do and why.
+
+    \b
+    Example:
+      neuroluigi status --only stale,failed --group a-even
+
+    Exit status 0 when everything is done, 1 when not.
+    """
+    with pipeline_of(context) as root:
+        today = groups()
+        entries = collect_statuses(root, today)
+        orphans = orphan_folders(results_root(), today)
+        wanted = [name.strip() for name in only.split(",") if name.strip()]
+        for name in wanted:
+            answered(check_known, "state", name, list(SIGNS))
+        for name in rows:
+            answered(check_known, "group", name, [*today, STUDY])
+        shown = select_statuses(entries, wanted, rows)
+        cluster = slurm.queue_lines(results_root(), {e.row for e in entries if e.status.todo})
+        if as_json:
+            listed = {"results": [status_as_data(entry) for entry in shown], "orphans": orphans, "slurm": cluster}
+            click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+        else:
+            _print_status(shown, today, orphans) if shown else click.echo("No results in these states.")
+            if cluster:
+                console().print(Text("\n" + "\n".join(cluster)))
+    sys.exit(0 if is_all_done(entries) else 1)
+
+
+def _print_status(entries: list[ResultStatus], groups: dict[str, Group], orphans: list[str]) -> None:
+    steps, rows = state_table(entries)
+    is_terminal = sys.stdout.isatty()
+
+    def cell(name: str) -> Cell | Text:
+        sign, colour = SIGNS.get(name, ("", ""))
+        return Text(f"{sign} {name}", style=colour) if is_terminal else f"{sign} {name}".strip()
+
+    counted = step_progress(entries)
+    marked: list[list[Cell | Text]] = [[key, *map(cell, states)] for key, *states in rows]
+    below: list[Cell | Text] = ["", *(f"{bar} {done}/{total}" for _, done, total, bar in counted)]
+    print_table(("group", *steps), [*marked, below])
+    screen = console()
+    if lines := reason_lines(entries, groups):
+        screen.print(Text("\n" + "\n".join(lines)))
+    if orphans:
+        screen.print(Text(f"\nResults of no group of today: {', '.join(orphans)}; see neuroluigi clean --orphans"))
+
+
+@click.command("why", context_settings=LUIGI_OPTIONS)
+@click.argument("step")
+@click.argument("row", metavar="GROUP", default="")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: state, reasons and the whole run record.")
+@click.pass_context
+def why_command(context, step, row, as_json):
+    """Print how a result was made and, if it is not done, why; STEP and GROUP come before all settings.
+
+    \b
+    Example:
+      neuroluigi why Edges a-even
+
+    Exit status 0 when it is done, 1 when not.
+    """
+    if step.startswith("-"):
+        raise RunStopped("neuroluigi: the step comes first: neuroluigi why STEP [GROUP] [OPTIONS]")
+    row = optional_argument(context, row)
+    with pipeline_of(context) as root:
+        entries = collect_statuses(root, groups())
+        answered(check_known, "step", step, list(dict.fromkeys(e.step for e in entries)))
+        entries = [entry for entry in entries if entry.step == step]
+        rows = list(dict.fromkeys(e.row for e in entries))
+        if not row and STUDY not in rows:
+            raise RunStopped(f"neuroluigi: which group? For example: neuroluigi why {step} {rows[-1]}")
+        row = row or STUDY
+        answered(check_known, "group", row, rows)
+        entries = [entry for entry in entries if entry.row == row]
+        if as_json:
+            listed = [{**status_as_data(e), "record": read_record(e.task.record_path)} for e in entries]
+            click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+        else:
+            click.echo("\n\n".join("\n".join(explain_status(e, read_record(e.task.record_path))) for e in entries))
+    sys.exit(0 if is_all_done(entries) else 1)
+
+
+def _output_options(command):
+    for form in ("json", "csv"):
+        command = click.option(f"--{form}", "form", flag_value=form, help=f"Print {form.upper()}, all digits.")(command)
+    return command
+
+
+_WRITERS = {"csv": write_csv, "json": write_json}
+
+
+@click.command("results", context_settings=LUIGI_OPTIONS)
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only rows for which this holds: a column, one of = != < <= > >=, a value ('note=': blank). Repeatable: and.",
+)
+@click.option(
+    "--sort", multiple=True, metavar="[-]COLUMN", help="Sort by a column, downwards with a minus before it. Repeatable."
+)
+@click.option("--columns", default="", metavar="COLUMN,...", help="Only these columns, in this order.")
+@_output_options
+@click.pass_context
+def results_command(context, where, sort, columns, form):
+    """Print the numbers of all results: a row per group and channel.
+
+    \b
+    Example:
+      neuroluigi results --where session=a --where 'mean>120' --sort -edges --columns group,mean,max,edges
+
+    The columns are those of the recordings (values that differ within a group are joined by |), the values in the JSON
+    files of the group, and the number of events in each of its .npy files of events. Values are compared and sorted as
+    numbers where they are numbers; blank cells come last.
+    """
+    with pipeline_of(context):
+        table = collect_table(groups(), results_root())
+    named = [name.strip() for name in columns.split(",") if name.strip()]
+    shown, rows = answered(select_rows, table, where, sort, named)
+    for note in table.notes:
+        click.echo(f"neuroluigi: {note}", err=True)
+    if form:
+        _WRITERS[form](shown, [rows], sys.stdout)
+    elif named or not sys.stdout.isatty():
+        print_table(shown, rows)
+    else:
+        print_fitting(shown, rows, table.described)
+
+
+@click.command("events", context_settings=LUIGI_OPTIONS)
+@click.argument("group")
+@click.option("--name", default="", help="The array: results/GROUP/NAME.npy; by default the only one with events.")
+@_output_options
+@click.pass_context
+def events_command(context, group, name, form):
+    """Print every event of a group; GROUP comes before all settings.
+
+    \b
+    Example:
+      neuroluigi events a-even --csv > edges.csv
+
+    \b
+    session, index               the recording
+    sample, seconds              since the beginning of the group's first recording
+    recording_sample,
+    recording_seconds            since the beginning of this recording
+    channel                      counted from 0, as samples are
+
+    Seconds are blank where the sampling rate is not known; gaps between recordings are not counted.
+    """
+    if group.startswith("-"):
+        raise RunStopped("neuroluigi: the group comes first: neuroluigi events GROUP [OPTIONS]")
+    with pipeline_of(context):
+        today, root = groups(), results_root()
+    answered(check_known, "group", group, list(today))
+    blocks = answered(read_events, root / group, name)
+    if form:
+        _WRITERS[form](EVENT_COLUMNS, blocks, sys.stdout)
+    else:
+        # With ten digits, neighbouring samples differ even after ten hours.
+        write_text(EVENT_COLUMNS, blocks, sys.stdout, digits=10)
+
+
+@click.command("doctor", context_settings=LUIGI_OPTIONS)
+@JSON_OPTION
+@click.pass_context
+def doctor_command(context, as_json):
+    """Print what a run would find on this machine, and its problems: engines, seats, folders, settings.
+
+    \b
+    Example:
+      neuroluigi doctor --matlab-command /opt/R2022b/bin/matlab
+
+    Starts each engine once. Exit status 1 when a run could not start.
+    """
+    with pipeline_of(context) as root:
+        found = list(doctor.examine(root))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=1, ensure_ascii=False))
+    else:
+        print_table(("what", "found"), [(one.what, one.text) for one in found])
+        for one in found:
+            if one.problem:
+                console().print(Text(f"\n{one.what}: {one.problem}", style="red" if one.is_fatal else "yellow"))
+        if not any(one.problem for one in found):
+            click.echo("\nNothing is wrong.")
+    sys.exit(1 if any(one.is_fatal for one in found) else 0)
+
+
+@click.command("diagram", context_settings=LUIGI_OPTIONS)
+@click.pass_context
+def diagram_command(context):
+    """Print the pipeline as an SVG picture: steps, their files, and what each requires.
+
+    \b
+    Example:
+      neuroluigi diagram > docs/pipeline.svg
+
+    Neither an engine nor a result is needed.
+    """
+    with pipeline_of(context) as root:
+        picture = diagram.draw(root.task_family, diagram.boxes(root))
+    # The same bytes whatever letters standard output has.
+    click.echo(picture.encode("ascii", "xmlcharrefreplace").decode())
+
+
+@click.command("report", context_settings=LUIGI_OPTIONS)
+@click.pass_context
+def report_command(context):
+    """Write results/report.html: one page that shows the whole pipeline, before, during and after a run.
+
+    \b
+    Example:
+      neuroluigi report --results-root /backup/results
+
+    Nothing is written while the page is up to date.
+    """
+    with pipeline_of(context) as root:
+        update_report(root)
+        click.echo(str(report_path()))
+
+
+COMMANDS = (
+    recordings_command,
+    status_command,
+    why_command,
+    results_command,
+    events_command,
+    doctor_command,
+    diagram_command,
+    report_command,
+)

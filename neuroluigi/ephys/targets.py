@@ -1,0 +1,86 @@
+"""The files of the ready-made steps: what is in them, how to read and check them.
+
+Little-endian throughout; samples and channels are counted from 0.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from neuroluigi.steps.target import DamagedError, ResultTarget
+
+
+class Concatenation(ResultTarget):
+    """aggregate.json: dtype, channels, and where known sampling_rate_hz, scale, offset, unit and channel_names.
+
+    `recordings` has session, index, path, first_sample and samples of each; `segments` the samples that have no
+    predecessor; `excluded` what was left out and why.
+    """
+
+    def load(self) -> dict:
+        """Return the content."""
+        return json.loads(Path(self.path).read_text(encoding="utf-8"))
+
+    @staticmethod
+    def save(path: Path, content: dict) -> None:
+        """Write the content to `path`."""
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+class Stats(ResultTarget):
+    """stats.json: count (samples per channel), and min, max, mean, std (n - 1) as lists with a value per channel.
+
+    What JSON has no number for: null where there is none (a channel of NaN alone), "Infinity", "-Infinity".
+    """
+
+    LISTS = ("min", "max", "mean", "std")
+
+    def load(self) -> dict:
+        """Return count, and each list as float64 of shape (channels,), null as NaN."""
+        return self._read(Path(self.path))
+
+    def check(self, path: Path) -> None:
+        super().check(path)
+        stats = self._read(path)
+        if stats["count"] < 1 or len({len(stats[name]) for name in self.LISTS}) != 1:
+            raise DamagedError(f"{path.name} does not have count and one value per channel in {', '.join(self.LISTS)}")
+
+    def _read(self, path: Path) -> dict:
+        stats = json.loads(path.read_text(encoding="utf-8"))
+        lists = {n: np.array([np.nan if v is None else float(v) for v in stats[n]]) for n in self.LISTS}
+        return {"count": stats["count"], **lists}
+
+
+class Edges(ResultTarget):
+    """edges.npy: int64 of shape (edges, 2), sample and channel, sorted by sample, then channel."""
+
+    def load(self) -> np.ndarray:
+        """Return the edges as a read-only memory map."""
+        return np.load(self.path, mmap_mode="r")
+
+    def check(self, path: Path) -> None:
+        super().check(path)
+        edges = np.load(path, mmap_mode="r")
+        if edges.dtype != np.dtype("<i8") or edges.ndim != 2 or edges.shape[1] != 2:
+            raise DamagedError(f"{path.name} is not int64 of shape (edges, 2) but {edges.dtype} {edges.shape}")
+
+
+def levels(stats: dict, threshold: float, level: float | None) -> list[float]:
+    """Return the level of each channel in raw counts: `level`, or min + threshold * (max - min) of the channel.
+
+    NaN, through which nothing rises, for a channel without numbers. Raises ValueError for a level that is not finite,
+    and for a channel with infinite samples, whose range has no fractions.
+    """
+    if level is not None:
+        if not math.isfinite(level):
+            raise ValueError(f"--Edges-level {level} is not a number of raw counts")
+        return [level] * len(stats["min"])
+    infinite = np.flatnonzero(np.isinf(stats["min"]) | np.isinf(stats["max"]))
+    if infinite.size:
+        raise ValueError(
+            f"channel {infinite[0]} has infinite samples, so a fraction of its range is no level; give one in raw"
+            " counts with --Edges-level"
+        )
+    return (stats["min"] + threshold * (stats["max"] - stats["min"])).tolist()

@@ -1,0 +1,120 @@
+"""The commit of result files together with their run record: all or none, whenever it is killed.
+
+The files are whole, under temporary names, before a *pending* record names them; from then on the next check finishes
+what was begun: it renames what is left to rename, and last the pending record itself. While a pending record is there,
+its step counts as not done.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import filelock
+
+from neuroluigi.provenance.files import hash_file, remove_abandoned, sync_folder, write_json
+from neuroluigi.provenance.record import read_record, sibling_path
+
+
+def pending_path(record: str | Path) -> Path:
+    """Return where the record waits while its files are being renamed."""
+    return Path(sibling_path(record, ".pending.json"))
+
+
+def folder_lock(folder: Path) -> filelock.FileLock:
+    """Return the lock that a step holds while it commits into `folder`; the system frees it when its holder dies."""
+    return filelock.FileLock(folder / ".lock")
+
+
+def commit(
+    parts: Mapping[Path, Path],
+    record_path: Path,
+    record: dict,
+    obsolete: Iterable[Path] = (),
+    is_done: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Rename all parts {temporary: final} and write the record, all or none; then remove `obsolete` files.
+
+    Returns False, and leaves everything as it is, where `is_done` says that another run was faster: a file that others
+    read already is not replaced by its equal.
+    """
+    folder = record_path.parent
+    renames = []
+    for part, final in parts.items():
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        renames.append(
+            {"part": os.path.relpath(part, folder), "final": os.path.relpath(final, folder), **_identity(part)}
+        )
+    with folder_lock(folder):
+        _finish(record_path)
+        if is_done():
+            return False
+        write_json(pending_path(record_path), {**record, "renames": renames})
+        _finish(record_path)
+        for path in obsolete:
+            path.unlink(missing_ok=True)
+    return True
+
+
+def recover(record_path: Path, folder: Path) -> None:
+    """Finish a commit that was killed, and remove the temporary files of processes of this host that are gone."""
+    with folder_lock(record_path.parent):
+        _finish(record_path)
+        for place in {folder, record_path.parent}:
+            remove_abandoned(place)
+
+
+def put_aside(paths: Iterable[Path]) -> list[Path]:
+    """Keep files that are damaged under another name, <name>.damaged or <name>.damaged-2; return those."""
+    kept = []
+    for path in paths:
+        if path.exists():
+            names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))
+            kept.append(next(aside for name in names if not (aside := path.with_name(path.name + name)).exists()))
+            path.replace(kept[-1])
+    return kept
+
+
+def _identity(path: Path) -> dict:
+    stat = path.stat()
+    return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+
+
+def _is_copy(final: Path, record: Mapping, rename: Mapping) -> bool:
+    """Whether a file is what the record describes, though copied or touched since."""
+    outputs = record.get("outputs")
+    if not outputs or final.stat().st_size != rename["bytes"]:
+        return False
+    named = [one["sha256"] for one in outputs if Path(one["path"]).name == final.name]
+    # Of the log no checksum is known.
+    return not named or hash_file(final) in named
+
+
+def _names_renames(record: Mapping) -> bool:
+    renames = record.get("renames")
+    return isinstance(renames, list) and all(
+        isinstance(one, dict) and {"part", "final"} <= one.keys() for one in renames
+    )
+
+
+def _finish(record_path: Path) -> None:
+    """Carry out what a pending record says; needs the folder's lock."""
+    pending = pending_path(record_path)
+    record = read_record(pending)
+    if not record or not _names_renames(record):
+        # Whatever it is, no commit wrote it.
+        pending.unlink(missing_ok=True)
+        return
+    folder = record_path.parent
+    is_whole = True
+    for rename in record.pop("renames"):
+        part, final = folder / rename.pop("part"), folder / rename.pop("final")
+        if part.exists():
+            part.replace(final)
+            sync_folder(final.parent)
+        # Someone may have removed a part by hand: then the file under the final name is not the record's.
+        is_whole &= final.is_file() and (_identity(final) == rename or _is_copy(final, record, rename))
+    if is_whole:
+        write_json(record_path, record)
+    pending.unlink()

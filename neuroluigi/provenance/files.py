@@ -1,0 +1,143 @@
+"""Files: written whole or not at all, under temporary names that name their process; read, hashed, described."""
+
+import hashlib
+import itertools
+import json
+import os
+import re
+import shutil
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+
+_BLOCK = 1 << 20
+# The last lines of a log are searched in so much of its end.
+_TAIL_BYTES = 1 << 16
+_PART = re.compile(r".*\.part-(?P<host>.+)-(?P<pid>\d+)-\d+(\.\w+)?")
+_counter = itertools.count()
+
+
+def read_json(path: str | Path) -> dict | None:
+    """Return the content of a JSON file, None where it is no object or can't be read."""
+    try:
+        # Half the system calls of open(); a plan reads tens of thousands.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            text = os.read(descriptor, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)
+        content = json.loads(text)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def write_json(path: Path, record: dict) -> None:
+    """Write a record so that a kill or a power cut leaves the old one or the new one whole."""
+    write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8 so that a kill or a power cut leaves the old one or the new one whole."""
+    part = part_path(path)
+    try:
+        # A folder's name may have bytes that are no text; Python's json reads them back.
+        with part.open("w", encoding="utf-8", errors="surrogatepass") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def part_path(path: Path) -> Path:
+    """Return a temporary path in the folder of `path`, with its extension and the name of this process."""
+    owner = f"{socket.gethostname()}-{os.getpid()}-{next(_counter)}"
+    return path.with_name(f"{path.stem}.part-{owner}{path.suffix}")
+
+
+def remove_path(path: Path) -> None:
+    """Remove a file, or a folder that a step made in place of one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_abandoned(part: Path) -> bool:
+    """Whether the process of a temporary path has ended; False for other hosts, whose processes can't be checked."""
+    match = _PART.fullmatch(part.name)
+    return bool(match) and match["host"] == socket.gethostname() and not psutil.pid_exists(int(match["pid"]))
+
+
+def remove_abandoned(folder: Path, pattern: str = "*.part-*") -> None:
+    """Remove the temporary files in a folder whose processes, of this host, have ended. Raises OSError."""
+    for part in folder.glob(pattern):
+        if is_abandoned(part):
+            remove_path(part)
+
+
+def is_part_of_host(part: Path, host: str) -> bool:
+    """Whether a temporary path belongs to a process of that host."""
+    match = _PART.fullmatch(part.name)
+    return bool(match) and match["host"] == host
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the renames in `folder` durable against a power cut, where the system can."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def describe_file(path: Path, roots: Mapping[str, Path], sha256: str | None = None) -> dict:
+    """Return path (relative to one of `roots`), size in bytes, mtime and sha256 of a file. Raises OSError."""
+    stat = path.stat()
+    return {
+        **path_in_root(path, roots),
+        "bytes": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+        "sha256": sha256 or hash_file(path),
+    }
+
+
+def path_in_root(path: str | Path, roots: Mapping[str, str | Path]) -> dict:
+    """Return {"root": name, "path": path within it} of an absolute path; {"path": path} where it is in no root."""
+    text = os.fspath(path)
+    for name, root in roots.items():
+        top = os.fspath(root).rstrip(os.sep)
+        if text.startswith(top) and text[len(top)] == os.sep:
+            return {"root": name, "path": text[len(top) + 1 :].replace(os.sep, "/")}
+    return {"path": text.replace(os.sep, "/")}
+
+
+def last_lines(path: str | Path, count: int) -> list[str]:
+    """Return up to `count` last lines of a log; none where it can't be read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            return file.read().decode("utf-8", "replace").splitlines()[-count:]
+    except OSError:
+        return []
+
+
+def hash_file(path: str | Path, on_block: Callable[[int], None] = lambda size: None) -> str:
+    """Return the sha256 of a file in hexadecimal digits; `on_block` gets the size of each block. Raises OSError."""
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            on_block(len(block))
+    return digest.hexdigest()
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """Return the last lines of a log as one text, "" where it can't be read."""
+    return "\n".join(last_lines(log, lines))

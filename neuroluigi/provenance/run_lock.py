@@ -1,0 +1,148 @@
+"""Runs at the same time on one folder of results: those whose settings agree go side by side, others wait.
+
+While it lasts, a run has a file in results/.runs and holds a lock on it, which the system frees however the run ends;
+so what a run that is gone left behind is known, on all machines that share the folder.
+"""
+
+import contextlib
+import logging
+import os
+import random
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import filelock
+import psutil
+
+from neuroluigi.provenance.files import read_json, write_json
+
+logger = logging.getLogger("luigi-interface")
+
+_POLL_SECONDS = 0.5
+_TRIES = 10
+
+
+@contextlib.contextmanager
+def side_by_side(results: Path, settings: Mapping[str, str], command: str) -> Iterator[None]:
+    """Keep away runs that would make the same files otherwise, for as long as the context lasts.
+
+    `settings` are those that decide over what a result is, by name; two runs agree where each name that both have has
+    the same value. Waits for the end of runs that don't.
+    """
+    was_there, has_told = results.is_dir(), False
+    path = _path(results, socket.gethostname(), os.getpid())
+    lock = filelock.FileLock(path.with_suffix(".lock"))
+    while True:
+        try:
+            _enter(path, lock, {"command": command, "settings": dict(settings)})
+        except OSError:
+            # Where nothing can be written, nothing is made; whoever tries says so.
+            yield
+            return
+        # Each run says that it is there before it looks for others, so of two one sees the other, or both do.
+        other = _other(path, settings)
+        if not other:
+            break
+        _leave(path, lock)
+        if not has_told:
+            has_told = True
+            logger.warning("waiting for another run on these results, which has other settings: %s", other)
+        time.sleep(_POLL_SECONDS * (0.5 + random.random()))
+    try:
+        yield
+    finally:
+        _leave(path, lock)
+        if not was_there:
+            with contextlib.suppress(OSError):
+                results.rmdir()
+
+
+def _enter(path: Path, lock: filelock.FileLock, run: Mapping) -> None:
+    """Say that this run is there. Raises OSError where that can't be written."""
+    for left in reversed(range(_TRIES)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+            write_json(path, run)
+        except FileNotFoundError:
+            # Another run, the last one so far, left at this moment and took the folder with it.
+            lock.release()
+            if not left:
+                raise
+        else:
+            return
+
+
+def _leave(path: Path, lock: filelock.FileLock) -> None:
+    _remove(path, lock)
+    # Only the last one succeeds.
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
+
+
+def _remove(path: Path, lock: filelock.FileLock) -> None:
+    # The record goes first: who finds none does not ask for the lock. Windows removes no file that is open.
+    with contextlib.suppress(OSError):
+        path.unlink()
+    lock.release()
+    with contextlib.suppress(OSError):
+        path.with_suffix(".lock").unlink()
+
+
+def _path(results: Path, host: str, pid: int) -> Path:
+    return results / ".runs" / f"{host}-{pid}.json"
+
+
+def running(results: Path) -> list[str]:
+    """Return the runs that are at work on these results: command, host and process."""
+    return [_described(path, run) for path, run in _alive(results / ".runs")]
+
+
+def others(results: Path) -> list[str]:
+    """Return the runs that are at work on these results beside that of this process."""
+    own = _path(results, socket.gethostname(), os.getpid())
+    return [_described(path, run) for path, run in _alive(own.parent) if path != own]
+
+
+def is_running(results: Path, host: str, pid: int) -> bool:
+    """Whether the run of that process is at work on these results."""
+    path = _path(results, host, pid)
+    return any(one == path for one, _ in _alive(path.parent))
+
+
+def _other(own: Path, settings: Mapping[str, str]) -> str:
+    """Return a run that is at work with other settings, and the settings; "" where there is none."""
+    for path, run in _alive(own.parent):
+        theirs = run.get("settings", {})
+        differing = [name for name in settings.keys() & theirs.keys() if settings[name] != theirs[name]]
+        if path != own and differing:
+            values = (f"{name} {theirs[name]}, here {settings[name]}" for name in sorted(differing)[:3])
+            return f"{_described(path, run)} ({'; '.join(values)})"
+    return ""
+
+
+def _alive(folder: Path) -> Iterator[tuple[Path, dict]]:
+    for path in sorted(folder.glob("*.json")):
+        lock = filelock.FileLock(path.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except OSError as error:
+            # Of a lock that can't be opened, such as another user's, nobody here can tell who holds it.
+            if isinstance(error, filelock.Timeout) or not _is_gone(path):
+                yield path, read_json(path) or {}
+        else:
+            # What is left of a run that was killed.
+            _remove(path, lock)
+
+
+def _is_gone(path: Path) -> bool:
+    """Whether the run is one of this machine, and its process is not there."""
+    host, _, pid = path.stem.rpartition("-")
+    return host == socket.gethostname() and not (pid.isdecimal() and psutil.pid_exists(int(pid)))
+
+
+def _described(path: Path, run: Mapping) -> str:
+    host, _, pid = path.stem.rpartition("-")
+    return f"{run.get('command', 'a run')}, process {pid} on {host}"

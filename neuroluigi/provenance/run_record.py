@@ -1,0 +1,99 @@
+"""The record of the last run on a folder of results: results/run.json, and where its log is."""
+
+import contextlib
+import datetime
+import math
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from neuroluigi.provenance import run_lock
+from neuroluigi.provenance.files import read_json, write_json
+
+SCHEMA = 1
+
+# Longer than that Git is not waited for.
+_GIT_SECONDS = 5
+
+_TYPES = {"command": list, "host": dict, "git": dict, "settings": list, "made": dict, "failed": list, "log": str}
+
+
+def run_record_path(results: Path) -> Path:
+    """Return the path of the record of the last run on these results."""
+    return results / "run.json"
+
+
+def run_log_path(results: Path) -> Path:
+    """Return the path of the log of the last run on these results."""
+    return results / "run.log"
+
+
+def read_run_record(results: Path) -> dict | None:
+    """Return the record of the last run on these results; None where there is none that this version understands."""
+    record = read_json(run_record_path(results))
+    return record if record and _is_record(record) else None
+
+
+def _is_record(record: Mapping) -> bool:
+    """Whether a record has what it should, as it should be: who reads it does not look twice."""
+    seconds, log = record.get("seconds", 0), record.get("log")
+    return (
+        isinstance(record.get("schema"), int)
+        and record["schema"] <= SCHEMA
+        and all(isinstance(record.get(name), kind) for name, kind in _TYPES.items())
+        and _is_time(record.get("started"))
+        and _is_time(record.get("ended", record["started"]))
+        and isinstance(seconds, (int, float))
+        and math.isfinite(seconds)
+        and log.isascii()
+        and log.isprintable()
+    )
+
+
+def _is_time(text: object) -> bool:
+    try:
+        return datetime.datetime.fromisoformat(text).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def was_killed(results: Path, record: Mapping) -> bool:
+    """Whether the run of that record ended without a word."""
+    return "ended" not in record and not run_lock.is_running(
+        results, record["host"].get("name", ""), record.get("pid", 0)
+    )
+
+
+def write_run_record(results: Path, record: Mapping) -> None:
+    """Write the record of a run, if that is possible."""
+    with contextlib.suppress(OSError):
+        write_json(run_record_path(results), record)
+
+
+def git_state(folder: Path, without: Sequence[Path]) -> dict:
+    """Return the commit of a folder, and whether all in it is as committed; {} without Git or a repository.
+
+    `without` are folders whose files do not count: data, not code.
+    """
+    top = folder.absolute()
+    apart = [path.relative_to(top).as_posix() for path in without if path.is_relative_to(top) and path != top]
+    excluded = [f":(exclude,literal){path}" for path in apart] + [":(exclude,glob)**/__pycache__/**"]
+    # No lock that could be in the way of someone who commits meanwhile.
+    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--", ".", *excluded]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_GIT_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    lines = done.stdout.splitlines()
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid ")), "")
+    is_commit = len(commit) >= 40 and set(commit) <= set("0123456789abcdef")
+    return {"commit": commit, "is_clean": all(line.startswith("#") for line in lines)} if is_commit else {}

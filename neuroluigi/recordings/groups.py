@@ -1,0 +1,168 @@
+"""Group recordings by the values of their columns; every problem of a group is described in words."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from neuroluigi.recordings.recording import Declaration, Group, Recording, RecordingsError, check_folder_name
+from neuroluigi.recordings.table import _numbered, declared_rows, describe, selected
+
+# What lies in the folder of results and is not a group's.
+RESERVED_KEYS = ("recordings", "study", "runs", "run.json", "run.log", "report.html", "ro-crate-metadata.json")
+
+# Of many problems of one kind the first ones are named.
+_MOST_NAMED = 5
+
+
+def find_groups(declaration: Declaration, made: Iterable[Mapping[str, str]] = ()) -> dict[str, Group]:
+    """Find all recordings and group them.
+
+    `made` are rows (session, index, path) of recordings that the pipeline makes itself, used where neither root nor
+    table is set. Raises RecordingsError for what concerns the whole; what concerns one group is in its `problems`.
+    """
+    is_made = not (declaration.root or declaration.table)
+    rows = _numbered("made", list(made)) if is_made else declared_rows(declaration)
+    recordings = [describe(row, place, declaration, is_made) for place, row in selected(rows, declaration.select)]
+    return _group(recordings, declaration)
+
+
+def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, Group]:
+    members: dict[tuple[str, ...], list[Recording]] = {}
+    for recording in recordings:
+        for column in declaration.group_by:
+            if column not in recording.columns:
+                raise RecordingsError(
+                    f"[recordings] group_by = {', '.join(declaration.group_by)}: {recording.place} has no column"
+                    f" {column}; its columns are: {', '.join(recording.columns)}"
+                )
+        members.setdefault(tuple(recording.columns[c] for c in declaration.group_by), []).append(recording)
+    groups: dict[str, Group] = {}
+    for values, rows in members.items():
+        key = "-".join(values)
+        named = ", ".join(f"{c}={v}" for c, v in zip(declaration.group_by, values, strict=True))
+        for column, value in zip(declaration.group_by, values, strict=True):
+            if not value and rows[0].problems:
+                raise RecordingsError(f"{rows[0].problems[0]}; so its group is not known")
+            check_folder_name(value, f"{rows[0].place}, column {column}")
+        check_folder_name(key, f"group {named}")
+        if key.casefold() in RESERVED_KEYS:
+            raise RecordingsError(f"group {named}: in the folder of results, {key} is kept for what is not a group's")
+        if key in groups:
+            other = ", ".join(f"{c}={v}" for c, v in groups[key].values.items())
+            raise RecordingsError(
+                f"two groups have the key {key}: {other} ({groups[key].recordings[0].place}) and {named}"
+                f" ({rows[0].place}); change [recordings] group_by or the names"
+            )
+        used = sorted(
+            (r for r in rows if r.columns["use"] == "yes"), key=lambda r: (r.index is None, r.index, r.session)
+        )
+        if used:
+            problems = [*(p for r in used for p in r.problems), *_duplicates(used)]
+            groups[key] = Group(
+                key=key,
+                values=dict(zip(declaration.group_by, values, strict=True)),
+                recordings=tuple(used),
+                excluded=tuple(r for r in rows if r.columns["use"] == "no"),
+                problems=_first(problems or [*_listed_twice(used), *_differences(used)]),
+            )
+    if not groups:
+        raise RecordingsError("every recording is left out by use = no; there is nothing to analyse")
+    return _distinguished(groups)
+
+
+def groups_of_concatenations(layouts: Mapping[str, Mapping], declaration: Declaration) -> dict[str, Group]:
+    """Return the groups by their key whose layouts (see lay_out) were recorded, where the recordings are elsewhere."""
+    groups = {}
+    for key, layout in layouts.items():
+        recordings = tuple(
+            Recording(
+                session=row["session"],
+                index=row["index"],
+                path=os.path.abspath(os.path.join(declaration.folder, row["path"])),
+                name=row["path"],
+                dtype=layout["dtype"],
+                channels=layout["channels"],
+                sampling_rate_hz=layout.get("sampling_rate_hz"),
+                header_bytes=declaration.header_bytes,
+                scale=layout.get("scale"),
+                offset=layout.get("offset"),
+                unit=layout.get("unit", ""),
+                sha256="",
+                columns={**{name: str(row[name]) for name in ("session", "index", "path")}, "use": "yes"},
+                place=f"the run record of {key}",
+            )
+            for row in layout["recordings"]
+        )
+        groups[key] = Group(key=key, values={}, recordings=recordings, excluded=(), problems=())
+    return _distinguished(groups)
+
+
+def check_apart(groups: Mapping[str, Group], results: Path) -> None:
+    """Refuse a folder of results in which a group's files would lie among recordings, which are never written to."""
+    for group in groups.values():
+        for recording in group.recordings:
+            if recording.path.startswith(f"{results}{os.sep}"):
+                top = Path(recording.path).relative_to(results).parts
+                if len(top) == 1 or top[0] in groups:
+                    raise RecordingsError(
+                        f"the results would lie among the recordings, such as {recording.path}; choose another folder"
+                        " with [results] root (--results-root)"
+                    )
+
+
+def _first(problems: list[str], most: int = 20) -> tuple[str, ...]:
+    more = [f"and {len(problems) - most} more problems of this group"] if len(problems) > most else []
+    return (*problems[:most], *more)
+
+
+def _distinguished(groups: dict[str, Group]) -> dict[str, Group]:
+    """Give recordings of several groups that share session and index their group's key."""
+    owners: dict[tuple[str, int], set[str]] = {}
+    for key, group in groups.items():
+        for recording in group.recordings:
+            owners.setdefault((recording.session, recording.index), set()).add(key)
+    return {
+        key: replace(
+            group,
+            recordings=tuple(
+                replace(r, group=key) if len(owners[r.session, r.index]) > 1 else r for r in group.recordings
+            ),
+        )
+        for key, group in groups.items()
+    }
+
+
+def _duplicates(recordings: list[Recording]) -> list[str]:
+    by_identity: dict[tuple[str, int], list[Recording]] = {}
+    for recording in recordings:
+        if recording.index is not None:
+            by_identity.setdefault((recording.session, recording.index), []).append(recording)
+    return [
+        f"{recording.place}, columns session and index: {recording.session}/{recording.index} is there twice,"
+        f" also at {', '.join(r.place for r in same[:_MOST_NAMED] if r is not recording)}; to tell them apart,"
+        " group by another column too, or select"
+        for same in by_identity.values()
+        if len(same) > 1
+        for recording in same[:_MOST_NAMED]
+    ]
+
+
+def _listed_twice(recordings: list[Recording]) -> list[str]:
+    first: dict[str, Recording] = {}
+    return [
+        f"{recording.place}, column path: {recording.name!r} is in this group already, at {first[recording.path].place}"
+        for recording in recordings
+        if first.setdefault(recording.path, recording) is not recording
+    ]
+
+
+def _differences(recordings: list[Recording]) -> list[str]:
+    first = recordings[0]
+    return [
+        f"recordings of one group differ in {name}: {first.path} has {getattr(first, name)},"
+        f" {other.path} has {getattr(other, name)} ({first.place}; {other.place})"
+        for other in recordings[1:]
+        for name in ("dtype", "channels", "sampling_rate_hz", "scale", "offset", "unit")
+        if getattr(first, name) != getattr(other, name)
+    ]

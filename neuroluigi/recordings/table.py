@@ -1,0 +1,229 @@
+"""Find the recordings: by a table, by a pattern of paths, or as the pipeline makes them; describe each row."""
+
+import csv
+import glob
+import io
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from neuroluigi.recordings.formats.raw import measure
+from neuroluigi.recordings.recording import BYTES_PER_VALUE, Declaration, Recording, RecordingsError, check_folder_name
+
+# Where a row keeps what stands right of its last column; no column of a table has such a name.
+_BEYOND = "\0beyond"
+
+
+def _numbered(what: str, rows: list[Mapping[str, str]]) -> list[tuple[str, Mapping[str, str]]]:
+    if not rows:
+        raise RecordingsError(
+            "no recordings: [recordings] root and table are blank in luigi.cfg and no task makes recordings;"
+            " set root (--recordings-root FOLDER)"
+        )
+    return [(f"{what} recording {row['session']}/{row['index']}", row) for row in rows]
+
+
+def declared_rows(declaration: Declaration) -> list[tuple[str, dict[str, str]]]:
+    root = declaration.folder
+    if declaration.root and not root.is_dir():
+        raise RecordingsError(f"recordings folder {root} is not there; see [recordings] root (--recordings-root)")
+    table = Path(declaration.table) if declaration.table else root / "recordings.csv"
+    # A recordings.csv that can't be read is an error, not a reason to go by the pattern.
+    if declaration.table or os.path.lexists(table):
+        rows = _table_rows(table)
+        settings = f"table {table}"
+    else:
+        rows = _pattern_rows(root, declaration.pattern)
+        settings = f"{root} by pattern {declaration.pattern} (and no recordings.csv is there)"
+    if not rows:
+        raise RecordingsError(f"no recordings in {settings}; see [recordings] root, table and pattern in luigi.cfg")
+    return rows
+
+
+def _table_rows(table: Path) -> list[tuple[str, dict[str, str]]]:
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordingsError(
+            f"can't read the table of recordings {table}: {error}; it is a CSV file in UTF-8, see [recordings] table"
+        ) from error
+    if "\0" in text:
+        raise RecordingsError(
+            f"can't read the table of recordings {table}: it has binary content, not CSV text; see [recordings] table"
+        )
+    first_line = text.split("\n", 1)[0]
+    # Spreadsheets of half of Europe write semicolons.
+    delimiter = max(",;\t", key=first_line.count)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise RecordingsError(f"can't read the table of recordings {table}: {error}; see [recordings] table") from error
+    header = [name.strip() for name in lines[0]] if lines else []
+    # Spreadsheets also save columns that were emptied.
+    while header and not header[-1]:
+        header.pop()
+    missing = [name for name in ("session", "index", "path") if name not in header]
+    if missing:
+        raise RecordingsError(
+            f"the table of recordings {table} has no column {', '.join(missing)}; its columns are:"
+            f" {', '.join(header) or '(none)'}; see [recordings] table"
+        )
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        raise RecordingsError(
+            f"the table of recordings {table} has more than one column {', '.join(map(repr, twice))};"
+            " see [recordings] table"
+        )
+    rows = []
+    # Rows are counted as a spreadsheet shows them: the header is row 1.
+    for number, cells in enumerate(lines[1:], start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
+        if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
+            row[_BEYOND] = cells[len(header)]
+        rows.append((f"{table}, row {number}", row))
+    return rows
+
+
+def _pattern_rows(root: Path, pattern: str) -> list[tuple[str, dict[str, str]]]:
+    pieces = re.split(r"\{(\w+)\}", pattern)
+    names = pieces[1::2]
+    missing = [name for name in ("session", "index") if name not in names]
+    if missing:
+        raise RecordingsError(
+            f"[recordings] pattern {pattern} has no {{{missing[0]}}}; an example: {{session}}/rec_{{index}}.bin"
+        )
+    unusable = [name for name in names if not name.isidentifier()]
+    if unusable:
+        raise RecordingsError(
+            f"[recordings] pattern {pattern}: {{{unusable[0]}}} is no name of a column; it has to begin with a letter"
+        )
+    regex, wildcard, seen = "", "", set()
+    for position, piece in enumerate(pieces):
+        if position % 2 == 0:
+            regex += re.escape(piece)
+            wildcard += glob.escape(piece)
+            continue
+        if piece in seen:
+            regex += f"(?P={piece})"
+        else:
+            regex += f"(?P<{piece}>{r'[0-9]+' if piece == 'index' else '[^/]+?'})"
+        seen.add(piece)
+        wildcard += "*"
+    rows = []
+    for name in sorted(glob.glob(wildcard, root_dir=root)):  # Path.glob has no root_dir and no escape
+        match = re.fullmatch(regex, name.replace(os.sep, "/"))
+        path = os.path.join(root, name)
+        if match and os.path.isfile(path):
+            rows.append((path, {**match.groupdict(), "path": name}))
+    return rows
+
+
+def selected(rows: list[tuple[str, Mapping[str, str]]], select: tuple[str, ...]) -> list[tuple[str, Mapping[str, str]]]:
+    for condition in select:
+        column, equals, value = (part.strip() for part in condition.partition("="))
+        columns = sorted({name for _, row in rows for name in row if name != _BEYOND})
+        if not equals or column not in columns:
+            raise RecordingsError(
+                f"[recordings] select {condition!r} is not column=value with a column of the recordings:"
+                f" {', '.join(columns)}"
+            )
+        rows = [(place, row) for place, row in rows if row.get(column, "") == value]
+        if not rows:
+            raise RecordingsError(f"no recordings with {column}={value}; see [recordings] select in luigi.cfg")
+    return rows
+
+
+def describe(row: Mapping[str, str], place: str, declaration: Declaration, is_made: bool) -> Recording:
+    problems = []
+
+    def cell(column: str, convert, is_right, expected: str, default=None):
+        text = row.get(column, "")
+        if text == "":
+            value, where = default, f"luigi.cfg, [recordings] {column}"
+            if value is None:
+                return None
+        else:
+            where = f"{place}, column {column}"
+            try:
+                value = convert(text)
+            except ValueError:
+                problems.append(f"{where}: {text!r} is not {expected}")
+                return None
+        if not is_right(value):
+            problems.append(f"{where}: {text or value!r} is not {expected}")
+            return None
+        return value
+
+    session = row.get("session", "")
+    check_folder_name(session, f"{place}, column session")
+    index = cell("index", _whole, lambda n: n >= 0, "a whole number from 0")
+    if index is None and not problems:
+        problems.append(f"{place}, column index: there is no value")
+    dtype = cell(
+        "dtype", str, lambda d: d in BYTES_PER_VALUE, f"one of {', '.join(BYTES_PER_VALUE)}", declaration.dtype
+    )
+    channels = cell("channels", _whole, lambda n: n >= 1, "a whole number from 1", declaration.channels)
+    rate = cell("sampling_rate_hz", _number, lambda x: 0 < x < math.inf, "a rate above 0", declaration.sampling_rate_hz)
+    header = cell("header_bytes", _whole, lambda n: n >= 0, "a whole number from 0", declaration.header_bytes)
+    scale = cell("scale", _number, lambda x: math.isfinite(x) and x != 0, "a number other than 0", declaration.scale)
+    offset = cell("offset", _number, math.isfinite, "a number", declaration.offset)
+    sha256 = cell("sha256", str.lower, re.compile("[0-9a-f]{64}").fullmatch, "a sha256 of 64 hexadecimal digits")
+    use = cell("use", str.lower, ("yes", "no").__contains__, "yes or no", "yes")
+    if _BEYOND in row:
+        problems.append(f"{place}: {row[_BEYOND]!r} stands right of the last column")
+
+    name = row.get("path", "")
+    path = os.path.abspath(os.path.join(declaration.folder, name))
+    if not name:
+        problems.append(f"{place}, column path: there is no value")
+    recording = Recording(
+        session=session,
+        index=index,
+        path=path,
+        name=name,
+        dtype=dtype,
+        channels=channels,
+        sampling_rate_hz=rate,
+        header_bytes=header,
+        scale=scale,
+        offset=offset,
+        unit=row.get("unit", "") or declaration.unit,
+        sha256=sha256 or "",
+        columns={
+            "parity": ("even", "odd")[index % 2] if index is not None else "",
+            **{column: value for column, value in row.items() if column != _BEYOND},
+            "use": use or "yes",
+        },
+        place=place,
+        problems=tuple(problems),
+        made=is_made,
+    )
+    if problems or is_made or recording.columns["use"] == "no":
+        return recording
+    if declaration.allow_missing and not os.path.exists(path):
+        return replace(recording, columns={**recording.columns, "use": "no", "reason": "it is not there any more"})
+    try:
+        measure(recording, declaration.partial_sample)
+    except RecordingsError as error:
+        return replace(recording, problems=(str(error),))
+    return recording
+
+
+def _number(text: str) -> float:
+    if "_" in text:  # Python would read 1_2 as 12
+        raise ValueError(text)
+    return float(text)
+
+
+def _whole(text: str) -> int:
+    number = _number(text)  # "3.0" is what a spreadsheet or pandas makes of 3
+    if not number.is_integer():
+        raise ValueError(text)
+    # A float has no room for the digits of an index such as 20260131235959999.
+    return int(text) if text.lstrip("+-").isdigit() else int(number)

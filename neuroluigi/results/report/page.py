@@ -1,0 +1,205 @@
+"""results/report.html: one file that shows a whole pipeline, before, during and after a run, and after a failure.
+
+The page has a digest of all that it shows, and is up to date as long as the digest of today is the same. It loads
+nothing from outside: a content security policy in its head forbids that, and forbids to run any text in it.
+"""
+
+import base64
+import contextlib
+import functools
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import luigi
+
+from neuroluigi.provenance.files import remove_abandoned, write_text
+from neuroluigi.provenance.record import package_versions, timestamp
+from neuroluigi.steps.base import MADE
+from neuroluigi.steps.config import RunStopped, results_root
+from neuroluigi.steps.plan import discard_statuses
+from neuroluigi.steps.spawn import CarriesSettings
+from neuroluigi.steps.target import ResultTarget
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from neuroluigi.results.report.facts import Facts
+
+_HERE = Path(__file__).parent
+_DIGEST = re.compile(r'<meta name="neuroluigi-digest" content="([0-9a-f]{64})">')
+_THUMBNAIL = re.compile(r'data-sha256="([0-9a-f]{64})" src="(data:image/[^"]+)"')
+
+# The head of a page is within its first bytes.
+_HEAD_BYTES = 4096
+
+_THUMBNAIL_WIDTH = 350  # pixels, at least
+
+
+class ReportTask(CarriesSettings, luigi.Task):
+    """The report on all that the task `shows` requires; complete while the page is up to date. It runs nothing."""
+
+    shows: type[luigi.Task]
+    # The digest of the page that a run wrote.
+    _written = ""
+
+    def output(self):
+        return ResultTarget(report_path(), results_root() / "runs" / "report.json")
+
+    def complete(self):
+        """Return whether the page is up to date; after it was written, as of then: other runs may change results."""
+        return _has_digest(self._written or _digest(_gather(self.shows())))
+
+    def run(self):
+        began = time.monotonic()
+        discard_statuses()
+        self._written = update_report(self.shows())
+        self._seconds = time.monotonic() - began
+
+    def on_success(self):
+        """Return the outcome for Luigi's parent process, which counts it."""
+        return {"outcome": MADE, "seconds": self._seconds}
+
+
+def report_path() -> Path:
+    """Return where the page is."""
+    return results_root() / "report.html"
+
+
+def update_report(root: luigi.Task) -> str:
+    """Write the page on all that `root` requires, whole or not at all, unless it is up to date.
+
+    Returns the digest of its content. Raises RunStopped where it can't be written.
+    """
+    facts, page = _gather(root), report_path()
+    digest = _digest(facts)
+    if _has_digest(digest):
+        return digest
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(page.parent, f"{page.stem}.part-*")
+        write_text(page, _render(facts, digest))
+    except OSError as error:
+        raise RunStopped(f"neuroluigi: can't write {page}: {error.strerror or error}") from error
+    return digest
+
+
+def _gather(root: luigi.Task) -> "Facts":
+    # Imported here: a run that makes no report should not wait for it.
+    from neuroluigi.results.report.facts import gather
+
+    return gather(root)
+
+
+def _has_digest(digest: str) -> bool:
+    """Return whether the page exists and has this digest."""
+    try:
+        with report_path().open("rb") as file:
+            head = file.read(_HEAD_BYTES).decode("utf-8", errors="replace")
+    except OSError:
+        return False
+    found = _DIGEST.search(head)
+    return found is not None and found[1] == digest
+
+
+def _digest(facts: "Facts") -> str:
+    return hashlib.sha256(f"{facts.digest()} {_own_digest()}".encode()).hexdigest()
+
+
+@functools.cache
+def _own_digest() -> str:
+    """Return a checksum of what makes the page."""
+    files = sorted(path for path in _HERE.iterdir() if path.suffix in (".py", ".html", ".css", ".js"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _render(facts: "Facts", digest: str) -> str:
+    """Return the page."""
+    import jinja2
+    from markupsafe import Markup
+
+    from neuroluigi.results.report import methods, numbers, sections
+    from neuroluigi.results.report.facts import shown_time
+
+    style, script = ((_HERE / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    text = environment.get_template("report.html").render(
+        digest=digest,
+        style=Markup(style),
+        script=Markup(script),
+        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        now=shown_time(timestamp()),
+        versions=package_versions(),
+        facts=facts,
+        sections=sections,
+        methods=methods,
+        picture=Markup(sections.picture(facts)),
+        timeline=Markup(sections.timeline(facts)),
+        numbers=numbers.numbers(facts),
+        plots=_with_thumbnails(sections.plots(facts)),
+        details=_packed(methods.details(facts)),
+    )
+    # What UTF-8 has no bytes for, such as half of a pair in a file's name, is shown as ?.
+    return text.encode(errors="replace").decode()
+
+
+def _packed(data: object) -> str:
+    """Return data as JSON, packed: a thousand run records are ten megabytes of text that repeats itself."""
+    return base64.b64encode(gzip.compress(json.dumps(data).encode(), 6, mtime=0)).decode()
+
+
+def _with_thumbnails(plots: Sequence[Mapping]) -> list[dict]:
+    """Return the plots, each with `thumbnail`, a data: address, "" where there is none."""
+    known = _known_thumbnails()
+
+    def thumbnail(plot: Mapping) -> str:
+        return known.get(plot["sha256"]) or _thumbnail(plot["path"])
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        found = list(pool.map(thumbnail, plots))
+    return [{**plot, "thumbnail": one} for plot, one in zip(plots, found, strict=True)]
+
+
+def _known_thumbnails() -> dict[str, str]:
+    """Return those that the page has from before, by the sha256 of the plot."""
+    with contextlib.suppress(OSError):
+        return dict(_THUMBNAIL.findall(report_path().read_text(encoding="utf-8", errors="replace")))
+    return {}
+
+
+def _thumbnail(plot: Path) -> str:
+    from PIL import Image
+
+    # A damaged picture, or one of a kind that Pillow can't read, has none.
+    with contextlib.suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        with Image.open(plot) as image:
+            small = _opaque(image).reduce(max(1, image.width // _THUMBNAIL_WIDTH))
+        stream = io.BytesIO()
+        # A tenth of the time of the others, in which most of a first report goes.
+        small.save(stream, "JPEG", quality=60)
+        return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return ""
+
+
+def _opaque(image: "PIL.Image.Image") -> "PIL.Image.Image":
+    """Return a picture without transparency, on white paper."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    if image.getchannel("A").getextrema() == (255, 255):
+        return image.convert("RGB")
+    paper = Image.new("RGB", image.size, "white")
+    paper.paste(image, mask=image)
+    return paper

@@ -1,0 +1,243 @@
+"""What `neuroluigi status` and `why` print: the status of all results as a table, as reasons, and as sentences.
+
+Plain functions from statuses and run records to text; nothing here prints or changes anything.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import luigi
+
+from neuroluigi.provenance import state
+from neuroluigi.provenance.files import last_lines
+from neuroluigi.provenance.record import engine_and_version, read_failure, sibling_path
+from neuroluigi.recordings.recording import Group
+from neuroluigi.steps.plan import ResultTask, walk_statuses
+
+STUDY = "study"
+WAITING, FAILED, ORPHAN = "waiting", "failed", "orphan"
+
+# One sign and colour per state; a result that waits for another has a state of its own here.
+SIGNS: Mapping[str, tuple[str, str]] = {
+    state.DONE: ("✓", "green"),
+    state.CODE_CHANGED: ("≈", "magenta"),
+    state.UNTRACKED: ("?", "blue"),
+    state.MODIFIED: ("✎", "cyan"),
+    WAITING: ("…", "yellow"),
+    state.STALE: ("↻", "yellow"),
+    state.MISSING: ("○", "yellow"),
+    state.INPUT_MISSING: ("∅", "red"),
+    state.DAMAGED: ("✗", "red"),
+    FAILED: ("!", "red"),
+}
+
+# States that need more attention come later.
+_ATTENTION = {name: n for n, name in enumerate(SIGNS)}
+
+_BAR = 10  # characters
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class ResultStatus:
+    """One result: the row of the table that it belongs to, its step, and the status."""
+
+    row: str
+    step: str
+    task: ResultTask
+    status: state.Status
+
+    @property
+    def shown_state(self) -> str:
+        """The state as the table shows it: failed and waiting are notes on top of the others."""
+        if self.status.failure and self.status.todo:
+            return FAILED
+        return WAITING if self.status.todo == state.MAYBE else self.status.state
+
+
+def collect_statuses(root: luigi.Task, groups: Mapping[str, Group]) -> list[ResultStatus]:
+    """Return an entry for every result that `root` requires, first steps first; a recording's is in its group's row."""
+    row_of = {recording.identity: key for key, group in groups.items() for recording in group.recordings}
+    return [ResultStatus(_row(task, row_of), task.task_family, task, status) for task, status in walk_statuses(root)]
+
+
+def _row(task: ResultTask, row_of: Mapping[tuple, str]) -> str:
+    values = task.param_kwargs
+    if "session" in values and "index" in values:
+        identity = (values["session"], values["index"], values.get("group", ""))
+        return row_of.get(identity, f"{values['session']}/{values['index']}")
+    return values.get("group", STUDY)
+
+
+def orphan_folders(results: Path, groups: Mapping[str, Group]) -> list[str]:
+    """Return the results folders that belong to no group of today."""
+    kept = {*groups, STUDY, "recordings"}
+    folders = (folder for folder in results.glob("*/") if (folder / "runs").is_dir())
+    return sorted(folder.name for folder in folders if folder.name not in kept)
+
+
+def is_all_done(entries: Iterable[ResultStatus]) -> bool:
+    """Return whether a run has nothing to make and nothing is left alone for a missing input."""
+    return not any(e.status.todo or e.status.state == state.INPUT_MISSING for e in entries)
+
+
+def select_statuses(entries: Sequence[ResultStatus], only: Iterable[str], rows: Iterable[str]) -> list[ResultStatus]:
+    """Return the entries in these states (as shown or as computed) and rows; all where none are named."""
+    only, rows = set(only), set(rows)
+    return [e for e in entries if (not only or {e.shown_state, e.status.state} & only) and (not rows or e.row in rows)]
+
+
+def state_table(entries: Sequence[ResultStatus]) -> tuple[list[str], list[list[str]]]:
+    """Return the steps, and a row per group: its name, then the shown state of each step ("" where it has none).
+
+    Of several results in one cell the one that needs most attention is shown.
+    """
+    steps = list(dict.fromkeys(e.step for e in entries))
+    cells: dict[str, dict[str, str]] = {}
+    for e in entries:
+        row = cells.setdefault(e.row, {})
+        row[e.step] = worst_state((row.get(e.step, state.DONE), e.shown_state))
+    return steps, [[key, *(row.get(step, "") for step in steps)] for key, row in sorted(cells.items())]
+
+
+def worst_state(states: Iterable[str]) -> str:
+    """Return the state that needs most attention."""
+    return max(states, key=_ATTENTION.__getitem__)
+
+
+def step_progress(entries: Sequence[ResultStatus]) -> list[tuple[str, int, int, str]]:
+    """Return (step, results that need nothing, results, a bar of them) for each step."""
+    total = Counter(e.step for e in entries)
+    done = Counter(e.step for e in entries if not e.status.todo and (e.status.is_there or e.status.is_dropped))
+    return [
+        (step, done[step], count, ("█" * (_BAR * done[step] // count)).ljust(_BAR, "░"))
+        for step, count in total.items()
+    ]
+
+
+def reason_lines(entries: Sequence[ResultStatus], groups: Mapping[str, Group]) -> list[str]:
+    """Return a line per reason for all that is not simply done: what a run does, how many, why, and in which rows."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for e in entries:
+        if why := "; ".join(_whys(e.status)):
+            found.setdefault((_action(e.status), e.step, why), []).append(e.row)
+    lines = [f"{action}: {len(rows)} {step}: {why} ({_named(rows)})" for (action, step, why), rows in found.items()]
+    lines += [*_mixed(entries), *_unknown(entries)]
+    rows = {e.row for e in entries}
+    lines += [f"problem in {key}: {text}" for key, group in groups.items() if key in rows for text in group.problems]
+    return lines
+
+
+def _mixed(entries: Sequence[ResultStatus]) -> list[str]:
+    """Return a line for each step whose results come from more than one tool or version."""
+    makers: dict[str, Counter] = {}
+    for e in entries:
+        if e.status.made_by:
+            makers.setdefault(e.step, Counter())[e.status.made_by] += 1
+    listed = {
+        step: ", ".join(f"{count} by {tool}" for tool, count in sorted(by.items())) for step, by in makers.items()
+    }
+    return [f"{step}: results of more than one tool: {listed[step]}" for step, by in makers.items() if len(by) > 1]
+
+
+def _unknown(entries: Sequence[ResultStatus]) -> list[str]:
+    """Return a line for each tool that is asked for by name and whose version is known only after a start."""
+    steps = {type(e.task): e.task for e in entries}
+    wanted = (step.wanted_tool() for step in steps.values())
+    unknown = {
+        tool["engine"] for tool in wanted if "engine" in tool and not (tool.get("release") or tool.get("version"))
+    }
+    return [
+        f"not known without starting it: the version of {engine}; it counts as unchanged" for engine in sorted(unknown)
+    ]
+
+
+def _action(status: state.Status) -> str:
+    return f"maybe,{_condition(status)}" if status.todo == state.MAYBE else status.todo or "left as it is"
+
+
+def _condition(status: state.Status) -> str:
+    return f" if {' or '.join(dict.fromkeys(status.waits_for))} changes" if status.todo == state.MAYBE else ""
+
+
+def _whys(status: state.Status) -> list[str]:
+    whys = []
+    if not status.is_simply_done:
+        text = "; ".join(reason.text for reason in status.reasons)
+        whys.append(f"{status.state}{f', {text}' if text else ''}")
+    if status.failure:
+        whys.append(f"failed the last time: {' '.join(status.failure.split())}")
+    return whys
+
+
+def _named(rows: Sequence[str]) -> str:
+    rows = sorted(set(rows))
+    return ", ".join(rows[:_MOST_NAMED]) + (f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else "")
+
+
+def status_as_data(entry: ResultStatus) -> dict:
+    """Return an entry as plain data, for JSON."""
+    status = entry.status
+    return {
+        "row": entry.row,
+        "step": entry.step,
+        "task": str(entry.task),
+        "state": status.state,
+        "todo": status.todo,
+        "waits_for": list(dict.fromkeys(status.waits_for)),
+        "reasons": [{"kind": reason.kind, "text": reason.text} for reason in status.reasons],
+        "dropped": status.is_dropped,
+        "failure": status.failure,
+    }
+
+
+def explain_status(entry: ResultStatus, record: Mapping | None) -> list[str]:
+    """Return the lines of `why` for one result: its state and reasons, how it was made, and its failure."""
+    status = entry.status
+    sign, _ = SIGNS[entry.shown_state]
+    lines = [f"{sign} {entry.task}: {status.state}"]
+    lines += [f"  {reason.text}{reason.detail and f' ({reason.detail})'}" for reason in status.reasons]
+    if status.is_dropped and status.state != state.MISSING:
+        lines.append("  It is dropped: its files are gone, and are made again when a step needs them.")
+    if status.todo:
+        lines.append(f"  A run will make it{_condition(status)}.")
+    if record:
+        lines += _history(record)
+    else:
+        lines.append(
+            "There is no run record: it is not known how it was made." if status.is_there else "It was never made."
+        )
+    if status.failure:
+        lines += _failure(entry.task.record_path)
+    return lines
+
+
+def _history(record: Mapping) -> list[str]:
+    host = record.get("host", {})
+    lines = [
+        f"Made {record.get('started', '?')} in {record.get('seconds', '?')} s by {' '.join(engine_and_version(record))}"
+        f" on {host.get('name', '?')}{f' by {user}' if (user := host.get('user')) else ''}."
+    ]
+    if parameters := record.get("parameters"):
+        lines.append(f"With {', '.join(f'{name} {value}' for name, value in parameters.items() if value is not None)}.")
+    for verb, files in (("From", record.get("inputs", ())), ("Wrote", record.get("outputs", ()))):
+        lines += [f"{verb} {one['path']}, {one['bytes']} bytes, sha256 {one['sha256'][:12]}..." for one in files]
+    lines += [f"By {one['path']}, sha256 {one['sha256'][:12]}..." for one in record.get("sources", ())]
+    for one in record.get("accepted", ()):
+        by = one.get("by", {})
+        lines.append(
+            f"{one.get('path')} was modified by hand and accepted by {by.get('user', '?')} on {by.get('name', '?')},"
+            f" {one.get('at', '?')}: {one.get('reason', '')}"
+        )
+    return lines
+
+
+def _failure(record_path: Path, lines: int = 10) -> list[str]:
+    failed = read_failure(record_path)
+    report = [f"Failed {failed.get('started', '?')}: {failed.get('error', '')}"]
+    log = sibling_path(record_path, ".failed.log")
+    if text := last_lines(log, lines):
+        report += [f"The last lines of {log}:", *(f"  {line}" for line in text)]
+    return report

@@ -1,0 +1,266 @@
+"""luigid: one scheduler for several runs, whose steps it shows in a browser.
+
+The `luigid` command is Luigi's own with the scheduler of this package, on this machine's own address unless told
+otherwise. To it each folder of results is a world of its own: a run's side of the connection adds to every task id
+which folder it is of. Steps whose run died go to another run at once; a step that failed waits for the next run.
+"""
+
+import contextlib
+import functools
+import hashlib
+import html
+import http.client
+import itertools
+import logging
+import secrets
+import socket
+import sys
+import textwrap
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import luigi
+import luigi.rpc
+from luigi.scheduler import BATCH_RUNNING, DISABLED, FAILED, PENDING, RUNNING, UNKNOWN
+
+from neuroluigi.provenance.files import tail
+from neuroluigi.runner import scheduler
+from neuroluigi.steps.config import RunStopped, set_defaults
+
+logger = logging.getLogger("luigi-interface")
+
+# The folder of results knows itself by this file, on all machines that share it.
+_IDENTITY = ".luigid"
+
+# What a run says in passing is not waited for.
+_IN_PASSING = ("/api/set_task_status_message", "/api/set_task_progress_percentage")
+
+_POLL_SECONDS = 0.5
+
+# Characters of a line in the visualiser's box of an error.
+_WIDTH = 68
+
+
+class LuigidGone(RunStopped):
+    """luigid did not answer for longer than a run waits."""
+
+
+class RemoteScheduler(luigi.rpc.RemoteScheduler):
+    """luigid, as a run on one folder of results sees it."""
+
+    def __init__(self, url: str, results: Path, seats: int):
+        super().__init__(url)
+        self._results, self._seats = str(results), seats
+        # Whether luigid knows this run, and may have work for it later; as far as it said.
+        self.is_known, self.may_have_work = True, False
+        self._is_answering, self._patience = True, 0.0
+        try:
+            self.is_paused()
+        except luigi.rpc.RPCError as error:
+            raise RunStopped(
+                f"luigi: no luigid answers at {self._url}; start one (luigid), or let this run do without:"
+                " --local-scheduler"
+            ) from error
+        self._patience = self._rpc_retry_attempts * self._rpc_retry_wait
+        self._suffix = "_" + hashlib.sha256(f"{_identity(results)}\n{results}".encode()).hexdigest()[:8]
+
+    def add_worker(self, worker: str, info: Sequence[tuple[str, object]]) -> None:
+        """Tell of this run; and of its seats, so that steps don't queue for one while others could fill the workers."""
+        self.update_resource(resource="matlab" + self._suffix, amount=self._seats)
+        super().add_worker(worker, info)
+
+    def say_goodbye(self, worker: str) -> None:
+        """Tell that this run is over, however it ended, so that its steps go to others at once."""
+        with contextlib.suppress(luigi.rpc.RPCError):
+            self.ping(worker=worker, is_leaving=True)
+
+    def _request(self, url: str, data: Mapping, attempts: int = 3, allow_null: bool = True):
+        try:
+            return self._here(super()._request(url, self._there(data), attempts, allow_null))
+        except luigi.rpc.RPCError:
+            if url in _IN_PASSING:
+                return None
+            raise
+
+    def _there(self, data: Mapping) -> dict:
+        """Return what a call says, in luigid's names."""
+        told = dict(data)
+        if told.get("task_id"):
+            told["task_id"] += self._suffix
+        for name in ("deps", "new_deps", "current_tasks"):
+            told[name] = [one + self._suffix for one in told[name]] if told.get(name) else told.get(name)
+        if told.get("params") is not None:
+            given = {name: value for name, value in told["params"].items() if value != ""}
+            told["params"] = {**given, "results_root": self._results}
+        if told.get("resources"):
+            told["resources"] = {n + self._suffix * (n == "matlab"): amount for n, amount in told["resources"].items()}
+        if told.get("info"):
+            told["info"] = [
+                (n, v + self._suffix if n == "first_task" and v else v) for n, v in dict(told["info"]).items()
+            ]
+        if told.get("status_message"):
+            # The visualiser takes it for HTML.
+            told["status_message"] = html.escape(told["status_message"], quote=False)
+        return {name: value for name, value in told.items() if name in data}
+
+    def _here(self, reply):
+        """Return an answer in this run's names."""
+        if not isinstance(reply, dict):
+            return reply
+        if "running_tasks" in reply:
+            self.is_known = reply.get("is_known", True)
+            # Luigi's own counts steps that failed, which wait for nothing but the time.
+            is_ours = "is_known" in reply
+            self.may_have_work = bool(reply["running_tasks"] or (is_ours and reply["n_pending_tasks"]))
+            reply["running_tasks"] = [{**one, "task_id": self._own(one["task_id"])} for one in reply["running_tasks"]]
+        if reply.get("task_id"):
+            reply["task_id"] = self._own(reply["task_id"])
+        if reply.get("batch_task_ids"):
+            reply["batch_task_ids"] = [self._own(one) for one in reply["batch_task_ids"]]
+        return reply
+
+    def _own(self, task_id: str) -> str:
+        return task_id.removesuffix(self._suffix)
+
+    def _fetch(self, url_suffix: str, body: Mapping) -> str:
+        """Return luigid's answer, waiting for one that is being started again.
+
+        Raises LuigidGone where that takes too long, and RPCError for what is not waited for.
+        """
+        patience = 0.0 if url_suffix in (*_IN_PASSING, "/api/ping") else self._patience
+        until = time.monotonic() + patience
+        while True:
+            try:
+                answer = self._fetcher.fetch(luigi.rpc._urljoin(self._url, url_suffix), body, self._connect_timeout)
+            except (OSError, http.client.HTTPException) as error:
+                if not patience:
+                    raise luigi.rpc.RPCError(f"no luigid answers at {self._url}: {error}", error) from error
+                if time.monotonic() > until:
+                    raise LuigidGone(
+                        f"luigi: no luigid answered at {self._url} for {patience:g} s; what is finished stays; start it"
+                        " again (luigid) and run the same command to go on"
+                    ) from error
+                if self._is_answering:
+                    logger.warning("no luigid answers at %s; waiting for it (%s)", self._url, error)
+                self._is_answering = False
+                time.sleep(_POLL_SECONDS)
+            else:
+                if not self._is_answering:
+                    logger.info("luigid answers again")
+                self._is_answering = True
+                return answer
+
+
+def failure_text(why: str, log: Path) -> str:
+    """Return what luigid shows of a step that failed: what is wrong, and the end of its log."""
+    if why.startswith("Traceback"):
+        return why
+    lines = (
+        textwrap.wrap(line, _WIDTH, break_long_words=False, break_on_hyphens=False) or [""] for line in why.splitlines()
+    )
+    return "\n".join([*itertools.chain(*lines), "", f"{socket.gethostname()}: {log}", tail(log)])
+
+
+def _identity(results: Path) -> str:
+    """Return what a folder of results knows itself by, written by the first run that asks; "" where none can be."""
+    path = results / _IDENTITY
+    with contextlib.suppress(OSError):
+        results.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), path.open("x") as file:
+            file.write(secrets.token_hex(8))
+        for _ in range(100):
+            # Another run may be about to write it.
+            if text := path.read_text(errors="replace"):
+                return text
+            time.sleep(0.01)
+        # That run was killed, or the disk was full.
+        path.write_text(secrets.token_hex(8))
+        return path.read_text()
+    return ""
+
+
+class Task(scheduler.Task):
+    """A task of several runs, of which some may be gone."""
+
+    def bars(self) -> bool:
+        """Whether what depends on it can't be made: neither this, before it was told of again, nor that."""
+        is_lost = self.barred > 0 or not self.workers
+        return self.status in (FAILED, DISABLED, UNKNOWN) or (self.status == PENDING and is_lost)
+
+    def is_left(self) -> bool:
+        """Whether it may yet be made."""
+        return self.status == PENDING and not self.bars()
+
+
+class State(scheduler.State):
+    """The state of the tasks of several runs, and the seats that these told."""
+
+    resources: Mapping[str, int] = {}
+
+    def get_state(self):
+        return *super().get_state(), self.resources
+
+    def set_state(self, state):
+        super().set_state(state)
+        self.resources = state[3] if len(state) > 3 else {}
+
+    def fail_dead_worker_task(self, task, config, assistants):
+        """Give back, at once, a task whose run is gone; Luigi takes it for failed."""
+        alive = task.stakeholders | assistants
+        if task.status in (RUNNING, BATCH_RUNNING) and task.worker_running and task.worker_running not in alive:
+            logging.getLogger("luigi.scheduler").info("%s goes to another run: its own is gone", task.id)
+            task.worker_running = None
+            self.set_status(task, PENDING, config)
+
+
+class Scheduler(scheduler.Scheduler):
+    """The scheduler of luigid."""
+
+    state_class, task_class = State, Task
+
+    def load(self):
+        super().load()
+        self._resources.update(self._state.resources)
+        for worker in self._state.get_active_workers():
+            # It had nobody to tell that it lives.
+            worker.last_active = time.time()
+
+    def dump(self):
+        self._state.resources = self._resources
+        super().dump()
+
+    def get_work(self, **arguments):
+        reply = super().get_work(**arguments)
+        # Not known is who was silent for too long, and all of them to a luigid that lost its memory.
+        return {**reply, "is_known": bool(self._state.get_worker(arguments["worker"]).info)}
+
+    def ping(self, **arguments):
+        reply = super().ping(**arguments)
+        if arguments.get("is_leaving"):
+            self._state.get_worker(arguments["worker"]).last_active = 0
+            self.prune()
+        return reply
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serve as the `luigid` command."""
+    import luigi.cmdline
+    import luigi.server
+    import tornado.web
+
+    argv = list(sys.argv[1:] if argv is None else argv)
+    set_defaults()
+    if not any(word.startswith(("--address", "--unix-socket")) for word in argv):
+        argv += ["--address", "127.0.0.1"]
+    luigi.server.Scheduler = functools.partial(Scheduler, prune_on_get_work=True)
+    # Luigi's page asks Google for a font; this one asks nobody.
+    tornado.web.StaticFileHandler.set_extra_headers = lambda handler, path: handler.set_header(
+        "Content-Security-Policy", "default-src 'self' 'unsafe-inline' 'unsafe-eval' data:"
+    )
+    # A line for every call of every run says nothing to anyone.
+    logging.getLogger("tornado.access").setLevel(logging.WARNING)
+    try:
+        luigi.cmdline.luigid(argv)
+    except OSError as error:
+        sys.exit(f"luigid: {error}; another one may be running there, see --port")

@@ -1,0 +1,77 @@
+"""The settings that are in force in a run, where each comes from, and which of them are secret."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.task_register import Register
+
+from neuroluigi.steps.spawn import CarriesSettings
+
+
+class InForce(NamedTuple):
+    """A setting of this package or of a step: [Section] name, its value as in luigi.cfg ("" for blank), its source."""
+
+    name: str
+    value: str
+    source: str
+
+
+def in_force(root: luigi.Task) -> list[InForce]:
+    """Return the settings that are in force in a run of `root`, this package's first, and where each comes from."""
+    own, of_steps = [], []
+    for section, _, name, parameter in Register.get_all_params():
+        owner = Register.get_task_cls(section)
+        is_own = owner.__module__.startswith("neuroluigi.")
+        if not issubclass(owner, luigi.Config if is_own else CarriesSettings) or _is_secret(parameter):
+            continue
+        value, source = _value_and_source(section, name, parameter, root)
+        shown = _as_text(parameter, value)
+        if source and (is_own or shown or source != "default"):
+            (own if is_own else of_steps).append(InForce(f"[{section}] {name}", shown, source))
+    return own + of_steps
+
+
+def _as_text(parameter: luigi.Parameter, value: object) -> str:
+    if value is None:
+        return ""
+    try:
+        return parameter.serialize(value)
+    except Exception:
+        # A default that no step has used may be of another type than it is declared with.
+        return str(value)
+
+
+def _is_secret(parameter: luigi.Parameter) -> bool:
+    """Whether Luigi would not show a parameter either, such as a password."""
+    return parameter.visibility != luigi.parameter.ParameterVisibility.PUBLIC
+
+
+def without_secrets(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line as they may be written down."""
+    secret = {
+        f"--{option.replace('_', '-')}"
+        for section, _, name, parameter in Register.get_all_params()
+        if _is_secret(parameter)
+        for option in (name, f"{section}_{name}")
+    }
+    shown, is_value = [], False
+    for word in words:
+        option, equals, _ = word.partition("=")
+        shown.append("***" if is_value else f"{option}=***" if equals and option in secret else word)
+        is_value = word in secret
+    return shown
+
+
+def _value_and_source(section: str, name: str, parameter: luigi.Parameter, root: luigi.Task) -> tuple[object, str]:
+    """Return what is in force and luigi.cfg, command line or default; (None, "") where nothing is."""
+    run, is_set = CmdlineParser.get_instance(), parameter.has_task_value(section, name)
+    value = parameter.task_value(section, name) if is_set else None
+    given = root.param_kwargs.get(name, value) if section == root.task_family else value
+    if given != value or (run and getattr(run.known_args, f"{section}_{name}", None) is not None):
+        return given, "command line"
+    if not is_set:
+        return None, ""
+    is_declared = luigi.configuration.get_config().has_option(section, name)
+    return value, "luigi.cfg" if is_declared else "default"

@@ -1,0 +1,126 @@
+"""NumPy stand-ins for matlab/*.m: same arguments, same files, for machines without an engine.
+
+Aggregates and edges are the same to the byte, numbers to the last bit wherever the arithmetic is IEEE 754: sums are
+taken in the same order.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from neuroluigi.signals.blocks import blocks, by_halves, extreme
+
+_BLOCK_BYTES = 1 << 20
+
+
+def concatenate_files(
+    input_files: Sequence[str], output_file: str, header_bytes: Sequence[int], data_bytes: Sequence[int]
+) -> None:
+    """Stand in for concatenateFiles.m: write the data of several files, one after the other, into one."""
+    with Path(output_file).open("wb") as output:
+        for name, header, size in zip(input_files, header_bytes, data_bytes, strict=True):
+            with Path(name).open("rb") as file:
+                file.seek(header)
+                left = size
+                while left and (block := file.read(min(_BLOCK_BYTES, left))):
+                    output.write(block)
+                    left -= len(block)
+            if left:
+                raise ValueError(f"{name} ended after {size - left} of {size} bytes of data")
+
+
+def compute_stats(data_file: str, stats_file: str, dtype: str, channels: int) -> None:
+    """Stand in for computeStats.m: write count, min, max, mean and std (n - 1) per channel; NaN is left out.
+
+    One pass; blocks are merged as in Chan, Golub and LeVeque (1983), each summed from an origin near the mean so far.
+    Raises ValueError.
+    """
+    is_whole = not dtype.startswith("float")
+    count = 0
+    lowest = highest = np.full(channels, np.nan)
+    valid, total, center, squares = np.zeros((4, channels))
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        for block in blocks(data_file, dtype, channels):
+            block = block.astype(float)
+            count += len(block)
+            lowest = np.fmin(lowest, extreme(np.fmin, block))
+            highest = np.fmax(highest, extreme(np.fmax, block))
+            n = np.full(channels, len(block))
+            is_missing = np.False_
+            if not is_whole:
+                is_missing = np.isnan(block)
+                n -= is_missing.sum(axis=0)
+                block[is_missing] = 0
+            origin = center
+            if not valid.all():
+                origin = np.where(valid, center, by_halves(np.add, block) / np.maximum(n, 1))
+            origin = np.where(np.isfinite(origin), origin, 0)
+            if is_whole:
+                origin = np.floor(origin + 0.5)
+            deviation = block - origin
+            deviation[is_missing] = 0
+            shift = by_halves(np.add, deviation)
+            block_squares = by_halves(np.add, deviation * deviation) - shift * shift / np.maximum(n, 1)
+            total = total + n * origin + shift
+            shift = origin + shift / np.maximum(n, 1) - center
+            valid = valid + n
+            weight = n / np.maximum(valid, 1)
+            squares = squares + block_squares + shift * shift * (valid - n) * weight
+            center = center + shift * weight
+        if not count:
+            raise ValueError(f"{data_file} has no samples")
+        mean = total / valid
+        squares[squares < 0] = 0  # what rounding leaves of equal samples
+        std = np.where(valid < 2, np.nan, np.sqrt(squares / (valid - 1)))
+    # + 0 makes 0 of -0, which fmin and fmax take for equal.
+    lists = ", ".join(
+        f'"{name}": [{", ".join(map(_number_text, values))}]'
+        for name, values in (("min", lowest + 0), ("max", highest + 0), ("mean", mean), ("std", std))
+    )
+    Path(stats_file).write_bytes(f'{{"count": {count}, {lists}}}\n'.encode())
+
+
+def find_rising_edges(
+    data_file: str,
+    edges_file: str,
+    dtype: str,
+    channels: int,
+    level: float | Sequence[float],
+    segments: Sequence[int] = (0,),
+) -> None:
+    """Stand in for findRisingEdges.m: write 0-based (sample, channel) where a channel rises through its level."""
+    level = np.broadcast_to(np.asarray(level, dtype=float), channels)
+    segments = np.asarray(segments, dtype=int)
+    was_below = np.zeros((1, channels), dtype=bool)
+    first = edges = 0
+    with Path(edges_file).open("wb") as output:
+        output.write(_edges_header(0))
+        for block in blocks(data_file, dtype, channels):
+            is_below = block < level
+            follows = np.concatenate([was_below, is_below[:-1]])
+            follows[segments[(segments >= first) & (segments < first + len(block))] - first] = False
+            rows = np.argwhere((block >= level) & follows).astype("<i8")
+            rows[:, 0] += first
+            output.write(rows.tobytes())
+            edges += len(rows)
+            was_below = is_below[-1:]
+            first += len(block)
+        # The number of edges is known only now.
+        output.seek(0)
+        output.write(_edges_header(edges))
+
+
+def _number_text(value: float) -> str:
+    if math.isnan(value):
+        return "null"
+    if math.isinf(value):
+        return '"Infinity"' if value > 0 else '"-Infinity"'
+    return f"{value:.17g}"
+
+
+def _edges_header(edges: int) -> bytes:
+    """Return the .npy header of int64 (edges, 2), of the same length whatever the number."""
+    text = f"{{'descr': '<i8', 'fortran_order': False, 'shape': ({edges}, 2), }}"
+    return b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + text.ljust(117).encode() + b"\n"

@@ -1,0 +1,368 @@
+"""Pictures of recordings: samples against time, with levels, edges and the seams between recordings.
+
+A picture costs one pass over the data and no more memory than a block of it, however long the recording: where there
+are more samples than pixels, each pixel column shows the smallest and the largest sample that fall into it, which is
+what drawing every sample would show.
+"""
+
+import mmap
+import textwrap
+import unicodedata
+import warnings
+from bisect import bisect_left
+from itertools import pairwise
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+
+from neuroluigi.signals.blocks import blocks, extreme
+
+MAX_CHANNELS = 8
+MAX_EXCLUDED = 4
+DETAIL_SAMPLES = 1000
+COLUMNS = 1100  # about the pixels of an axes' width
+_COLUMNS_AT_A_TIME = 50
+_SAMPLE_OF = itemgetter(0)  # of an edge
+
+# The first of these that is installed writes what matplotlib's own font can't.
+_CJK_FONTS = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
+              "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans GB", "Arial Unicode MS")  # fmt: skip
+
+_SAMPLES, _LEVEL, _EDGE, _SEAM, _DETAIL = "#1f4e79", "#d95f02", "#b2182b", "#777777", "#f2c94c"
+
+
+def plot_group(
+    path: Path,
+    title: str,
+    data_file: str,
+    layout: dict,
+    edges: np.ndarray,
+    levels: list[float],
+    threshold: float | None,
+    made_by: str,
+) -> None:
+    """Save the picture of a group as a PNG at `path`; the arguments are those of `group_figure`."""
+    import matplotlib
+
+    with matplotlib.rc_context({"font.family": _fonts()}), warnings.catch_warnings():
+        # A name in a script that the fonts lack shows as boxes; the picture is still of use.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure = group_figure(title, data_file, layout, edges, levels, threshold, made_by)
+        # A quarter faster than at Pillow's own level, and a tenth larger.
+        figure.savefig(path, pil_kwargs={"compress_level": 3})
+
+
+def group_figure(
+    title: str,
+    data_file: str,
+    layout: dict,
+    edges: np.ndarray,
+    levels: list[float],
+    threshold: float | None,
+    made_by: str,
+):
+    """Return the matplotlib Figure of a group, a row per channel (the first eight).
+
+    `layout` is the content of aggregate.json, `edges` int64 (edges, 2) 0-based sample and channel, `levels` raw counts
+    per channel, `threshold` the fraction of the range that they are, or None where the level was given.
+    """
+    # Here, because a run that draws nothing should not wait for it.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    samples = sum(recording["samples"] for recording in layout["recordings"])
+    shown = min(layout["channels"], MAX_CHANNELS)
+    rate = layout.get("sampling_rate_hz")
+    scale, offset, unit = _units(layout)
+    level_of = [level * scale + offset for level in levels[:shown]]
+    is_long = samples > 8 * DETAIL_SAMPLES
+    marks, counts = _edge_marks(edges, samples, shown, layout["channels"])
+
+    head = _wrap(title, 115)
+    summary = _summary(layout, samples, sum(counts), made_by)
+    # Inches: what stands above the axes must not take their width, however long it is.
+    head_height = 0.25 + 0.22 * len(head) + 0.18 * len(summary)
+    width, height = 14, head_height + 1.2 + 1.55 * shown
+    figure = Figure(figsize=(width, height), dpi=100)
+    FigureCanvasAgg(figure)
+    y = 1 - 0.1 / height
+    for line in head:
+        _text(figure.text(0.01, y, line, va="top", fontsize=13, fontweight="bold"))
+        y -= 0.22 / height
+    for line in summary:
+        _text(figure.text(0.01, y, line, va="top", fontsize=9, color="#333333"))
+        y -= 0.18 / height
+    axes = figure.subplots(
+        shown, 1 + is_long, sharex="col", sharey="row", squeeze=False, width_ratios=(3, 1)[: 1 + is_long]
+    )
+    whole = axes[:, 0]
+    x, y = envelope(data_file, layout["dtype"], layout["channels"], samples, shown, layout["segments"])
+    x_of = (lambda sample: np.asarray(sample) / rate) if rate else np.asarray
+    y = y * scale + offset
+    places = [_place_of_level(level, y[:, channel]) for channel, level in enumerate(level_of)]
+    level_of = [np.nan if place else level for level, place in zip(level_of, places, strict=True)]
+    _draw(whole, x_of(x), y, level_of, [x_of(m) for m in marks], marks_on_level=not is_long, ticks=10)
+    if is_long:
+        first, last = _detail(edges, layout["recordings"])
+        y = _read(data_file, layout, first, last, shown) * scale + offset
+        near = _edges_between(edges, first, last, shown)
+        x = x_of(np.arange(first, last))
+        _draw(axes[:, 1], x, y, level_of, [x_of(m) for m in near], marks_on_level=True, ticks=3)
+        for ax in whole:
+            ax.axvspan(x_of(first), x_of(last - 1), color=_DETAIL, alpha=0.5, linewidth=1.5)
+        axes[0, 1].set_title(f"{_count(last - first, 'sample')} of it", fontsize=9, color="#333333", pad=4)
+    seams = np.array([recording["first_sample"] for recording in layout["recordings"]]) - 0.5
+    names = layout.get("channel_names", [""] * shown)
+    for channel, ax in enumerate(whole):
+        ax.vlines(x_of(seams[1:]), 0, 1, transform=ax.get_xaxis_transform(), color=_SEAM, linestyles=":",
+                  linewidth=0.8 if len(seams) < 100 else 0.3)  # fmt: skip
+        _text(ax.set_ylabel(f"channel {channel}\n{names[channel]}\n[{unit}]".replace("\n\n", "\n"), fontsize=8))
+        text = _level_text(levels[channel], threshold, layout["dtype"], places[channel], counts[channel])
+        right = axes[channel, -1]
+        _text(right.text(1.02, 0.5, text, transform=right.transAxes, fontsize=8, va="center", color=_LEVEL))
+    whole[0].set_xlim(x_of(-0.5), x_of(samples - 0.5))
+    for ax in axes[-1]:
+        ax.set_xlabel("time [s]" if rate else "sample", fontsize=9)
+    _label_recordings(whole[0], layout["recordings"], x_of(seams), x_of(samples - 0.5), 850 if is_long else 1150)
+    _fit(figure, axes, head_height * figure.dpi)
+    return figure
+
+
+def _fit(figure, axes: np.ndarray, head: float) -> None:
+    """Give axes (rows, columns) the room that their labels leave below the first `head` pixels.
+
+    Matplotlib's own layouts measure and draw everything twice, which is most of the time of a picture.
+    """
+    renderer, pad = figure.canvas.get_renderer(), 8
+    beside = np.zeros((*axes.shape, 4))  # pixels of labels: left, bottom, right, top
+    for place, ax in np.ndenumerate(axes):
+        inner, outer = ax.get_window_extent(renderer), ax.get_tightbbox(renderer)
+        beside[place] = inner.x0 - outer.x0, inner.y0 - outer.y0, outer.x1 - inner.x1, outer.y1 - inner.y1
+    left, bottom, right, top = np.moveaxis(beside, -1, 0)
+    width, height = figure.bbox.size
+    begin, end = left[:, 0].max() + pad, width - right[:, -1].max() - pad
+    # The names of the recordings stand above the axes, too.
+    floor, ceiling = bottom[-1].max() + pad, height - head - max(top[0].max(), 12) - pad
+    figure.subplots_adjust(
+        left=begin / width,
+        right=end / width,
+        bottom=floor / height,
+        top=ceiling / height,
+        wspace=_share(right[:, :-1].max(initial=0) + left[:, 1:].max(initial=0) + pad, end - begin, axes.shape[1]),
+        hspace=_share(bottom[:-1].max(initial=0) + top[1:].max(initial=0) + pad, ceiling - floor, axes.shape[0]),
+    )
+
+
+def _share(gap: float, extent: float, count: int) -> float:
+    """Return what part of the mean of `count` axes a gap between them is, where all together have that extent."""
+    return gap / ((extent - gap * (count - 1)) / count)
+
+
+def _draw(axes, x: np.ndarray, y: np.ndarray, levels: list[float], marks: list[np.ndarray], marks_on_level: bool,
+          ticks: int) -> None:  # fmt: skip
+    """Draw a channel in each of `axes`: y (n, channels) against x, the level, and a mark at each of `marks`."""
+    for channel, ax in enumerate(axes):
+        ax.plot(x, y[:, channel], color=_SAMPLES, linewidth=0.7, marker="." if len(x) < 300 else "")
+        level, where = levels[channel], marks[channel]
+        if np.isfinite(level):
+            ax.axhline(level, color=_LEVEL, linewidth=0.9, linestyle=(0, (6, 3)))
+        if marks_on_level:
+            ax.plot(where, np.full(len(where), level), "^", color=_EDGE, markersize=5, markeredgecolor="white",
+                    markeredgewidth=0.3)  # fmt: skip
+        else:
+            # Above the samples, where thousands of them hide nothing.
+            ax.plot(where, np.full(len(where), 0.97), "|", color=_EDGE, markersize=6, markeredgewidth=0.5,
+                    transform=ax.get_xaxis_transform())  # fmt: skip
+        ax.margins(x=0.005, y=0.12)
+        ax.locator_params(axis="y", nbins=5)
+        ax.locator_params(axis="x", nbins=ticks)
+        # In full: a common factor would stand apart, above the axes.
+        ax.xaxis.set_major_formatter("{x:.10g}")
+        ax.yaxis.set_major_formatter("{x:.10g}")
+        ax.tick_params(labelsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+
+
+def _detail(edges: np.ndarray, recordings: list[dict]) -> tuple[int, int]:
+    """Return the samples to show singly: around the middle edge, within its recording."""
+    middle = int(edges[len(edges) // 2, 0]) if len(edges) else recordings[0]["samples"] // 2
+    recording = next(r for r in reversed(recordings) if r["first_sample"] <= middle)
+    begin, end = recording["first_sample"], recording["first_sample"] + recording["samples"]
+    first = max(begin, min(middle - DETAIL_SAMPLES // 2, end - DETAIL_SAMPLES))
+    return first, min(first + DETAIL_SAMPLES, end)
+
+
+def _edges_between(edges: np.ndarray, first: int, last: int, shown: int) -> list[np.ndarray]:
+    """Return the samples of the edges from `first` up to `last`, per shown channel."""
+    begin, end = (bisect_left(edges, sample, key=_SAMPLE_OF) for sample in (first, last))
+    sample, channel = np.asarray(edges[begin:end]).T
+    return [sample[channel == c] for c in range(shown)]
+
+
+def _read(data_file: str, layout: dict, first: int, last: int, shown: int) -> np.ndarray:
+    """Return samples `first` up to `last` of the shown channels as float64 (samples, shown)."""
+    kind, channels = np.dtype(layout["dtype"]).newbyteorder("<"), layout["channels"]
+    values = np.fromfile(data_file, kind, (last - first) * channels, offset=first * channels * kind.itemsize)
+    return values.reshape(-1, channels)[:, :shown].astype(float)
+
+
+def envelope(
+    data_file: str, dtype: str, channels: int, samples: int, shown: int, segments: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what to draw of the first `shown` channels: sample numbers (n,) and raw counts (n, shown).
+
+    Every sample where they are few, with a gap (NaN) between segments; otherwise smallest and largest of each column.
+    """
+    if samples <= 2 * COLUMNS:
+        y = np.concatenate([block[:, :shown] for block in blocks(data_file, dtype, channels)]).astype(float)
+        gaps = segments[1:]
+        return np.insert(np.arange(samples, dtype=float), gaps, gaps), np.insert(y, gaps, np.nan, axis=0)
+    starts = _column_starts(samples)
+    lowest, highest = np.full((2, COLUMNS, shown), np.nan)
+    first = 0
+    for block in blocks(data_file, dtype, channels):
+        from_column = np.searchsorted(starts, first, side="right") - 1
+        to_column = np.searchsorted(starts, first + len(block), side="left")
+        cuts = [*np.maximum(starts[from_column:to_column] - first, 0), len(block)]
+        for column, (begin, end) in enumerate(pairwise(cuts), start=from_column):
+            part = block[begin:end, :shown]
+            lowest[column] = np.fmin(lowest[column], extreme(np.fmin, part))
+            highest[column] = np.fmax(highest[column], extreme(np.fmax, part))
+        first += len(block)
+    centers = (starts + np.append(starts[1:], samples) - 1) / 2
+    return np.repeat(centers, 2), np.stack([lowest, highest], axis=1).reshape(2 * COLUMNS, shown)
+
+
+def _column_starts(samples: int) -> np.ndarray:
+    """Return the first sample of each pixel column."""
+    return -(-np.arange(COLUMNS) * samples // COLUMNS)
+
+
+def _edge_marks(edges: np.ndarray, samples: int, shown: int, channels: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return per shown channel the samples to mark, one per pixel column at most, and the number of edges of each."""
+    starts = _column_starts(samples)
+    counts = np.zeros(channels, dtype=np.int64)
+    marks = [[] for _ in range(shown)]
+    for first in range(0, COLUMNS, _COLUMNS_AT_A_TIME):
+        edges = _mapped_anew(edges)
+        bounds = [bisect_left(edges, start, key=_SAMPLE_OF) for start in starts[first : first + _COLUMNS_AT_A_TIME + 1]]
+        if first + _COLUMNS_AT_A_TIME >= COLUMNS:
+            bounds.append(len(edges))
+        for begin, end in pairwise(bounds):
+            if begin == end:
+                continue
+            # Of a single channel there is nothing to count.
+            channel = np.asarray(edges[begin:end, 1]) if channels > 1 else np.zeros(1, dtype=np.int64)
+            in_column = np.bincount(channel, minlength=channels) if channels > 1 else np.array([end - begin])
+            counts += in_column
+            for c in np.flatnonzero(in_column[:shown]):
+                marks[c].append(edges[begin + np.argmax(channel == c), 0])
+    return [np.array(some, dtype=np.int64) for some in marks], counts
+
+
+def _mapped_anew(edges: np.ndarray) -> np.ndarray:
+    """Return the same edges; of a file that is mapped, what was read so far no longer counts as memory."""
+    # A part of a map is one too, and says of itself what holds for the whole.
+    if not (isinstance(edges, np.memmap) and isinstance(edges.base, mmap.mmap)):
+        return edges
+    order = "C" if edges.flags.c_contiguous else "F"
+    return np.memmap(edges.filename, edges.dtype, "r", edges.offset, edges.shape, order)
+
+
+def _units(layout: dict) -> tuple[float, float, str]:
+    if all(name in layout for name in ("scale", "offset", "unit")):
+        return layout["scale"], layout["offset"], layout["unit"]
+    return 1.0, 0.0, "counts"
+
+
+def _place_of_level(level: float, y: np.ndarray) -> str:
+    """Return "above" or "below" for a level so far from the samples that they would be a flat line beside it."""
+    y = y[np.isfinite(y)]
+    if np.isnan(level) or not len(y):
+        return ""
+    lowest, highest = y.min(), y.max()
+    extent = highest - lowest or max(abs(highest), 1)
+    return "above" if level > highest + extent else "below" if level < lowest - extent else ""
+
+
+def _level_text(level: float, threshold: float | None, dtype: str, place: str, edges: int) -> str:
+    if np.isnan(level):
+        return f"no level:\nno numbers\n{_count(edges, 'edge')}"
+    # A level that was worked out from float samples has digits that nobody asked for.
+    digits = 5 if threshold is not None and dtype.startswith("float") else 10
+    lines = [f"level {level:.{digits}g} counts"]
+    if threshold is not None:
+        lines.append(f"({threshold:g} of range)")
+    if place:
+        lines.append(f"(far {place})")
+    return "\n".join([*lines, _count(edges, "edge")])
+
+
+def _label_recordings(ax, recordings: list[dict], x: np.ndarray, end: float, pixels: int) -> None:
+    """Write the index of each recording at `x`, where its seam is, as far as there is room."""
+    free = 0
+    for position, recording in enumerate(recordings):
+        name = f"{'recording ' if position == 0 else ''}{recording['index']}"
+        pixel = (x[position] - x[0]) / (end - x[0]) * pixels
+        if pixel < free:
+            continue
+        _text(ax.annotate(name, (x[position], 1), (2, 2), xycoords=("data", "axes fraction"),
+                          textcoords="offset points", fontsize=7, color=_SEAM, annotation_clip=False,
+                          in_layout=False))  # fmt: skip
+        free = pixel + 6.5 * _width(name) + 8
+
+
+def _summary(layout: dict, samples: int, edges: int, made_by: str) -> list[str]:
+    """Return the lines below the title."""
+    rate, channels = layout.get("sampling_rate_hz"), layout["channels"]
+    extent = f"{_count(samples, 'sample')}"
+    if rate:
+        extent += f" ({_duration(samples / rate)} at {rate:g} Hz)"
+    parts = [_count(len(layout["recordings"]), "recording"), _count(channels, "channel"), extent, _count(edges, "edge")]
+    if channels > MAX_CHANNELS:
+        parts[1] += f" (the first {MAX_CHANNELS} shown)"
+    lines = _wrap("  ·  ".join([*parts, made_by] if made_by else parts), 190)
+    excluded = layout["excluded"]
+    for e in excluded[:MAX_EXCLUDED]:
+        reason = f" ({e['reason']})" if e["reason"] else ""
+        lines += _wrap(f"left out: {e['session']}/{e['index']}{reason}", 190)
+    if len(excluded) > MAX_EXCLUDED:
+        lines.append(f"left out: {len(excluded) - MAX_EXCLUDED} more")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}".replace(",", "\u202f")
+
+
+def _text(text) -> None:
+    """Take a name as it is: a dollar sign in it starts no formula."""
+    text.set_parse_math(False)
+
+
+def _width(text: str) -> int:
+    """Return how wide a text is, in Latin characters."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Return the lines of a text, none wider than `width` Latin characters."""
+    if _width(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width // 2 if _width(text) > len(text) else width)
+
+
+def _fonts() -> list[str]:
+    from matplotlib import font_manager
+
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *[name for name in _CJK_FONTS if name in installed][:1]]

@@ -1,0 +1,221 @@
+"""The settings of luigi.cfg and the command line: the sections of this package, and the folders that they name."""
+
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+
+from neuroluigi.provenance import state
+from neuroluigi.recordings.recording import Declaration
+
+if TYPE_CHECKING:
+    # Luigi 3.6 has no types.
+    _ParameterOfWords = luigi.Parameter[tuple[str, ...]]
+else:
+    _ParameterOfWords = luigi.Parameter
+
+Section = TypeVar("Section", bound=luigi.Config)
+
+
+class RunStopped(SystemExit):
+    """An error of the whole pipeline: it ends the run with one line before anything is made.
+
+    Luigi logs any other exception of requires() with a traceback, and goes on with the rest.
+    """
+
+
+# The same as in the luigi.cfg of this repository, which gives the reasons; for a folder without one.
+_DEFAULTS = {
+    "core": {"no_lock": "true", "log_level": "INFO"},
+    "worker": {"check_complete_on_run": "true", "wait_interval": "0.1", "wait_jitter": "0"},
+    "scheduler": {
+        "state_path": "luigid.pickle",
+        "retry_delay": "-1",
+        "worker_disconnect_delay": "30",
+        "remove_delay": "86400",
+        "stable_done_cooldown_secs": "0",
+    },
+    "retcode": {
+        "already_running": "10",
+        "missing_data": "20",
+        "not_run": "25",
+        "task_failed": "30",
+        "scheduling_error": "35",
+        "unhandled_exception": "40",
+    },
+}
+
+
+def set_defaults() -> None:
+    """Set what luigi.cfg leaves open and where Luigi's own default would make a failed run look like success."""
+    config = luigi.configuration.get_config()
+    for section, settings in _DEFAULTS.items():
+        for name, value in settings.items():
+            if not config.has_option(section, name):
+                config.set(section, name, value)
+
+
+class WordsParameter(_ParameterOfWords):
+    """A tuple of words; in luigi.cfg and on the command line with commas between them."""
+
+    def parse(self, x):
+        return tuple(word.strip() for word in x.split(",") if word.strip())
+
+    def serialize(self, x):
+        return ", ".join(x)
+
+    def normalize(self, x):
+        return self.parse(x) if isinstance(x, str) else tuple(x)
+
+
+class KindsParameter(WordsParameter):
+    """What a result is remade for: any of inputs, parameters, code and tools."""
+
+    def normalize(self, x):
+        kinds = super().normalize(x)
+        if wrong := set(kinds) - set(state.KINDS):
+            raise ValueError(f"{', '.join(sorted(wrong))}: results are remade for {', '.join(state.KINDS)}")
+        return kinds
+
+
+class neuroluigi(luigi.Config):
+    """The task that stands for the whole pipeline, and the local scheduler of a run."""
+
+    task = luigi.Parameter(default="", description="the task that stands for the whole pipeline, such as PlotAll")
+    fast_scheduler = luigi.BoolParameter(
+        default=True,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="false: Luigi's own local scheduler, whose time grows with the square of the number of tasks",
+    )
+
+
+class recordings(luigi.Config):
+    """Where the recordings are, how they are grouped, and what holds where the table has no value."""
+
+    root = luigi.Parameter(default="", description="folder of real recordings; blank: the fake ones")
+    table = luigi.Parameter(default="", description="CSV file that describes them; blank: recordings.csv in root")
+    pattern = luigi.Parameter(
+        default="{session}/rec_{index}.bin", description="where there is no table: paths, with fields as columns"
+    )
+    select = WordsParameter(default=(), description="column=value, ...: take these recordings alone")
+    group_by = WordsParameter(default=(), description="columns that make a group; blank: session (fake: and parity)")
+    dtype = luigi.Parameter(default="uint8", description="where the table has none")
+    channels = luigi.IntParameter(default=1, description="where the table has none")
+    sampling_rate_hz = luigi.OptionalFloatParameter(default=None, description="where the table has none")
+    header_bytes = luigi.IntParameter(default=0, description="where the table has none: bytes before the samples")
+    scale = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
+    offset = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
+    unit = luigi.Parameter(default="", description="physical unit, such as mV")
+    contiguous = luigi.BoolParameter(
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="the recordings of a group follow each other without a gap",
+    )
+    allow_missing = luigi.BoolParameter(
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="make groups from what is left of their recordings",
+    )
+    partial_sample = luigi.ChoiceParameter(
+        default="fail", choices=("fail", "drop"), description="a file that ends in the middle of a sample"
+    )
+
+    def are_real(self) -> bool:
+        """Whether root or table name existing recordings."""
+        return bool(self.root or self.table)
+
+    def declaration(self) -> Declaration:
+        """Return the settings as the plain data that neuroluigi.recordings takes."""
+        values = {name: value for name, value in self.param_kwargs.items() if name != "contiguous"}
+        values["group_by"] = self.group_by or (("session",) if self.are_real() else ("session", "parity"))
+        return Declaration(**values)
+
+
+class results(luigi.Config):
+    """Where the results go, and when one is made again."""
+
+    root = luigi.Parameter(default="results", description="folder of all results")
+    rerun_on = KindsParameter(
+        default=("inputs", "parameters"), description=f"remake a result when these changed: {', '.join(state.KINDS)}"
+    )
+    trust_existing = luigi.BoolParameter(
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="Luigi's own rule: a file that exists is done",
+    )
+
+
+def setting(section: type[Section]) -> Section:
+    """Return a section of the settings: of the command line, else of luigi.cfg, else the defaults.
+
+    Raises RunStopped where a value can't be read.
+    """
+    run = CmdlineParser.get_instance()
+    return _setting_once(section, run) if run else _read_setting(section)
+
+
+@functools.lru_cache(maxsize=32)
+def _setting_once(section: type[Section], run: CmdlineParser) -> Section:
+    return _read_setting(section)
+
+
+def _read_setting(section: type[Section]) -> Section:
+    try:
+        return section()
+    except ValueError as error:
+        raise RunStopped(f"luigi: [{section.__name__}] in luigi.cfg or on the command line: {error}") from error
+
+
+def whole_pipeline() -> str:
+    """Return the name of the task that stands for the whole pipeline; RunStopped where luigi.cfg names none."""
+    name = setting(neuroluigi).task
+    if not name:
+        raise RunStopped(
+            "neuroluigi: there is no task for the whole pipeline: set [neuroluigi] task in luigi.cfg, or give --task"
+        )
+    return name
+
+
+def results_root() -> Path:
+    """Return the absolute folder of all results."""
+    return roots_of_paths()["results"]
+
+
+def recordings_root() -> Path:
+    """Return the absolute folder of the recordings."""
+    return roots_of_paths()["recordings"]
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def path_of(*parts: str) -> Path:
+    """Return the path of these parts, the same object for the same parts: paths take long to make."""
+    return Path(*parts)
+
+
+def roots_of_paths() -> dict[str, Path]:
+    """Return the absolute folders that paths in run records are relative to, by name: results and recordings.
+
+    A step whose own folder is elsewhere changes neither.
+    """
+    run = CmdlineParser.get_instance()
+    return _roots_once(run) if run else _absolute_roots()
+
+
+@functools.lru_cache(maxsize=1)
+def _roots_once(run: CmdlineParser) -> dict[str, Path]:
+    return _absolute_roots()
+
+
+def _absolute_roots() -> dict[str, Path]:
+    folders = {"results": setting(results).root, "recordings": setting(recordings).declaration().folder}
+    # resolve() would follow links.
+    return {name: Path(os.path.normpath(Path.cwd() / folder)) for name, folder in folders.items()}
+
+
+def shown_path(path: str | Path) -> str:
+    """Return a path for messages: relative to the current folder where it is below that."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,396 @@
+"""The plan of a run: the status of each step that a task needs, each judged once.
+
+A command line run remembers its plan until a step ran or the process forked; without a command line (a notebook) every
+question is a new plan.
+"""
+
+import contextlib
+import functools
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.task import flatten
+
+from neuroluigi.provenance import state
+from neuroluigi.provenance.checksums import Checksums, FolderListings
+from neuroluigi.provenance.code import python_sources
+from neuroluigi.provenance.files import path_in_root
+from neuroluigi.provenance.record import read_record
+from neuroluigi.recordings.recording import RecordingsError
+from neuroluigi.steps.config import (
+    KindsParameter,
+    RunStopped,
+    recordings,
+    results,
+    results_root,
+    roots_of_paths,
+    setting,
+)
+from neuroluigi.steps.parameters import default_of, plain_value
+from neuroluigi.steps.target import ResultTarget
+
+
+class ResultTask(luigi.Task):
+    """A task whose results have run records, and what it tells of itself to be judged; task.Step is one."""
+
+    rerun_on = KindsParameter(
+        default=(),
+        significant=False,
+        positional=False,
+        description="remade for these instead of [results] rerun_on",
+    )
+
+    @property
+    def record_path(self) -> Path:
+        """The path of the run record."""
+        raise NotImplementedError
+
+    # Set while facts() is asked what they are if no input that may be made anew changes: the bytes of each of those.
+    assumed_bytes: Mapping[str, int] = {}
+
+    def significant_parameters(self) -> dict:
+        """Return the parameters that make a difference to the result, as plain data (others as their text)."""
+        return {
+            name: plain_value(parameter, self.param_kwargs[name])
+            for name, parameter in self.get_params()
+            if parameter.significant
+        }
+
+    def fingerprint(self) -> dict:
+        """Return what decides over the result beside parameters, inputs and code; goes into the record."""
+        return {}
+
+    def sources(self, engine: str) -> list[dict]:
+        """Return the code that makes the result on an engine: [{"path": ..., "sha256": ...}]."""
+        return python_sources(type(self))
+
+    def wanted_tool(self) -> dict[str, str]:
+        """Return engine and version that are asked for by name, as far as they are known without starting one."""
+        return {}
+
+
+# So many tasks right below the root are worth a second process, which costs some tenths of a second.
+_WORTH_SHARING = 1_000
+
+
+class _Plan:
+    """What is remembered of one plan."""
+
+    def __init__(self):
+        self.statuses: dict[str, state.Status] = {}
+        # The roots for which no two tasks make the same file.
+        self.checked: set[str] = set()
+        # Whether something is not there that is made only when it is needed.
+        self.has_dropped = False
+        self.below: dict[str, list[luigi.Task]] = {}
+        # What output() returns, flattened; a target of the lab's own need not have a path.
+        self.outputs: dict[str, list] = {}
+        self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}
+        self.rerun_on = frozenset(setting(results).rerun_on)
+        self.allow_missing = setting(recordings).allow_missing
+        self.trusts_existing = setting(results).trust_existing
+        self.checksums = Checksums(results_root())
+        self.folders = FolderListings()
+        # The code and the tool of a step are the same for all its results.
+        self.sources = functools.cache(lambda kind, engine: self.examples[kind].sources(engine))
+        self.wanted_tool = functools.cache(lambda kind: self.examples[kind].wanted_tool())
+        self.defaults = functools.cache(_defaults)
+        self.examples: dict[type, ResultTask] = {}
+
+
+_plan: _Plan | None = None
+
+
+def discard_statuses() -> None:
+    """Look anew next time: something may have changed."""
+    global _plan
+    _plan = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=discard_statuses)
+
+
+def status_of(task: luigi.Task) -> state.Status:
+    """Return the status of a task, computing first that of all that it is made from."""
+    return _check_below(task).statuses[task.task_id]
+
+
+def walk_statuses(root: luigi.Task) -> Iterator[tuple[ResultTask, state.Status]]:
+    """Yield every step below a task, the first ones first, with the status on it in a run of that task."""
+    plan = plan_below(root)
+    for current in _in_order(root, plan):
+        if isinstance(current, ResultTask):
+            yield current, plan.statuses[current.task_id]
+
+
+def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
+    """Yield a task and all that it needs, each once, without judging any."""
+    seen, stack = set(), [root]
+    while stack:
+        current = stack.pop()
+        if current.task_id not in seen:
+            seen.add(current.task_id)
+            yield current
+            stack += flatten(current.requires())
+
+
+def plan_below(root: luigi.Task) -> _Plan:
+    """Judge all that a run of a task looks at; what it says of dropped results depends on what else that run makes."""
+    if _may_share():
+        plan = _plan_of_run()
+        waiting = _open(root, plan)
+        if len(waiting) >= _WORTH_SHARING:
+            _judge_by_two(waiting, plan)
+    plan = _check_below(root)
+    if root.task_id not in plan.checked:
+        plan.checked.add(root.task_id)
+        _refuse_clashes(_in_order(root, plan), plan)
+    if plan.has_dropped:
+        _make_dropped_again(root, plan)
+    return plan
+
+
+def _refuse_clashes(tasks: list[luigi.Task], plan: _Plan) -> None:
+    """RunStopped where two tasks would make the same file, or keep the same run record."""
+    makers: dict[str, luigi.Task] = {}
+    for task in tasks:
+        targets = plan.outputs[task.task_id] if isinstance(task, ResultTask) else []
+        outputs = [one.path for one in targets]
+        for path in dict.fromkeys((*outputs, *(one.record for one in targets if isinstance(one, ResultTarget)))):
+            other = makers.setdefault(path, task)
+            if other is task:
+                continue
+            if path in outputs:
+                raise RunStopped(
+                    f"luigi: {other} and {task} both make {path}; give them different files, or the same parameters"
+                )
+            raise RunStopped(
+                f"luigi: {other} and {task} would share the run record {path}; name the parameters that tell their"
+                f" files apart in {task.task_family}: filename_parameters = ('NAME',)"
+            )
+
+
+def _in_order(root: luigi.Task, plan: _Plan) -> list[luigi.Task]:
+    """Return a task and all below it, each after those that it rests on."""
+    found: dict[str, luigi.Task] = {}
+    stack = [root]
+    while stack:
+        current = stack.pop()
+        if current.task_id not in found:
+            found[current.task_id] = current
+            stack += plan.below[current.task_id]
+    return [found[task_id] for task_id in plan.statuses if task_id in found]
+
+
+def _make_dropped_again(root: luigi.Task, plan: _Plan) -> None:
+    """Mark as to be made what is dropped and needed; what rests on it then waits for it, and may need more."""
+    order = _in_order(root, plan)
+    again: dict[str, state.Status] = {}
+    while True:
+        needed_by = {root.task_id: root}
+        known = len(again)
+        for current in reversed(order):
+            judged, above = plan.statuses[current.task_id], needed_by.get(current.task_id)
+            if above and judged.is_dropped and not judged.todo:
+                is_dropped = "" if plan.trusts_existing else "it is dropped, and "
+                reason = state.Reason("", f"{is_dropped}{above.task_family} needs it")
+                unknown = dict.fromkeys(judged.checksums)
+                again[current.task_id] = judged = replace(
+                    judged, reasons=(*judged.reasons, reason), todo=state.MAKE, checksums=unknown
+                )
+            if judged.todo or (above and not isinstance(current, ResultTask)):
+                needed_by.update({one.task_id: current for one in plan.below[current.task_id]})
+        if len(again) == known:
+            return
+        for current in order:
+            judged = again.get(current.task_id) or _status(current, plan.below[current.task_id], plan)
+            plan.statuses[current.task_id] = judged
+
+
+def _may_share() -> bool:
+    """Whether a second process could help: on a command line, where nothing else is going on yet."""
+    is_free = CmdlineParser.get_instance() is not None and multiprocessing.parent_process() is None
+    # macOS has fork, and system libraries that do not survive it.
+    return is_free and sys.platform != "darwin" and hasattr(os, "fork") and (os.cpu_count() or 1) > 1
+
+
+def _judge_by_two(tasks: list[luigi.Task], plan: _Plan) -> None:
+    """Judge one half of the tasks here and the other in a second process; what that fails at is left unjudged."""
+    half = len(tasks) // 2
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    second = multiprocessing.get_context("fork").Process(target=_judge_for, args=(tasks[half:], plan, writer))
+    second.start()
+    writer.close()
+    try:
+        for one in tasks[:half]:
+            _check_below(one)
+        with contextlib.suppress(EOFError):
+            found = reader.recv()
+            plan.has_dropped |= found.pop("has_dropped")
+            for name, part in found.items():
+                getattr(plan, name).update(part)
+    finally:
+        second.kill()
+        second.join()
+        reader.close()
+
+
+def _judge_for(tasks: list[luigi.Task], plan: _Plan, writer: Connection) -> None:
+    """Judge tasks in a process of its own and send what was found to its parent."""
+    global _plan
+    _plan, parent = plan, os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # What goes wrong here goes wrong again for the parent, who says so.
+    with contextlib.suppress(BaseException):
+        for one in tasks:
+            _check_below(one)
+            if os.getppid() != parent:
+                return
+        found = {name: getattr(plan, name) for name in ("statuses", "below", "outputs", "has_dropped")}
+        writer.send(found)
+
+
+def _plan_of_run() -> _Plan:
+    """Return what is remembered; without a command line every plan is a new one."""
+    global _plan
+    if _plan is None or CmdlineParser.get_instance() is None:
+        _plan = _Plan()
+    return _plan
+
+
+def _open(current: luigi.Task, plan: _Plan) -> list[luigi.Task]:
+    """Note what is directly below a task, and return what of it is not judged yet."""
+    if current.task_id not in plan.below:
+        plan.below[current.task_id] = flatten(current.requires())
+        plan.outputs[current.task_id] = flatten(current.output())
+    return [one for one in plan.below[current.task_id] if one.task_id not in plan.statuses]
+
+
+def _check_below(root: luigi.Task) -> _Plan:
+    """Judge what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
+    plan, stack, entered = _plan_of_run(), [root], set()
+    while stack:
+        current = stack[-1]
+        if current.task_id in plan.statuses:
+            stack.pop()
+            continue
+        if waiting := _open(current, plan):
+            if current.task_id in entered:
+                raise RunStopped(f"luigi: {current} requires itself, by way of {waiting[0]}")
+            entered.add(current.task_id)
+            stack += waiting
+            continue
+        below = plan.below[current.task_id]
+        plan.statuses[current.task_id] = judged = _status(current, below, plan)
+        plan.has_dropped |= judged.is_dropped
+        stack.pop()
+    return plan
+
+
+def _status(current: luigi.Task, below: list[luigi.Task], plan: _Plan) -> state.Status:
+    below_it = (plan.statuses[one.task_id] for one in below if isinstance(one, (ResultTask, luigi.WrapperTask)))
+    rests_on_work = any(one.todo or one.rests_on_work for one in below_it)
+    judged = _status_alone(current, below, plan)
+    return replace(judged, rests_on_work=True) if rests_on_work else judged
+
+
+def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: _Plan) -> state.Status:
+    if isinstance(current, ResultTask) and plan.trusts_existing:
+        return _trust(plan.outputs[current.task_id])
+    if isinstance(current, ResultTask):
+        return state.check_result(_today(current, below, plan), plan.checksums, plan.folders)
+    # A task of Luigi's own: done as it says itself, or as what it wraps is.
+    if isinstance(current, luigi.WrapperTask):
+        wrapped = [plan.statuses[one.task_id] for one in below]
+        todo = state.MAYBE if any(one.todo for one in wrapped) else state.NOTHING
+        return state.Status(state.DONE, todo=todo, is_there=all(one.is_complete for one in wrapped))
+    is_done = current.complete()
+    return state.Status(state.DONE if is_done else state.MISSING, todo=state.NOTHING if is_done else state.MAKE)
+
+
+def _trust(outputs: list[luigi.Target]) -> state.Status:
+    """Return Luigi's own status: a file that exists is done, and what is missing is made when it is needed."""
+    missing = [os.path.basename(one.path) for one in outputs if not one.exists()]
+    if not missing:
+        return state.Status(state.DONE)
+    reason = state.Reason("", f"{', '.join(missing)} is not there")
+    return state.Status(state.MISSING, (reason,), is_there=False, is_dropped=True)
+
+
+def _today(step: ResultTask, below: list[luigi.Task], plan: _Plan) -> state.Expected:
+    plan.examples.setdefault(type(step), step)
+    inputs = tuple(_inputs(below, plan))
+    fingerprint, problem = _fingerprint(step, inputs, plan)
+    outputs = plan.outputs[step.task_id]
+    if not outputs:
+        raise RunStopped(f"luigi: {type(step).__name__}.output() names no file; a step's files are self.result(NAME)")
+    if wrong := [one for one in outputs if not isinstance(one, ResultTarget)]:
+        raise RunStopped(
+            f"luigi: {type(step).__name__}.output() returns {wrong[0]!r}; a step's files are self.result(NAME)"
+        )
+    return state.Expected(
+        outputs={one.path: one.check for one in outputs},
+        record=outputs[0].record,
+        parameters=step.significant_parameters(),
+        defaults=plan.defaults(type(step)),
+        fingerprint=fingerprint,
+        problem=problem,
+        inputs=inputs,
+        sources=functools.partial(plan.sources, type(step)),
+        tool=plan.wanted_tool(type(step)),
+        rerun_on=frozenset(step.rerun_on) or plan.rerun_on,
+        roots=plan.roots,
+        allow_missing=plan.allow_missing,
+    )
+
+
+def _defaults(step: type[ResultTask]) -> dict[str, object]:
+    """Return the defaults of a step's parameters, as its records have parameters."""
+    return {name: plain_value(parameter, default_of(name, parameter)) for name, parameter in step.get_params()}
+
+
+def _fingerprint(step: ResultTask, inputs: tuple[state.Input, ...], plan: _Plan) -> tuple[Mapping | None, str]:
+    """Return what facts() says, None where it can't be known yet, and what is wrong with the recordings."""
+    pending = {_key(one.path, plan) for one in inputs if one.is_pending}
+    recorded = (read_record(step.record_path) or {}).get("inputs", ()) if pending else ()
+    sizes = {(one.get("root"), one["path"]): one["bytes"] for one in recorded}
+    if not pending <= sizes.keys():
+        return None, ""
+    step.assumed_bytes = {o.path: sizes[_key(o.path, plan)] for o in inputs if o.is_pending}
+    try:
+        return step.fingerprint(), ""
+    except RecordingsError as error:
+        return None, "" if pending else str(error)
+    except (OSError, ValueError):
+        # What the facts are read from is damaged; its own status says so.
+        return None, ""
+    finally:
+        step.assumed_bytes = {}
+
+
+def _key(path: str, plan: _Plan) -> tuple:
+    place = path_in_root(path, plan.roots)
+    return place.get("root"), place["path"]
+
+
+def _inputs(below: list[luigi.Task], plan: _Plan) -> Iterator[state.Input]:
+    for one in below:
+        status_below = plan.statuses[one.task_id]
+        is_step = isinstance(one, ResultTask)
+        # What is there for good, such as a recording, is told by its own size and time.
+        is_pending = bool(status_below.todo) and not isinstance(one, luigi.ExternalTask)
+        for output in plan.outputs[one.task_id]:
+            if path := getattr(output, "path", None):
+                path = os.fspath(path)
+                checksum = status_below.checksums.get(path) if is_step else None
+                yield state.Input(path, checksum, is_pending)

@@ -1,0 +1,45 @@
+"""What earlier releases called otherwise: refused with the new name, in one table.
+
+There are no aliases: a name that two releases understand differently would be a silent change of what a lab asks for.
+"""
+
+COMMANDS = {"free": "drop", "crate": "export rocrate", "graph": "diagram"}
+
+# Command-line options are the same with dashes: --recordings-allow-removed.
+SETTINGS = {
+    "recordings.allow_removed": "recordings.allow_missing",
+    "recordings.incomplete": "recordings.partial_sample",
+    "scheduling.linear": "neuroluigi.fast_scheduler",
+}
+
+OPTIONS = {"root": "task", "edited": "modified"}
+
+# What the class of a step declares, and what its methods call.
+STEP_ATTRIBUTES = {
+    "apart_by": "filename_parameters",
+    "facts": "fingerprint",
+    "imports": "preload",
+    "means": "tool_label",
+    "standin": "numpy_function",
+}
+STEP_METHODS = {"layout": "concatenation", "tell_progress": "report_progress"}
+
+# Names of the package itself: neuroluigi.Part.
+EXPORTS = {"Part": "Subset", "scheduling": "scheduler"}
+
+
+def refusal(what: str, old: str, new: str) -> str:
+    """Return the message for a name of an earlier release."""
+    return f"the {what} {old} is called {new} now"
+
+
+def setting_option(setting: str) -> str:
+    """Return the command-line option of a setting, such as --recordings-root of recordings.root."""
+    section, _, name = setting.rpartition(".")
+    return f"--{section}-{name}".replace("_", "-")
+
+
+def setting_in_file(setting: str) -> str:
+    """Return a setting as luigi.cfg has it, such as [recordings] root of recordings.root."""
+    section, _, name = setting.rpartition(".")
+    return f"[{section}] {name}"

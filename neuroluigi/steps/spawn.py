@@ -1,0 +1,70 @@
+"""Settings in other processes: a task carries them into one that was started anew (spawn, forkserver)."""
+
+import argparse
+import configparser
+import logging
+import multiprocessing
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.setup_logging import InterfaceLogging
+
+from neuroluigi.steps.parameters import ResolvedParameters
+
+logger = logging.getLogger("luigi-interface")
+
+
+class CarriedHandler(logging.Handler):
+    """A log handler that a task carries into a process that was not forked; subclasses can be pickled."""
+
+    def install(self) -> None:
+        """Attach this handler to the logger."""
+        logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on as a line; one that can't be formatted fails no step, as with Python's own handlers."""
+        try:
+            line = self.format(record)
+        except Exception:
+            self.handleError(record)
+        else:
+            self.pass_on(line)
+
+    def pass_on(self, line: str) -> None:
+        """Send a formatted line to its destination."""
+        raise NotImplementedError
+
+
+class CarriesSettings(ResolvedParameters):
+    """A task that brings luigi.cfg and the command line with it into a process that was not forked.
+
+    Luigi keeps both in memory of the parent, where spawn and forkserver do not find them.
+    """
+
+    def __getstate__(self):
+        if multiprocessing.context.get_spawning_popen() is None:
+            return self.__dict__
+        parser, config = CmdlineParser.get_instance(), luigi.configuration.get_config()
+        sections = {}
+        if isinstance(config, configparser.ConfigParser):
+            sections = {name: dict(config.items(name, raw=True)) for name in config.sections()}
+        arguments = vars(parser.known_args) if parser else None
+        handlers = [one for one in logger.handlers if isinstance(one, CarriedHandler)]
+        return {**self.__dict__, "_settings": (arguments, sections, logger.filters, handlers)}
+
+    def __setstate__(self, state):
+        carried = state.pop("_settings", None)
+        self.__dict__.update(state)
+        if carried is None or CmdlineParser.get_instance() is not None:
+            return
+        arguments, sections, filters, handlers = carried
+        luigi.configuration.get_config().read_dict(sections)
+        if arguments is not None:
+            parser = object.__new__(CmdlineParser)
+            parser.known_args = argparse.Namespace(**arguments)
+            CmdlineParser._instance = parser
+        InterfaceLogging.setup(luigi.interface.core())
+        for one in filters:
+            logger.addFilter(one)
+        for one in handlers:
+            one.install()

@@ -1,0 +1,90 @@
+"""Targets: the files of recordings and of results, and the checks that a file is whole by its own format."""
+
+import json
+import os
+import struct
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import luigi
+
+from neuroluigi.provenance.commit import pending_path
+
+
+class DamagedError(ValueError):
+    """A file that is not what it should be; the message says which and why."""
+
+
+def check_json(path: Path) -> None:
+    """Raise DamagedError unless the file is JSON."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedError(f"{path} is not valid JSON: {error}") from error
+
+
+def check_npy(path: Path) -> None:
+    """Raise DamagedError unless the file is a .npy array of the size that its header says."""
+    import numpy as np
+
+    try:
+        np.load(path, mmap_mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        raise DamagedError(f"{path} is not a whole .npy file: {error}") from error
+
+
+def check_png(path: Path) -> None:
+    """Raise DamagedError unless the file begins and ends as a PNG picture does."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        file.seek(max(0, path.stat().st_size - 12))
+        end = file.read()
+    if start != b"\x89PNG\r\n\x1a\n" or end != struct.pack(">I4sI", 0, b"IEND", 0xAE426082):
+        raise DamagedError(f"{path} is not a whole PNG picture")
+
+
+CHECKS: Mapping[str, Callable[[Path], None]] = {".json": check_json, ".npy": check_npy, ".png": check_png}
+
+
+class RecordingTarget(luigi.Target):
+    """The file of a recording that is there already; never written to."""
+
+    def __init__(self, path: str, header_bytes: int = 0, sha256: str = ""):
+        self.path = path
+        self.header_bytes = header_bytes
+        self.sha256 = sha256
+
+    def exists(self) -> bool:
+        return os.path.isfile(self.path)  # noqa: PTH113
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class ResultTarget(luigi.Target):
+    """One file that a step makes. A pipeline's own formats subclass this: `check` their content, `load` it."""
+
+    header_bytes = 0
+
+    def __init__(self, path: str | Path, record: str | Path):
+        self.path = os.fspath(path)
+        self.record = os.fspath(record)
+
+    def exists(self) -> bool:
+        """Whether the file is there; a commit that was interrupted first has to be finished."""
+        # Not Path.is_file(): that raises where a folder can't be read, and complete() must not.
+        return os.path.isfile(self.path) and not os.path.exists(pending_path(self.record))  # noqa: PTH110, PTH113
+
+    def check(self, path: Path) -> None:
+        """Raise DamagedError unless `path` holds what this target should: by default by its extension."""
+        if path.is_dir():
+            raise DamagedError(f"{path.name} is a folder; a result is a file")
+        if not path.is_file():
+            raise DamagedError(f"{path.name} was not written")
+        if path.stat().st_size == 0:
+            raise DamagedError(f"{path.name} is empty")
+        if path.suffix in CHECKS:
+            CHECKS[path.suffix](path)
+
+    def __str__(self) -> str:
+        return self.path

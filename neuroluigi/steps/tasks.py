@@ -1,0 +1,155 @@
+"""What one result is about, and so in which folder it is: a group, a recording, or the whole study.
+
+Recordings themselves are tasks too: those that exist (`ExistingRecording`), and those that a step makes
+(`RecordingMaker`).
+"""
+
+from pathlib import Path
+
+import luigi
+from luigi.task import flatten
+
+from neuroluigi.recordings.concatenation import describe_concatenation
+from neuroluigi.recordings.recording import Group, Recording
+from neuroluigi.steps.base import Step, folder_name
+from neuroluigi.steps.config import (
+    RunStopped,
+    WordsParameter,
+    path_of,
+    recordings,
+    recordings_root,
+    results,
+    results_root,
+    setting,
+)
+from neuroluigi.steps.discovery import existing_recordings, find_recording, groups, recording_makers
+from neuroluigi.steps.plan import status_of
+from neuroluigi.steps.spawn import CarriesSettings
+from neuroluigi.steps.target import RecordingTarget
+
+
+class WrapperTask(CarriesSettings, luigi.WrapperTask):
+    """A task that is done when what it requires is."""
+
+    def complete(self):
+        """Whether all that it requires is there and right."""
+        return super().complete() if setting(results).trust_existing else status_of(self).is_complete
+
+
+class GroupTask(Step):
+    """A step for one group of recordings; its files are in results/<group>/."""
+
+    group = luigi.Parameter(description="key of the group, such as a-even")
+
+    @property
+    def folder(self) -> Path:
+        return path_of(results_root(), folder_name(self.group, "group"))
+
+    @property
+    def recordings(self) -> tuple[Recording, ...]:
+        """The group's recordings in order, for requires(); none where one has a problem, which concatenation() then reports."""
+        group = self._group()
+        return () if group.problems else group.recordings
+
+    def concatenation(self) -> dict:
+        """Return dtype, channels, rate and where each recording begins in the concatenation of this step's inputs.
+
+        Raises RecordingsError where something is wrong with one of the group's recordings.
+        """
+        settings = setting(recordings)
+        files = [(one.path, one.header_bytes) for one in flatten(self.input())]
+        return describe_concatenation(
+            self._group(), files, settings.partial_sample, settings.contiguous, self.assumed_bytes
+        )
+
+    def _group(self) -> Group:
+        known = groups()
+        if self.group not in known:
+            raise RunStopped(f"luigi: there is no group {self.group!r}; the groups are: {', '.join(known)}")
+        return known[self.group]
+
+
+class OfRecording(luigi.Task):
+    """The parameters of a task for one recording: RecordingTask(*recording.identity)."""
+
+    session = luigi.Parameter(description="session of the recording")
+    index = luigi.IntParameter(description="number of the recording in its session")
+    group = luigi.Parameter(default="", description="its group, where another one has the same session and index")
+
+    @property
+    def recording(self) -> Recording:
+        """The row that describes the recording."""
+        return find_recording(self.session, self.index, self.group)
+
+
+class RecordingTask(OfRecording, Step):
+    """A step for one recording; its files are in results/recordings/<session>/<index>/."""
+
+    @property
+    def folder(self) -> Path:
+        # One that shares session and index with another has a folder more.
+        return path_of(results_root(), "recordings", folder_name(self.session, "session"), str(self.index), self.group)
+
+
+class StudyTask(Step):
+    """A step over all groups; its files are in results/study/."""
+
+    @property
+    def folder(self) -> Path:
+        return path_of(results_root(), "study")
+
+
+class ExistingRecording(OfRecording, CarriesSettings, luigi.ExternalTask):
+    """A recording that exists, as the table or the pattern declares it."""
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        existing_recordings.append(cls)
+
+    def output(self):
+        recording = self.recording
+        return RecordingTarget(recording.path, recording.header_bytes, recording.sha256)
+
+
+class RecordingMaker(Step):
+    """A step that makes recordings, where luigi.cfg names none that are there: recordings/<session>/rec_<index>.bin."""
+
+    session = luigi.Parameter(description="session of the recording")
+    index = luigi.IntParameter(description="number of the recording in its session")
+    # The recordings of a session share a folder.
+    filename_parameters = ("index",)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        recording_makers.append(cls)
+
+    sessions = WordsParameter(default=("a", "b", "c", "d", "e"), significant=False, description="names of the sessions")
+    count = luigi.IntParameter(default=4, significant=False, description="recordings of each session")
+
+    @property
+    def folder(self) -> Path:
+        if setting(recordings).are_real():
+            raise RunStopped(f"luigi: {self} would write among real recordings; [recordings] root or table is set")
+        return path_of(recordings_root(), folder_name(self.session, "session"))
+
+    def output(self):
+        return self.result(f"rec_{self.index}.bin")
+
+    def declared(self) -> tuple:
+        """Return a row, as items of a dict, for each recording that there is to make."""
+        return tuple(
+            (
+                ("session", session),
+                ("index", str(index)),
+                ("path", f"{session}/rec_{index}.bin"),
+            )
+            for session in self.sessions
+            for index in range(self.count)
+        )
+
+
+def recording_task(recording: Recording) -> luigi.Task:
+    """Return the task that provides a recording, of the pipeline's own class where it defines one."""
+    if recording.made:
+        return recording_makers[-1](recording.session, recording.index)
+    return (existing_recordings or [ExistingRecording])[-1](*recording.identity)

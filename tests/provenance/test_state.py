@@ -1,0 +1,400 @@
+"""The state of a result, case by case: record, files and what is expected -> state, reasons and what a run does."""
+
+import os
+
+import pytest
+
+from neuroluigi.provenance.checksums import Checksums
+from neuroluigi.provenance.state import STATES, Input, Status
+from tests.provenance.example import (
+    SOURCES,
+    THRESHOLD,
+    Result,
+    broken_record,
+    code,
+    dropped,
+    expect,
+    expect_parameter,
+    failed,
+    fingerprint,
+    inputs,
+    interrupted,
+    leave,
+    make,
+    maybe,
+    no_first,
+    no_record,
+    pending,
+    record,
+    remove,
+    renamed_input,
+    sha256,
+    together,
+    touch,
+    write,
+)
+
+
+@pytest.fixture
+def result(tmp_path) -> Result:
+    return Result(tmp_path)
+
+
+threshold = expect_parameter(threshold=0.5)
+longer_npy = write("npy", b"123456789")
+
+
+def changed(name: str, old: bytes, new: bytes) -> str:
+    return f"inputs: {name} changed (sha256 {sha256(old)[:12]}..., now {sha256(new)[:12]}...)"
+
+
+OTHER_THRESHOLD = "parameters: threshold 0.75, now 0.5"
+NO_NPY = ": edges.npy is not there"
+OTHER_NPY = ": edges.npy is not the file that its run record describes"
+NO_JSON = ": Expecting value: line 1 column 2 (char 1)"
+INTERRUPTED = ": a commit was interrupted; the next run finishes it"
+NO_FIRST = "inputs: a/rec_0.bin is not there any more"
+
+CASES = [
+    # What is done, and what of it is no contradiction
+    leave("as recorded", lambda result: None, "done", made_by="octave 8.3.1", is_complete=True, failure=""),
+    leave("touched outputs", touch("json", "npy"), "done"),
+    leave("touched inputs", touch("first", "second", "stats"), "done"),
+    leave("failed before, done since", failed, "done", failure="out of memory"),
+    leave("failure that can't be read", lambda r: r.sibling(".failed.json", '{"error": 5}'), "done", failure=""),
+    # Input missing
+    leave("recording missing", no_first, "input missing", NO_FIRST, is_there=True),
+    leave(
+        "recording and a file of the result missing",
+        together(no_first, remove("npy")),
+        "input missing",
+        NO_FIRST,
+        NO_NPY,
+        is_there=False,
+        is_complete=False,
+    ),
+    leave(
+        "recording missing and the result modified",
+        together(no_first, write("json", b'{"count": 4444}')),
+        "input missing",
+        NO_FIRST,
+        sha256=[sha256(b'{"count": 4444}'), sha256(b"12345678")],
+    ),
+    leave("recording missing, dropped", together(dropped, no_first), "input missing", NO_FIRST),
+    make(
+        "missing one allowed",
+        together(no_first, expect(allow_missing=True)),
+        "stale",
+        "inputs: a/rec_0.bin is not used now",
+    ),
+    maybe("missing one that is made", together(remove("first"), pending(0)), "done", waits_for=("rec_0.bin",)),
+    leave("recording missing, without a record", together(no_first, no_record), "untracked"),
+    leave("recording missing, the parameter changed", together(no_first, threshold), "input missing", NO_FIRST),
+    # Missing
+    make("one file missing", remove("npy"), "missing", NO_NPY),
+    make(
+        "all files missing",
+        remove("json", "npy"),
+        "missing",
+        ": edges.json, edges.npy is not there",
+        is_there=False,
+        checksums={},
+    ),
+    make("folder in place of a file", together(remove("npy"), lambda result: result.npy.mkdir()), "missing", NO_NPY),
+    make("missing without a record", together(no_record, remove("npy")), "missing", NO_NPY),
+    make("missing after a failure", together(remove("npy"), failed), "missing", NO_NPY, failure="out of memory"),
+    make("commit interrupted", interrupted, "missing", INTERRUPTED, is_there=False),
+    make("commit interrupted, a recording missing", together(interrupted, no_first), "missing", INTERRUPTED),
+    # Damaged
+    make(
+        "cut short",
+        write("json", b'{"count'),
+        "damaged",
+        ": Unterminated string starting at: line 1 column 2 (char 1)",
+        is_complete=False,
+    ),
+    make("of another shape", write("json", b"3            "), "damaged", ": edges.json is no object"),
+    make(
+        "check that fails",
+        write("json", b'{"n": 33333}'),
+        "damaged",
+        ": edges.json can't be checked: KeyError: 'count'",
+    ),
+    make(
+        "shorter than recorded", write("npy", b"1234567"), "damaged", ": edges.npy has 7 bytes, its run record says 8"
+    ),
+    make("damaged without a record", together(no_record, write("json", b"[")), "damaged", NO_JSON),
+    make(
+        "one file modified, another damaged",
+        together(write("json", b'{"count": 4444}'), write("npy", b"")),
+        "damaged",
+        ": edges.npy has 0 bytes, its run record says 8",
+    ),
+    # Modified
+    leave(
+        "longer than recorded",
+        longer_npy,
+        "modified",
+        OTHER_NPY,
+        sha256=[sha256(b'{"count": 3}'), sha256(b"123456789")],
+        is_complete=True,
+    ),
+    leave("as long as recorded", together(write("npy", b"87654321"), touch("npy")), "modified", OTHER_NPY),
+    leave("modified, the parameter changed", together(longer_npy, threshold), "modified", OTHER_NPY),
+    leave("modified, an input may be made again", together(longer_npy, pending(2)), "modified", OTHER_NPY),
+    # Stale for a parameter or for what the step adds to its record
+    make("parameter changed", threshold, "stale", OTHER_THRESHOLD, is_complete=False, checksums={}),
+    make("parameter set", expect_parameter(level=1e-7), "stale", "parameters: level not set, now 1e-07"),
+    leave("parameter added, at its default", record(parameters={"threshold": 0.75}), "done"),
+    make(
+        "parameter added, another value",
+        together(record(parameters={"level": None}), threshold),
+        "stale",
+        OTHER_THRESHOLD,
+    ),
+    leave("parameter that is gone", expect(parameters={"threshold": 0.75}), "done"),
+    leave(
+        "tuple, in a record a list",
+        together(record(parameters={**THRESHOLD, "level": [1, 2]}), expect_parameter(level=(1, 2))),
+        "done",
+    ),
+    make("long value", expect_parameter(level="x" * 61), "stale", f"parameters: level not set, now {'x' * 57}..."),
+    make(
+        "fingerprint changed",
+        fingerprint(sampling_rate_hz=100.0),
+        "stale",
+        "parameters: layout.sampling_rate_hz not set, now 100.0",
+    ),
+    make(
+        "fingerprint: one value of a list",
+        fingerprint(segments=[0, 4]),
+        "stale",
+        "parameters: layout.segments[1] 3, now 4",
+    ),
+    make(
+        "fingerprint: a list of another length",
+        fingerprint(segments=[0]),
+        "stale",
+        "parameters: layout.segments [0, 3], now [0]",
+    ),
+    make(
+        "fingerprint: the first three of many",
+        expect(fingerprint={name: name for name in "abcd"}),
+        "stale",
+        'parameters: layout {"dtype": "uint8", "segments": [0, 3]}, now not set',
+        "parameters: a not set, now a",
+        "parameters: b not set, now b",
+    ),
+    leave("fingerprint not known yet", expect(fingerprint=None), "done"),
+    make(
+        "fingerprint changed with the inputs",
+        together(write("stats", b"{1}"), fingerprint(segments=[0]), inputs(0, 1)),
+        "stale",
+        "inputs: g/stats.json is not used now",
+    ),
+    make(
+        "fingerprint changed, input to be made",
+        together(fingerprint(dtype="int16"), pending(0)),
+        "stale",
+        "parameters: layout.dtype uint8, now int16",
+    ),
+    # Stale for an input
+    make("recording replaced", write("second", b"another"), "stale", changed("rec_1.bin", b"second", b"another")),
+    make(
+        "input of another step changed",
+        lambda result: result.expect_input(2, sha256=sha256(b"[]")),
+        "stale",
+        changed("stats.json", b"{}", b"[]"),
+    ),
+    leave("recording renamed", renamed_input(is_known=False), "done"),
+    leave("recording renamed, all checksums known", renamed_input(is_known=True), "done"),
+    make(
+        "recording added",
+        lambda result: result.expect(inputs=(*result.inputs, Input(str(result.json), None))),
+        "stale",
+        "inputs: edges.json is new",
+    ),
+    make("recording left out", inputs(0, 2), "stale", "inputs: a/rec_1.bin is not used now"),
+    make("inputs in another order", inputs(1, 0, 2), "stale", "inputs: the order of the inputs changed"),
+    make(
+        "input that can't be read",
+        together(remove("stats"), lambda result: result.expect_input(2, sha256=None)),
+        "stale",
+        "inputs: stats.json can't be read",
+    ),
+    make(
+        "problem of the recordings",
+        together(expect(problem="table.csv, row 3: no"), inputs(0)),
+        "stale",
+        "inputs: table.csv, row 3: no",
+    ),
+    # Maybe
+    maybe(
+        "input that may be made again",
+        pending(2),
+        "done",
+        waits_for=("stats.json",),
+        sha256=[None, None],
+        is_complete=False,
+        is_simply_done=False,
+    ),
+    maybe(
+        "two inputs that may be made again",
+        together(pending(0), pending(2)),
+        "done",
+        waits_for=("rec_0.bin", "stats.json"),
+    ),
+    make(
+        "input to be made, the parameter changed",
+        together(pending(2), threshold),
+        "stale",
+        OTHER_THRESHOLD,
+        waits_for=(),
+    ),
+    make(
+        "input to be made, another one changed",
+        together(pending(2), write("first", b"other")),
+        "stale",
+        changed("rec_0.bin", b"first", b"other"),
+    ),
+    leave("input to be made, without a record", together(pending(2), no_record), "untracked"),
+    maybe(
+        "input to be made, the code changed",
+        together(pending(2), code(SOURCES[0])),
+        "code changed",
+        f"code: tasks.py:Edges is not used now (sha256 {'2' * 12}..., now none)",
+    ),
+    # Dropped
+    leave(
+        "dropped",
+        dropped,
+        "done",
+        is_there=False,
+        is_dropped=True,
+        is_complete=False,
+        sha256=[sha256(b'{"count": 3}'), sha256(b"12345678")],
+    ),
+    leave("dropped, but there", record(freed={"at": "2024-05-01"}), "done", is_there=True, is_dropped=False),
+    make(
+        "dropped, an input may be made again",
+        together(dropped, pending(2)),
+        "done",
+        ": it is dropped, and stats.json may be made again",
+    ),
+    make("dropped, the parameter changed", together(dropped, threshold), "stale", OTHER_THRESHOLD, is_dropped=True),
+    make(
+        "dropped in part, what is left damaged",
+        together(record(freed={"at": "2024-05-01"}), remove("npy"), write("json", b"[")),
+        "damaged",
+        NO_JSON,
+    ),
+    # Code changed
+    leave(
+        "code changed",
+        code(SOURCES[0], {**SOURCES[1], "sha256": "3" * 64}),
+        "code changed",
+        f"code: tasks.py:Edges changed (sha256 {'2' * 12}..., now {'3' * 12}...)",
+        is_complete=True,
+        is_simply_done=False,
+    ),
+    leave(
+        "code added",
+        code({"path": "a.py", "sha256": "4" * 64}, *SOURCES),
+        "code changed",
+        f"code: a.py is new (sha256 none, now {'4' * 12}...)",
+    ),
+    make(
+        "code changed, to be made again",
+        together(code(SOURCES[1]), expect(rerun_on=frozenset({"code"}))),
+        "stale",
+        f"code: matlab/count.m is not used now (sha256 {'1' * 12}..., now none)",
+    ),
+    make("code and parameter changed", together(code(SOURCES[0]), threshold), "stale", OTHER_THRESHOLD),
+    leave(
+        "parameter changed that nothing is made again for",
+        together(threshold, expect(rerun_on=frozenset())),
+        "code changed",
+        OTHER_THRESHOLD,
+    ),
+    leave("tool as asked for", expect(tool={"engine": "octave", "version": "8.3"}), "done"),
+    leave(
+        "version asked for",
+        expect(tool={"engine": "octave", "version": "8.30"}),
+        "code changed",
+        "tools: version 8.3.1, now 8.30",
+    ),
+    leave(
+        "engine asked for, and its version",
+        expect(tool={"engine": "matlab", "version": "24"}),
+        "code changed",
+        "tools: engine octave, now matlab",
+    ),
+    make(
+        "engine asked for, to be made again",
+        together(expect(tool={"engine": "matlab"}), expect(rerun_on=frozenset({"tools"}))),
+        "stale",
+        "tools: engine octave, now matlab",
+    ),
+    # Untracked
+    leave("without a record", no_record, "untracked", made_by="", is_complete=True),
+    leave("record cut short", broken_record('{"schema": 1, "inputs": '), "untracked"),
+    leave("record of another shape", broken_record('{"schema": 1, "inputs": 5}'), "untracked"),
+    leave("record of a later version", record(schema=99), "untracked"),
+    leave("without a record, the parameter changed", together(no_record, expect_parameter(level=1)), "untracked"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_status(result, case):
+    case.change(result)
+    status = result.status()
+    assert (status.state, status.todo) == (case.state, case.todo)
+    assert [
+        f"{one.kind}: {one.text}" + (f" ({one.detail})" if one.detail else "") for one in status.reasons
+    ] == case.reasons
+    for name, value in case.more.items():
+        assert (list(status.checksums.values()) if name == "sha256" else getattr(status, name)) == value, name
+
+
+def test_every_state_has_a_case():
+    assert {case.state for case in CASES} == set(STATES)
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_an_output_that_can_not_be_read_is_damaged(result, monkeypatch):
+    def of(self, path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(Checksums, "of", of)
+    result.json.touch()
+    os.utime(result.json, (1, 1))
+    status = result.status()
+    assert (status.state, status.todo) == ("damaged", "make")
+    assert "Permission denied" in status.reasons[0].text and str(result.json) in status.reasons[0].text
+
+
+def test_results_and_recordings_that_were_copied_are_done(result, tmp_path):
+    """Records name paths relative to the two folders, so new folders and new times change nothing."""
+    elsewhere = Result(tmp_path / "elsewhere")
+    elsewhere.record = result.record
+    assert [one["mtime_ns"] for one in result.record["outputs"]] != [elsewhere.json.stat().st_mtime_ns] * 2
+    assert elsewhere.status().is_simply_done
+
+
+def test_code_is_asked_for_by_the_engine_of_the_record(result):
+    result.status()
+    assert result.engines_asked == ["octave"]
+
+
+@pytest.mark.parametrize(
+    ("status", "is_simply_done", "is_complete"),
+    [
+        (Status("done"), True, True),
+        (Status("done", todo="maybe"), False, False),
+        (Status("done", rests_on_work=True), True, False),
+        (Status("modified"), False, True),
+        (Status("input missing", is_there=False), False, False),
+    ],
+)
+def test_what_luigi_finds_complete(status, is_simply_done, is_complete):
+    assert (status.is_simply_done, status.is_complete) == (is_simply_done, is_complete)

@@ -1,0 +1,464 @@
+"""Cleaning, freeing, accepting and verifying results, through the real commands."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from neuroluigi.provenance.files import write_json
+from neuroluigi.provenance.record import describe_host, read_record, timestamp
+from tests.conftest import BIN, OF_THE_RUN, clean_environment
+from tests.lab import Lab, nothing
+
+FAKES = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A pipeline that is done; for copying."""
+    lab = Lab(tmp_path_factory.mktemp("house") / "lab")
+    lab.go()
+    return lab
+
+
+@pytest.fixture
+def lab(first, tmp_path):
+    return first.copied_to(tmp_path / "lab")
+
+
+def ask(lab, *arguments, code=0):
+    """Run `neuroluigi` in the lab; return its output, or the one line of its error."""
+    done = subprocess.run(
+        [BIN / "neuroluigi", *map(str, arguments), *([] if lab.real else FAKES)],
+        cwd=lab.folder,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    assert code in (None, done.returncode) and "Traceback" not in done.stderr, done
+    if done.stderr:
+        assert code == 1 and len(done.stderr.splitlines()) == 1 and not done.stdout, done
+    return done.stderr or done.stdout
+
+
+def everything(lab):
+    """Return all files but the cache of checksums, locks and what the last run says, with their content."""
+    return {
+        path.relative_to(lab.folder).as_posix(): path.read_bytes()
+        for top in (lab.results, lab.folder / "recordings")
+        for path in top.rglob("*")
+        if path.is_file() and not path.name.startswith(".") and path.name not in OF_THE_RUN
+    }
+
+
+def removed_by(before, after):
+    assert all(after[name] == before[name] for name in after)
+    return sorted(before.keys() - after.keys())
+
+
+# clean
+
+
+def test_clean_removes_a_step_and_what_depends_on_it_and_a_run_makes_exactly_that(lab):
+    before = everything(lab)
+    answer = json.loads(ask(lab, "clean", "--step", "Edges", "--group", "s-even", "--yes", "--json"))
+    names = ["edges.npy", "plot.png", "runs/Edges.json", "runs/Edges.log", "runs/Plot.json", "runs/Plot.log"]
+    assert removed_by(before, everything(lab)) == [f"results/s-even/{name}" for name in names]
+    assert {(one["step"], one["group"]) for one in answer["removed"]} == {("Edges", "s-even"), ("Plot", "s-even")}
+    assert answer["bytes"] == sum(len(before[f"results/s-even/{name}"]) for name in names[:2])
+    assert answer["left"] == [] and not answer["dry_run"]
+    made, unchanged, _ = lab.go()
+    assert made == {"Edges": 1, "Plot": 1} and not unchanged
+    assert everything(lab).keys() == before.keys()
+
+
+def test_clean_lists_asks_and_refuses_where_nobody_can_be_asked(lab):
+    before = everything(lab)
+    assert "add --yes or --dry-run" in ask(lab, "clean", code=1)
+    out = ask(lab, "clean", "--step", "Stats", "--dry-run")
+    assert [line.split()[:3] for line in out.splitlines()[1:-1]] == [
+        [f"results/s-{parity}", step, file]
+        for parity in ("even", "odd")
+        for step, file in (("Edges", "edges.npy"), ("Plot", "plot.png"), ("Stats", "stats.json"))
+    ]
+    assert "Would be removed: 6 results" in out and everything(lab) == before
+
+
+@pytest.mark.parametrize("typed, is_removed", [("n", False), ("", False), ("y", True)])
+def test_clean_asks_at_a_terminal_and_takes_nothing_but_y_for_yes(lab, typed, is_removed):
+    pty = pytest.importorskip("pty")
+    before = everything(lab)
+    keyboard, terminal = pty.openpty()
+    os.write(keyboard, f"{typed}\n".encode())
+    done = subprocess.run(
+        [BIN / "neuroluigi", "clean", "--step", "Edges", "--group", "s-even", *FAKES],
+        cwd=lab.folder,
+        env=clean_environment(),
+        stdin=terminal,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    os.close(keyboard)
+    os.close(terminal)
+    assert "2 results, " in done.stdout and "will be removed. Go on? [y/N]" in done.stdout
+    gone = {name.split("/")[-1] for name in removed_by(before, everything(lab))}
+    if is_removed:
+        assert done.returncode == 0 and "Removed: 2 of 2 results" in done.stdout
+        assert gone == {"edges.npy", "plot.png", "Edges.json", "Edges.log", "Plot.json", "Plot.log"}
+    else:
+        assert done.returncode == 1 and "Aborted" in done.stderr and not gone
+
+
+def test_clean_removes_all_but_recordings_and_leaves_no_empty_folder(lab):
+    before = everything(lab)
+    out = ask(lab, "clean", "--yes")
+    assert "Removed: 8 of 8 results" in out
+    assert list(everything(lab)) == [name for name in before if name.startswith("recordings/")]
+    assert {path.name for path in lab.results.iterdir() if not path.name.startswith(".")} == {*OF_THE_RUN}
+    assert "Nothing to be removed" in ask(lab, "clean")
+    assert lab.go()[0] == {"Aggregate": 2, "Stats": 2, "Edges": 2, "Plot": 2}
+
+
+def test_recordings_that_a_step_made_go_when_it_is_named(lab):
+    (lab.folder / "recordings" / "s" / "mine.bin").write_bytes(b"mine")
+    (lab.folder / "recordings" / "s" / "rec_1.bin").write_bytes(b"put here by hand")
+    assert "rec_1.bin is not the file" in ask(lab, "clean", "--step", "FakeRecording", "--yes")
+    names = [name for name in everything(lab) if "/runs/" not in name]
+    assert sorted(names) == ["recordings/s/mine.bin", "recordings/s/rec_1.bin"]
+
+
+def test_real_recordings_are_not_touched(tmp_path):
+    lab = Lab(tmp_path / "lab")
+    lab.make_real()
+    lab.go()
+    # Not even by a record that names one of them.
+    path = lab.results / "a" / "runs" / "Plot.json"
+    record = read_record(path)
+    record["outputs"].append(record["inputs"][0] | {"root": "recordings", "path": "a/rec_0.bin"})
+    write_json(path, record)
+    before = {path: path.read_bytes() for path in (lab.folder / "real").rglob("*.bin")}
+    real = ["--recordings-root", "real"]
+    assert "which is not among the results" in ask(lab, "clean", "--yes", *real)
+    assert "there is no step 'FakeRecording'" in ask(lab, "clean", "--step", "FakeRecording", "--yes", *real, code=1)
+    assert {path: path.read_bytes() for path in (lab.folder / "real").rglob("*") if path.is_file()} == before
+    assert (lab.results / "a" / "plot.png").exists() and not (lab.results / "b").exists()
+
+
+def test_edited_and_unknown_files_are_kept_and_named(lab):
+    folder = lab.results / "s-even"
+    np.save(folder / "edges.npy", np.zeros((50, 2), "<i8"))
+    (folder / "notes.txt").write_text("mine")
+    (folder / "runs" / "Stats.json").write_text("{broken")
+    out = ask(lab, "clean", "--yes")
+    left = [line for line in out.splitlines() if line.startswith("left")]
+    names = ("edges.npy", "notes.txt", "runs/Stats.json", "runs/Stats.log", "stats.json")
+    assert [line.split()[1] for line in left] == [f"results/s-even/{name}" for name in names]
+    assert "--modified removes it too" in left[0] and "no run record names it" in left[1]
+    assert {path.name for path in folder.rglob("*") if path.is_file() and path.name != ".lock"} == {
+        *(name.split("/")[-1] for name in names),
+        "Edges.json",
+        "Edges.log",
+    }
+    ask(lab, "clean", "--yes", "--modified")
+    assert not (folder / "edges.npy").exists() and (folder / "notes.txt").read_text() == "mine"
+
+
+def test_clean_removes_notes_of_failures_and_leaves_an_interrupted_commit(lab):
+    runs = lab.results / "s-odd" / "runs"
+    (lab.results / "s-odd" / "plot.png").unlink()
+    (runs / "Plot.json").unlink()
+    (runs / "Plot.failed.json").write_text('{"schema": 1, "step": "Plot", "error": "so"}')
+    (runs / "Plot.log").rename(runs / "Plot.failed.log")
+    shutil.copy(runs / "Stats.json", runs / "Stats.pending.json")
+    out = ask(lab, "clean", "--yes")
+    assert "a commit was interrupted" in out
+    assert sorted(path.name for path in (lab.results / "s-odd").rglob("*.*") if path.name != ".lock") == [
+        "Stats.json",
+        "Stats.log",
+        "Stats.pending.json",
+        "stats.json",
+    ]
+
+
+def test_a_step_that_is_not_below_the_root_is_known_by_its_record(lab):
+    lab.add(
+        """
+class Rate(GroupTask):
+    def requires(self):
+        return Edges(self.group)
+    def output(self):
+        return self.result("rate.txt")
+    def make(self, out):
+        out.write_text("1")
+
+class Means(StudyTask):
+    def requires(self):
+        return [Rate(group) for group in groups()]
+    def output(self):
+        return self.result("means.csv")
+    def make(self, out):
+        out.write_text("1")
+"""
+    )
+    lab.run("Means", *FAKES)
+    answer = json.loads(ask(lab, "clean", "--step", "Edges", "--dry-run", "--json"))
+    found = sorted((one["step"], one["group"]) for one in answer["removed"])
+    rest = [(step, f"s-{parity}") for step in ("Edges", "Plot", "Rate") for parity in ("even", "odd")]
+    assert found == sorted([("Means", ""), *rest])
+
+
+def test_orphans_are_removed_only_when_told(lab):
+    shutil.copytree(lab.results / "s-odd", lab.results / "old")
+    for path in (lab.results / "old" / "runs").glob("*.json"):
+        record = path.read_text().replace('"s-odd/', '"old/')
+        path.write_text(record)
+    (lab.results / "mine").mkdir()
+    (lab.results / "mine" / "notes.txt").write_text("mine")
+    before = everything(lab)
+    assert "8 results" in ask(lab, "clean", "--dry-run")
+    assert "there is no folder without a group 's-odd'" in ask(lab, "clean", "--orphans", "--group", "s-odd", code=1)
+    assert "Removed: 4 of 4" in ask(lab, "clean", "--orphans", "--yes")
+    assert {name.split("/")[1] for name in removed_by(before, everything(lab))} == {"old"}
+    assert not (lab.results / "old").exists() and (lab.results / "mine" / "notes.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["clean", "--step", "Edgs"], "no step 'Edgs'; did you mean Edges? The steps are: Aggregate, Edges"),
+        (["clean", "--group", "s-evn"], "no group 's-evn'; did you mean s-even? The groups are: s-even, s-odd"),
+        (["drop", "--step", "Agregate"], "did you mean Aggregate?"),
+        (["drop", "--step", "Aggregate", "--group", "x"], "no group 'x'"),
+        (["drop", "--step", "FakeRecording"], "FakeRecording makes recordings"),
+        (["drop", "--step", "Plot"], "no step needs Plot"),
+        (["accept", "--reason", "x", "--", "--results-root"], "the file comes first"),
+        (["accept", "s-even/edgs.npy", "--reason", "x"], "s-even/edgs.npy is not there"),
+        (["accept", "s-even/edges.npy", "--reason", "x"], "is not modified, its state is: done"),
+        (["accept", "luigi.cfg", "--reason", "x"], "is of no step below PlotAll"),
+        (["verify", "--results-root", "resuls", "--recordings-root", "x"], "there are no run records in"),
+    ],
+)
+def test_a_mistake_is_one_line(first, arguments, message):
+    assert message in ask(first, *arguments, code=1)
+
+
+# drop
+
+
+def test_freed_results_are_done_and_made_again_when_a_step_needs_them(lab):
+    before = everything(lab)
+    size = sum(len(before[f"results/s-even/aggregate.{kind}"]) for kind in ("bin", "json"))
+    out = ask(lab, "drop", "--step", "Aggregate", "--group", "s-even", "--dry-run")
+    assert f"Would be dropped: 1 results, {size} bytes" in out and everything(lab) == before
+    answer = json.loads(ask(lab, "drop", "--step", "Aggregate", "--group", "s-even", "--yes", "--json"))
+    assert answer["bytes"] == size and [one["step"] for one in answer["dropped"]] == ["Aggregate"]
+    assert before.keys() - everything(lab).keys() == {"results/s-even/aggregate.bin", "results/s-even/aggregate.json"}
+    assert read_record(lab.results / "s-even" / "runs" / "Aggregate.json")["dropped"] <= timestamp()
+    assert "Nothing to be dropped" in ask(lab, "drop", "--step", "Aggregate", "--group", "s-even")
+    assert nothing(lab.go())
+    assert "2 more are dropped: all as recorded" in ask(lab, "verify")
+    # A file that was deleted by hand is made again, and so is what it needs; and nothing else.
+    (lab.results / "s-even" / "plot.png").unlink()
+    made, unchanged, _ = lab.go()
+    assert made == {"Aggregate": 1, "Plot": 1} and unchanged == {"Stats": 1, "Edges": 1}
+    assert "dropped" not in read_record(lab.results / "s-even" / "runs" / "Aggregate.json")
+    assert lab.files() == {name[8:]: content for name, content in before.items() if name[8:] in lab.files()}
+    assert nothing(lab.go())
+
+
+def test_what_is_freed_serves_every_look(lab):
+    edges = ask(lab, "events", "s-even", "--csv")
+    ask(lab, "drop", "--step", "Aggregate", "--yes")
+    assert ask(lab, "events", "s-even", "--csv") == edges and len(edges.splitlines()) > 1
+    assert "✓ done" in ask(lab, "status") and "make" not in ask(lab, "status")
+    # What needs it has it made first, and status says so beforehand.
+    (lab.results / "s-even" / "edges.npy").unlink()
+    out = ask(lab, "status", code=1)
+    assert "make: 1 Aggregate: done, it is dropped, and Edges needs it (s-even)" in out
+    assert "it is dropped" in ask(lab, "why", "Aggregate", "s-even", code=1)
+    made, unchanged, _ = lab.go()
+    assert made == {"Aggregate": 1, "Edges": 1} and unchanged == {"Stats": 1, "Plot": 1}
+
+
+def test_a_freed_result_that_comes_back_different_is_told_and_followed(lab):
+    ask(lab, "drop", "--step", "Aggregate", "--group", "s-even", "--yes")
+    standins = lab.folder / "standins.py"
+    standins.write_text(
+        "import neuroluigi.signals.numpy_functions\n"
+        "def concatenate(files, out, *rest):\n"
+        "    neuroluigi.signals.numpy_functions.concatenate_files(files, out, *rest)\n"
+        "    out.write_bytes(out.read_bytes()[::-1])\n"
+    )
+    lab.override("Aggregate", "from standins import concatenate as numpy_function")
+    (lab.results / "s-even" / "plot.png").unlink()
+    assert "maybe, if aggregate.bin or aggregate.json changes: 1 Stats" in ask(lab, "status", code=1)
+    made, unchanged, _ = lab.go()
+    assert made == {"Aggregate": 1, "Stats": 1, "Edges": 1, "Plot": 1} and not unchanged
+    assert nothing(lab.go())
+
+
+def test_freed_results_are_made_again_when_their_input_changed(lab):
+    ask(lab, "drop", "--step", "Aggregate", "--yes")
+    made, _, _ = lab.go("--recordings-sampling-rate-hz", "100")
+    assert made == {"Aggregate": 2, "Stats": 2, "Edges": 2, "Plot": 2}
+
+
+def test_what_is_not_done_or_could_not_be_made_again_is_not_freed(tmp_path):
+    lab = Lab(tmp_path / "lab")
+    lab.make_real()
+    lab.go()
+    real = ["--recordings-root", "real"]
+    (lab.results / "b" / "aggregate.bin").write_bytes(os.urandom(120))
+    out = ask(lab, "drop", "--step", "Aggregate", "--yes", *real)
+    assert "Aggregate.json (modified: aggregate.bin is not the file" in out and "1 of 1 results" in out
+    (lab.folder / "real" / "a" / "rec_0.bin").unlink()
+    out = ask(lab, "drop", "--step", "Stats", "--group", "a", "--yes", *real)
+    assert "it could not be made again: what Aggregate(group=a" in out and (lab.results / "a" / "stats.json").exists()
+
+
+# accept
+
+
+def test_accepted_files_are_done(lab):
+    np.save(lab.results / "s-even" / "edges.npy", np.array([[1, 0]] * 50, dtype="<i8"))
+    plot = lab.results / "s-odd" / "plot.png"
+    content = plot.read_bytes()
+    plot.write_bytes(content[:-12] + b"mine" + content[-12:])
+    out = ask(lab, "accept", "s-even/edges.npy", "--reason", "artefact at 1 s")
+    assert out == "Accepted: results/s-even/edges.npy\n"
+    assert json.loads(ask(lab, "accept", plot, "--reason", "x", "--json")) == {"accepted": str(plot)}
+    record = read_record(lab.results / "s-even" / "runs" / "Edges.json")
+    (accepted,) = record["accepted"]
+    assert accepted["reason"] == "artefact at 1 s" and accepted["by"] == describe_host()
+    assert accepted["at"] <= timestamp()
+    assert "all as recorded" in ask(lab, "verify")
+    made, unchanged, out = lab.go()
+    assert made == {"Plot": 1} and not unchanged and "Edited" not in out
+
+
+def test_edges_that_were_taken_out_can_be_accepted_and_are_kept_where_they_are_not(lab):
+    path = lab.results / "s-even" / "edges.npy"
+    edges = np.load(path)
+    for left in (edges[1:], edges[2:]):
+        np.save(path, left)
+        made, _, out = lab.go()
+        assert made["Edges"] == 1 and "what was there is kept as results/s-even/edges.npy.damaged" in out
+    aside = [np.load(path.with_name(f"edges.npy.damaged{number}")) for number in ("", "-2")]
+    assert [len(one) for one in aside] == [len(edges) - 1, len(edges) - 2]
+    np.save(path, edges[1:])
+    assert ask(lab, "accept", "s-even/edges.npy", "--reason", "artefact") == "Accepted: results/s-even/edges.npy\n"
+    made, _, _ = lab.go()
+    assert made == {"Plot": 1} and len(np.load(path)) == len(edges) - 1
+
+
+def test_results_of_recordings_that_it_is_not_told_of_are_no_orphans(lab):
+    lab.make_real()
+    lab.go()
+    out = ask(lab, "clean", "--orphans", "--yes", code=1)
+    assert out == "neuroluigi: the last run on these results had --recordings-root real; give it here too\n"
+    assert (lab.results / "a" / "plot.png").exists()
+
+
+def test_why_asks_of_which_group(lab):
+    assert ask(lab, "why", "Stats", code=1) == "neuroluigi: say of which group: neuroluigi why Stats s-even\n"
+
+
+def test_what_is_damaged_or_would_be_replaced_is_not_accepted(lab):
+    path = lab.results / "s-even" / "edges.npy"
+    os.truncate(path, path.stat().st_size - 8)
+    assert "its state is: damaged" in ask(lab, "accept", "results/s-even/edges.npy", "--reason", "x", code=1)
+    np.save(path, np.array([[1, 0]] * 50, dtype="<i8"))
+    before = everything(lab)
+    error = ask(lab, "accept", path, "--reason", "x", "--Edges-threshold", "0.6", code=1)
+    assert "threshold 0.75, now 0.6" in error and everything(lab) == before
+    error = ask(lab, "accept", path.with_name("aggregate.bin"), "--reason", "x", code=1)
+    assert "is not modified" in error
+
+
+# verify
+
+
+def test_verify_finds_a_flipped_bit_and_everything_else_that_is_not_as_recorded(lab):
+    assert "all as recorded" in ask(lab, "verify")
+    path = lab.results / "s-even" / "aggregate.bin"
+    stat, content = path.stat(), bytearray(path.read_bytes())
+    content[17] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert nothing(lab.go()), "size and time are as recorded"
+    os.truncate(lab.results / "s-odd" / "plot.png", 10)
+    (lab.results / "s-odd" / "stats.json").unlink()
+    (lab.results / "s-odd" / "runs" / "Edges.json").write_text("{")
+    (lab.folder / "recordings" / "s" / "rec_0.bin").write_bytes(b"other")
+    answer = json.loads(ask(lab, "verify", "--json", code=1))
+    found = {os.path.relpath(one["path"], lab.folder): one["state"] for one in answer["problems"]}
+    assert found == {
+        "results/s-even/aggregate.bin": "changed",
+        "results/s-odd/plot.png": "damaged",
+        "results/s-odd/stats.json": "missing",
+        "results/s-odd/runs/Edges.json": "unreadable",
+        "recordings/s/rec_0.bin": "damaged",
+    }
+    text = ask(lab, "verify", code=1)
+    assert "changed: results/s-even/aggregate.bin has other bytes" in text and "5 are not as" in text
+
+
+def test_verify_needs_no_recordings(lab):
+    shutil.rmtree(lab.folder / "recordings")
+    lab.results.rename(lab.folder / "copy")
+    before = sorted(path.name for path in (lab.folder / "copy").iterdir())
+    out = ask(lab, "verify", "--results-root", "copy", "--recordings-root", "gone", "--recordings-select", "x=y")
+    assert out.startswith("10 files, ") and out.endswith(": all as recorded.\n")
+    assert sorted(path.name for path in (lab.folder / "copy").iterdir()) == before
+
+
+def test_verify_names_what_no_record_describes(lab):
+    shutil.rmtree(lab.results / "s-odd" / "runs")
+    out = ask(lab, "verify")
+    assert out.count("untracked: results/s-odd/") == 5
+    assert len(json.loads(ask(lab, "verify", "--json"))["untracked"]) == 5
+
+
+def test_each_acceptance_is_kept(lab):
+    folder = lab.results / "s-even"
+    for name, reason in (("aggregate.json", "unit was wrong"), ("aggregate.bin", "artefact removed")):
+        path = folder / name
+        path.write_bytes(path.read_bytes().replace(b"\n", b" \n") if name.endswith("json") else bytes(100))
+        ask(lab, "accept", f"s-even/{name}", "--reason", reason)
+    out = ask(lab, "why", "Aggregate", "s-even", code=None)
+    assert "unit was wrong" in out and "artefact removed" in out and "{" not in out.split("accepted by")[1]
+    assert "--reason is blank" in ask(lab, "accept", "s-even/stats.json", "--reason", " ", code=1)
+
+
+def test_why_tells_old_and_new_and_what_is_freed(lab):
+    ask(lab, "drop", "--step", "Edges", "--group", "s-even", "--yes")
+    assert "It is dropped" in ask(lab, "why", "Edges", "s-even", code=None)
+    assert json.loads(ask(lab, "why", "Edges", "s-even", "--json", code=None))[0]["dropped"]
+    edges = np.load(lab.results / "s-odd" / "edges.npy")
+    odd = read_record(lab.results / "s-odd" / "runs" / "Edges.json")["outputs"][0]["sha256"]
+    edges[0] += 1
+    np.save(lab.results / "s-odd" / "edges.npy", edges)
+    out = ask(lab, "why", "Plot", "s-odd", code=1)
+    assert f"edges.npy changed (sha256 {odd[:12]}..., now " in out and "A run will make it." in out
+
+
+def test_a_step_of_the_study_needs_no_group_before_options(lab):
+    assert "there is no step 'PlotAll'" in ask(lab, "why", "PlotAll", code=1)
+
+
+def test_a_misspelt_option_and_a_shortened_one_are_refused_with_the_right_one(lab):
+    for option in ("--Edges-threshhold", "--Edges-thresh"):
+        for command in (["status"], ["why", "Edges", "s-even"], ["results"], ["verify"], ["clean"]):
+            assert ask(lab, *command, option, "0.6", code=1) == (
+                f"luigi: there is no option {option}; did you mean --Edges-threshold?\n"
+            )
+    out = lab.run("PlotAll", "--Edges-thresh", "0.6", code=1)
+    assert out == "luigi: there is no option --Edges-thresh; did you mean --Edges-threshold?\n"

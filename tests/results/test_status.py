@@ -1,0 +1,260 @@
+"""`neuroluigi status` and `why`: what stands where, what a run would do, and why; nothing is changed by looking."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from neuroluigi.provenance import state
+from neuroluigi.results.status import FAILED, SIGNS, WAITING
+from tests.conftest import BIN, Pipeline, clean_environment
+
+SETTINGS = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
+
+
+def ask(lab, *arguments, code=None):
+    done = subprocess.run(
+        [BIN / "neuroluigi", *arguments, *SETTINGS],
+        cwd=lab.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if code is not None:
+        assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def states(lab):
+    return {
+        (one["row"], one["step"]): (one["state"], one["todo"])
+        for one in json.loads(ask(lab, "status", "--json").stdout)["results"]
+    }
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    lab = Pipeline(tmp_path_factory.mktemp("status") / "lab")
+    lab.run("PlotAll", *SETTINGS)
+    return lab
+
+
+@pytest.fixture
+def lab(made):
+    """The lab with all results, put back as it was afterwards."""
+    kept = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in made.folder.rglob("*") if path.is_file()}
+    yield made
+    for path in made.folder.rglob("*"):
+        if path.is_file() and path not in kept:
+            path.unlink()
+    for path, (content, mtime_ns) in kept.items():
+        path.write_bytes(content)
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+
+
+def test_before_the_first_run_everything_is_missing_and_nothing_is_written(tmp_path):
+    lab = Pipeline(tmp_path / "lab")
+    out = ask(lab, "status", code=1).stdout
+    assert "○ missing" in out and "0/2" in out and "make: 2 Aggregate: missing, aggregate.bin, aggregate.json" in out
+    assert not lab.results.exists() and not (lab.folder / "recordings").exists()
+
+
+def test_all_done(lab):
+    out = ask(lab, "status", code=0).stdout
+    lines = out.splitlines()
+    assert lines[0].split() == ["group", "FakeRecording", "Aggregate", "Stats", "Edges", "Plot"]
+    assert lines[1].split() == ["s-even", *["✓", "done"] * 5]
+    assert lines[3].split() == ["██████████", "2/2"] * 5
+    assert len(lines) == 4 and "\x1b" not in out
+
+
+def test_a_missing_file_and_what_waits_for_it(lab):
+    (lab.results / "s-even" / "stats.json").unlink()
+    before = {path: path.stat().st_mtime_ns for path in lab.folder.rglob("*")}
+    out = ask(lab, "status", code=1).stdout
+    assert "make: 1 Stats: missing, stats.json is not there (s-even)" in out
+    assert "maybe, if stats.json changes: 1 Edges" in out
+    assert {path: path.stat().st_mtime_ns for path in lab.folder.rglob("*")} == before, "looking changed something"
+    found = states(lab)
+    assert found["s-even", "Stats"] == ("missing", "make") and found["s-even", "Edges"] == ("done", "maybe")
+    assert found["s-even", "Plot"] == ("done", "maybe") and found["s-odd", "Plot"] == ("done", "")
+    done = ask(lab, "why", "Stats", "s-even", code=1)
+    assert "stats.json is not there" in done.stdout and "Made 20" in done.stdout
+
+
+def test_every_state_has_its_sign(lab):
+    assert set(SIGNS) == {*state.STATES, WAITING, FAILED}
+    assert len({sign for sign, _ in SIGNS.values()}) == len(SIGNS)
+    (lab.results / "s-even" / "plot.png").write_bytes(b"cut")
+    (lab.results / "s-odd" / "runs" / "Stats.json").unlink()
+    config = lab.folder / "luigi.cfg"
+    config.write_text(config.read_text().replace("threshold = 0.75", "threshold = 0.5"))
+    lab.override("Stats", "# a comment: other code, the same results")
+    out = ask(lab, "status", code=1).stdout
+    for shown in ("✗ damaged", "↻ stale", "≈ code changed", "? untracked"):
+        assert shown in out, out
+    assert "make: 2 Edges: stale, threshold 0.75, now 0.5 (s-even, s-odd)" in out
+    only = ask(lab, "status", "--only", "damaged", "--group", "s-even").stdout
+    assert "damaged" in only and "stale" not in only and "s-odd" not in only
+
+
+def test_a_failure_is_told_with_its_last_lines(lab):
+    lab.override("Stats", "numpy_function = lambda *a: print('oh') or 1 / 0")
+    (lab.results / "s-even" / "stats.json").unlink()
+    lab.run("PlotAll", *SETTINGS, code=30)
+    out = ask(lab, "status", "--only", "failed", code=1).stdout
+    assert "! failed" in out and "failed the last time: ZeroDivisionError" in out
+    out = ask(lab, "why", "Stats", "s-even", code=1).stdout
+    assert "ZeroDivisionError" in out and "Stats.failed.log" in out and "oh" in out
+
+
+def test_why_tells_how_a_result_was_made(lab):
+    out = ask(lab, "why", "Edges", "s-even", code=0).stdout
+    for part in (
+        "✓ Edges(group=s-even",
+        "by numpy",
+        "threshold 0.75",
+        "s-even/stats.json",
+        "tasks.py:Edges",
+        "Wrote s-even/edges.npy",
+    ):
+        assert part in out, out
+    record = json.loads(ask(lab, "why", "Edges", "s-even", "--json").stdout)[0]["record"]
+    assert record["step"] == "Edges"
+
+
+def test_a_step_of_ones_own_shows_up_without_being_registered(lab):
+    lab.add(
+        """
+class Mine(GroupTask):
+    def requires(self):
+        return Stats(self.group)
+    def output(self):
+        return self.result("mine.txt")
+
+class PlotAll(PlotAll):
+    def requires(self):
+        return [*super().requires(), *(Mine(group) for group in groups())]
+"""
+    )
+    assert states(lab)["s-odd", "Mine"] == ("missing", "make")
+
+
+def test_what_only_a_start_would_tell_is_said(lab, tmp_path):
+    matlab = tmp_path / "matlab"
+    matlab.write_text("#!/bin/sh\necho started >> started.txt\nexit 1\n")
+    matlab.chmod(0o755)
+    lab.run("PlotAll", *SETTINGS)
+    named = ["--matlab-engine", "matlab", "--matlab-command", str(matlab)]
+    out = subprocess.run(
+        [BIN / "neuroluigi", "status", *SETTINGS[:4], *named],
+        cwd=lab.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    assert "not known without starting it: the version of matlab; it counts as unchanged" in out
+    assert "engine numpy, now matlab" in out and not list(lab.folder.rglob("started.txt"))
+    assert "not known" not in ask(lab, "status").stdout
+
+
+def test_on_a_terminal_states_have_colours_and_nothing_is_wider_than_it(lab):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    (lab.results / "s-even" / "stats.json").unlink()
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    process = subprocess.Popen(
+        [BIN / "neuroluigi", "status", *SETTINGS],
+        cwd=lab.folder,
+        env={**clean_environment(), "TERM": "xterm-256color"},
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    out = b""
+    while True:
+        try:
+            block = os.read(ours, 4096)
+        except OSError:  # Linux: the other end is closed
+            break
+        if not block:
+            break
+        out += block
+    os.close(ours)
+    assert process.wait() == 1
+    text = out.decode()
+    assert "\x1b[32m✓ done" in text and "\x1b[33m○ missing" in text
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    assert "s-even" in "".join(lines) and max(map(len, lines)) <= 100
+
+
+def test_orphans_are_shown_and_not_touched(lab):
+    orphan = lab.results / "old-group" / "runs"
+    orphan.mkdir(parents=True)
+    (orphan / "Stats.json").write_text("{}")
+    out = ask(lab, "status", code=0).stdout
+    assert "Results of no group of today: old-group" in out and (orphan / "Stats.json").exists()
+    (orphan / "Stats.json").unlink()
+    orphan.rmdir()
+    orphan.parent.rmdir()
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["why", "Egdes", "s-even"], "did you mean Edges"),
+        (["why", "Edges", "s-evn"], "did you mean s-even"),
+        (["status", "--only", "stael"], "did you mean stale"),
+        (["status", "--group", "nobody"], "s-even"),
+        (["--module", "nothing", "status"], "nothing.py"),
+        (["--task", "PlotEverything", "status"], "PlotEverything"),
+    ],
+)
+def test_what_is_misspelt_is_refused_in_one_line(lab, arguments, expected):
+    done = ask(lab, *arguments)
+    assert done.returncode not in (0, None) and expected in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and not done.stdout
+
+
+@pytest.mark.parametrize("command", ["status", "why", "recordings", "results", "events", "slurm"])
+def test_help_shows_an_example(lab, command):
+    done = subprocess.run([BIN / "neuroluigi", command, "--help"], capture_output=True, text=True, check=True)
+    assert f"neuroluigi {command}" in done.stdout.split("Example")[1]
+
+
+# What happens in the second process, for which PlotAll is to be large enough at two groups.
+SECOND = {
+    "helps": "",
+    "fails": "looks._judge_for = lambda *args: 1 / 0",
+    "is killed": "looks._judge_for = lambda *args: os.kill(os.getpid(), 9)",
+}
+
+
+def by_task(lab):
+    return {one["task"]: one for one in json.loads(ask(lab, "status", "--json", code=1).stdout)["results"]}
+
+
+@pytest.mark.parametrize("what", SECOND)
+def test_two_processes_find_what_one_does(lab, what):
+    (lab.results / "s-odd" / "stats.json").unlink()
+    (lab.results / "s-even" / "edges.npy").unlink()
+    ask(lab, "drop", "--step", "Aggregate", "--yes", code=0)
+    alone = by_task(lab)
+    tasks = lab.folder / "tasks.py"
+    hook = (
+        "import os\nfrom neuroluigi import looks\nlooks._WORTH_SHARING = 2\nlooks._may_share = lambda: True\n"
+        "began = looks._judge_by_two\ndef by_two(*args):\n    open('shared.txt', 'w').close()\n    began(*args)\n"
+        f"looks._judge_by_two = by_two\n{SECOND[what]}\n"
+    )
+    tasks.write_text(tasks.read_text() + hook)
+    assert by_task(lab) == alone
+    assert (lab.folder / "shared.txt").exists()

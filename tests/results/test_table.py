@@ -1,0 +1,318 @@
+"""Searching results: the table of all groups, filters and sorting, and the events of one group."""
+
+import csv
+import io
+import json
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+from neuroluigi.recordings.groups import find_groups
+from neuroluigi.recordings.recording import Declaration
+from neuroluigi.results.events import EVENT_COLUMNS, read_events
+from neuroluigi.results.output import fitting_columns, write_csv, write_json, write_text
+from neuroluigi.results.query import QueryError, parse_condition
+from neuroluigi.results.table import Table, collect_table, select_rows, sort_rows
+from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The pipeline of this repository, run on fake recordings; for reading."""
+    pipeline = Pipeline(tmp_path_factory.mktemp("query") / "lab")
+    pipeline.run("PlotAll", "--matlab-engine", "numpy")
+    return pipeline
+
+
+def ask(folder, *arguments, code=0):
+    done = subprocess.run(
+        [BIN / "neuroluigi", *map(str, arguments)],
+        cwd=folder,
+        env=clean_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == code, done
+    assert "Traceback" not in done.stderr
+    return done.stderr if code else done.stdout
+
+
+def test_results_are_those_of_the_files_and_nothing_is_changed(lab):
+    before = lab.files()
+    rows = json.loads(ask(lab.folder, "results", "--json"))
+    assert [row["group"] for row in rows] == [f"{s}-{p}" for s in "abcde" for p in ("even", "odd")]
+    for row in rows:
+        samples = np.fromfile(lab.results / row["group"] / "aggregate.bin", np.uint8)
+        edges = np.load(lab.results / row["group"] / "edges.npy")
+        assert (row["count"], row["min"], row["max"]) == (len(samples), samples.min(), samples.max())
+        assert row["mean"] == pytest.approx(samples.mean(), rel=1e-12)
+        assert row["std"] == pytest.approx(samples.std(ddof=1), rel=1e-12)
+        assert (row["edges"], row["channel"], row["session"]) == (len(edges), 0, row["group"][0])
+    assert rows[0]["index"] == "0|2" and rows[0]["parity"] == "even"
+    assert lab.files() == before
+
+
+def test_results_are_filtered_sorted_and_cut(lab):
+    question = ["--where", "session!=a", "--where", "mean>125", "--sort", "-edges", "--columns", "group,edges"]
+    rows = list(csv.DictReader(io.StringIO(ask(lab.folder, "results", *question, "--csv"))))
+    expected = {}
+    for folder in sorted(lab.results.glob("[b-e]-*")):
+        if np.fromfile(folder / "aggregate.bin", np.uint8).mean() > 125:
+            expected[folder.name] = len(np.load(folder / "edges.npy"))
+    assert {row["group"]: int(row["edges"]) for row in rows} == expected
+    assert [int(row["edges"]) for row in rows] == sorted(expected.values(), reverse=True)
+    text = ask(lab.folder, "results", *question).splitlines()
+    assert [line.split() for line in text] == [["group", "edges"], *(list(row.values()) for row in rows)]
+
+
+def test_the_readme_shows_what_is_printed(lab):
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"\$ neuroluigi (results [^\n]*)\n(.*?)```", readme, re.DOTALL)
+    assert ask(lab.folder, *block[1].replace("'", "").split()) == block[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (["results", "--columns", "group,meen"], ["no column 'meen'; did you mean mean?", "std, edges"]),
+        (["results", "--where", "sesion=a"], ["no column 'sesion'; did you mean session?"]),
+        (["results", "--sort", "-edgs"], ["no column 'edgs'; did you mean edges?"]),
+        (["results", "--where", "mean>1", "--results-root", "x"], ["no column 'mean'", "no results yet in "]),
+        (["results", "--where", "mean"], ["'mean' is not a condition"]),
+        (["events", "a-evn"], ["no group 'a-evn'; did you mean a-even? The groups are: a-even, a-odd"]),
+        (["events", "--results-root", "x", "a-even"], ["the group comes first"]),
+        (["events", "a-even", "--name", "edgs"], ["edgs.npy does not exist (yet); arrays of this group: edges"]),
+    ],
+)
+def test_a_mistake_is_one_line_with_the_right_names(lab, arguments, messages):
+    error = ask(lab.folder, *arguments, code=1)
+    assert len(error.splitlines()) == 1 and all(message in error for message in messages), error
+
+
+def test_groups_without_results_have_empty_cells(lab):
+    text = ask(lab.folder, "results", "--where", "session=b", "--results-root", "other", "--csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["group"] for row in rows] == ["b-even", "b-odd"] and "mean" not in rows[0]
+
+
+def test_events_are_those_of_the_file(lab):
+    edges = np.load(lab.results / "c-odd" / "edges.npy")
+    rows = json.loads(ask(lab.folder, "events", "c-odd", "--json"))
+    assert [[row["sample"], row["channel"]] for row in rows] == edges.tolist()
+    recordings = {i: np.fromfile(lab.folder / f"recordings/c/rec_{i}.bin", np.uint8) for i in (1, 3)}
+    level = np.ptp(np.concatenate(list(recordings.values()))) * 0.75 + min(map(np.min, recordings.values()))
+    for row in rows:
+        samples, at = recordings[row["index"]], row["recording_sample"]
+        assert samples[at] >= level > samples[at - 1]
+        assert row["sample"] == at + 100 * (row["index"] == 3)
+        assert (row["session"], row["seconds"], row["recording_seconds"]) == ("c", None, None)
+    listed = list(csv.reader(io.StringIO(ask(lab.folder, "events", "c-odd", "--csv"))))
+    assert listed[0] == list(EVENT_COLUMNS) and len(listed) == len(edges) + 1
+    assert listed[1][-2:] == ["", ""]
+    assert len(ask(lab.folder, "events", "c-odd").splitlines()) == len(edges) + 1
+
+
+def test_a_reader_that_closes_the_pipe_is_no_error(lab, tmp_path):
+    folder = tmp_path / "results" / "a-even"
+    folder.mkdir(parents=True)
+    layout = json.loads((lab.results / "a-even" / "aggregate.json").read_text())
+    (folder / "aggregate.json").write_text(json.dumps(layout))
+    np.save(folder / "edges.npy", np.zeros((200_000, 2), np.int64))
+    process = subprocess.Popen(
+        [BIN / "neuroluigi", "events", "a-even", "--csv", "--results-root", tmp_path / "results"],
+        cwd=lab.folder,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout.readline().startswith(b"session,")
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    process.wait(timeout=30)
+
+
+# the table, over plain data
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Groups p (results, two channels), q (none) of a table with a column named like a result; and their results."""
+    root, results = tmp_path / "recordings", tmp_path / "results"
+    root.mkdir()
+    lines = ["session,index,path,channels,sampling_rate_hz,subject,depth,mean,note"]
+    for session, index, depth, note in (("p", 0, 100, "left"), ("p", 1, 100, "right"), ("q", 0, 90.5, "")):
+        (root / f"{session}{index}").write_bytes(bytes(20))
+        lines.append(f"{session},{index},{session}{index},2,250,007,{depth},7,{note}")
+    (root / "recordings.csv").write_text("\n".join(lines))
+    (results / "p").mkdir(parents=True)
+    (results / "p" / "stats.json").write_text('{"count": 20, "mean": [1.5, null], "max": ["Infinity", 3]}')
+    np.save(results / "p" / "spikes.npy", np.array([[1, 1], [4, 0], [9, 1]]))
+    np.save(results / "p" / "periods.npy", np.array([[0, 1000]]))
+    return find_groups(Declaration(root=str(root))), results
+
+
+def test_columns_of_the_recordings_and_of_any_result(study):
+    table = collect_table(*study)
+    assert table.rows[1] == {
+        "group": "p",
+        "session": "p",
+        "index": "0|1",
+        "dtype": "uint8",
+        "channels": 2,
+        "sampling_rate_hz": 250,
+        "parity": "even|odd",
+        "path": "p0|p1",
+        "subject": "007",
+        "depth": 100,
+        "recordings.mean": 7,
+        "note": "left|right",
+        "channel": 1,
+        "count": 20,
+        "mean": None,
+        "max": 3,
+        "spikes": 2,
+    }
+    assert table.rows[0]["max"] == "Infinity" and table.rows[0]["spikes"] == 1
+    assert [row["group"] for row in table.rows] == ["p", "p", "q", "q"]
+    assert table.rows[2]["note"] is None and "mean" not in table.rows[2]
+    assert len(table.notes) == 1 and "periods.npy of p" in table.notes[0]
+
+
+def test_a_name_of_two_results_is_told_apart(study):
+    groups, results = study
+    (results / "p" / "robust.json").write_text('{"mean": [5, 6], "curve": [1, 2, 3]}')
+    (results / "p" / "layout.json").write_text('{"segments": [0, 10], "recordings": [{"index": 0}]}')
+    (results / "p" / "broken.json").write_text("{")
+    table = collect_table(groups, results)
+    assert [row.get("robust.mean") for row in table.rows] == [5, 6, None, None]
+    assert table.rows[0]["stats.mean"] == 1.5 and table.rows[0]["mean"] == 7
+    assert not {"segments", "curve", "robust.curve"} & set(table.columns)
+    assert any("broken.json of p: can't be read" in note for note in table.notes)
+    assert any("robust.json of p: curve left out" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("condition", "cell", "holds"),
+    [
+        ("x=1.0", 1, True),
+        ("x==1", 1, True),
+        ("x = 20", "20", True),
+        ("x>9", "10", True),
+        ("x>9", 10, True),
+        ("x<9", "10", False),
+        ("x>=1e3", 1000, True),
+        ("x!=a", "b", True),
+        ("x<b", "a", True),
+        ("x>120", "Infinity", True),
+        ("x<=20260131235959998", 20260131235959999, False),
+        ("x=", None, True),
+        ("x!=", None, False),
+        ("x!=3", None, True),
+        ("x<3", None, False),
+        ("x>a", None, False),
+        ("x=1_0", 10, False),
+        ("x=a=b", "a=b", True),
+    ],
+)
+def test_conditions(condition, cell, holds):
+    assert parse_condition(condition, ["x"]).holds({"x": cell}) is holds
+
+
+def test_conditions_that_are_none():
+    for text in ("x", "=3", ""):
+        with pytest.raises(QueryError, match="is not a condition"):
+            parse_condition(text, ["x"])
+
+
+def test_sorting_by_several_columns_with_blank_cells_last():
+    rows = [{"a": a, "b": b} for a, b in (("9", 1), ("10", 2), (None, 3), ("z", 4), ("y", 5), (9, 6))]
+    assert [row["b"] for row in sort_rows(rows, ["a"])] == [1, 6, 2, 5, 4, 3]
+    assert [row["b"] for row in sort_rows(rows, ["-a"])] == [2, 1, 6, 4, 5, 3]
+    assert [row["b"] for row in sort_rows(rows, ["a", "-b"])] == [6, 1, 2, 5, 4, 3]
+
+
+def test_what_does_not_fit_a_terminal_goes_the_same_in_all_rows_first():
+    columns, rows = ["group", "dtype", "path", "mean"], [("a", "int16", "x" * 50, 1.5), ("b", "int16", "y" * 50, 2)]
+    assert fitting_columns(columns, rows, 80, ["dtype", "path"]) == columns
+    assert fitting_columns(columns, rows, 66, ["dtype", "path"]) == ["group", "path", "mean"]
+    assert fitting_columns(columns, rows, 20, ["dtype", "path"]) == ["group", "mean"]
+
+
+# events, over plain data
+
+
+def write_events(folder, edges):
+    np.save(folder / "edges.npy", edges)
+    recordings = [{"session": "s,1", "index": i, "first_sample": f} for i, f in ((0, 0), (4, 100_000))]
+    (folder / "aggregate.json").write_text(json.dumps({"sampling_rate_hz": 250.0, "recordings": recordings}))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_events_of_several_blocks(tmp_path, order):
+    samples = np.arange(150_000)
+    write_events(tmp_path, np.array(np.stack([samples, samples % 3], axis=1), order=order))
+    blocks = list(read_events(tmp_path, "edges"))
+    assert len(blocks) == 3
+    rows = [row for block in blocks for row in block]
+    assert rows[99_999:100_001] == [
+        ("s,1", 0, 99_999, 99_999, 0, 399.996, 399.996),
+        ("s,1", 4, 100_000, 0, 1, 400.0, 0.0),
+    ]
+    assert [row[2] for row in rows] == samples.tolist() and [row[4] for row in rows] == (samples % 3).tolist()
+    for write, read in ((write_csv, csv.reader), (write_json, None)):
+        out = io.StringIO()
+        write(EVENT_COLUMNS, iter(blocks), out)
+        out.seek(0)
+        if read:
+            assert list(read(out))[100_001] == ["s,1", "4", "100000", "0", "1", "400.0", "0.0"]
+        else:
+            assert [tuple(row.values()) for row in json.load(out)] == rows
+
+
+def test_no_events_is_a_header_or_an_empty_list(tmp_path):
+    write_events(tmp_path, np.empty((0, 2), np.int64))
+    texts = []
+    for write in (write_csv, write_json, write_text):
+        out = io.StringIO()
+        write(EVENT_COLUMNS, read_events(tmp_path, "edges"), out)
+        texts.append(out.getvalue())
+    assert texts == [",".join(EVENT_COLUMNS) + "\n", "[]\n", "  ".join(EVENT_COLUMNS) + "\n"]
+
+
+def test_events_that_are_none(tmp_path):
+    write_events(tmp_path, np.zeros((5, 3), np.int64))
+    with pytest.raises(QueryError, match=r"not int64 of shape \(events, 2\)"):
+        read_events(tmp_path, "edges")
+    write_events(tmp_path, np.zeros((5, 2), np.int64))
+    whole = (tmp_path / "edges.npy").read_bytes()
+    (tmp_path / "edges.npy").write_bytes(whole[:-1])
+    with pytest.raises(QueryError, match="cut short"):
+        read_events(tmp_path, "edges")
+
+
+def test_text_obeys_no_escape_sequence():
+    out = io.StringIO()
+    write_text(["note", "n"], [[("a\x1b[31m\nb", 1.23456789)]], out)
+    assert out.getvalue() == "note            n\na [31m b  1.23457\n"
+
+
+def test_a_column_may_be_named_like_a_condition_and_nan_is_above_nothing():
+    table = Table(["a=b", "a", "x<y"], [], [{"a=b": "1", "a": "nan", "x<y": 3.0}], [])
+    for condition, holds in (("a=b=1", True), ("a=b=2", False), ("x<y>2", True), ("x<y<2", False), ("a>5", False)):
+        _, rows = select_rows(table, [condition])
+        assert bool(rows) == holds, condition
+
+
+@pytest.mark.parametrize(
+    "layout", ['{"recordings": [5]}', '{"recordings": [{"first_sample": 0}]}', '{"recordings": [], "x": 1}', "[1]"]
+)
+def test_a_malformed_layout_is_none(tmp_path, layout):
+    np.save(tmp_path / "edges.npy", np.zeros((1, 2), np.int64))
+    (tmp_path / "aggregate.json").write_text(layout)
+    with pytest.raises(QueryError, match="says where each recording begins"):
+        read_events(tmp_path, "edges")

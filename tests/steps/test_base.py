@@ -1,0 +1,203 @@
+"""The base of every step: what a failure leaves, full disks, two runs at once, use without the command line."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.conftest import Pipeline, clean_environment
+
+STEP = """
+from neuroluigi import GroupTask, ResultTarget
+
+class Step(GroupTask):
+    def output(self):
+        return self.result("step.txt")
+
+    def make(self, out):
+        {body}
+"""
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """A folder whose tasks.py has one step, with a body that the test sets."""
+    pipeline = Pipeline(tmp_path / "lab")
+
+    def write(body):
+        (pipeline.folder / "tasks.py").write_text(STEP.format(body=body))
+        return pipeline
+
+    return write
+
+
+def test_a_failure_says_what_happened_where_and_keeps_the_log(lab):
+    pipeline = lab("print('halfway'); out.write_text('half'); raise KeyError('spam')")
+    out = pipeline.run("Step", "--group", "g", code=30)
+    line = next(line for line in out.splitlines() if line.startswith("ERROR"))
+    assert line.startswith("ERROR: Step(group=g): KeyError: 'spam' (tasks.py, line 9)")
+    assert "see results/g/runs/Step.failed.log" in line and "Traceback" not in out
+    runs = pipeline.results / "g" / "runs"
+    assert sorted(p.name for p in runs.iterdir()) == [".lock", "Step.failed.json", "Step.failed.log"]
+    log = (runs / "Step.failed.log").read_text()
+    assert log.startswith("halfway\n") and "Traceback" in log and "KeyError" in log
+    record = json.loads((runs / "Step.failed.json").read_text())
+    assert "KeyError: 'spam'" in record["error"] and record["parameters"] == {"group": "g"}
+    assert [p.name for p in (pipeline.results / "g").iterdir()] == ["runs"]
+
+    lab("print('again'); out.write_text('whole')").run("Step", "--group", "g")
+    assert sorted(p.name for p in runs.iterdir()) == [".lock", "Step.json", "Step.log"]
+    assert (runs / "Step.log").read_text() == "again\n"
+
+
+def test_a_failure_leaves_an_older_result_of_another_file_of_the_step_alone(lab):
+    pipeline = lab("out.write_text('old')")
+    pipeline.run("Step", "--group", "g")
+    runs = pipeline.results / "g" / "runs"
+    record = (runs / "Step.json").read_bytes()
+    (pipeline.results / "g" / "step.txt").unlink()
+    lab("raise ValueError('no')").run("Step", "--group", "g", code=30)
+    assert (runs / "Step.json").read_bytes() == record
+
+
+@pytest.mark.parametrize(
+    "body, message",
+    [
+        ("pass", "step.txt was not written"),
+        ("out.touch()", "step.txt is empty"),
+        ("out.mkdir()", "it is a folder; a result is a file"),
+    ],
+)
+def test_success_without_a_result_is_a_failure(lab, body, message):
+    out = lab(body.replace("step.txt", "")).run("Step", "--group", "g", code=30)
+    assert message.split(" ", 1)[1] in out and not (lab(body).results / "g" / "step.txt").exists()
+
+
+def test_a_step_that_exits_fails_alone(lab):
+    out = lab("import sys; sys.exit(0)").run("Step", "--group", "g", code=None)
+    assert "Step(group=g)" in out
+
+
+def test_the_log_grows_while_the_step_runs(lab):
+    pipeline = lab("import time; print('first line'); time.sleep(30)")
+    process = pipeline.start("Step", "--group", "g")
+    deadline = time.monotonic() + 15
+    while not any("first line" in p.read_text() for p in pipeline.results.glob("g/runs/Step*.log")):
+        assert time.monotonic() < deadline, "the line is not in the log"
+        time.sleep(0.05)
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+def test_an_input_that_changes_while_it_is_read_fails_the_step(pipeline):
+    tasks = pipeline.folder / "tasks.py"
+    tasks.write_text(
+        tasks.read_text()
+        + """
+from neuroluigi import GroupTask
+
+class Meddling(GroupTask):
+    def requires(self):
+        return Stats(self.group)
+    def output(self):
+        return self.result("meddling.txt")
+    def make(self, out):
+        out.write_text("x")
+        with open(self.input().path, "a") as file:
+            file.write(" ")
+"""
+    )
+    out = pipeline.run("Meddling", "--group", "a-even", "--matlab-engine", "numpy", code=30)
+    assert "stats.json was changed while it was being read" in out
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB."""
+    folder = tmp_path / "small disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if not mount or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("a file system can be mounted by root on Linux alone")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "octave"])
+def test_a_full_disk_fails_with_a_message_and_loses_nothing(pipeline, small_disk, engine):
+    if engine == "octave" and not shutil.which("octave-cli"):
+        pytest.skip("octave-cli is not installed")
+    arguments = ["PlotAll", "--results-root", small_disk, "--matlab-engine", engine, "--FakeRecording-bytes", "20000"]
+    out = pipeline.run(*arguments, code=30)
+    assert "No space left on device" in out or "is the disk full?" in out
+    assert "Traceback" not in out
+    whole = {p for p in small_disk.rglob("*") if p.is_file() and "runs" not in p.parts}
+    assert not [p for p in whole if ".part-" in p.name]
+    assert all(p.stat().st_size == 40000 for p in whole if p.name == "aggregate.bin")
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    pipeline.run(*arguments)
+    assert len(list(small_disk.glob("*/plot.png"))) == 10
+
+
+def test_two_runs_at_the_same_time_both_end_well(pipeline):
+    arguments = ["PlotAll", "--matlab-engine", "numpy", "--workers", "2"]
+    processes = [pipeline.start(*arguments) for _ in range(2)]
+    for process in processes:
+        out = process.communicate(timeout=120)[0]
+        assert process.returncode == 0, out
+    together = pipeline.files()
+    shutil.rmtree(pipeline.results)
+    pipeline.run(*arguments)
+    assert pipeline.files() == together
+
+
+IN_PROCESS = """
+import luigi, luigi.interface
+factory = luigi.interface._WorkerSchedulerFactory
+import tasks
+assert luigi.interface._WorkerSchedulerFactory is factory, "importing tasks.py patches Luigi"
+assert luigi.build([tasks.Edges("a-even"), tasks.Edges("b-odd")], local_scheduler=True, log_level="WARNING")
+print(tasks.Edges("a-even").output().load().shape)
+print([plot.group for plot in tasks.PlotAll().requires()])
+try:
+    tasks.Aggregate("nobody").requires()
+except SystemExit as stopped:
+    print(stopped)
+"""
+
+
+def test_tasks_serve_in_a_notebook(pipeline):
+    done = subprocess.run(
+        [sys.executable, "-c", IN_PROCESS],
+        cwd=pipeline.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    shape, groups, stopped = done.stdout.splitlines()
+    assert shape.endswith(", 2)") and "'e-odd'" in groups and "there is no group 'nobody'" in stopped
+
+
+def test_a_worker_dies_with_luigi_even_while_it_computes(lab):
+    """SIGKILL of luigi: a Python step in a forked worker ends as well."""
+    body = "import os, time; print(os.getpid()); end = time.time() + 60\n        while time.time() < end: pass"
+    pipeline = lab(body)
+    process = pipeline.start("Step", "--group", "g", "--worker-force-multiprocessing")
+    deadline = time.monotonic() + 15
+    while not (pids := [p.read_text() for p in pipeline.results.glob("g/runs/Step*.log") if p.read_text()]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(int(pids[0])):
+        assert time.monotonic() < deadline, "the worker lives on"
+        time.sleep(0.05)
+    process.communicate(timeout=10)
