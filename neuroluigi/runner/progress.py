@@ -166,7 +166,7 @@ class Display:
             self._send(event="end", task=task.task_id, is_done=is_done, why=why, tail=tail)
 
     def count(self, found: Iterable[tuple[ResultTask, state.Status]]) -> None:
-        """Send what there is at the end, also what other runs made meanwhile, as walk_statuses yields it."""
+        """Send what there is at the end, also what other runs made meanwhile, as walk_statuses found it."""
         self._send(event="count", steps=_counts(found))
 
     def check(self) -> None:

@@ -72,7 +72,7 @@ def run_in(terminal):
 
 def drawing_process(terminal):
     """Return the process that draws."""
-    (one,) = (one for one in run_in(terminal).children() if any("screen.py" in part for part in one.cmdline()))
+    (one,) = (one for one in run_in(terminal).children() if any("progress_screen.py" in part for part in one.cmdline()))
     return one
 
 

@@ -73,7 +73,7 @@ class Drawn:
 
 
 class Display(Terminal):
-    """A terminal in which screen.py runs, and a run that sends it events."""
+    """A terminal in which progress_screen.py runs, and a run that sends it events."""
 
     def __init__(self, folder, **options):
         self._events = folder / "events"
