@@ -151,7 +151,8 @@ def _duplicates(recordings: list[Recording]) -> list[str]:
 def _listed_twice(recordings: list[Recording]) -> list[str]:
     first: dict[str, Recording] = {}
     return [
-        f"{recording.origin}, column path: {recording.name!r} is in this group already, at {first[recording.path].origin}"
+        f"{recording.origin}, column path: {recording.name!r} is in this group already,"
+        f" at {first[recording.path].origin}"
         for recording in recordings
         if first.setdefault(recording.path, recording) is not recording
     ]
