@@ -31,7 +31,7 @@ def test_row_describes_recording(root):
     assert recording.columns["animal"] == "rat 7"
     assert recording.columns["depth"] == ""
     assert recording.columns["parity"] == "odd"
-    assert recording.place == f"{root / 'recordings.csv'}, row 2"
+    assert recording.origin == f"{root / 'recordings.csv'}, row 2"
     assert not recording.made
 
 
@@ -70,7 +70,7 @@ def test_spaces_around_cells_blank_rows_and_emptied_columns(root):
     (group,) = found(root, *lines).values()
     assert group.key == "s"
     assert not group.problems
-    assert [r.place.rsplit(", ")[1] for r in group.recordings] == ["row 3", "row 5"]
+    assert [r.origin.rsplit(", ")[1] for r in group.recordings] == ["row 3", "row 5"]
 
 
 def test_quoted_newlines_do_not_shift_row_numbers(root):
