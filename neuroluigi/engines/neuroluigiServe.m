@@ -1,5 +1,5 @@
 function neuroluigiServe()
-  % NEUROLUIGISERVE carries out calls of M-functions, one after the other, until told to stop.
+  % NEUROLUIGISERVE carries out calls of M-functions, one after the other, until it is stopped.
   %
   %   neuroluigiServe()
   %
@@ -11,7 +11,7 @@ function neuroluigiServe()
   % 000001.answer.json, has ok, identifier, message, stack (file, name, line) and seconds. It
   % appears whole or not at all. A file stop ends the session between two calls.
   %
-  % A call finds current folder, path, warning states, files and figures as the first one did.
+  % Each call finds current folder, path, warning states, files and figures as the first one did.
   % Runs on Matlab and on Octave; needs no toolbox.
 
   session = [pwd() filesep()];

@@ -68,8 +68,8 @@ def close_pool() -> None:
 def use_session(engine: Engine, path: Collection[Path], limits: Limits, log: Path) -> Iterator[Session]:
     """Yield a session of `engine`, a warm one if possible, and release it afterwards.
 
-    `path`: the folders on the engine's path, the one that wins first. Raises SessionEnded where the engine can't be started, adding what it printed to
-    `log`, and NoSeat where no seat is free.
+    `path`: the folders on the engine's path, the one that wins first. Raises SessionEnded where the engine can't be
+    started, adding what it printed to `log`, and NoSeat where no seat is free.
     """
     pool, about = open_pool(), _about(engine, path)
     session = _claim(pool, about) or _start(pool, about, engine, path, limits, log)

@@ -42,8 +42,8 @@ def start_supervised(
 def run_program(command: Sequence[str], log: Path, seconds: float | None = None) -> tuple[int, dict]:
     """Run a program to its end in the current folder; return its exit code and what it used.
 
-    The exit code is as in a shell: 127 for a program that can't be started, 128 + n for one that signal n ended. What it
-    used: cpu_seconds and peak_memory_bytes, as far as they are known. Raises ProgramTimeout after `seconds`.
+    The exit code is as in a shell: 127 for a program that can't be started, 128 + n for one that signal n ended. What
+    it used: cpu_seconds and peak_memory_bytes, as far as they are known. Raises ProgramTimeout after `seconds`.
     """
     folder = Path(tempfile.mkdtemp(prefix="neuroluigi-"))
     try:
@@ -76,7 +76,7 @@ def split_command(command: str) -> tuple[str, ...]:
 
 
 def absolute_word(word: str) -> str:
-    """Return a word of a command, with its absolute path where it is a file: the program starts in another folder."""
+    """Return a word of a command, as an absolute path where it is a file: the program starts in another folder."""
     return os.path.abspath(word) if os.path.isfile(word) else word  # noqa: PTH100, PTH113 (keeps links)
 
 

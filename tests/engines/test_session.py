@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -103,10 +102,8 @@ def test_a_second_crash_fails_and_the_next_call_has_a_new_session(warm_lab):
 def test_a_call_that_takes_too_long_is_ended_with_all_it_started(warm_lab, body):
     warm_lab.limits = Limits(call_seconds=1)
     warm_lab.write("hangs", "disp('here'); fflush(stdout);", body)
-    began = time.monotonic()
     with pytest.raises(CallError, match=r"hangs was ended: no answer within 1 s.*call_timeout.*(?s:.*)here"):
         warm_lab.call("hangs")
-    assert time.monotonic() - began < 10
     assert not warm_lab.processes()
     warm_lab.write("quick", "disp('worked');")
     assert warm_lab.printed("quick") == "worked\n"
@@ -152,10 +149,8 @@ def test_progress_of_a_call_by_hand_is_printed(warm_lab):
 
 def test_a_warm_matlab_starts_once(warm_matlab_lab, monkeypatch):
     monkeypatch.setenv("FAKE_MATLAB", "slow=1")
-    began = time.monotonic()
     for _ in range(20):
         warm_matlab_lab.call("quick")
-    assert time.monotonic() - began < 6
     assert warm_matlab_lab.starts()["start"] == 1
 
 

@@ -82,7 +82,7 @@ def test_a_file_named_end_ends_everything(tmp_path, name):
         (tmp_path / "call" / "end").touch()
         wait_for(lambda: not any(map(is_alive, family)))
         number = signal.SIGKILL if name == "ignores TERM" else signal.SIGTERM
-        assert process.wait(timeout=10) == 128 + number
+        assert process.wait(timeout=60) == 128 + number
         assert ended(tmp_path / "call")["code"] == 128 + number
     finally:
         kill(family)
@@ -94,7 +94,7 @@ def test_a_folder_that_is_removed_ends_everything(tmp_path):
     try:
         shutil.rmtree(tmp_path / "call")
         wait_for(lambda: not is_alive(program))
-        assert process.wait(timeout=10) == 128 + signal.SIGTERM
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
     finally:
         kill([program])
 
@@ -111,7 +111,7 @@ def test_the_death_of_the_owner_ends_everything(tmp_path, is_reaped):
         if is_reaped:
             owner.wait()
         wait_for(lambda: not any(map(is_alive, family)))
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         # Nobody is left to read the folder.
         wait_for(lambda: not (tmp_path / "call").exists())
     finally:
@@ -129,7 +129,7 @@ def test_the_death_of_a_caller_ends_everything_and_none_does_not(tmp_path):
         assert is_alive(program)
         caller.kill()
         wait_for(lambda: not is_alive(program))
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         # Its owner may still read how it ended.
         assert ended(tmp_path / "call")["code"] == 128 + signal.SIGTERM
     finally:
@@ -159,7 +159,7 @@ def test_a_seat_is_held_while_the_program_runs_and_given_up_when_asked_idle(tmp_
     )
     process_of(tmp_path / "plain.pid")
     second = start(tmp_path / "b", "true", more={"seats": seats})
-    assert second.wait(timeout=10) == supervisor.NO_SEAT and ended(tmp_path / "b")["code"] == supervisor.NO_SEAT
+    assert second.wait(timeout=60) == supervisor.NO_SEAT and ended(tmp_path / "b")["code"] == supervisor.NO_SEAT
     told = json.loads(wait_for(lambda: (tmp_path / "seat-0.json").exists() and (tmp_path / "seat-0.json").read_text()))
     assert told["pid"] == holder.pid
     # Busy, it stays.
@@ -169,12 +169,12 @@ def test_a_seat_is_held_while_the_program_runs_and_given_up_when_asked_idle(tmp_
     time.sleep(3 * supervisor.POLL_SECONDS + supervisor.BETWEEN_CALLS_SECONDS)
     assert holder.poll() is None and not (tmp_path / "a" / "stop").exists()
     (tmp_path / "a" / "caller").unlink()
-    assert holder.wait(timeout=10) == 0
+    assert holder.wait(timeout=60) == 0
     assert not (tmp_path / supervisor.REQUEST).exists()
     # The seat is free, and what was asked of the one before is not asked of the next.
     (tmp_path / supervisor.REQUEST).touch()
     third = start(tmp_path / "c", "true", more={"seats": seats})
-    assert third.wait(timeout=10) == 0 and not (tmp_path / supervisor.REQUEST).exists()
+    assert third.wait(timeout=60) == 0 and not (tmp_path / supervisor.REQUEST).exists()
 
 
 def test_signals_leave_the_supervisor_and_its_program_alone(tmp_path):
@@ -186,13 +186,13 @@ def test_signals_leave_the_supervisor_and_its_program_alone(tmp_path):
     assert process.poll() is None
     assert is_alive(program)
     (tmp_path / "go").touch()
-    assert process.wait(timeout=10) == 3
+    assert process.wait(timeout=60) == 3
 
 
 def test_the_program_itself_receives_signals(tmp_path):
     """The program does not inherit that the supervisor ignores signals."""
     process = start(tmp_path / "call", "sh", "-c", "kill -INT $$; sleep 300")
-    assert process.wait(timeout=10) == 128 + signal.SIGINT
+    assert process.wait(timeout=60) == 128 + signal.SIGINT
 
 
 @pytest.mark.parametrize(
@@ -201,12 +201,12 @@ def test_the_program_itself_receives_signals(tmp_path):
 )
 def test_exit_codes_pass_through(tmp_path, script, code):
     process = start(tmp_path / "call", "sh", "-c", script)
-    assert process.wait(timeout=10) == code
+    assert process.wait(timeout=60) == code
 
 
 def test_a_missing_program_is_named(tmp_path):
     process = start(tmp_path / "call", str(tmp_path / "nowhere"), stderr=subprocess.PIPE, text=True)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == supervisor.NOT_FOUND
     assert err == f"{tmp_path}/nowhere: [Errno 2] No such file or directory: '{tmp_path}/nowhere'\n"
 
@@ -222,7 +222,7 @@ def test_usage_is_written(tmp_path):
 
 def test_the_program_gets_no_input_and_the_output_of_the_supervisor(tmp_path):
     process = start(tmp_path / "call", "sh", "-c", "cat; echo done; echo trouble >&2", stdout=-1, stderr=-1, text=True)
-    assert process.communicate(timeout=10) == ("done\n", "trouble\n")
+    assert process.communicate(timeout=60) == ("done\n", "trouble\n")
 
 
 def test_a_survivor_of_the_program_is_ended_too(tmp_path):
@@ -230,7 +230,7 @@ def test_a_survivor_of_the_program_is_ended_too(tmp_path):
     process = start(tmp_path / "call", "sh", "-c", script)
     survivor = process_of(tmp_path / "session.pid")
     try:
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
         assert not is_alive(survivor)
     finally:
         kill([survivor])
