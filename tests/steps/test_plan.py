@@ -228,7 +228,9 @@ def test_a_task_of_luigis_own_is_done_by_its_own_complete(declare, tmp_path):
     assert status_of(PlanOfLuigi()).state == state.DONE and status_of(PlanAfterLuigi()).is_complete
 
 
-def test_a_long_chain_needs_no_recursion(declare):
+def test_a_long_chain_needs_no_recursion(declare, command_line):
+    command_line("PlanAll")
+
     class PlanLink(StudyTask):
         number = luigi.IntParameter()
         filename_parameters = ("number",)
@@ -239,5 +241,5 @@ def test_a_long_chain_needs_no_recursion(declare):
         def output(self):
             return self.result(f"link-{self.number}.txt")
 
-    found = [step.number for step, _ in walk_statuses(PlanLink(3000))]
-    assert found == list(range(3001))
+    found = [step.number for step, _ in walk_statuses(PlanLink(1500))]
+    assert found == list(range(1501))
