@@ -28,7 +28,7 @@ def extreme(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
 
 
 def by_halves(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
-    """Combine all samples of each channel, (samples, channels) -> (channels,): halves with each other until one is left.
+    """Combine all samples of each channel, (samples, channels) -> (channels,): halves until one is left.
 
     For few channels many times faster than `combine.reduce`, and in an order that an M-function can keep.
     """

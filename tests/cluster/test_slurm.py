@@ -61,14 +61,14 @@ def test_the_scripts():
         "#SBATCH --time=08:00:00\n"
         "# Each element makes what rests on the groups in its line of groups.txt alone.\n"
         "cd /lab || exit 1\n"
-        "exec /lab/.venv/bin/python -m neuroluigi.cluster.slurm_job element /lab/results/.slurm/3 --of PlotAll --module tasks"
-        ' --Edges-threshold 0.6 --local-scheduler --workers "$SLURM_CPUS_PER_TASK"\n'
+        "exec /lab/.venv/bin/python -m neuroluigi.cluster.slurm_job element /lab/results/.slurm/3 --of PlotAll"
+        ' --module tasks --Edges-threshold 0.6 --local-scheduler --workers "$SLURM_CPUS_PER_TASK"\n'
     )
     last = slurm.last_script(job(settle=30)).splitlines()
     assert "#SBATCH --output=/lab/results/.slurm/3/last.log" in last and not any("array" in line for line in last)
     assert last[-1] == (
-        "exec /lab/.venv/bin/python -m neuroluigi.cluster.slurm_job last --settle 30 /lab/results/.slurm/3 PlotAll --module tasks"
-        ' --Edges-threshold 0.6 --local-scheduler --workers "$SLURM_CPUS_PER_TASK"'
+        "exec /lab/.venv/bin/python -m neuroluigi.cluster.slurm_job last --settle 30 /lab/results/.slurm/3 PlotAll"
+        ' --module tasks --Edges-threshold 0.6 --local-scheduler --workers "$SLURM_CPUS_PER_TASK"'
     )
 
 

@@ -2,7 +2,7 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from neuroluigi.results.output import as_text, right_aligned
 from neuroluigi.results.report import charts
@@ -84,7 +84,7 @@ def _measures(table: Table) -> Iterable[tuple[str, list[tuple[str, float]]]]:
             yield f"{name} per 1,000 samples", _points(table, lambda row, name=name: 1000 * row[name] / row["count"])
 
 
-def _points(table: Table, measure) -> list[tuple[str, float]]:
+def _points(table: Table, measure: Callable[[Mapping], float]) -> list[tuple[str, float]]:
     points = []
     for row in table.rows:
         try:
