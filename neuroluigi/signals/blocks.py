@@ -30,7 +30,8 @@ def extreme(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
 def by_halves(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
     """Combine all samples of each channel, halves with each other until one is left.
 
-    (samples, channels) -> (channels,). For few channels many times faster than `combine.reduce`, and in an order that an M-function can keep.
+    (samples, channels) -> (channels,). For few channels many times faster than `combine.reduce`, and in an order that
+    an M-function can keep.
     """
     while len(x) > 1:
         half = len(x) // 2
