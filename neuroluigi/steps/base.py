@@ -37,11 +37,11 @@ AnyParameter = TypeVar("AnyParameter", bound="luigi.Parameter[Any]")
 
 
 @overload
-def setting_of_step(**options) -> luigi.OptionalStrParameter: ...
+def setting_of_step(**options: Any) -> luigi.OptionalStrParameter: ...
 
 
 @overload
-def setting_of_step(parameter: type[AnyParameter], **options) -> AnyParameter: ...
+def setting_of_step(parameter: type[AnyParameter], **options: Any) -> AnyParameter: ...
 
 
 def setting_of_step(parameter=luigi.OptionalStrParameter, **options):
@@ -181,7 +181,7 @@ class Step(CarriesSettings, ResultTask):
     def _beside_record(self, suffix: str) -> Path:
         return self.record_path.with_suffix(suffix)
 
-    def _make_and_commit(self, output, temporary: Mapping[ResultTarget, Path], start: Mapping) -> bool:
+    def _make_and_commit(self, output: object, temporary: Mapping[ResultTarget, Path], start: Mapping) -> bool:
         """Make the files at temporary paths and commit them; return False where another run was first."""
         status = status_of(self)
         if status.state == state.INPUT_MISSING:
@@ -202,7 +202,7 @@ class Step(CarriesSettings, ResultTask):
         files = {**finals, self.log: self._beside_record(".log")}
         return commit(files, self.record_path, record, failed, self._is_done)
 
-    def _make_logged(self, out) -> list[dict]:
+    def _make_logged(self, out: object) -> list[dict]:
         """Call `make`, with all that it prints in the log; return the inputs as they were before it."""
         roots = roots_of_paths()
         logger.debug("%s logs to %s", self, self.log)
@@ -270,7 +270,7 @@ class Step(CarriesSettings, ResultTask):
         return StepError(f"{self}: {reason}; see {shown_path(log)}")
 
 
-def _shaped_like(output, paths: Mapping[ResultTarget, Path]):
+def _shaped_like(output: Any, paths: Mapping[ResultTarget, Path]) -> Any:
     """Return `output`, a target or dicts and lists of them, with the path of each target in its place."""
     if isinstance(output, Mapping):
         return {name: _shaped_like(one, paths) for name, one in output.items()}

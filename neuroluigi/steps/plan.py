@@ -1,7 +1,7 @@
-"""The plan of a run: the status of each step that a task needs, each judged once.
+"""The plan of a run: the status of each step that a task needs, each checked once.
 
-A command line run remembers its plan until a step ran or the process forked; without a command line (a notebook) every
-question is a new plan.
+A run on the command line keeps its plan until a step has run or the process has forked; without a command line (a
+notebook) every call makes a new plan.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ from neuroluigi.steps.target import ResultTarget
 
 
 class ResultTask(luigi.Task):
-    """A task whose results have run records, and what it tells of itself to be judged; task.Step is one."""
+    """A task whose results have run records, with what its status depends on; base.Step is one."""
 
     rerun_on = KindsParameter(
         default=(),
@@ -53,7 +53,7 @@ class ResultTask(luigi.Task):
         """The path of the run record."""
         raise NotImplementedError
 
-    # Set while facts() is asked what they are if no input that may be made anew changes: the bytes of each of those.
+    # Set during fingerprint(), which is asked for the case that no input changes that may be made again: their bytes.
     assumed_bytes: Mapping[str, int] = {}
 
     def significant_parameters(self) -> dict:
@@ -65,7 +65,7 @@ class ResultTask(luigi.Task):
         }
 
     def fingerprint(self) -> dict:
-        """Return what decides over the result beside parameters, inputs and code; goes into the record."""
+        """Return what the result depends on beside parameters, inputs and code, as JSON; it is kept in the record."""
         return {}
 
     def sources(self, engine: str) -> list[dict]:
@@ -73,7 +73,7 @@ class ResultTask(luigi.Task):
         return python_sources(type(self))
 
     def wanted_tool(self) -> dict[str, str]:
-        """Return engine and version that are asked for by name, as far as they are known without starting one."""
+        """Return engine and version that the settings ask for by name, as far as known without starting the engine."""
         return {}
 
 
@@ -82,13 +82,13 @@ _WORTH_SHARING = 1_000
 
 
 class _Plan:
-    """What is remembered of one plan."""
+    """The statuses of one plan, and what they are computed from."""
 
     def __init__(self):
         self.statuses: dict[str, state.Status] = {}
         # The roots for which no two tasks make the same file.
         self.checked: set[str] = set()
-        # Whether something is not there that is made only when it is needed.
+        # Whether a result is missing that is made only when another step needs it.
         self.has_dropped = False
         self.below: dict[str, list[luigi.Task]] = {}
         # What output() returns, flattened; a target of the lab's own need not have a path.
@@ -110,7 +110,7 @@ _plan: _Plan | None = None
 
 
 def discard_statuses() -> None:
-    """Look anew next time: something may have changed."""
+    """Discard cached statuses: the next call makes a new plan."""
     global _plan
     _plan = None
 
@@ -125,7 +125,7 @@ def status_of(task: luigi.Task) -> state.Status:
 
 
 def walk_statuses(root: luigi.Task) -> Iterator[tuple[ResultTask, state.Status]]:
-    """Yield every step below a task, the first ones first, with the status on it in a run of that task."""
+    """Yield every step below a task with its status in a run of that task, each after those that it requires."""
     plan = plan_below(root)
     for current in _in_order(root, plan):
         if isinstance(current, ResultTask):
@@ -133,7 +133,7 @@ def walk_statuses(root: luigi.Task) -> Iterator[tuple[ResultTask, state.Status]]
 
 
 def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
-    """Yield a task and all that it needs, each once, without judging any."""
+    """Yield a task and all below it, each once; no status is computed."""
     seen, stack = set(), [root]
     while stack:
         current = stack.pop()
@@ -144,7 +144,11 @@ def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
 
 
 def plan_below(root: luigi.Task) -> _Plan:
-    """Judge all that a run of a task looks at; what it says of dropped results depends on what else that run makes."""
+    """Return the plan of a run of a task.
+
+    Whether it makes a dropped result depends on what else it makes. Raises RunStopped for a task that requires itself,
+    and for tasks that make the same file or would share a run record.
+    """
     if _may_share():
         plan = _plan_of_run()
         waiting = _open(root, plan)
@@ -160,7 +164,7 @@ def plan_below(root: luigi.Task) -> _Plan:
 
 
 def _refuse_clashes(tasks: list[luigi.Task], plan: _Plan) -> None:
-    """RunStopped where two tasks would make the same file, or keep the same run record."""
+    """Raise RunStopped where two tasks would make the same file, or share a run record."""
     makers: dict[str, luigi.Task] = {}
     for task in tasks:
         targets = plan.outputs[task.task_id] if isinstance(task, ResultTask) else []
@@ -174,13 +178,13 @@ def _refuse_clashes(tasks: list[luigi.Task], plan: _Plan) -> None:
                     f"luigi: {other} and {task} both make {path}; give them different files, or the same parameters"
                 )
             raise RunStopped(
-                f"luigi: {other} and {task} would share the run record {path}; name the parameters that tell their"
-                f" files apart in {task.task_family}: filename_parameters = ('NAME',)"
+                f"luigi: {other} and {task} would share the run record {path}; name the parameters in which they"
+                f" differ in {task.task_family}: filename_parameters = ('NAME',)"
             )
 
 
 def _in_order(root: luigi.Task, plan: _Plan) -> list[luigi.Task]:
-    """Return a task and all below it, each after those that it rests on."""
+    """Return a task and all below it, each after those that it requires."""
     found: dict[str, luigi.Task] = {}
     stack = [root]
     while stack:
@@ -192,28 +196,28 @@ def _in_order(root: luigi.Task, plan: _Plan) -> list[luigi.Task]:
 
 
 def _make_dropped_again(root: luigi.Task, plan: _Plan) -> None:
-    """Mark as to be made what is dropped and needed; what rests on it then waits for it, and may need more."""
+    """Plan to make each dropped result that is needed; what requires it then waits for it, and may need more."""
     order = _in_order(root, plan)
     again: dict[str, state.Status] = {}
     while True:
         needed_by = {root.task_id: root}
         known = len(again)
         for current in reversed(order):
-            judged, above = plan.statuses[current.task_id], needed_by.get(current.task_id)
-            if above and judged.is_dropped and not judged.todo:
+            status, above = plan.statuses[current.task_id], needed_by.get(current.task_id)
+            if above and status.is_dropped and not status.todo:
                 is_dropped = "" if plan.trusts_existing else "it is dropped, and "
                 reason = state.Reason("", f"{is_dropped}{above.task_family} needs it")
-                unknown = dict.fromkeys(judged.checksums)
-                again[current.task_id] = judged = replace(
-                    judged, reasons=(*judged.reasons, reason), todo=state.MAKE, checksums=unknown
+                unknown = dict.fromkeys(status.checksums)
+                again[current.task_id] = status = replace(
+                    status, reasons=(*status.reasons, reason), todo=state.MAKE, checksums=unknown
                 )
-            if judged.todo or (above and not isinstance(current, ResultTask)):
+            if status.todo or (above and not isinstance(current, ResultTask)):
                 needed_by.update({one.task_id: current for one in plan.below[current.task_id]})
         if len(again) == known:
             return
         for current in order:
-            judged = again.get(current.task_id) or _status(current, plan.below[current.task_id], plan)
-            plan.statuses[current.task_id] = judged
+            status = again.get(current.task_id) or _status(current, plan.below[current.task_id], plan)
+            plan.statuses[current.task_id] = status
 
 
 def _may_share() -> bool:
@@ -261,7 +265,7 @@ def _judge_for(tasks: list[luigi.Task], plan: _Plan, writer: Connection) -> None
 
 
 def _plan_of_run() -> _Plan:
-    """Return what is remembered; without a command line every plan is a new one."""
+    """Return the plan of this run; without a command line a new one."""
     global _plan
     if _plan is None or CmdlineParser.get_instance() is None:
         _plan = _Plan()
@@ -269,7 +273,7 @@ def _plan_of_run() -> _Plan:
 
 
 def _open(current: luigi.Task, plan: _Plan) -> list[luigi.Task]:
-    """Note what is directly below a task, and return what of it is not judged yet."""
+    """Note what is directly below a task, and return those of it that have no status yet."""
     if current.task_id not in plan.below:
         plan.below[current.task_id] = flatten(current.requires())
         plan.outputs[current.task_id] = flatten(current.output())
@@ -277,7 +281,7 @@ def _open(current: luigi.Task, plan: _Plan) -> list[luigi.Task]:
 
 
 def _check_below(root: luigi.Task) -> _Plan:
-    """Judge what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
+    """Check what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
     plan, stack, entered = _plan_of_run(), [root], set()
     while stack:
         current = stack[-1]
@@ -291,8 +295,8 @@ def _check_below(root: luigi.Task) -> _Plan:
             stack += waiting
             continue
         below = plan.below[current.task_id]
-        plan.statuses[current.task_id] = judged = _status(current, below, plan)
-        plan.has_dropped |= judged.is_dropped
+        plan.statuses[current.task_id] = status = _status(current, below, plan)
+        plan.has_dropped |= status.is_dropped
         stack.pop()
     return plan
 
@@ -300,8 +304,8 @@ def _check_below(root: luigi.Task) -> _Plan:
 def _status(current: luigi.Task, below: list[luigi.Task], plan: _Plan) -> state.Status:
     below_it = (plan.statuses[one.task_id] for one in below if isinstance(one, (ResultTask, luigi.WrapperTask)))
     rests_on_work = any(one.todo or one.rests_on_work for one in below_it)
-    judged = _status_alone(current, below, plan)
-    return replace(judged, rests_on_work=True) if rests_on_work else judged
+    status = _status_alone(current, below, plan)
+    return replace(status, rests_on_work=True) if rests_on_work else status
 
 
 def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: _Plan) -> state.Status:
@@ -360,7 +364,7 @@ def _defaults(step: type[ResultTask]) -> dict[str, object]:
 
 
 def _fingerprint(step: ResultTask, inputs: tuple[state.Input, ...], plan: _Plan) -> tuple[Mapping | None, str]:
-    """Return what facts() says, None where it can't be known yet, and what is wrong with the recordings."""
+    """Return the fingerprint, None while it can't be known, and what is wrong with the recordings."""
     pending = {_key(one.path, plan) for one in inputs if one.is_pending}
     recorded = (read_record(step.record_path) or {}).get("inputs", ()) if pending else ()
     sizes = {(one.get("root"), one["path"]): one["bytes"] for one in recorded}
@@ -372,22 +376,22 @@ def _fingerprint(step: ResultTask, inputs: tuple[state.Input, ...], plan: _Plan)
     except RecordingsError as error:
         return None, "" if pending else str(error)
     except (OSError, ValueError):
-        # What the facts are read from is damaged; its own status says so.
+        # A file that the fingerprint is read from is damaged, which is in the status of that file.
         return None, ""
     finally:
         step.assumed_bytes = {}
 
 
 def _key(path: str, plan: _Plan) -> tuple:
-    place = path_in_root(path, plan.roots)
-    return place.get("root"), place["path"]
+    relative = path_in_root(path, plan.roots)
+    return relative.get("root"), relative["path"]
 
 
 def _inputs(below: list[luigi.Task], plan: _Plan) -> Iterator[state.Input]:
     for one in below:
         status_below = plan.statuses[one.task_id]
         is_step = isinstance(one, ResultTask)
-        # What is there for good, such as a recording, is told by its own size and time.
+        # No step makes what is there for good, such as a recording: its size and time are final.
         is_pending = bool(status_below.todo) and not isinstance(one, luigi.ExternalTask)
         for output in plan.outputs[one.task_id]:
             if path := getattr(output, "path", None):

@@ -69,7 +69,7 @@ def test_a_deleted_result_is_made_again_the_same(pipeline, name):
     before = pipeline.files()
     (pipeline.results / "a-even" / name).unlink()
     if name != "plot.png":
-        # Luigi looks below a task only when that is not done itself.
+        # Luigi checks what a task requires only when the task itself is not done.
         (pipeline.results / "a-even" / "plot.png").unlink()
     if name.startswith(("aggregate", "stats")):
         (pipeline.results / "a-even" / "edges.npy").unlink()
