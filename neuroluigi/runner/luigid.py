@@ -146,7 +146,7 @@ class RemoteScheduler(luigi.rpc.RemoteScheduler):
                         " start it again (luigid) and run the same command to go on"
                     ) from error
                 if self._is_answering:
-                    logger.warning("no luigid answers at %s; waiting for it (%s)", self._url, error)
+                    logger.warning("no luigid answers at %s; waiting for it (%s)", self._address, error)
                 self._is_answering = False
                 time.sleep(_POLL_SECONDS)
             else:
