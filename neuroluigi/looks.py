@@ -69,8 +69,6 @@ class _Look:
         self.verdicts: dict[str, Verdict] = {}
         # The roots for which no two tasks make the same file.
         self.checked: set[str] = set()
-        # Whether something is not there that is made only when it is needed.
-        self.has_freed = False
         self.below: dict[str, list[luigi.Task]] = {}
         self.outputs: dict[str, list[luigi.Target]] = {}
         self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}
@@ -133,7 +131,7 @@ def look_from(root: luigi.Task) -> _Look:
     if root.task_id not in look.checked:
         look.checked.add(root.task_id)
         _refuse_clashes(_in_order(root, look), look)
-    if look.has_freed:
+    if any(one.is_freed for one in look.verdicts.values()):
         _make_freed_again(root, look)
     return look
 
@@ -202,7 +200,11 @@ def _may_share() -> bool:
 
 
 def _judge_by_two(tasks: list[luigi.Task], look: _Look) -> None:
-    """Judge one half of the tasks here and the other in a second process; what that fails at is left unjudged."""
+    """Judge one half of the tasks here and the other in a second process; what that fails at is left unjudged.
+
+    At 10,000 finished groups of four results, on two processors, `luigi` takes 19 s in place of 28 s, and `neuroluigi
+    status` 20 s in place of 29 s.
+    """
     half = len(tasks) // 2
     reader, writer = multiprocessing.Pipe(duplex=False)
     second = multiprocessing.get_context("fork").Process(target=_judge_for, args=(tasks[half:], look, writer))
@@ -212,10 +214,8 @@ def _judge_by_two(tasks: list[luigi.Task], look: _Look) -> None:
         for one in tasks[:half]:
             _look_below(one)
         with contextlib.suppress(EOFError):
-            found = reader.recv()
-            look.has_freed |= found.pop("has_freed")
-            for name, part in found.items():
-                getattr(look, name).update(part)
+            for known, found in zip((look.verdicts, look.below, look.outputs), reader.recv(), strict=True):
+                known.update(found)
     finally:
         second.kill()
         second.join()
@@ -234,8 +234,7 @@ def _judge_for(tasks: list[luigi.Task], look: _Look, writer: Connection) -> None
             _look_below(one)
             if os.getppid() != parent:
                 return
-        found = {name: getattr(look, name) for name in ("verdicts", "below", "outputs", "has_freed")}
-        writer.send(found)
+        writer.send((look.verdicts, look.below, look.outputs))
 
 
 def _look_of_run() -> _Look:
@@ -269,8 +268,7 @@ def _look_below(root: luigi.Task) -> _Look:
             stack += waiting
             continue
         below = look.below[current.task_id]
-        look.verdicts[current.task_id] = judged = _judge(current, below, look)
-        look.has_freed |= judged.is_freed
+        look.verdicts[current.task_id] = _judge(current, below, look)
         stack.pop()
     return look
 
