@@ -41,7 +41,7 @@ A name that does not exist is refused, with the one that was probably meant. The
 ABOUT_STEPS = """
 ## Settings of steps
 
-Each step has a section of its name; below, STEP stands for it. `[Stats] engine = octave` in luigi.cfg is
+Each step has a section of its name, `[STEP]` below. `engine = octave` in section `[Stats]` of luigi.cfg is
 `--Stats-engine octave` on the command line, and plain `--engine octave` where Stats is the task that is run.
 """
 
@@ -67,7 +67,7 @@ def settings() -> str:
             shown = owner.__name__ if is_named else "STEP"
             value = parameter.task_value(section, name) if parameter.has_task_value(section, name) else None
             default, option = _default(parameter, value), f"{shown}-{name}".replace("_", "-")
-            row = (f"`[{shown}] {name}`", default and f"`{default}`", f"`--{option}`", _description(parameter))
+            row = (f"`{name}`", default and f"`{default}`", f"`--{option}`", _description(parameter))
             tables.setdefault(owner, []).append(_row(row))
     sections = [owner for owner in tables if issubclass(owner, luigi.Config)]
     page = [GENERATED + ABOUT_SETTINGS]

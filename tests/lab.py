@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -37,6 +38,13 @@ class Lab(Pipeline):
         )
         self.changed = {path for path, at in self.times().items() if before.get(path) != at}
         return dict(made), dict(unchanged), out
+
+    def override(self, step: str, code: str) -> None:
+        """Add members to a step of tasks.py."""
+        tasks = self.folder / "tasks.py"
+        head = f"class {step}(ephys.{step}):\n"
+        assert head in tasks.read_text()
+        tasks.write_text(tasks.read_text().replace(head, f"{head}{textwrap.indent(code, '    ')}\n"))
 
     def times(self):
         folders = (self.results, self.folder / "recordings")

@@ -13,14 +13,17 @@ import luigi
 
 from neuroluigi.engines.call import CallError, call_function
 from neuroluigi.engines.engine import CURE, EngineError, find_engine
+from neuroluigi.engines.mfiles import search_path
 from neuroluigi.engines.program import split_command
-from neuroluigi.engines.session import Limits, seat_holders
+from neuroluigi.engines.seats import seat_holders
+from neuroluigi.engines.session import Limits
 from neuroluigi.provenance import run_lock
+from neuroluigi.provenance.code import m_files
 from neuroluigi.provenance.record import package_versions
 from neuroluigi.runner.options import in_force
 from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
 from neuroluigi.steps.discovery import groups
-from neuroluigi.steps.matlab import MatlabTask, m_folder, matlab, seats_folder
+from neuroluigi.steps.matlab import MatlabTask, m_folders, m_path, matlab, seats_folder
 from neuroluigi.steps.plan import walk_statuses
 
 # Bytes. With less, the next larger result fills the disk.
@@ -70,7 +73,7 @@ def _engines() -> Iterator[Finding]:
         log = Path(tempfile.mkdtemp(prefix="neuroluigi-")) / "doctor.log"
         try:
             # Without a seat: that all licences are in use is a finding, not a reason to wait.
-            found = call_function(engine, "version", [], m_folder(), log, Limits(is_warm=False))
+            found = call_function(engine, "version", [], m_path(), log, Limits(is_warm=False))
         except CallError as error:
             yield Finding(name, str(engine), f"it can't be started: {error}", is_fatal=settings.engine == name)
         else:
@@ -103,9 +106,10 @@ def _folders() -> Iterator[Finding]:
             yield Finding(name, text, "there is little space left; neuroluigi drop gives some back")
         else:
             yield Finding(name, text)
-    folder = m_folder()
-    there = len(list(folder.glob("*.m"))) if folder.is_dir() else 0
-    yield Finding("M-files", f"{folder}, {there} files", "" if there else "there are none; see [matlab] folder")
+    listed = m_folders().items()
+    counts = {folder: sum(len(m_files(one)) for one, _ in search_path({folder: name})) for folder, name in listed}
+    text = "; ".join(f"{folder}, {count} files" for folder, count in counts.items())
+    yield Finding("M-files", text, "" if any(counts.values()) else "there are none; see [matlab] folder")
 
 
 def _recordings() -> Iterator[Finding]:

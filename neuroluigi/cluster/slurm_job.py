@@ -4,8 +4,8 @@
     python -m neuroluigi.cluster.slurm_job last [--settle SECONDS] FOLDER PlotAll ...
 
 An element is a plain `luigi` run of some groups. It is queued again by Slurm where its node is lost, and by itself
-where the walltime ends first; it goes on where it was, as any run does. What counts is the state of the results: no
-exit code is believed, neither of an element nor of Slurm.
+where the walltime ends first; it goes on where it was, as any run does. The last job goes by the state of the results
+alone, not by exit codes, neither of an element nor of Slurm.
 """
 
 import argparse
@@ -26,14 +26,15 @@ from neuroluigi.cluster import slurm
 from neuroluigi.provenance.files import read_json, write_json
 from neuroluigi.provenance.record import read_record, timestamp
 from neuroluigi.provenance.run_record import write_run_record
-from neuroluigi.runner.run import CheckingWorker, command_line, interrupt, luigi_command, named_module, prepare_process
-from neuroluigi.runner.run_log import about
+from neuroluigi.runner.command_line import named_module
+from neuroluigi.runner.run import Run, command_line, interrupt, prepare_process
+from neuroluigi.runner.run_log import describe_run
 from neuroluigi.steps.base import INTERRUPTED, MADE, Step, start_clock
 from neuroluigi.steps.config import results_root
 from neuroluigi.steps.matlab import SEATS_VARIABLE
 from neuroluigi.steps.plan import status_of, walk_statuses
 
-# What the last job has `neuroluigi` do in the end.
+# The commands of `neuroluigi` that the last job ends with.
 _LAST_COMMANDS = ("report", "status")
 
 _OUT_OF_TIME = "the walltime ended; it was queued again"
@@ -47,15 +48,16 @@ def element(folder: Path, words: list[str], seats: int | None) -> int:
     number = int(os.environ["SLURM_ARRAY_TASK_ID"])
     with (folder / "groups.txt").open(encoding="utf-8") as file:
         groups = next(line for position, line in enumerate(file) if position == number).strip()
-    start, out_of_time = start_clock(), False
+    start, out_of_time, run = start_clock(), False, None
 
     def stop(signum, frame):
         nonlocal out_of_time
         out_of_time = True
         raise KeyboardInterrupt
 
-    # Luigi has a use for SIGUSR1.
-    signal.signal(signal.SIGUSR2, stop)
+    # SIGUSR1 has a meaning for Luigi. There is no Slurm on Windows.
+    if sys.platform != "win32":
+        signal.signal(signal.SIGUSR2, stop)
     signal.signal(signal.SIGTERM, interrupt)
     path = folder / f"{number}.json"
     before = slurm.Submission(folder, {}).record(number)
@@ -74,21 +76,22 @@ def element(folder: Path, words: list[str], seats: int | None) -> int:
                 slurm.clear_away(slurm.Submission(folder, {}), [number])
         write_json(path, about)
         with _own_seats(folder / f"seats-{number}", seats) as settings:
-            code, why = _run(["neuroluigi.Subset", *words, *settings, "--groups", groups])
+            run = Run(["neuroluigi.Subset", *words, *settings, "--groups", groups], is_whole=False)
+            code, why = _execute(run)
         if out_of_time and code == INTERRUPTED:
-            code, why = _go_on_later(about["job"], start, before)
+            code, why = _go_on_later(about["job"], start, before, run)
     finally:
-        end = {"ended": timestamp(), "exit_code": code, "made": _count_made(), "why": why}
+        end = {"ended": timestamp(), "exit_code": code, "made": _count_made(run), "why": why}
         write_json(path, {**about, **end})
     if why:
         print(f"neuroluigi: {why}", file=sys.stderr)
     return code
 
 
-def _run(words: list[str]) -> tuple[int, str]:
-    """Run luigi; return the exit code, and why it ended where that is not the business of one step."""
+def _execute(run: Run) -> tuple[int, str]:
+    """Run luigi; return the exit code, and why it ended where one step is not the reason."""
     try:
-        code = luigi_command(words, is_whole=False)
+        code = run.execute()
     except KeyboardInterrupt:
         code = INTERRUPTED
     except SystemExit as stopped:
@@ -98,7 +101,7 @@ def _run(words: list[str]) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def _own_seats(folder: Path, seats: int | None) -> Iterator[list[str]]:
-    """Give the settings by which this element keeps to its share, where Slurm counts the licences of Matlab."""
+    """Give the settings for this element's share of the seats, where Slurm counts the licences of Matlab."""
     if seats is None:
         yield []
         return
@@ -109,16 +112,15 @@ def _own_seats(folder: Path, seats: int | None) -> Iterator[list[str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _go_on_later(job: str, start: dict, before: dict) -> tuple[int, str]:
-    """Queue the element again, unless it would never come to an end; return the exit code and the reason.
+def _go_on_later(job: str, start: dict, before: dict, run: Run) -> tuple[int, str]:
+    """Queue the element again, unless it would never end; return the exit code and the reason.
 
     `before` is the record of how it ended the last time, {} where this was the first.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if before.get("why") == _OUT_OF_TIME and not (before["made"] or _count_made()):
+    if before.get("why") == _OUT_OF_TIME and not (before["made"] or _count_made(run)):
         limit = f"the walltime ended after {time.monotonic() - start['monotonic']:.0f} s, before it was made"
-        worker = CheckingWorker.latest
-        interrupted = [one.task for one in worker._running_tasks.values()] if worker else []
+        interrupted = run.worker.running_tasks if run.worker else []
         for step in interrupted:
             if isinstance(step, Step):
                 step.note_failure(f"{limit}; give more with neuroluigi slurm --time", start)
@@ -130,9 +132,8 @@ def _go_on_later(job: str, start: dict, before: dict) -> tuple[int, str]:
     return INTERRUPTED, _OUT_OF_TIME
 
 
-def _count_made() -> int:
-    worker = CheckingWorker.latest
-    return worker.outcomes[MADE].total() if worker else 0
+def _count_made(run: Run | None) -> int:
+    return run.worker.outcomes[MADE].total() if run and run.worker else 0
 
 
 def last(folder: Path, words: list[str], settle: float) -> int:
@@ -140,31 +141,33 @@ def last(folder: Path, words: list[str], settle: float) -> int:
     undone, has_more = _undone_in_the_end(folder, words, settle)
     if undone:
         print(f"neuroluigi: not everything was made of {len(undone)} groups, so what rests on several is not run")
-    elif has_more and (why := _run(words)[1]):
+    elif has_more and (why := _execute(Run(words, is_whole=False))[1]):
         print(f"neuroluigi: {why}")
     sys.stdout.flush()
-    # What follows only looks.
+    # The rest only reads results.
     write_json(folder / "last.json", {"ended": timestamp()})
-    _write_down_the_run(folder, words)
+    _write_run_record(folder, words)
     root, *settings = words
-    about = ["--module", named_module(words), "--task", root]
-    commands = ([sys.executable, "-m", "neuroluigi", *about, command, *settings] for command in _LAST_COMMANDS)
+    neuroluigi = [sys.executable, "-m", "neuroluigi", "--module", named_module(words), "--task", root]
+    commands = ([*neuroluigi, command, *settings] for command in _LAST_COMMANDS)
     return [subprocess.run(command, check=False).returncode for command in commands][-1]
 
 
-def _write_down_the_run(folder: Path, words: list[str]) -> None:
-    """Leave the record of the one run that all jobs of the submission are, by the results that they left."""
+def _write_run_record(folder: Path, words: list[str]) -> None:
+    """Write the record of all jobs of the submission as one run, from the results that they made."""
     job = read_json(folder / "job.json")
     if not job:
         return
-    submitted, made, failed = datetime.fromisoformat(job["submitted"]), Counter(), []
+    submitted = datetime.fromisoformat(job["submitted"])
+    made: Counter[str] = Counter()
+    failed: list[str] = []
     with command_line(words) as root:
         for step, status in walk_statuses(root):
             made[step.task_family] += _is_since(submitted, read_record(step.record_path))
             failed += [str(step)] if status.failure else []
         results = results_root()
         record = {
-            **about(root, job["command"], results),
+            **describe_run(root, job["command"], results),
             "started": job["submitted"],
             "made": dict(sorted((+made).items())),
             "failed": sorted(failed),
@@ -177,9 +180,9 @@ def _write_down_the_run(folder: Path, words: list[str]) -> None:
 
 
 def _is_since(moment: datetime, record: dict | None) -> bool:
-    """Whether a result was made after that."""
+    """Return whether a result was made after a moment, by its record."""
     with contextlib.suppress(KeyError, TypeError, ValueError):
-        return datetime.fromisoformat(record["started"]) >= moment
+        return datetime.fromisoformat((record or {})["started"]) >= moment
     return False
 
 
@@ -195,15 +198,15 @@ def _undone_in_the_end(folder: Path, words: list[str], settle: float) -> tuple[l
         print(f"neuroluigi: waiting for the disk to show the results of {len(undone)} groups", flush=True)
         time.sleep(pause)
         pause *= 2
-        # A network file system looks again at what it remembers of a folder that is listed.
+        # A network file system refreshes its cache of a folder when that is listed.
         for name in undone:
-            for place in (results, results / name, results / name / "runs", folder):
+            for cached in (results, results / name, results / name / "runs", folder):
                 with contextlib.suppress(OSError):
-                    os.listdir(place)  # noqa: PTH208 (for what it does)
+                    os.listdir(cached)  # noqa: PTH208 (for its side effect)
 
 
 def _may_be_late(folder: Path, undone: list[str]) -> bool:
-    """Whether an element that said that it made everything, or of which nothing is heard, has groups that are not."""
+    """Return whether any of the undone groups are of an element that succeeded, or that has no end record."""
     submission, missing = slurm.Submission(folder, {}), set(undone)
     ended = {
         number: submission.record(number)

@@ -34,7 +34,7 @@ def read_json(path: str | Path) -> dict | None:
     return content if isinstance(content, dict) else None
 
 
-def write_json(path: Path, record: dict) -> None:
+def write_json(path: Path, record: Mapping) -> None:
     """Write a record so that a kill or a power cut leaves the old one or the new one whole."""
     write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
@@ -71,7 +71,7 @@ def remove_path(path: Path) -> None:
 def is_abandoned(part: Path) -> bool:
     """Whether the process of a temporary path has ended; False for other hosts, whose processes can't be checked."""
     match = _PART.fullmatch(part.name)
-    return bool(match) and match["host"] == socket.gethostname() and not psutil.pid_exists(int(match["pid"]))
+    return match is not None and match["host"] == socket.gethostname() and not psutil.pid_exists(int(match["pid"]))
 
 
 def remove_abandoned(folder: Path, pattern: str = "*.part-*") -> None:
@@ -84,7 +84,7 @@ def remove_abandoned(folder: Path, pattern: str = "*.part-*") -> None:
 def is_part_of_host(part: Path, host: str) -> bool:
     """Whether a temporary path belongs to a process of that host."""
     match = _PART.fullmatch(part.name)
-    return bool(match) and match["host"] == host
+    return match is not None and match["host"] == host
 
 
 def sync_folder(folder: Path) -> None:

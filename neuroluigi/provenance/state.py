@@ -7,8 +7,8 @@ scheduler, a step before it runs and every report use the status that is compute
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from neuroluigi.provenance.checksums import Checksums, FolderListings
@@ -157,16 +157,17 @@ def check_result(expected: Expected, checksums: Checksums, folders: FolderListin
     reasons = tuple(_contradictions(record, expected, checksums)) if record else ()
     to_rerun = tuple(reason for reason in reasons if reason.kind in expected.rerun_on)
     tool = made_by(record) if record else ""
-    common = {"is_there": is_there, "is_dropped": is_dropped, "failure": failure, "made_by": tool}
+    status = Status(STALE, to_rerun, MAKE, (), is_there, is_dropped, failure=failure, made_by=tool)
     if to_rerun:
-        return Status(STALE, to_rerun, MAKE, **common)
+        return status
     state = CODE_CHANGED if reasons else DONE if record else UNTRACKED
     waits_for = tuple(os.path.basename(one.path) for one in expected.inputs if one.is_pending)
     # Without a record it is not known what the result was made from.
     todo = (MAKE if is_dropped else MAYBE) if waits_for and record else NOTHING
     if is_dropped and todo:
         reasons = (*reasons, Reason("", f"it is dropped, and {waits_for[0]} may be made again"))
-    return Status(state, reasons, todo, waits_for, checksums=dict.fromkeys(now) if todo else now, **common)
+    known = dict.fromkeys(now) if todo else now
+    return replace(status, state=state, reasons=reasons, todo=todo, waits_for=waits_for, checksums=known)
 
 
 def _stat(path: str) -> os.stat_result | None:
@@ -257,7 +258,7 @@ def _contradictions(record: Mapping, expected: Expected, checksums: Checksums) -
         differences = list(_differences(facts, _plain(expected.fingerprint)))
         yield from (Reason("parameters", text) for text in differences[:3])
     tool = record.get("tool", {})
-    yield from _changed_sources(record.get("sources", ()), expected.sources(tool.get("engine", "")))
+    yield from _changed_sources(record.get("sources", []), expected.sources(tool.get("engine", "")))
     for name in ("engine", "release", "version"):
         wanted = expected.tool.get(name)
         if wanted and tool.get(name) and not is_version(str(tool[name]), wanted):
@@ -265,7 +266,7 @@ def _contradictions(record: Mapping, expected: Expected, checksums: Checksums) -
             return  # the version of another engine can't be compared
 
 
-def _changed_sources(recorded: list[Mapping], sources: list[Mapping]) -> Iterator[Reason]:
+def _changed_sources(recorded: Sequence[Mapping], sources: Sequence[Mapping]) -> Iterator[Reason]:
     if recorded == sources:
         return
     before, today = ({one["path"]: one["sha256"] for one in some} for some in (recorded, sources))

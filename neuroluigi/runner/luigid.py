@@ -1,8 +1,8 @@
 """luigid: one scheduler for several runs, whose steps it shows in a browser.
 
-The `luigid` command is Luigi's own with the scheduler of this package, on this machine's own address unless told
-otherwise. To it each folder of results is a world of its own: a run's side of the connection adds to every task id
-which folder it is of. Steps whose run died go to another run at once; a step that failed waits for the next run.
+The `luigid` command is Luigi's own with the scheduler of this package; by default it listens on this machine's own
+address alone. It keeps the tasks of each folder of results apart: the client, in each run, appends to every task id a
+suffix for its folder. Steps whose run died go to another run at once; a step that failed waits for the next run.
 """
 
 import contextlib
@@ -12,12 +12,13 @@ import html
 import http.client
 import itertools
 import logging
+import pickle
 import secrets
 import socket
 import sys
 import textwrap
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import luigi
@@ -25,16 +26,16 @@ import luigi.rpc
 from luigi.scheduler import BATCH_RUNNING, DISABLED, FAILED, PENDING, RUNNING, UNKNOWN
 
 from neuroluigi.provenance.files import tail
-from neuroluigi.runner import scheduler
+from neuroluigi.runner import patches, scheduler, scheduler_state
 from neuroluigi.steps.config import RunStopped, set_defaults
 
 logger = logging.getLogger("luigi-interface")
 
-# The folder of results knows itself by this file, on all machines that share it.
+# The file that identifies a folder of results, on all machines that share it.
 _IDENTITY = ".luigid"
 
-# What a run says in passing is not waited for.
-_IN_PASSING = ("/api/set_task_status_message", "/api/set_task_progress_percentage")
+# Calls whose loss does no harm: where luigid does not answer, the run does not wait.
+_OPTIONAL = ("/api/set_task_status_message", "/api/set_task_progress_percentage")
 
 _POLL_SECONDS = 0.5
 
@@ -49,68 +50,71 @@ class LuigidGone(RunStopped):
 class RemoteScheduler(luigi.rpc.RemoteScheduler):
     """luigid, as a run on one folder of results sees it."""
 
+    # Luigi adds these when it is imported.
+    is_paused: Callable[[], bool]
+    ping: Callable[..., dict]
+    update_resource: Callable[..., None]
+
     def __init__(self, url: str, results: Path, seats: int):
         super().__init__(url)
-        self._results, self._seats = str(results), seats
-        # Whether luigid knows this run, and may have work for it later; as far as it said.
+        self._address, self._results, self._seats = url.rstrip("/"), str(results), seats
+        # Whether luigid knows this run, and may have work for it later, by its latest answer.
         self.is_known, self.may_have_work = True, False
         self._is_answering, self._patience = True, 0.0
         try:
             self.is_paused()
         except luigi.rpc.RPCError as error:
             raise RunStopped(
-                f"luigi: no luigid answers at {self._url}; start one (luigid), or let this run do without:"
+                f"luigi: no luigid answers at {self._address}; start one (luigid), or let this run do without:"
                 " --local-scheduler"
             ) from error
         self._patience = self._rpc_retry_attempts * self._rpc_retry_wait
         self._suffix = "_" + hashlib.sha256(f"{_identity(results)}\n{results}".encode()).hexdigest()[:8]
 
-    def add_worker(self, worker: str, info: Sequence[tuple[str, object]]) -> None:
-        """Tell of this run; and of its seats, so that steps don't queue for one while others could fill the workers."""
-        self.update_resource(resource="matlab" + self._suffix, amount=self._seats)
-        super().add_worker(worker, info)
-
-    def say_goodbye(self, worker: str) -> None:
-        """Tell that this run is over, however it ended, so that its steps go to others at once."""
+    def unregister(self, worker: str) -> None:
+        """Notify luigid that this run is over, however it ended, so that its steps go to others at once."""
         with contextlib.suppress(luigi.rpc.RPCError):
             self.ping(worker=worker, is_leaving=True)
 
     def _request(self, url: str, data: Mapping, attempts: int = 3, allow_null: bool = True):
+        if url == "/api/add_worker":
+            # So that steps don't queue for a seat while others could fill the workers.
+            self.update_resource(resource="matlab" + self._suffix, amount=self._seats)
         try:
-            return self._here(super()._request(url, self._there(data), attempts, allow_null))
+            return self._from_luigid(super()._request(url, self._to_luigid(data), attempts, allow_null))
         except luigi.rpc.RPCError:
-            if url in _IN_PASSING:
+            if url in _OPTIONAL:
                 return None
             raise
 
-    def _there(self, data: Mapping) -> dict:
-        """Return what a call says, in luigid's names."""
-        told = dict(data)
-        if told.get("task_id"):
-            told["task_id"] += self._suffix
+    def _to_luigid(self, data: Mapping) -> dict:
+        """Return the arguments of a call with luigid's names of tasks and resources."""
+        call = dict(data)
+        if call.get("task_id"):
+            call["task_id"] += self._suffix
         for name in ("deps", "new_deps", "current_tasks"):
-            told[name] = [one + self._suffix for one in told[name]] if told.get(name) else told.get(name)
-        if told.get("params") is not None:
-            given = {name: value for name, value in told["params"].items() if value != ""}
-            told["params"] = {**given, "results_root": self._results}
-        if told.get("resources"):
-            told["resources"] = {n + self._suffix * (n == "matlab"): amount for n, amount in told["resources"].items()}
-        if told.get("info"):
-            told["info"] = [
-                (n, v + self._suffix if n == "first_task" and v else v) for n, v in dict(told["info"]).items()
+            call[name] = [one + self._suffix for one in call[name]] if call.get(name) else call.get(name)
+        if call.get("params") is not None:
+            given = {name: value for name, value in call["params"].items() if value != ""}
+            call["params"] = {**given, "results_root": self._results}
+        if call.get("resources"):
+            call["resources"] = {n + self._suffix * (n == "matlab"): amount for n, amount in call["resources"].items()}
+        if call.get("info"):
+            call["info"] = [
+                (n, v + self._suffix if n == "first_task" and v else v) for n, v in dict(call["info"]).items()
             ]
-        if told.get("status_message"):
+        if call.get("status_message"):
             # The visualiser takes it for HTML.
-            told["status_message"] = html.escape(told["status_message"], quote=False)
-        return {name: value for name, value in told.items() if name in data}
+            call["status_message"] = html.escape(call["status_message"], quote=False)
+        return {name: value for name, value in call.items() if name in data}
 
-    def _here(self, reply):
-        """Return an answer in this run's names."""
+    def _from_luigid(self, reply):
+        """Return an answer with this run's names of tasks."""
         if not isinstance(reply, dict):
             return reply
         if "running_tasks" in reply:
             self.is_known = reply.get("is_known", True)
-            # Luigi's own counts steps that failed, which wait for nothing but the time.
+            # Luigi's own luigid counts steps that failed, which wait for nothing but the time.
             is_ours = "is_known" in reply
             self.may_have_work = bool(reply["running_tasks"] or (is_ours and reply["n_pending_tasks"]))
             reply["running_tasks"] = [{**one, "task_id": self._own(one["task_id"])} for one in reply["running_tasks"]]
@@ -124,22 +128,22 @@ class RemoteScheduler(luigi.rpc.RemoteScheduler):
         return task_id.removesuffix(self._suffix)
 
     def _fetch(self, url_suffix: str, body: Mapping) -> str:
-        """Return luigid's answer, waiting for one that is being started again.
+        """Return luigid's answer; wait where it is being started again.
 
-        Raises LuigidGone where that takes too long, and RPCError for what is not waited for.
+        Raises LuigidGone where that takes too long, and RPCError for an optional call.
         """
-        patience = 0.0 if url_suffix in (*_IN_PASSING, "/api/ping") else self._patience
+        patience = 0.0 if url_suffix in (*_OPTIONAL, "/api/ping") else self._patience
         until = time.monotonic() + patience
         while True:
             try:
-                answer = self._fetcher.fetch(luigi.rpc._urljoin(self._url, url_suffix), body, self._connect_timeout)
+                answer = self._fetcher.fetch(self._address + url_suffix, body, self._connect_timeout)
             except (OSError, http.client.HTTPException) as error:
                 if not patience:
-                    raise luigi.rpc.RPCError(f"no luigid answers at {self._url}: {error}", error) from error
+                    raise luigi.rpc.RPCError(f"no luigid answers at {self._address}: {error}", error) from error
                 if time.monotonic() > until:
                     raise LuigidGone(
-                        f"luigi: no luigid answered at {self._url} for {patience:g} s; what is finished stays; start it"
-                        " again (luigid) and run the same command to go on"
+                        f"luigi: no luigid answered at {self._address} for {patience:g} s; what is finished stays;"
+                        " start it again (luigid) and run the same command to go on"
                     ) from error
                 if self._is_answering:
                     logger.warning("no luigid answers at %s; waiting for it (%s)", self._url, error)
@@ -153,7 +157,7 @@ class RemoteScheduler(luigi.rpc.RemoteScheduler):
 
 
 def failure_text(why: str, log: Path) -> str:
-    """Return what luigid shows of a step that failed: what is wrong, and the end of its log."""
+    """Return the text that luigid shows for a step that failed: why, and the end of its log."""
     if why.startswith("Traceback"):
         return why
     lines = (
@@ -163,7 +167,7 @@ def failure_text(why: str, log: Path) -> str:
 
 
 def _identity(results: Path) -> str:
-    """Return what a folder of results knows itself by, written by the first run that asks; "" where none can be."""
+    """Return the text that identifies a folder of results, written by the first run; "" where it can't be written."""
     path = results / _IDENTITY
     with contextlib.suppress(OSError):
         results.mkdir(parents=True, exist_ok=True)
@@ -180,33 +184,47 @@ def _identity(results: Path) -> str:
     return ""
 
 
-class Task(scheduler.Task):
-    """A task of several runs, of which some may be gone."""
+class Task(scheduler_state.Task):
+    """A task of several runs, of which some may have ended."""
 
-    def bars(self) -> bool:
-        """Whether what depends on it can't be made: neither this, before it was told of again, nor that."""
-        is_lost = self.barred > 0 or not self.workers
+    def blocks(self) -> bool:
+        """Return whether neither this nor what depends on it can be made before a run adds it again."""
+        is_lost = self.blocking > 0 or not self.workers
         return self.status in (FAILED, DISABLED, UNKNOWN) or (self.status == PENDING and is_lost)
 
     def is_left(self) -> bool:
-        """Whether it may yet be made."""
-        return self.status == PENDING and not self.bars()
+        """Return whether it may yet be made."""
+        return self.status == PENDING and not self.blocks()
 
 
-class State(scheduler.State):
-    """The state of the tasks of several runs, and the seats that these told."""
+class State(scheduler_state.State):
+    """The state of the tasks of several runs, and how many seats each of these has."""
 
     resources: Mapping[str, int] = {}
 
     def get_state(self):
         return *super().get_state(), self.resources
 
+    def load(self):
+        """Load what an earlier luigid left; without a traceback where that can't be read."""
+        path = Path(self._state_path)
+        try:
+            state = pickle.loads(path.read_bytes())
+        except FileNotFoundError:
+            return
+        except Exception as error:
+            logging.getLogger("luigi.scheduler").warning(
+                "%s is not used: it is damaged or of another release (%s); the runs register again", path, error
+            )
+        else:
+            self.set_state(state)
+
     def set_state(self, state):
         super().set_state(state)
         self.resources = state[3] if len(state) > 3 else {}
 
     def fail_dead_worker_task(self, task, config, assistants):
-        """Give back, at once, a task whose run is gone; Luigi takes it for failed."""
+        """Return a task whose run has ended to the queue at once; Luigi takes it for failed."""
         alive = task.stakeholders | assistants
         if task.status in (RUNNING, BATCH_RUNNING) and task.worker_running and task.worker_running not in alive:
             logging.getLogger("luigi.scheduler").info("%s goes to another run: its own is gone", task.id)
@@ -218,12 +236,13 @@ class Scheduler(scheduler.Scheduler):
     """The scheduler of luigid."""
 
     state_class, task_class = State, Task
+    _state: State
 
     def load(self):
         super().load()
         self._resources.update(self._state.resources)
         for worker in self._state.get_active_workers():
-            # It had nobody to tell that it lives.
+            # There was no luigid to answer its pings.
             worker.last_active = time.time()
 
     def dump(self):
@@ -232,7 +251,7 @@ class Scheduler(scheduler.Scheduler):
 
     def get_work(self, **arguments):
         reply = super().get_work(**arguments)
-        # Not known is who was silent for too long, and all of them to a luigid that lost its memory.
+        # A run is unknown that did not call for too long; and to a luigid that lost its state, all are.
         return {**reply, "is_known": bool(self._state.get_worker(arguments["worker"]).info)}
 
     def ping(self, **arguments):
@@ -246,21 +265,17 @@ class Scheduler(scheduler.Scheduler):
 def main(argv: Sequence[str] | None = None) -> None:
     """Serve as the `luigid` command."""
     import luigi.cmdline
-    import luigi.server
-    import tornado.web
 
     argv = list(sys.argv[1:] if argv is None else argv)
     set_defaults()
     if not any(word.startswith(("--address", "--unix-socket")) for word in argv):
         argv += ["--address", "127.0.0.1"]
-    luigi.server.Scheduler = functools.partial(Scheduler, prune_on_get_work=True)
-    # Luigi's page asks Google for a font; this one asks nobody.
-    tornado.web.StaticFileHandler.set_extra_headers = lambda handler, path: handler.set_header(
-        "Content-Security-Policy", "default-src 'self' 'unsafe-inline' 'unsafe-eval' data:"
-    )
-    # A line for every call of every run says nothing to anyone.
-    logging.getLogger("tornado.access").setLevel(logging.WARNING)
     try:
-        luigi.cmdline.luigid(argv)
+        with patches.applied(
+            patches.luigid_scheduler(functools.partial(Scheduler, prune_on_get_work=True)),
+            patches.pages_from_luigid_alone(),
+            patches.no_log_line_per_call(),
+        ):
+            luigi.cmdline.luigid(argv)
     except OSError as error:
         sys.exit(f"luigid: {error}; another one may be running there, see --port")

@@ -7,6 +7,8 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
 
+from neuroluigi.steps.base import Step
+from neuroluigi.steps.config import recordings, recordings_root, results, results_root
 from neuroluigi.steps.spawn import CarriesSettings
 
 
@@ -20,7 +22,8 @@ class InForce(NamedTuple):
 
 def in_force(root: luigi.Task) -> list[InForce]:
     """Return the settings that are in force in a run of `root`, this package's first, and where each comes from."""
-    own, of_steps = [], []
+    own: list[InForce] = []
+    of_steps: list[InForce] = []
     for section, _, name, parameter in Register.get_all_params():
         owner = Register.get_task_cls(section)
         is_own = owner.__module__.startswith("neuroluigi.")
@@ -75,3 +78,17 @@ def _value_and_source(section: str, name: str, parameter: luigi.Parameter, root:
         return None, ""
     is_declared = luigi.configuration.get_config().has_option(section, name)
     return value, "luigi.cfg" if is_declared else "default"
+
+
+def deciding_settings(root: luigi.Task) -> dict[str, str]:
+    """Return the settings that decide over what the results of a run of `root` are, by section.name."""
+    found = {}
+    for section, _, name, parameter in Register.get_all_params():
+        owner = Register.get_task_cls(section)
+        is_of_step = issubclass(owner, Step) and parameter.significant
+        if (is_of_step or owner in (recordings, results)) and parameter.has_task_value(section, name):
+            found[f"{section}.{name}"] = str(parameter.task_value(section, name))
+    for name, parameter in root.get_params():
+        if f"{root.task_family}.{name}" in found and parameter.significant:
+            found[f"{root.task_family}.{name}"] = str(root.param_kwargs[name])
+    return {**found, "recordings.root": str(recordings_root()), "results.root": str(results_root())}

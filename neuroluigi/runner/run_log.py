@@ -1,6 +1,6 @@
-"""What a run leaves of itself: its record, results/run.json, and its log lines, results/run.log.
+"""The record of a run, results/run.json, and its log lines, results/run.log.
 
-A run that starts no step leaves those of the last one that did. Where they can't be written the run goes on without.
+A run that starts no step keeps those of the last one that did. Where they can't be written the run goes on without.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ class RunLog(CarriedHandler):
         return RunLog, (self._path,)
 
     def open(self, path: Path, is_emptied: bool = False) -> None:
-        """Write to `path` from now on, first of all what was said before."""
+        """Write to `path` from now on; first the lines so far."""
         self._path = path
         with contextlib.suppress(OSError):
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if is_emptied else 0)
@@ -77,8 +77,8 @@ class RunLog(CarriedHandler):
         super().close()
 
 
-def about(root: luigi.Task, command: Sequence[str], results: Path) -> dict:
-    """Return what a record says of a run before anything is made. Needs a command line."""
+def describe_run(root: luigi.Task, command: Sequence[str], results: Path) -> dict:
+    """Return the record of a run before anything is made. Needs a command line."""
     return {
         "schema": SCHEMA,
         "command": without_secrets(command),
@@ -97,9 +97,9 @@ def about(root: luigi.Task, command: Sequence[str], results: Path) -> dict:
 
 
 class RunRecorder:
-    """Keeps the record and the log of one run, as a context around it: it ends with the run, however that ends.
+    """Keeps the record and the log of one run, as a context around it: they end with the run, however it ends.
 
-    Without `results` it keeps nothing: for a part of a run whose record somebody else writes.
+    Without `results` it keeps nothing: for a part of a run whose record is written elsewhere.
     """
 
     def __init__(self, argv: Sequence[str], results: Path | None):
@@ -116,7 +116,7 @@ class RunRecorder:
         return self
 
     def begin(self, root: luigi.Task, worker: Worker) -> bool:
-        """Write down that the run is about to start its first step; false where it has started one."""
+        """Begin record and log, before the first step; return False where they have begun."""
         if self._worker is not None:
             return False
         self._worker = worker
@@ -124,7 +124,7 @@ class RunRecorder:
             of_process = {"started": self._started, "pid": os.getpid(), "workers": worker.worker_processes}
             with contextlib.suppress(OSError):
                 remove_abandoned(self._results, "run.part-*")
-            self._record = {**about(root, self._command, self._results), **of_process}
+            self._record = {**describe_run(root, self._command, self._results), **of_process}
             write_run_record(self._results, self._record)
             self.log.open(run_log_path(self._results), is_emptied=not run_lock.others(self._results))
         return True
@@ -132,7 +132,7 @@ class RunRecorder:
     def __exit__(self, kind, error, traceback) -> None:
         logger.removeHandler(self.log)
         self.log.close()
-        if self._record is None:
+        if self._record is None or self._worker is None or self._results is None:
             return
         counts = {what: dict(sorted(of.items())) for what, of in self._worker.outcomes.items()}
         seconds = round(time.monotonic() - self._monotonic, 3)

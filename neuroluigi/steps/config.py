@@ -9,7 +9,7 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 
 from neuroluigi.provenance import state
-from neuroluigi.recordings.recording import Declaration
+from neuroluigi.recordings.recording import Declaration, RecordingsError, check_folder_name
 
 if TYPE_CHECKING:
     # Luigi 3.6 has no types.
@@ -102,10 +102,10 @@ class recordings(luigi.Config):
     )
     select = WordsParameter(default=(), description="column=value, ...: take these recordings alone")
     group_by = WordsParameter(default=(), description="columns that make a group; blank: session (fake: and parity)")
-    dtype = luigi.Parameter(default="uint8", description="where the table has none")
-    channels = luigi.IntParameter(default=1, description="where the table has none")
-    sampling_rate_hz = luigi.OptionalFloatParameter(default=None, description="where the table has none")
-    header_bytes = luigi.IntParameter(default=0, description="where the table has none: bytes before the samples")
+    dtype = luigi.Parameter(default="uint8", description="type of a sample, where the table has none")
+    channels = luigi.IntParameter(default=1, description="number of channels, where the table has none")
+    sampling_rate_hz = luigi.OptionalFloatParameter(default=None, description="sampling rate, where the table has none")
+    header_bytes = luigi.IntParameter(default=0, description="bytes before the samples, where the table has none")
     scale = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
     offset = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
     unit = luigi.Parameter(default="", description="physical unit, such as mV")
@@ -195,6 +195,15 @@ def path_of(*parts: str) -> Path:
     return Path(*parts)
 
 
+def folder_name(name: str, what: str) -> str:
+    """Return the name if a folder can have it; RunStopped for one that leads elsewhere, such as ../a."""
+    try:
+        check_folder_name(name, what)
+    except RecordingsError as error:
+        raise RunStopped(f"luigi: {error}") from error
+    return name
+
+
 def roots_of_paths() -> dict[str, Path]:
     """Return the absolute folders that paths in run records are relative to, by name: results and recordings.
 
@@ -210,7 +219,7 @@ def _roots_once(run: CmdlineParser) -> dict[str, Path]:
 
 
 def _absolute_roots() -> dict[str, Path]:
-    folders = {"results": setting(results).root, "recordings": setting(recordings).declaration().folder}
+    folders = {"results": Path(setting(results).root), "recordings": setting(recordings).declaration().folder}
     # resolve() would follow links.
     return {name: Path(os.path.normpath(Path.cwd() / folder)) for name, folder in folders.items()}
 

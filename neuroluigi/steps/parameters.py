@@ -63,7 +63,7 @@ def _resolve(task: type[luigi.Task], params: Parameters, args: tuple, kwargs: Ma
         if name not in values:
             values[name] = _declared(family, name, parameter, call)
     if CmdlineParser.get_instance() is None:
-        _warn_of_unknown_settings(task, family, frozenset(values))
+        _warn_of_unknown_settings(task, family)
     # Luigi keeps tasks by their values, which have to be hashable for it.
     return [(name, tuple(v) if isinstance(v := values[name], (list, set)) else v) for name, _ in params]
 
@@ -98,10 +98,9 @@ def _declared(family: str, name: str, parameter: luigi.Parameter, call: str) -> 
     return known[family, name, parameter]
 
 
-@functools.cache
-def _warn_of_unknown_settings(task: type[luigi.Task], family: str, names: frozenset[str]) -> None:
+def _warn_of_unknown_settings(task: type[luigi.Task], family: str) -> None:
     """Warn of settings in luigi.cfg that the task has not, as Luigi does; a command line run refuses them."""
-    config = luigi.configuration.get_config()
+    config, names = luigi.configuration.get_config(), dict(task.get_params())
     for key, value in config[family].items() if family in config.sections() else ():
         name = key.replace("-", "_")
         if name not in names and name not in getattr(task, "ignore_unconsumed", ()):

@@ -309,7 +309,7 @@ def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: _Plan) -> 
         return _trust(plan.outputs[current.task_id])
     if isinstance(current, ResultTask):
         return state.check_result(_today(current, below, plan), plan.checksums, plan.folders)
-    # A task of Luigi's own: done as it says itself, or as what it wraps is.
+    # A task of Luigi's own: done by its own complete(), or when all that it wraps is.
     if isinstance(current, luigi.WrapperTask):
         wrapped = [plan.statuses[one.task_id] for one in below]
         todo = state.MAYBE if any(one.todo for one in wrapped) else state.NOTHING
@@ -318,7 +318,7 @@ def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: _Plan) -> 
     return state.Status(state.DONE if is_done else state.MISSING, todo=state.NOTHING if is_done else state.MAKE)
 
 
-def _trust(outputs: list[luigi.Target]) -> state.Status:
+def _trust(outputs: list) -> state.Status:
     """Return Luigi's own status: a file that exists is done, and what is missing is made when it is needed."""
     missing = [os.path.basename(one.path) for one in outputs if not one.exists()]
     if not missing:
@@ -334,7 +334,7 @@ def _today(step: ResultTask, below: list[luigi.Task], plan: _Plan) -> state.Expe
     outputs = plan.outputs[step.task_id]
     if not outputs:
         raise RunStopped(f"luigi: {type(step).__name__}.output() names no file; a step's files are self.result(NAME)")
-    if wrong := [one for one in outputs if not isinstance(one, ResultTarget)]:
+    if wrong := [one for one in outputs if not (isinstance(one, ResultTarget) and one.record)]:
         raise RunStopped(
             f"luigi: {type(step).__name__}.output() returns {wrong[0]!r}; a step's files are self.result(NAME)"
         )

@@ -2,16 +2,24 @@
 
 import argparse
 import configparser
+import contextlib
+import functools
 import logging
 import multiprocessing
+import os
+import threading
 
 import luigi
+import psutil
 from luigi.cmdline_parser import CmdlineParser
 from luigi.setup_logging import InterfaceLogging
 
 from neuroluigi.steps.parameters import ResolvedParameters
 
 logger = logging.getLogger("luigi-interface")
+
+# The exit code of a shell for a process that ended by Ctrl-C.
+INTERRUPTED = 130
 
 
 class CarriedHandler(logging.Handler):
@@ -68,3 +76,20 @@ class CarriesSettings(ResolvedParameters):
             logger.addFilter(one)
         for one in handlers:
             one.install()
+
+
+@functools.cache
+def end_with_parent() -> None:
+    """In a process that Luigi started for a step: end, with all child processes, as soon as the parent has ended."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch():
+        parent.join()
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.terminate()
+        os._exit(INTERRUPTED)
+
+    threading.Thread(target=watch, daemon=True).start()

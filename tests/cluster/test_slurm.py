@@ -205,14 +205,11 @@ def test_an_element_that_was_lost_with_its_node_goes_on_and_clears_away(pipeline
 
 def test_a_group_that_fails_does_so_alone(pipeline):
     """An element makes its other groups, and ends with Luigi's code; what stands in the way of all is told."""
-    tasks = pipeline.folder / "tasks.py"
-    tasks.write_text(
-        tasks.read_text().replace(
-            "def arguments(self, out):\n        aggregate = self.input()\n",
-            "def arguments(self, out):\n        aggregate = self.input() if self.group == 's-odd' else 1 / 0\n",
-            1,
+    with (pipeline.folder / "tasks.py").open("a") as tasks:
+        tasks.write(
+            "\narguments = Stats.arguments\n"
+            "Stats.arguments = lambda self, out: arguments(self, out) if self.group == 's-odd' else 1 / 0\n"
         )
-    )
     folder = pretend(pipeline, [["s-even", "s-odd"], ["t-odd", "gone"]])
     words = ["element", folder, "--of", "PlotAll", "--module", "tasks", *FAKES]
     done = jobs(pipeline, *words, SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="0")

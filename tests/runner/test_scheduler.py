@@ -477,9 +477,9 @@ import multiprocessing
 if __name__ == "__main__":
     multiprocessing.set_start_method({method!r})
     import luigi, graphs
-    from neuroluigi import scheduling
-    scheduling.install()
-    assert isinstance(luigi.interface._WorkerSchedulerFactory().create_local_scheduler(), scheduling.Scheduler)
+    from neuroluigi import scheduler
+    scheduler.install()
+    assert isinstance(luigi.interface._WorkerSchedulerFactory().create_local_scheduler(), scheduler.Scheduler)
     assert luigi.build([graphs.Wrapped()], local_scheduler=True, workers=2, no_lock=True)
 """
     (tmp_path / "program.py").write_text(program)

@@ -1,0 +1,142 @@
+"""The lines at the end of a run: what was made, failed, or was left as it is; last where the results are."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import luigi
+from luigi.task import flatten
+
+from neuroluigi.provenance import state
+from neuroluigi.provenance.state import Status
+from neuroluigi.runner.worker import Worker
+from neuroluigi.steps.config import results, setting, shown_path
+from neuroluigi.steps.plan import ResultTask, status_of
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What there is at the end of a run; needs the command line, which Luigi forgets before the lines are printed.
+
+    `undone` and `left_alone` are lines about results that are not simply done, `results` the files of the root task.
+    """
+
+    is_done: bool = False
+    undone: Sequence[str] = ()
+    left_alone: Sequence[str] = ()
+    results: Sequence[Path] = ()
+
+
+def ending(root: luigi.Task, statuses: Iterable[tuple[ResultTask, Status]]) -> Ending:
+    """Return how a run of `root` ended, from the statuses of all results below it."""
+    others = [(step, status) for step, status in statuses if not status.is_simply_done]
+    return Ending(status_of(root).is_complete, undone_lines(others), left_alone_lines(others), _results_of(root))
+
+
+def closing_lines(worker: Worker, end: Ending, code: int, reasons: str) -> list[str]:
+    """Return the lines to print for a run that ended with exit code `code`; `reasons` says where its errors are."""
+    lines = [f"{what.capitalize()}: {_counted(counts)}." for what, counts in worker.outcomes.items() if counts]
+    if worker.failed:
+        lines.append(f"Failed: {_some(worker.failed)}.")
+    elif code:
+        lines.append(f"Not everything could be made; the reasons {reasons}.")
+    elif end.undone:
+        lines += end.undone
+    elif not lines:
+        lines.append("Nothing to make." if end.left_alone else "Nothing to make: everything is there.")
+    if worker.seconds:
+        slowest = sorted(worker.seconds.items(), key=lambda one: -one[1])[:_MOST_NAMED]
+        lines.append(f"Slowest: {', '.join(f'{name} {seconds:.1f} s' for name, seconds in slowest)}.")
+    lines += end.left_alone
+    if end.results:
+        lines.append(f"{count_of_files(end.results)}: {shared_pattern(end.results)}")
+    return lines
+
+
+def _results_of(root: luigi.Task) -> list[Path]:
+    """Return the existing files of a task, or of those that it wraps."""
+    tasks = root.deps() if isinstance(root, luigi.WrapperTask) else [root]
+    paths = (one.path for task in tasks for one in flatten(task.output()) if hasattr(one, "path"))
+    return [Path(path) for path in paths if os.path.isfile(path)]  # noqa: PTH113 (there are thousands)
+
+
+def _some(names: Sequence[str], sign: str = ", ") -> str:
+    """Return the names, of many the first."""
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return sign.join(names[:_MOST_NAMED]) + more
+
+
+def _counted(counts: Counter) -> str:
+    return ", ".join(f"{count} {family}" for family, count in sorted(counts.items()))
+
+
+def undone_lines(statuses: Iterable[tuple[ResultTask, Status]]) -> list[str]:
+    """Return a line if something is to be made though a run just ended: inputs changed while others were made."""
+    changed = Counter(
+        f"{step.task_family}: {'; '.join(reason.text for reason in status.reasons)}"
+        for step, status in statuses
+        if status.todo == state.MAKE
+    )
+    if not changed:
+        return []
+    why = "; ".join(f"{count} {text}" for text, count in sorted(changed.items()))
+    return [f"Changed during the run: {changed.total()} results ({why}). Run the same command again to make them."]
+
+
+def left_alone_lines(statuses: Iterable[tuple[ResultTask, Status]]) -> list[str]:
+    """Return a line for each way in which results that were not made again are not simply done."""
+    code_changed: Counter[str] = Counter()
+    kinds: set[str] = set()
+    missing: Counter[str] = Counter()
+    modified: list[str] = []
+    untracked: Counter[str] = Counter()
+    for step, status in statuses:
+        if status.state == state.CODE_CHANGED:
+            code_changed[f"{step.task_family}: {'; '.join(reason.text for reason in status.reasons)}"] += 1
+            kinds |= {reason.kind for reason in status.reasons}
+        elif status.state == state.MODIFIED:
+            modified += [shown_path(Path(one.path)) for one in flatten(step.output())]
+        elif status.state == state.INPUT_MISSING:
+            missing["; ".join(reason.text for reason in status.reasons)] += 1
+        elif status.state == state.UNTRACKED:
+            untracked[step.task_family] += 1
+    lines = []
+    if code_changed:
+        rerun_on = ",".join([*setting(results).rerun_on, *sorted(kinds - set(setting(results).rerun_on))])
+        why = "; ".join(f"{count} {text}" for text, count in sorted(code_changed.items()))
+        lines.append(
+            f"Code changed, left as they are: {code_changed.total()} ({why})."
+            f" To remake them: --results-rerun-on {rerun_on}"
+        )
+    if modified:
+        lines.append(f"Modified by hand, taken as done: {_some(modified)}. To have one remade, delete it.")
+    if missing:
+        lines.append(
+            f"Left alone: {missing.total()} results whose recordings are missing ({_some(sorted(missing), '; ')})."
+            " To make them from what is left: --recordings-allow-missing true"
+        )
+    if untracked:
+        lines.append(f"Untracked (without a run record), taken as done: {_counted(untracked)}.")
+    return lines
+
+
+def count_of_files(paths: Sequence[Path]) -> str:
+    """Return the number of files and what they are by their names, such as "10 plots"."""
+    stems = {path.stem for path in paths}
+    what = stems.pop() if len(stems) == 1 else "result"
+    return f"{len(paths)} {what}{'s' if len(paths) != 1 and not what.endswith('s') else ''}"
+
+
+def shared_pattern(paths: Sequence[Path]) -> str:
+    """Return the one path, or the pattern that all paths share."""
+    if len(paths) == 1:
+        return shown_path(paths[0])
+    top = Path(os.path.commonpath(paths))
+    depths = {len(path.relative_to(top).parts) for path in paths}
+    name = paths[0].name if len({path.name for path in paths}) == 1 else "*"
+    middle = ["*"] * (depths.pop() - 1) if len(depths) == 1 else ["**"]
+    return shown_path(top.joinpath(*middle, name))

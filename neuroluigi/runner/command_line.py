@@ -1,0 +1,124 @@
+"""The command line and luigi.cfg of a run: found, parsed, and refused in one line where they can't be understood."""
+
+import configparser
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import luigi
+import luigi.interface
+from luigi.cmdline_parser import CmdlineParser
+from luigi.parameter import ParameterException
+from luigi.task_register import Register, TaskClassException
+
+from neuroluigi.steps.config import RunStopped, neuroluigi, recordings, results
+from neuroluigi.steps.matlab import matlab
+from neuroluigi.steps.renamed import SETTINGS, refusal, setting_in_file, setting_option
+from neuroluigi.steps.spawn import CarriesSettings
+
+# The sections of luigi.cfg that are this package's; Luigi's own are Luigi's to check.
+_SECTIONS = (neuroluigi, recordings, results, matlab)
+
+
+def named_module(argv: Sequence[str]) -> str:
+    """Return what --module names; Luigi itself can't parse the rest before the module is loaded."""
+    for position, word in enumerate(argv):
+        if word == "--module" and position + 1 < len(argv):
+            return argv[position + 1]
+        if word.startswith("--module="):
+            return word.partition("=")[2]
+    return ""
+
+
+def use_current_folder(module: str) -> None:
+    """Put the current folder first on the import path, as `python -m luigi` does; RunStopped without the module."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        exists = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        exists = False
+    if not exists:
+        file = module.replace(".", "/") + ".py"
+        raise RunStopped(
+            f"luigi: there is no {file} in {here}, and no module {module} among the packages of {sys.prefix};"
+            f" go to the folder that has {file}, or name another module with --module"
+        )
+
+
+def parse(argv: list[str]) -> luigi.Task:
+    """Return the root task; RunStopped with one line where the command line or luigi.cfg can't be understood."""
+    try:
+        check_options(argv)
+        with CmdlineParser.global_instance(argv) as parser:
+            check_settings()
+            return parser.get_task_obj()
+    except (ParameterException, TaskClassException) as error:
+        hint = "" if named_module(argv) else "; is --module tasks missing?"
+        raise RunStopped(f"luigi: {' '.join(str(error).split())}{hint}") from error
+
+
+def check_options(argv: Sequence[str]) -> None:
+    """Refuse an option that does not exist: Luigi would print its usage, or take it for a longer one."""
+    if module := named_module(argv):
+        importlib.import_module(module)
+    known = {"--help"}
+    for section, is_without_section, name, _ in Register.get_all_params():
+        option = name if is_without_section else f"{section}_{name}"
+        known |= {f"--{one.replace('_', '-')}" for one in ((option, name) if section in argv else (option,))}
+    for word in argv:
+        option = word.partition("=")[0]
+        if option.startswith("--") and option not in known:
+            if renamed_to := {setting_option(old): setting_option(new) for old, new in SETTINGS.items()}.get(option):
+                raise RunStopped(f"luigi: {refusal('option', option, renamed_to)}")
+            near = difflib.get_close_matches(option, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise RunStopped(f"luigi: there is no option {option}{hint}")
+
+
+def check_settings() -> None:
+    """Refuse a setting that can't be read, or that no task has: Luigi sees neither before the task is needed.
+
+    Raises RunStopped. Needs a command line.
+    """
+    known: dict[str, list[str]] = {}
+    for section, _, name, parameter in Register.get_all_params():
+        known.setdefault(section, []).append(name)
+        _check_value(section, name, parameter)
+    if (workers := luigi.interface.core().workers) < 1:
+        raise RunStopped(f"luigi: --workers {workers}: there has to be at least one")
+    config = luigi.configuration.get_config()
+    for old, new in SETTINGS.items():
+        if config.has_option(*old.split(".")):
+            raise RunStopped(f"luigi: luigi.cfg: {refusal('setting', setting_in_file(old), setting_in_file(new))}")
+    _check_names({name: config.options(name) for name in config.sections()}, known)
+
+
+def _check_value(section: str, name: str, parameter: luigi.Parameter) -> None:
+    try:
+        if parameter.has_task_value(section, name):
+            parameter.task_value(section, name)
+    except configparser.InterpolationError as error:
+        why = " ".join(str(error).split())
+        raise RunStopped(f"luigi: luigi.cfg, [{section}] {name}: {why}; write %% for a per cent sign") from error
+    except ValueError as error:
+        raise RunStopped(f"luigi: [{section}] {name} (--{section}-{name.replace('_', '-')}): {error}") from error
+
+
+def _check_names(declared: Mapping[str, Iterable[str]], known: Mapping[str, list[str]]) -> None:
+    """Refuse names in luigi.cfg that are near those of this package and its steps, but are none of them."""
+    ours = [name for name in known if issubclass(Register.get_task_cls(name), (CarriesSettings, *_SECTIONS))]
+    for section in declared.keys() - known.keys():
+        if near := difflib.get_close_matches(section, ours, n=1, cutoff=0.8):
+            raise RunStopped(f"luigi: luigi.cfg: there is no step or section [{section}]; did you mean [{near[0]}]?")
+    for section in declared.keys() & set(ours):
+        for name in declared[section]:
+            # ConfigParser folds case, and Luigi takes a dash for an underscore.
+            if name.replace("-", "_") not in map(str.lower, known[section]):
+                raise RunStopped(
+                    f"luigi: luigi.cfg, [{section}] {name}: there is no such setting; there are:"
+                    f" {', '.join(sorted(known[section]))}"
+                )

@@ -1,0 +1,112 @@
+"""What this package changes of Luigi's own code: each change a function here, in force only inside `applied`."""
+
+import argparse
+import contextlib
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import luigi.interface
+from luigi.cmdline_parser import CmdlineParser
+from luigi.task_register import Register
+
+from neuroluigi.steps.base import StepError
+
+logger = logging.getLogger("luigi-interface")
+
+# What Luigi logs of every task at level INFO, where one line of the step itself says more.
+_CHATTER = (
+    "Informed scheduler that task",
+    "[pid %s] Worker %s running",
+    "[pid %s] Worker %s done",
+    "Worker Worker(",
+    "Running Worker with",
+    "Done scheduling tasks",
+    # Every second, where the run has logged once that it waits.
+    "Failed pinging scheduler",
+)
+
+
+class Patch(NamedTuple):
+    """A new value for an attribute of a module, a class or an object of Luigi."""
+
+    owner: Any
+    name: str
+    value: Any
+
+    def apply(self) -> None:
+        """Set the attribute, for good."""
+        setattr(self.owner, self.name, self.value)
+
+
+@contextlib.contextmanager
+def applied(*patches: Patch) -> Iterator[None]:
+    """Apply patches for the time of a context; it may be inside another one."""
+    with contextlib.ExitStack() as undo:
+        for patch in patches:
+            undo.callback(setattr, patch.owner, patch.name, vars(patch.owner)[patch.name])
+            patch.apply()
+        yield
+
+
+def factory(make: Callable[[], luigi.interface._WorkerSchedulerFactory]) -> Patch:
+    """Scheduler and worker come from `make()`: only luigi.build takes a factory, the command line does not."""
+    return Patch(luigi.interface, "_WorkerSchedulerFactory", make)
+
+
+def one_exact_parser() -> Patch:
+    """Options are not abbreviated, as --n of a step would be Luigi's --no-lock; and the parser is made once per run.
+
+    Luigi makes it fifteen times in a run, and each takes as long as there are parameters.
+    """
+    luigis = CmdlineParser._build_parser
+
+    # A module that is imported meanwhile adds tasks.
+    @functools.lru_cache(maxsize=8)
+    def parser_of(root_task: str | None, help_all: bool, tasks: int) -> argparse.ArgumentParser:
+        parser = luigis(root_task, help_all)
+        parser.allow_abbrev = False
+        return parser
+
+    def build_parser(root_task: str | None = None, help_all: bool = False) -> argparse.ArgumentParser:
+        return parser_of(root_task, help_all, len(Register.task_names()))
+
+    return Patch(CmdlineParser, "_build_parser", staticmethod(build_parser))
+
+
+def plain_log_lines() -> Patch:
+    """A step that failed is logged without a traceback, and what Luigi logs of every task is left out."""
+    return Patch(logger, "filters", [*logger.filters, _PlainLines()])
+
+
+class _PlainLines(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno <= logging.WARNING and str(record.msg).startswith(_CHATTER):
+            return False
+        if record.exc_info and isinstance(record.exc_info[1], StepError):
+            record.msg, record.args, record.exc_info = str(record.exc_info[1]), (), None
+        return True
+
+
+def luigid_scheduler(make: Callable[..., luigi.scheduler.Scheduler]) -> Patch:
+    """The scheduler of luigid comes from `make`: Luigi's server names its class, and takes no other."""
+    import luigi.server
+
+    return Patch(luigi.server, "Scheduler", make)
+
+
+def pages_from_luigid_alone() -> Patch:
+    """The browser fetches nothing from elsewhere: Luigi's page asks Google for a font."""
+    import tornado.web
+
+    def set_extra_headers(handler: tornado.web.StaticFileHandler, path: str) -> None:
+        handler.set_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline' 'unsafe-eval' data:")
+
+    return Patch(tornado.web.StaticFileHandler, "set_extra_headers", set_extra_headers)
+
+
+def no_log_line_per_call() -> Patch:
+    """Calls that succeed are not logged: every run makes several per second."""
+    access = logging.getLogger("tornado.access")
+    return Patch(access, "filters", [*access.filters, lambda record: record.levelno >= logging.WARNING])
