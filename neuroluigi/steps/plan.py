@@ -294,7 +294,7 @@ def _check_below(root: luigi.Task) -> _Plan:
             stack += waiting
             continue
         below = plan.below[current.task_id]
-        plan.statuses[current.task_id] = status = _status(current, below, plan)
+        plan.statuses[current.task_id] = _status(current, below, plan)
         stack.pop()
     return plan
 
