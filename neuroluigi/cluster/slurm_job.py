@@ -29,10 +29,12 @@ from neuroluigi.provenance.run_record import write_run_record
 from neuroluigi.runner.command_line import named_module
 from neuroluigi.runner.run import Run, command_line, interrupt, prepare_process
 from neuroluigi.runner.run_log import describe_run
-from neuroluigi.steps.base import INTERRUPTED, MADE, Step, start_clock
+from neuroluigi.steps.base import MADE, Step
 from neuroluigi.steps.config import results_root
+from neuroluigi.steps.describe import start_clock
 from neuroluigi.steps.matlab import SEATS_VARIABLE
 from neuroluigi.steps.plan import status_of, walk_statuses
+from neuroluigi.steps.spawn import INTERRUPTED
 
 # The commands of `neuroluigi` that the last job ends with.
 _LAST_COMMANDS = ("report", "status")

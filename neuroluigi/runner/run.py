@@ -29,11 +29,12 @@ from neuroluigi.runner.options import deciding_settings, without_secrets
 from neuroluigi.runner.progress import Display
 from neuroluigi.runner.run_log import RunRecorder
 from neuroluigi.runner.worker import Worker
-from neuroluigi.steps.base import INTERRUPTED, Step
+from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import RunStopped, results_root, set_defaults, setting, shown_path
 from neuroluigi.steps.discovery import check_results_root
 from neuroluigi.steps.matlab import MatlabTask, matlab
 from neuroluigi.steps.plan import discard_statuses, plan_below, status_of, walk_statuses
+from neuroluigi.steps.spawn import INTERRUPTED
 
 logger = logging.getLogger("luigi-interface")
 

@@ -19,9 +19,8 @@ from neuroluigi.provenance.record import describe_host, package_versions, timest
 from neuroluigi.provenance.run_record import SCHEMA, git_state, run_log_path, write_run_record
 from neuroluigi.runner.options import in_force, without_secrets
 from neuroluigi.runner.worker import Worker
-from neuroluigi.steps.base import INTERRUPTED
 from neuroluigi.steps.config import recordings_root
-from neuroluigi.steps.spawn import CarriedHandler
+from neuroluigi.steps.spawn import INTERRUPTED, CarriedHandler
 
 logger = logging.getLogger("luigi-interface")
 

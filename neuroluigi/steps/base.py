@@ -20,10 +20,6 @@ from neuroluigi.steps.config import folder_name, path_of, results, roots_of_path
 from neuroluigi.steps.describe import StepError, describe_error, describe_input, describe_times, start_clock
 from neuroluigi.steps.plan import ResultTask, discard_statuses, status_of
 from neuroluigi.steps.progress_report import ProgressReporter
-
-# For runner/worker.py.
-from neuroluigi.steps.progress_report import percentage as percentage
-from neuroluigi.steps.progress_report import status_message as status_message
 from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMethod, refusal
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
 from neuroluigi.steps.target import ResultTarget

@@ -13,7 +13,8 @@ import luigi
 from neuroluigi.engines.program import ProgramTimeout, explain_exit, run_program, split_command
 from neuroluigi.provenance.files import tail
 from neuroluigi.provenance.record import is_version
-from neuroluigi.steps.base import Step, StepError, setting_of_step
+from neuroluigi.steps.base import Step, setting_of_step
+from neuroluigi.steps.describe import StepError
 
 
 class CommandTask(Step):

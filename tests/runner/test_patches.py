@@ -14,8 +14,8 @@ from luigi.task_register import Register
 
 from neuroluigi.runner import patches, scheduler
 from neuroluigi.runner.run import Run, command_line
-from neuroluigi.steps.base import StepError
 from neuroluigi.steps.config import RunStopped
+from neuroluigi.steps.describe import StepError
 
 LOGGER = logging.getLogger("luigi-interface")
 
