@@ -4,7 +4,7 @@ PYTHON ?= python3
 # Scripts on Windows, bin elsewhere
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: run test style bench clean
+.PHONY: run test style types bench clean
 
 run: .venv/installed
 	@$(BIN)/luigi --module tasks PlotAll --local-scheduler; code=$$?; $(BIN)/neuroluigi report; exit $$code
@@ -15,9 +15,16 @@ test: .venv/installed-tests
 style: .venv/installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mh_style matlab neuroluigi
 	$(BIN)/mh_lint matlab neuroluigi
 	$(BIN)/mh_metric --ci matlab neuroluigi
+
+# To be part of style as soon as it is clean: style: types
+types: .venv/installed-tests
+	$(BIN)/mypy --platform linux
+	$(BIN)/mypy --platform darwin
+	$(BIN)/mypy --platform win32
 
 bench: .venv/installed-tests $(if $(PEERS),.venv-peers/installed)
 	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick) $(if $(PEERS),--peers)

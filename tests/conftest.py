@@ -44,6 +44,19 @@ class Pipeline:
     def results(self) -> Path:
         return self.folder / "results"
 
+    def add(self, code: str) -> None:
+        """Add steps, or what else there is, at the end of tasks.py; all names that the package exports are known."""
+        with (self.folder / "tasks.py").open("a", encoding="utf-8") as file:
+            file.write(f"\n\nfrom neuroluigi import *\n\n{code}")
+
+    def override(self, step: str, *lines: str) -> None:
+        """Add lines to the class of a step in tasks.py, over what it inherits."""
+        tasks = self.folder / "tasks.py"
+        head, rest = tasks.read_text(encoding="utf-8").split(f"\nclass {step}(", 1)
+        base, body = rest.split('"""\n', 1)
+        added = "".join(f"    {line}\n" for line in lines)
+        tasks.write_text(f'{head}\nclass {step}({base}"""\n\n{added}{body}', encoding="utf-8")
+
     def start(self, *arguments, env=None) -> subprocess.Popen:
         """Start `luigi --module tasks ARGUMENTS --local-scheduler`; standard error goes to the same pipe as output."""
         command = [BIN / "luigi", "--module", "tasks", *map(str, arguments), "--local-scheduler"]

@@ -1,4 +1,4 @@
-"""What `neuroluigi doctor` says: what a run would find on this machine, and what would keep it from starting."""
+"""What `neuroluigi doctor` prints: what a run would find on this machine, and what would keep it from starting."""
 
 import os
 import platform
@@ -13,24 +13,27 @@ import luigi
 
 from neuroluigi.engines.call import CallError, call_function
 from neuroluigi.engines.engine import CURE, EngineError, find_engine
+from neuroluigi.engines.mfiles import search_path
 from neuroluigi.engines.program import split_command
-from neuroluigi.engines.session import Limits, seat_holders
+from neuroluigi.engines.seats import seat_holders
+from neuroluigi.engines.session import Limits
 from neuroluigi.provenance import run_lock
+from neuroluigi.provenance.code import m_files
 from neuroluigi.provenance.record import package_versions
 from neuroluigi.runner.luigi_script import script_path, script_problem
 from neuroluigi.runner.options import in_force
 from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
 from neuroluigi.steps.discovery import groups
-from neuroluigi.steps.matlab import MatlabTask, m_folder, matlab, seats_folder
+from neuroluigi.steps.matlab import MatlabTask, m_folders, m_path, matlab, seats_folder
 from neuroluigi.steps.plan import walk_statuses
 
-# Less room than this and the first larger result fills the disk.
-_LITTLE_ROOM = 1 << 30
+# Bytes. With less, the next larger result fills the disk.
+_LITTLE_SPACE = 1 << 30
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: what, what there is, and what is wrong with it ("" if nothing), with the cure.
+    """One thing that was examined: its name, what was found, and the problem with its cure ("" if there is none).
 
     `is_fatal`: a run could not start.
     """
@@ -42,7 +45,7 @@ class Finding:
 
 
 def examine(root: luigi.Task) -> Iterator[Finding]:
-    """Yield all there is to say, the parts of a run in their order; engines are started once each."""
+    """Yield all findings, in the order in which a run needs things; each engine is started once."""
     yield Finding("host", f"{platform.node()}, {platform.platform()}, {os.cpu_count()} processors")
     for name, version in package_versions().items():
         yield Finding(name, version)
@@ -65,14 +68,14 @@ def _engines() -> Iterator[Finding]:
             engine = find_engine(name, commands, may_use_numpy=False)
         except EngineError:
             text = f"not found (looked for {commands[name][0]} on PATH)"
-            # Another one may do; a step that can't run without it says so.
+            # Not fatal: the other engine may do, and a step that needs this one has a finding of its own.
             yield Finding(name, f"{text}; {CURE[name]}")
             continue
         began = time.monotonic()
         log = Path(tempfile.mkdtemp(prefix="neuroluigi-")) / "doctor.log"
         try:
-            # It holds no seat: that a licence is taken is worth knowing.
-            found = call_function(engine, "version", [], m_folder(), log, Limits(is_warm=False))
+            # Without a seat: that all licences are in use is a finding, not a reason to wait.
+            found = call_function(engine, "version", [], m_path(), log, Limits(is_warm=False))
         except CallError as error:
             yield Finding(name, str(engine), f"it can't be started: {error}", is_fatal=settings.engine == name)
         else:
@@ -95,19 +98,20 @@ def _folders() -> Iterator[Finding]:
     if not setting(recordings).are_real():
         folders["fake recordings"] = recordings_root()
     for name, folder in folders.items():
-        place = next(one for one in (folder, *folder.parents) if one.exists())
-        free = shutil.disk_usage(place).free
+        existing = next(one for one in (folder, *folder.parents) if one.exists())
+        free = shutil.disk_usage(existing).free
         text = f"{folder}, {free / 1e9:.1f} GB free"
-        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-            problem = f"{place} can't be written to; choose another folder or ask its owner"
+        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+            problem = f"{existing} can't be written to; choose another folder or ask its owner"
             yield Finding(name, text, problem, is_fatal=True)
-        elif free < _LITTLE_ROOM:
-            yield Finding(name, text, "there is little room left; neuroluigi drop gives some back")
+        elif free < _LITTLE_SPACE:
+            yield Finding(name, text, "there is little space left; neuroluigi drop gives some back")
         else:
             yield Finding(name, text)
-    folder = m_folder()
-    there = len(list(folder.glob("*.m"))) if folder.is_dir() else 0
-    yield Finding("M-files", f"{folder}, {there} files", "" if there else "there are none; see [matlab] folder")
+    listed = m_folders().items()
+    counts = {folder: sum(len(m_files(one)) for one, _ in search_path({folder: name})) for folder, name in listed}
+    text = "; ".join(f"{folder}, {count} files" for folder, count in counts.items())
+    yield Finding("M-files", text, "" if any(counts.values()) else "there are none; see [matlab] folder")
 
 
 def _recordings() -> Iterator[Finding]:
@@ -123,7 +127,7 @@ def _recordings() -> Iterator[Finding]:
 
 
 def _steps(root: luigi.Task) -> Iterator[Finding]:
-    """Say which engine each kind of step would run on."""
+    """Yield the engine on which each kind of step would run."""
     try:
         kinds = {type(step): step for step, _ in walk_statuses(root)}
     except RunStopped as error:

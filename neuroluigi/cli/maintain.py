@@ -14,7 +14,7 @@ from rich.text import Text
 from neuroluigi.cli.pipeline import JSON_OPTION, LUIGI_OPTIONS, answered, pipeline_of
 from neuroluigi.cli.tables import console, print_table
 from neuroluigi.provenance import run_lock
-from neuroluigi.results import maintenance, rocrate
+from neuroluigi.results import maintenance, recorded, rocrate, verification
 from neuroluigi.steps.config import RunStopped, results_root, shown_path
 
 _MOST_NAMED = 20
@@ -41,7 +41,7 @@ def _asking_options(command):
 @_asking_options
 @click.pass_context
 def clean_command(context, groups, step, orphans, modified, yes, dry_run, as_json):
-    """Remove results, with their records and logs, after listing them and asking.
+    """Remove results, with their records and logs, after a list and a question.
 
     \b
     Examples:
@@ -74,9 +74,11 @@ def drop_command(context, step, groups, yes, dry_run, as_json):
 
 
 def _carry_out(plan: maintenance.Plan, do, done: str, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """List what was planned, ask, do it, and say what was done and what was not."""
+    """List what was planned, ask, do it, and print what was done and what was not."""
     if plan.entries and not (yes or dry_run) and (as_json or not sys.stdin.isatty()):
-        raise RunStopped(f"neuroluigi: nothing was {done}, as nobody can be asked: add --yes or --dry-run")
+        raise RunStopped(
+            f"neuroluigi: nothing was {done}, as there is no terminal for the question: add --yes or --dry-run"
+        )
     listed = {entry.path: _entry_as_data(entry) for entry in plan.entries}
     what = f"{len(plan.entries)} results, {decimal(plan.bytes)}"
     if not as_json:
@@ -86,22 +88,22 @@ def _carry_out(plan: maintenance.Plan, do, done: str, yes: bool, dry_run: bool, 
     else:
         yes or click.confirm(f"{what} will be {done}. Go on?", abort=True)
         if at_work := run_lock.running(results_root()):
-            raise RunStopped(f"neuroluigi: nothing was {done}: a run is at work on these results: {at_work[0]}")
+            raise RunStopped(f"neuroluigi: nothing was {done}: a run is working on these results: {at_work[0]}")
         known = len(plan.left)
         entries = do(plan)
         left = [f"left: {shown_path(path)} ({why})" for path, why in plan.left[known:]]
         lines = "\n".join([*left, f"{done.capitalize()}: {len(entries)} of {what}."])
     if as_json:
         results = [listed[entry.path] for entry in entries]
-        left = [{"path": str(path), "why": why} for path, why in plan.left]
+        not_done = [{"path": str(path), "why": why} for path, why in plan.left]
         total = sum(one["bytes"] for one in results)
-        data = {"dry_run": dry_run, done: results, "bytes": total, "left": left}
+        data = {"dry_run": dry_run, done: results, "bytes": total, "left": not_done}
         lines = json.dumps(data, indent=1, ensure_ascii=False)
     click.echo(lines)
     sys.exit(0 if len(entries) == len(plan.entries) else 1)
 
 
-def _entry_as_data(entry: maintenance.RecordedResult) -> dict:
+def _entry_as_data(entry: recorded.RecordedResult) -> dict:
     files = entry.files
     return {
         "step": entry.step,
@@ -134,13 +136,13 @@ def _print_plan(results: Sequence[dict], left: Sequence[tuple[Path, str]]) -> No
 @JSON_OPTION
 @click.pass_context
 def accept_command(context, file, reason, as_json):
-    """Take a modified file as the result, and write into its run record who did so, when and why.
+    """Accept a modified file as the result, and record who did so, when and why.
 
     \b
     Example:
       neuroluigi accept a-even/edges.npy --reason "artefact at 12 s removed by hand"
 
-    FILE is relative to the current folder or to the one of results; it comes before the options that are Luigi's.
+    FILE is relative to the current folder or to the folder of results; it comes before all settings.
     """
     if file.startswith("-"):
         raise RunStopped("neuroluigi: the file comes first: neuroluigi accept FILE --reason WHY [OPTIONS]")
@@ -162,13 +164,13 @@ def verify_command(context, as_json):
     Neither recordings nor engines are needed. Exit status 1 when a file is changed, damaged or missing.
     """
     with pipeline_of(context, needs_tasks=False):
-        entries = maintenance.results_to_verify()
+        entries = verification.results_to_verify()
         total = sum(output["bytes"] for entry in entries for output in entry.outputs.values())
         # quiet, not disable: with that rich 13 ends on a blank line.
         console = Console(stderr=True, quiet=not sys.stderr.isatty())
         with Progress(console=console, transient=True) as progress:
             bar = progress.add_task("reading results", total=total)
-            found = maintenance.verify(entries, lambda path, size: progress.advance(bar, size))
+            found = verification.verify(entries, lambda path, size: progress.advance(bar, size))
     if as_json:
         problems = [{"state": what, "path": str(path), "why": why} for what, path, why in found.problems]
         data = {"files": found.files, "bytes": found.bytes, "dropped": found.dropped, "problems": problems}
@@ -182,7 +184,7 @@ def verify_command(context, as_json):
         if len(found.untracked) > _MOST_NAMED:
             click.echo(f"untracked: {len(found.untracked) - _MOST_NAMED} files more")
         dropped = f", {found.dropped} more are dropped" if found.dropped else ""
-        answer = f"{len(found.problems)} are not as their run records say" if found.problems else "all as recorded"
+        answer = f"{len(found.problems)} are not as recorded" if found.problems else "all as recorded"
         click.echo(f"{found.files} files, {decimal(found.bytes)}{dropped}: {answer}.")
     sys.exit(1 if found.problems else 0)
 
@@ -199,15 +201,15 @@ def export_group():
 @click.option("--organization", nargs=2, metavar="URL NAME", help="The institute that made and publishes them.")
 @click.pass_context
 def rocrate_command(context, name, description, licence, organization):
-    """Describe all results in an RO-Crate, as archives want it: who made what from what, when, and with which tool.
+    """Describe all results in an RO-Crate for archives: who made what from what, when, and with which tool.
 
     \b
     Example:
       neuroluigi export rocrate --name "Edges of 2026" --license https://creativecommons.org/licenses/by/4.0/
 
     Writes ro-crate-metadata.json into the folder of results, which then is a crate; nothing is copied or changed.
-    Write it again when results were made again; neuroluigi verify, before, makes sure of every byte. It tells the names
-    of users and machines, as the run records do.
+    Write it again after results were made again, and run neuroluigi verify before, which checks every byte. The crate
+    has the names of users and machines, as the run records do.
     """
     about = rocrate.About(name, description, licence, organization)
     with pipeline_of(context, needs_tasks=False):
@@ -218,7 +220,7 @@ def rocrate_command(context, name, description, licence, organization):
         f" {written.files} files that are there, {written.elsewhere} that are not."
     )
     notes = [f"left out: {shown_path(path)} is no run record that can be read" for path in written.unreadable]
-    notes += [f"a run is at work on these results, write the crate again after it: {run}" for run in at_work]
+    notes += [f"a run is working on these results, write the crate again after it: {run}" for run in at_work]
     for note in (*notes, *about.missing()):
         click.echo(note)
 

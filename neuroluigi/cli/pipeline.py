@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import click
 import luigi
 
+from neuroluigi.results.query import QueryError
 from neuroluigi.results.report.page import ReportTask
-from neuroluigi.results.table import QueryError
 from neuroluigi.runner.run import command_line, use_current_folder
 from neuroluigi.steps.config import RunStopped, whole_pipeline
 
@@ -36,7 +36,7 @@ def pipeline_of(context: click.Context, needs_tasks: bool = True) -> Iterator[lu
 
 
 def task_of_pipeline(module: str) -> str:
-    """Return the task that stands for the whole pipeline, as luigi.cfg or the environment of a run sets it."""
+    """Return the task that stands for the whole pipeline, [neuroluigi] task, with the current folder importable."""
     use_current_folder(module)
     return whole_pipeline()
 

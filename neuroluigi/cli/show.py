@@ -1,4 +1,6 @@
-"""Commands that show the pipeline and run nothing: recordings, status, why, results, events, doctor, diagram, report."""
+"""Commands that show the pipeline and run nothing: recordings, status, why, results, events, doctor, diagram,
+report.
+"""
 
 import dataclasses
 import json
@@ -15,6 +17,9 @@ from neuroluigi.cluster import slurm
 from neuroluigi.provenance.record import read_record
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
+from neuroluigi.results.events import EVENT_COLUMNS, read_events
+from neuroluigi.results.output import Cell, write_csv, write_json, write_text
+from neuroluigi.results.query import check_known
 from neuroluigi.results.report import diagram
 from neuroluigi.results.report.page import report_path, update_report
 from neuroluigi.results.status import (
@@ -31,17 +36,7 @@ from neuroluigi.results.status import (
     status_as_data,
     step_progress,
 )
-from neuroluigi.results.table import (
-    EVENT_COLUMNS,
-    Cell,
-    check_known,
-    collect_table,
-    read_events,
-    select_rows,
-    write_csv,
-    write_json,
-    write_text,
-)
+from neuroluigi.results.table import collect_table, select_rows
 from neuroluigi.steps.config import RunStopped, recordings, results_root, setting, shown_path
 from neuroluigi.steps.discovery import groups
 
@@ -50,7 +45,7 @@ from neuroluigi.steps.discovery import groups
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.pass_context
 def recordings_command(context, as_json):
-    """Print the recordings that there are and how they are grouped, before any run.
+    """Print the recordings and how they are grouped, before any run.
 
     \b
     Example:
@@ -94,7 +89,7 @@ def _group_as_data(group: Group, partial_sample: str) -> dict:
 
 
 def _samples(recording: Recording, partial_sample: str) -> int | None:
-    """Return samples per channel, or None where the file is not there (yet) or can't be measured."""
+    """Return samples per channel; None where the file does not exist (yet) or can't be measured."""
     if recording.problems or not Path(recording.path).is_file():
         return None
     try:
@@ -169,8 +164,8 @@ def _print_status(entries: list[ResultStatus], groups: dict[str, Group], orphans
         return Text(f"{sign} {name}", style=colour) if is_terminal else f"{sign} {name}".strip()
 
     counted = step_progress(entries)
-    marked = [[key, *map(cell, states)] for key, *states in rows]
-    below = ["", *(f"{bar} {done}/{total}" for _, done, total, bar in counted)]
+    marked: list[list[Cell | Text]] = [[key, *map(cell, states)] for key, *states in rows]
+    below: list[Cell | Text] = ["", *(f"{bar} {done}/{total}" for _, done, total, bar in counted)]
     print_table(("group", *steps), [*marked, below])
     screen = console()
     if lines := reason_lines(entries, groups):
@@ -185,7 +180,7 @@ def _print_status(entries: list[ResultStatus], groups: dict[str, Group], orphans
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: state, reasons and the whole run record.")
 @click.pass_context
 def why_command(context, step, row, as_json):
-    """Say how a result was made, and if it is not done, why; STEP and GROUP come before the options that are Luigi's.
+    """Print how a result was made and, if it is not done, why; STEP and GROUP come before all settings.
 
     \b
     Example:
@@ -202,7 +197,7 @@ def why_command(context, step, row, as_json):
         entries = [entry for entry in entries if entry.step == step]
         rows = list(dict.fromkeys(e.row for e in entries))
         if not row and STUDY not in rows:
-            raise RunStopped(f"neuroluigi: say of which group: neuroluigi why {step} {rows[-1]}")
+            raise RunStopped(f"neuroluigi: which group? For example: neuroluigi why {step} {rows[-1]}")
         row = row or STUDY
         answered(check_known, "group", row, rows)
         entries = [entry for entry in entries if entry.row == row]
@@ -243,9 +238,9 @@ def results_command(context, where, sort, columns, form):
     Example:
       neuroluigi results --where session=a --where 'mean>120' --sort -edges --columns group,mean,max,edges
 
-    The columns are what the recordings say of themselves (what differs within a group is joined by |), the values in
-    the JSON files of the group, and the number of events in each of its .npy files of events. Values are compared and
-    sorted as numbers where they are numbers; blank cells come last.
+    The columns are those of the recordings (values that differ within a group are joined by |), the values in the JSON
+    files of the group, and the number of events in each of its .npy files of events. Values are compared and sorted as
+    numbers where they are numbers; blank cells come last.
     """
     with pipeline_of(context):
         table = collect_table(groups(), results_root())
@@ -263,11 +258,11 @@ def results_command(context, where, sort, columns, form):
 
 @click.command("events", context_settings=LUIGI_OPTIONS)
 @click.argument("group")
-@click.option("--name", default="edges", show_default=True, help="The array: results/GROUP/NAME.npy.")
+@click.option("--name", default="", help="The array: results/GROUP/NAME.npy; by default the only one with events.")
 @_output_options
 @click.pass_context
 def events_command(context, group, name, form):
-    """Print every event of a group; GROUP comes before the options that are Luigi's.
+    """Print every event of a group; GROUP comes before all settings.
 
     \b
     Example:
@@ -275,10 +270,10 @@ def events_command(context, group, name, form):
 
     \b
     session, index               the recording
-    sample, seconds              from the beginning of the group's first recording
+    sample, seconds              since the beginning of the group's first recording
     recording_sample,
-    recording_seconds            from the beginning of this recording
-    channel                      from 0, as samples
+    recording_seconds            since the beginning of this recording
+    channel                      counted from 0, as samples are
 
     Seconds are blank where the sampling rate is not known; gaps between recordings are not counted.
     """
@@ -291,7 +286,7 @@ def events_command(context, group, name, form):
     if form:
         _WRITERS[form](EVENT_COLUMNS, blocks, sys.stdout)
     else:
-        # Ten digits tell the samples of ten hours apart.
+        # With ten digits, neighbouring samples differ even after ten hours.
         write_text(EVENT_COLUMNS, blocks, sys.stdout, digits=10)
 
 
@@ -299,7 +294,7 @@ def events_command(context, group, name, form):
 @JSON_OPTION
 @click.pass_context
 def doctor_command(context, as_json):
-    """Say what a run would find on this machine, and what is wrong with it: engines, seats, folders, settings.
+    """Print what a run would find on this machine, and its problems: engines, seats, folders, settings.
 
     \b
     Example:
@@ -324,7 +319,7 @@ def doctor_command(context, as_json):
 @click.command("diagram", context_settings=LUIGI_OPTIONS)
 @click.pass_context
 def diagram_command(context):
-    """Print the pipeline as a picture, as SVG: steps, their files, and what each is made from.
+    """Print the pipeline as an SVG picture: steps, their files, and what each requires.
 
     \b
     Example:
@@ -347,7 +342,7 @@ def report_command(context):
     Example:
       neuroluigi report --results-root /backup/results
 
-    Nothing is written where the page shows how things stand already.
+    Nothing is written while the page is up to date.
     """
     with pipeline_of(context) as root:
         update_report(root)

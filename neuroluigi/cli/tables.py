@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from neuroluigi.results.table import Cell, as_text, fitting_columns, right_aligned, write_text
+from neuroluigi.results.output import Cell, as_text, fitting_columns, right_aligned, write_text
 
-# A page of paper or a log is wide enough for everything.
+# Columns of a console that is not a terminal: as good as unlimited.
 _FULL_WIDTH = 10_000
 
 # rich takes a second for a table of so many rows.
@@ -17,28 +17,31 @@ _MOST_RICH_ROWS = 1_000
 
 
 def console() -> Console:
-    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
-    if not sys.stdout.isatty():
-        console.width = _FULL_WIDTH
-    return console
+    """Return the console on standard output; where that is no terminal, no line is wrapped."""
+    is_terminal = sys.stdout.isatty()
+    return Console(soft_wrap=not is_terminal, highlight=False, width=None if is_terminal else _FULL_WIDTH)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell | Text]]) -> None:
     """Print a table: plain text in full width where the output is no terminal."""
     if not sys.stdout.isatty() or len(rows) > _MOST_RICH_ROWS:
-        write_text(columns, [rows], sys.stdout)
+        write_text(columns, [[tuple(map(_plain, row)) for row in rows]], sys.stdout)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, is_right in zip(columns, right_aligned(columns, rows), strict=True):
-        # Text, not str: a bracket in a name is no markup.
+    for name, is_right in zip(columns, right_aligned(columns, [tuple(map(_plain, row)) for row in rows]), strict=True):
+        # Text, not str: a bracket in a name is not markup.
         table.add_column(Text(name), justify="right" if is_right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(as_text(cell)) for cell in row))
     console().print(table)
 
 
+def _plain(cell: Cell | Text) -> Cell:
+    return cell.plain if isinstance(cell, Text) else cell
+
+
 def print_fitting(columns: Sequence[str], rows: Sequence[Sequence[Cell]], described: Sequence[str]) -> None:
-    """Print what fits the terminal, and name the columns that don't."""
+    """Print the columns that fit the terminal, and name those that don't; `described` are left out first."""
     shown = fitting_columns(columns, rows, console().width, described)
     positions = [columns.index(name) for name in shown]
     print_table(shown, [tuple(row[position] for position in positions) for row in rows])

@@ -1,7 +1,7 @@
 """One call of an M-function: the request, what is tried, and the answer.
 
-Arguments travel in a JSON file, in an encoding that arrives on Matlab and Octave alike as it was sent. The call's own
-answer decides whether it went well; what the engine prints, and its exit code, are for the log.
+Arguments travel in a JSON file, in an encoding that Matlab and Octave read alike and without loss. The call's own
+answer decides whether it succeeded; what the engine prints, and its exit code, are for the log alone.
 """
 
 import contextlib
@@ -10,21 +10,15 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from neuroluigi.engines import supervisor
 from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.licence import LicenceError, Patience, find_licence_error
-from neuroluigi.engines.session import (
-    CallTimeout,
-    Limits,
-    NoSeat,
-    SessionEnded,
-    ask_for_a_seat,
-    seat_holders,
-    use_session,
-)
+from neuroluigi.engines.pool import use_session
+from neuroluigi.engines.seats import request_seat, seat_holders
+from neuroluigi.engines.session import CallTimeout, Limits, NoSeat, SessionEnded
 from neuroluigi.provenance.files import tail
 from neuroluigi.provenance.record import is_version
 
@@ -35,26 +29,29 @@ _LARGEST_WHOLE_DOUBLE = 2**53
 
 
 class CallError(RuntimeError):
-    """A call that failed; the message has function, identifier, message and M-file line."""
+    """A call that failed; the text has the engine, the function, the error's identifier and message, and its line."""
 
 
 def call_function(
     engine: Engine,
     function: str,
     arguments: Sequence[object],
-    folder: Path,
+    path: Collection[Path],
     log: Path,
     limits: Limits,
     on_progress: Callable[[dict], None] = lambda progress: None,
 ) -> dict[str, object]:
-    """Call `function(arguments...)`, an M-function in `folder`, in a session of `engine`.
+    """Call `function(arguments...)`, an M-function, in a session of `engine`.
 
-    What the engine prints goes to the end of `log` while it runs, and what reportProgress says to `on_progress`. An
-    engine that dies is started once more; a licence and a seat are waited for. Returns the facts of the answer:
-    version, release, and what it used. Raises CallError.
+    `path`: the folders on the engine's path, the one that wins first. While the call runs, what the engine prints is
+    added to `log`, and `on_progress` is called with what reportProgress was given, {"k", "n", "message"}. An engine
+    that dies is started once more; the call waits for a licence and for a seat. Returns the engine's version, its
+    release, and what the call used, as far as they are known. Raises CallError, and TypeError for an argument that
+    can't be encoded.
     """
-    if os.pathsep in str(folder):
-        raise CallError(f"the engines can't use a folder whose name contains {os.pathsep!r}: {folder}")
+    for folder in path:
+        if os.pathsep in str(folder):
+            raise CallError(f"the engines can't use a folder whose name contains {os.pathsep!r}: {folder}")
     request = {
         "name": encode(function),
         # Not encode(arguments), which would make one column of numbers alone.
@@ -64,27 +61,28 @@ def call_function(
     while True:
         printed_before = log.stat().st_size if log.exists() else 0
         try:
-            with use_session(engine, folder, limits, log) as session:
+            with use_session(engine, path, limits, log) as session:
                 facts = session.facts()
                 _check_release(engine, facts, limits.release)
                 answer, used = session.call(request, log, limits.call_seconds, on_progress)
                 if not answer["ok"] and (error := find_licence_error(answer["message"], answer["identifier"])):
-                    # It has not what the call needs; another one may get it.
+                    # This process has not the licence that the call needs; a new one may get it.
                     session.stop()
                     raise error
             break
         except NoSeat:
-            _wait_for_seat(engine, limits)
+            assert limits.seats, "a seat is missing only where seats are counted"
+            _wait_for_seat(engine, *limits.seats)
         except LicenceError as error:
             _wait_for_licence(engine, function, error, patience, log)
-        except CallTimeout as late:
+        except CallTimeout as timeout:
             raise CallError(
-                f"{engine.name}: {function} was ended: {late} (call_timeout in luigi.cfg, --matlab-call-timeout);"
+                f"{engine.name}: {function} was ended: {timeout} (call_timeout in luigi.cfg, --matlab-call-timeout);"
                 f" the last it printed:\n{tail(log)}"
-            ) from late
+            ) from timeout
         except SessionEnded as ended:
-            if error := find_licence_error(_printed_since(log, printed_before)):
-                _wait_for_licence(engine, function, error, patience, log)
+            if refusal := find_licence_error(_printed_since(log, printed_before)):
+                _wait_for_licence(engine, function, refusal, patience, log)
             elif has_died or ended.code == supervisor.NOT_FOUND:
                 raise CallError(f"{engine.name} {ended}; the last it printed:\n{tail(log)}") from ended
             else:
@@ -102,17 +100,17 @@ def _check_release(engine: Engine, facts: Mapping, wanted: str) -> None:
         raise CallError(f"{engine.name} {' / '.join(found)} was found where luigi.cfg declares {wanted}")
 
 
-def _wait_for_seat(engine: Engine, limits: Limits) -> None:
-    ask_for_a_seat(limits.seats[0])
-    if limits.seats[0] not in _told:
-        _told.add(limits.seats[0])
-        holders = "; ".join(seat_holders(limits.seats[0]))
-        logger.info("waiting for a seat of %s ([matlab] seats = %d); held by %s", engine.name, limits.seats[1], holders)
+def _wait_for_seat(engine: Engine, folder: str, count: int) -> None:
+    request_seat(folder)
+    if folder not in _waited_for:
+        _waited_for.add(folder)
+        holders = "; ".join(seat_holders(folder))
+        logger.info("waiting for a seat of %s ([matlab] seats = %d); held by %s", engine.name, count, holders)
     time.sleep(0.5)
 
 
-# Folders of seats that this process has waited for.
-_told: set[str] = set()
+# Folders of seats that this process has waited for: the message is logged once.
+_waited_for: set[str] = set()
 
 
 def _wait_for_licence(engine: Engine, function: str, error: LicenceError, patience: Patience, log: Path) -> None:
@@ -140,7 +138,7 @@ def _printed_since(log: Path, offset: int) -> str:
 def _error_text(answer: dict, engine: str, function: str) -> str:
     stack = answer.get("stack") or []
     frames = stack if isinstance(stack, list) else [stack]
-    # The first frame is where it happened; below it are the callers, and at last this project's own.
+    # The first frame is where the error was raised; after it come the callers, the last of them neuroluigiServe.m.
     frames = [f for f in frames if f["line"] > 0 and not f["name"].startswith("neuroluigiServe")]
     where = f" ({frames[0]['name']}, line {frames[0]['line']} of {Path(frames[0]['file']).name})" if frames else ""
     identifier = f"{answer['identifier']}: " if answer["identifier"] else ""
@@ -154,13 +152,13 @@ def encode(value: object) -> dict:
     column, any other list -> a cell column, a dict -> a struct. Numbers travel as text: no JSON reader of an engine
     keeps NaN, 1e-300 or large integers. Raises TypeError for anything else.
     """
-    # NumPy's scalars and arrays, without asking for NumPy.
+    # Scalars and arrays of NumPy, without importing it.
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if isinstance(value, str):
-        # NUL would end the text; half a character is what Python makes of a file name that is not UTF-8.
+        # NUL would end the text; a lone surrogate is what Python makes of a byte of a file name that is not UTF-8.
         if re.search("[\0\ud800-\udfff]", value):
             raise TypeError(f"{value!r} has a character that can't be given to Matlab or Octave")
         return {"class": "char", "value": value}
@@ -182,7 +180,7 @@ def encode(value: object) -> dict:
 
 def _encode_numbers(values: Sequence[bool | int | float]) -> dict:
     if all(isinstance(v, bool) for v in values):
-        return {"class": "logical", "value": ["01"[v] for v in values]}
+        return {"class": "logical", "value": [str(int(v)) for v in values]}
     whole = [v for v in values if isinstance(v, int)]
     if len(whole) == len(values) and any(abs(v) > _LARGEST_WHOLE_DOUBLE for v in whole):
         if any(not -(2**63) <= v < 2**63 for v in whole):

@@ -1,8 +1,8 @@
-"""The engines that can run an M-function: where each is, its command line, its version, without starting a run.
+"""The engines that can run an M-function: where each is found, how it is started, and its version.
 
-Facts about Matlab rest on its documentation: `-batch` (R2019a on) takes one line, exits 0 or 1, and its launcher is a
-shell script that would expand what stands in the line. So the line is always the same plain ASCII text, and everything
-else travels in files of the folder that the environment names.
+Facts about Matlab are from its documentation: `-batch` (R2019a on) takes one line and exits with 0 or 1, and the
+launcher is a shell script that would expand parts of that line. So the line is always the same plain ASCII text, and
+everything else travels in files, in a folder that an environment variable names.
 """
 
 import functools
@@ -18,12 +18,12 @@ from pathlib import Path
 
 from neuroluigi.engines.program import absolute_word
 
-# The folder of the session, in which neuroluigiServe.m takes calls.
+# The environment variable with the folder of the session, in which neuroluigiServe.m finds its calls.
 SESSION_FOLDER_VARIABLE = "NEUROLUIGI_SESSION"
 _STATEMENT = f"cd(getenv('{SESSION_FOLDER_VARIABLE}'));neuroluigiServe"
 
-# Where installers put Matlab without adding it to PATH.
-_MATLAB_PLACES = {
+# Where installers put Matlab; only some add it to PATH.
+_MATLAB_INSTALLATIONS = {
     "linux": ("/usr/local/MATLAB/R*/bin/matlab", "/opt/MATLAB/R*/bin/matlab"),
     "darwin": ("/Applications/MATLAB_R*.app/bin/matlab",),
     "win32": (r"C:\Program Files\MATLAB\R*\bin\matlab.exe",),
@@ -37,12 +37,15 @@ CURE = {
 
 
 class EngineError(RuntimeError):
-    """An engine that is not there; the message says which, where it was looked for, and what to install or set."""
+    """An engine that can't be found or used; the message says which, where it was searched, and what to do."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A program that runs M-functions, or the NumPy stand-ins (no command)."""
+    """A program that runs M-functions, or "numpy" (without a command) for the NumPy functions that replace them.
+
+    `command` is the program, an absolute path, and its first arguments.
+    """
 
     name: str
     command: tuple[str, ...] = ()
@@ -52,16 +55,16 @@ class Engine:
         return f"{self.name}{' ' + version if version else ''}{f' ({self.command[0]})' if self.command else ''}"
 
     def session_command(self) -> list[str]:
-        """Return the argument list that starts a session; never through a shell."""
+        """Return the command line that starts a session, as a list: no shell reads it."""
         if self.name == "octave":
             flags = ["--norc", "--no-history", "--quiet", "--no-window-system", "--no-line-editing"]
             return [*self.command, *flags, "--eval", _STATEMENT]
         wait = ["-wait"] if sys.platform == "win32" else []
-        # The user's startup.m may have put anything on the path.
+        # The user's startup.m may have added anything to the path.
         return [*self.command, *wait, "-batch", f"restoredefaultpath;{_STATEMENT}"]
 
     def version(self) -> str:
-        """Return the version as far as it is known without starting Matlab ("" where it is not)."""
+        """Return Octave's or NumPy's version, or Matlab's release as far as it is known without a start; else ""."""
         if self.name == "numpy":
             import numpy as np
 
@@ -72,46 +75,47 @@ class Engine:
 
 
 def find_engine(wanted: str, commands: Mapping[str, tuple[str, ...]], may_use_numpy: bool) -> Engine:
-    """Return the engine that `wanted` names, or the first that is installed for "auto".
+    """Return the engine that `wanted` names (matlab, octave, numpy), or for "auto" the first that is installed.
 
-    `commands` are the words of luigi.cfg for "matlab" and "octave"; "auto" takes the NumPy stand-ins only where
+    `commands` has the commands of "matlab" and "octave", each split into words. "auto" takes "numpy" only where
     `may_use_numpy`. Raises EngineError.
     """
     if wanted == "numpy":
         return Engine("numpy")
-    looked = []
+    missing = []
     for name in ("matlab", "octave") if wanted == "auto" else (wanted,):
-        places = _places(name, commands[name])
-        for place in places:
-            if program := shutil.which(place):
+        candidates = _candidates(name, commands[name])
+        for candidate in candidates:
+            if program := shutil.which(candidate):
                 return Engine(name, (os.path.abspath(program), *map(absolute_word, commands[name][1:])))  # noqa: PTH100
-        looked.append(f"{name} (looked for {', '.join(places)} on PATH)")
+        missing.append(f"{name} (looked for {', '.join(candidates)} on PATH)")
     if wanted != "auto":
         raise EngineError(
-            f"engine {looked[0]} is not there; {CURE[wanted]}, or choose another engine with [matlab] engine"
+            f"engine {missing[0]} is not there; {CURE[wanted]}, or choose another engine with [matlab] engine"
             " (--matlab-engine)"
         )
     if may_use_numpy:
         return Engine("numpy")
     raise EngineError(
-        f"there is neither {' nor '.join(looked)}, and real recordings are not left to stand-ins unasked;"
+        f"there is neither {' nor '.join(missing)}, and real recordings are not left to stand-ins unasked;"
         f" {CURE['octave']}; or set [matlab] engine = numpy (--matlab-engine numpy) to run NumPy stand-ins of the"
         " M-functions"
     )
 
 
-def _places(name: str, command: tuple[str, ...]) -> list[str]:
-    places = [command[0]]
+def _candidates(name: str, command: tuple[str, ...]) -> list[str]:
+    """Return the names and paths under which an engine may be found, the best first."""
+    candidates = [command[0]]
     if command == ("matlab",):
-        for pattern in _MATLAB_PLACES.get(sys.platform, ()):
-            places += sorted(glob.glob(pattern), reverse=True)  # noqa: PTH207 (an absolute pattern)
+        for pattern in _MATLAB_INSTALLATIONS.get(sys.platform, ()):
+            candidates += sorted(glob.glob(pattern), reverse=True)  # noqa: PTH207 (an absolute pattern)
     if command == ("octave-cli",):
-        places.append("octave")
-    return places
+        candidates.append("octave")
+    return candidates
 
 
 def _matlab_release(program: Path) -> str:
-    """Return the release, such as R2022b, from the file beside the program; "" behind a wrapper script elsewhere."""
+    """Return the release, such as R2022b, from a file of the installation; "" where a wrapper script hides it."""
     try:
         root = Path(os.path.realpath(program)).parent.parent
         return xml.etree.ElementTree.parse(root / "VersionInfo.xml").findtext("release", "").strip()

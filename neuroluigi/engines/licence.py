@@ -1,4 +1,4 @@
-"""Matlab's licence errors: how they are recognised, what each means, and whether waiting helps."""
+"""Matlab's licence errors: their numbers in what Matlab prints, what each means, and whether waiting helps."""
 
 import re
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _PATTERN = re.compile(r"(?:License Manager|MathWorks Licensing) Error\s+(-?\d+)")
 
-# Without a number: a toolbox that can't be checked out while Matlab runs.
+# An error without a number: a toolbox can't be checked out while Matlab runs.
 CHECKOUT_IDENTIFIER = "MATLAB:license:checkouterror"
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 10, 300  # seconds
@@ -15,7 +15,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 10, 300  # seconds
 
 @dataclass(frozen=True)
 class Licence:
-    """What a licence error means, and how often it is worth another try (None: as long as there is time)."""
+    """What a licence error means, and how often another try is worth it (None: as long as there is time)."""
 
     meaning: str
     tries: int | None = 0
@@ -44,7 +44,7 @@ _UNKNOWN = Licence("a licence error that is not known here")
 
 
 class LicenceError(RuntimeError):
-    """Matlab could not get a licence; `code` is the number of the error, None where it has none."""
+    """Matlab got no licence; `code` is the number of the error, None where it has none."""
 
     def __init__(self, code: int | None, text: str):
         self.code = code
@@ -53,7 +53,7 @@ class LicenceError(RuntimeError):
 
 
 def find_licence_error(text: str, identifier: str = "") -> LicenceError | None:
-    """Return the licence error that a text of Matlab's, or the identifier of an error, tells of."""
+    """Return the licence error in a text that Matlab printed, or of an error with this identifier; None without one."""
     match = _PATTERN.search(text)
     if match or identifier == CHECKOUT_IDENTIFIER:
         return LicenceError(int(match[1]) if match else None, text.strip())
@@ -75,7 +75,7 @@ class Patience:
             pause *= 2
 
     def pause(self, error: LicenceError) -> float | None:
-        """Return the seconds until the next try, None where there is to be none."""
+        """Return the seconds to wait before the next try, or None where the call is to fail."""
         tried = self._tried[error.code] = self._tried.get(error.code, 0) + 1
         pause, tries = next(self._pauses), error.licence.tries
         is_hopeless = tries is not None and tried > tries

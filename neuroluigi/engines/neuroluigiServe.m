@@ -1,17 +1,17 @@
 function neuroluigiServe()
-  % NEUROLUIGISERVE carries out calls of M-functions, one after the other, until told to stop.
+  % NEUROLUIGISERVE carries out calls of M-functions, one after the other, until it is stopped.
   %
   %   neuroluigiServe()
   %
-  % The current folder is the session's, made by sessions.py. Its serve.json has folder (of the
-  % M-files, on the path from here on), calls (how many to serve at the most) and idleSeconds (to
-  % wait for one). When the session is ready, ready.json has version and release. A call is a file
-  % 000001.request.json, 000002.request.json, ... with the name of the function and its arguments,
-  % each encoded as {"class": ..., "value": ...} by calls.py. The answer, 000001.answer.json, has
-  % ok, identifier, message, stack (file, name, line) and seconds. It appears whole or not at all.
-  % A file stop ends the session between two calls.
+  % The current folder is the session's, made by session.py. Its serve.json has folders (of the
+  % M-files, put on the path, the first one first), calls (how many to serve at the most) and
+  % idleSeconds (to wait for one). When the session is ready, ready.json has version and release. A
+  % call is a file 000001.request.json, 000002.request.json, ... with the name of the function and
+  % its arguments, each encoded as {"class": ..., "value": ...} by call.py. The answer,
+  % 000001.answer.json, has ok, identifier, message, stack (file, name, line) and seconds. It
+  % appears whole or not at all. A file stop ends the session between two calls.
   %
-  % A call finds current folder, path, warning states, files and figures as the first one did.
+  % Each call finds current folder, path, warning states, files and figures as the first one did.
   % Runs on Matlab and on Octave; needs no toolbox.
 
   session = [pwd() filesep()];
@@ -23,8 +23,8 @@ function neuroluigiServe()
     feval('sighup_dumps_octave_core', false);
   end
   plan = jsondecode(fileread([session 'serve.json']));
-  addpath(pwd());
-  addpath(decodeValue(plan.folder));
+  folders = decodeValue(plan.folders);
+  addpath(folders{:}, pwd());
   cd('work');
   clean = struct('folder', pwd(), 'path', path(), 'warnings', warning());
   ready = struct('version', version(), 'release', version('-release'));

@@ -1,4 +1,4 @@
-"""Run a program under a guard, which ends it with everything it started when whoever asked for it is gone."""
+"""Run a program under a supervisor, which ends it with everything it started when its owner is gone."""
 
 import contextlib
 import json
@@ -15,14 +15,18 @@ from neuroluigi.engines import supervisor
 
 
 class ProgramTimeout(RuntimeError):
-    """A program that took too long and was ended."""
+    """A program that was ended because it took too long."""
 
 
 def start_supervised(
     folder: Path, plan: Mapping[str, object], log: Path, cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen:
-    """Start a guard with `plan` (see guard.py) in `folder`; what its program prints goes to the end of `log`."""
-    supervisor.write_whole(folder / "guard.json", plan)
+    """Start a supervisor in `folder`; what its program prints is added to `log`.
+
+    `plan` has command, owner and seats as in supervisor.py. The program runs in the folder `cwd`, with the environment
+    of this process and `env`.
+    """
+    supervisor.write_whole(folder / "supervisor.json", plan)
     with log.open("ab") as stream:
         return subprocess.Popen(
             [sys.executable, supervisor.__file__, str(folder)],
@@ -36,7 +40,11 @@ def start_supervised(
 
 
 def run_program(command: Sequence[str], log: Path, seconds: float | None = None) -> tuple[int, dict]:
-    """Run a program to its end; return its exit code, and what it used. Raises ProgramTimeout after `seconds`."""
+    """Run a program to its end in the current folder; return its exit code and what it used.
+
+    The exit code is as in a shell: 127 for a program that can't be started, 128 + n for one that signal n ended. What
+    it used: cpu_seconds and peak_memory_bytes, as far as they are known. Raises ProgramTimeout after `seconds`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="neuroluigi-"))
     try:
         process = start_supervised(
@@ -59,7 +67,7 @@ def run_program(command: Sequence[str], log: Path, seconds: float | None = None)
 
 
 def split_command(command: str) -> tuple[str, ...]:
-    """Return the words of a command as luigi.cfg has it: a path, which may have spaces, or words in front of it."""
+    """Return the words of a command in luigi.cfg: a program, whose path may have spaces, or one with arguments."""
     if shutil.which(command):
         return (command,)
     # On Windows a backslash is part of the path.
@@ -68,16 +76,16 @@ def split_command(command: str) -> tuple[str, ...]:
 
 
 def absolute_word(word: str) -> str:
-    """Return a word of a command with its file's whole path, for a program that is started in another folder."""
+    """Return a word of a command, as an absolute path where it is a file: the program starts in another folder."""
     return os.path.abspath(word) if os.path.isfile(word) else word  # noqa: PTH100, PTH113 (keeps links)
 
 
 def explain_exit(code: int) -> str:
-    """Return what an exit code says of how a program ended."""
+    """Return how a program with this exit code ended, in words."""
     if code == supervisor.NOT_FOUND:
         return "exit code 127: the program could not be started"
     if code == supervisor.SIGNALLED + 9:
         return "killed by signal 9: out of memory?"
-    if code > supervisor.SIGNALLED:
+    if supervisor.SIGNALLED < code < supervisor.SIGNALLED + 65:  # above are codes of Windows
         return f"killed by signal {code - supervisor.SIGNALLED}"
     return f"exit code {code}"

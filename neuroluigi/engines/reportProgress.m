@@ -1,5 +1,5 @@
 function reportProgress(k, n, message)
-  % REPORTPROGRESS tells how far a step is: k of n, with a message.
+  % REPORTPROGRESS reports the progress of a step: k of n, with a message.
   %
   %   reportProgress(k, n, message)
   %   reportProgress(k, n)
@@ -9,7 +9,7 @@ function reportProgress(k, n, message)
   % message  char row, such as the file that is read
   %
   % In a step of the pipeline the run shows it; in a call by hand it is printed. Call it as often as
-  % you like: only the latest is kept.
+  % you like: only the latest report is kept.
   %
   % Example
   %   reportProgress(3, 10, 'rec_3.bin')   % prints: 3/10 rec_3.bin

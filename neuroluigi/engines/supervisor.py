@@ -1,21 +1,28 @@
-"""Run a program and end it, with everything it started, as soon as whoever asked for it is gone or says so.
+"""Run a program and end it, with everything it started, as soon as its owner is gone or asks for its end.
 
-    python guard.py FOLDER
+    python supervisor.py FOLDER
 
-FOLDER/guard.json says what to run: `command`; `owner`, the process for whom it runs, as [id, time of its start]; and
-`seats`, where the program needs one: {"folder": ..., "count": ...}. The program gets an empty standard input and the
-guard's output, and is ended when
+FOLDER/supervisor.json has `command`, the program to run; `owner`, the process for which it runs, as [process id, time
+of its start]; and `seats`, where the program needs one: {"folder": ..., "count": ...}. The program gets an empty
+standard input and the supervisor's output, and is ended when
 
 - the owner is gone, in any way, SIGKILL included, on every platform
-- FOLDER/end is there, or FOLDER is not there any more
-- FOLDER/caller, which names the process that uses the program at the moment as guard.json does its owner, names one
-  that is gone
+- FOLDER/end exists, or FOLDER does not exist any more
+- the process is gone that FOLDER/caller names (as `owner` does): the one that uses the program at the moment
 
-FOLDER/running.json says which process it is. When it ends, FOLDER/ended.json has its exit code and what it used.
+FOLDER/running.json has the identities of supervisor and program. At the end FOLDER/ended.json has the exit code of the
+program and what it used.
 
-A seat is a lock on a file, held for as long as the program runs: that is what a licence server counts. Beside it a file
-tells others who holds it, and since when it is idle; a holder that is idle and finds a .please there gives way.
+A seat is a lock on a file, held for as long as the program runs: that is what a licence server counts. Whoever waits
+for one leaves a request in the folder of the seats; one holder that is idle removes it and stops its program. So a
+second run waits for less than a second; without requests it was 295 s, until the idle program ended by itself.
 """
+
+import sys
+
+if __name__ == "__main__" and not getattr(sys.flags, "safe_path", False):
+    # A script's folder comes first on its path: no module beside this one may be imported in place of another.
+    del sys.path[0]
 
 import contextlib
 import ctypes
@@ -24,113 +31,100 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+# A process: its id and the time of its start, which later processes of the same id don't share.
+Identity = Sequence[float]
 
 GRACE_SECONDS = 3
 POLL_SECONDS = 0.2
 
-# What a shell answers for a program that is not there, and adds to the number of the signal that ended one.
+# As in a shell: the exit code for a program that is not there, and what is added to the number of a signal.
 NOT_FOUND = 127
 SIGNALLED = 128
 # No seat is free; nothing was started.
 NO_SEAT = 75
+# The name of the request for a seat.
+REQUEST = "please"
+# A program that is idle for longer is not just between two calls.
+BETWEEN_CALLS_SECONDS = 0.5
 
 
 def main() -> int:
     folder = Path(sys.argv[1])
-    plan = json.loads((folder / "guard.json").read_text(encoding="utf-8"))
-    # Its owner decides; a Ctrl-C reaches that as well.
+    plan = json.loads((folder / "supervisor.json").read_text(encoding="utf-8"))
+    # Ctrl-C reaches the owner too, which decides.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     _adopt_orphans()
     seat = _take_seat(plan["seats"]) if plan.get("seats") else None
     if plan.get("seats") and not seat:
-        return _ended(folder, NO_SEAT)
+        return _write_end(folder, NO_SEAT)
     try:
         program = subprocess.Popen(
             plan["command"],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_restore if os.name == "posix" else None,
+            preexec_fn=_restore_signals if os.name == "posix" else None,
         )
     except OSError as error:
         print(f"{plan['command'][0]}: {error}", file=sys.stderr)
-        return _ended(folder, NOT_FOUND)
+        return _write_end(folder, NOT_FOUND)
     try:
-        write_whole(folder / "running.json", {"guard": process_identity(), "program": process_identity(program.pid)})
+        write_whole(
+            folder / "running.json", {"supervisor": process_identity(), "program": process_identity(program.pid)}
+        )
     except OSError as error:  # the folder was removed, or the disk is full
         print(f"{folder}: {error}", file=sys.stderr)
-        _end_family()
+        _end_descendants()
     ending = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(ending, folder, plan, seat), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(ending, folder, plan), daemon=True)
     watcher.start()
     code = program.wait()
     if ending.is_set():
-        # The program is ended, what it started is not yet.
+        # The program has ended, but not yet what it started.
         watcher.join()
-    _end_family()
-    return _ended(folder, code if code >= 0 else SIGNALLED - code)
+    _end_descendants()
+    return _write_end(folder, code if code >= 0 else SIGNALLED - code)
 
 
-def _ended(folder: Path, code: int) -> int:
+def _write_end(folder: Path, code: int) -> int:
     with contextlib.suppress(OSError):
         write_whole(folder / "ended.json", {"code": code, "used": _usage()})
     return code
 
 
-def write_whole(path: Path, content: dict) -> None:
-    """Write a JSON file that others see whole or not at all."""
+def write_whole(path: Path, content: object) -> None:
+    """Write a JSON file so that a reader finds the whole of it or no file."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_text(json.dumps(content), encoding="utf-8")
     part.replace(path)
 
 
-def _restore() -> None:
+def _restore_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     if sys.platform == "linux":
-        # Should the guard itself be killed, nobody else would end the program.
+        # Where the supervisor itself is killed, nobody else would end the program.
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
 
 
 def _adopt_orphans() -> None:
-    """Keep grandchildren whose parent ends in this process's tree (Linux), so that they can be found and ended."""
+    """Become the parent of descendants whose own parent ends (Linux), so that they can be found and ended."""
     if sys.platform == "linux":
         pr_set_child_subreaper = 36
         ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
 
 
-class _Seat:
-    """The seat that is held, and what its files tell others."""
+def _take_seat(seats: Mapping) -> object:
+    """Return the lock of a seat, None where all are taken; a file beside it says who holds it."""
+    import getpass
+    import platform
 
-    def __init__(self, path: Path, lock):
-        self.path = path
-        self.lock = lock
-        self.idle_since: float | None = None
-        self.is_told = False
-
-    @property
-    def please(self) -> Path:
-        return self.path.with_suffix(".please")
-
-    def tell(self, is_idle: bool) -> None:
-        """Tell who holds the seat, and since when it is idle (seconds of the epoch)."""
-        if self.is_told and is_idle == (self.idle_since is not None):
-            return
-        self.idle_since, self.is_told = (time.time() if is_idle else None), True
-        import getpass
-        import platform
-
-        with contextlib.suppress(OSError, KeyError):
-            held_by = {"host": platform.node(), "pid": os.getpid(), "user": getpass.getuser()}
-            write_whole(self.path.with_suffix(".json"), {**held_by, "idle_since": self.idle_since})
-
-
-def _take_seat(seats: dict) -> _Seat | None:
     import filelock
 
     for number in range(seats["count"]):
@@ -138,31 +132,37 @@ def _take_seat(seats: dict) -> _Seat | None:
         lock = filelock.FileLock(path.with_suffix(".lock"))
         with contextlib.suppress(filelock.Timeout):
             lock.acquire(timeout=0)
-            seat = _Seat(path, lock)
-            seat.please.unlink(missing_ok=True)
-            return seat
+            # This seat may be what the request was for.
+            path.with_name(REQUEST).unlink(missing_ok=True)
+            with contextlib.suppress(OSError, KeyError):
+                holder = {"host": platform.node(), "pid": os.getpid(), "user": getpass.getuser()}
+                write_whole(path.with_suffix(".json"), holder)
+            return lock
     return None
 
 
-def _watch(ending: threading.Event, folder: Path, plan: dict, seat: _Seat | None) -> None:
+def _watch(ending: threading.Event, folder: Path, plan: Mapping) -> None:
     """Wait for a reason to end the program, and end it."""
+    busy_at = time.monotonic()
     while not _is_over(folder, plan):
-        if seat:
-            is_idle = (folder / "ready.json").exists() and not (folder / "caller").exists()
-            seat.tell(is_idle)
-            if is_idle and seat.please.exists():
+        if (folder / "caller").exists() or not (folder / "ready.json").exists():
+            busy_at = time.monotonic()
+        elif plan.get("seats") and time.monotonic() - busy_at > BETWEEN_CALLS_SECONDS:
+            # Of several idle holders only one can remove it.
+            with contextlib.suppress(OSError):
+                Path(plan["seats"]["folder"], REQUEST).unlink()
                 (folder / "stop").touch()
         time.sleep(POLL_SECONDS)
     ending.set()
-    _end_family()
+    _end_descendants()
     if not is_alive(plan["owner"]):
-        # Nobody is left to read it, nor, once it is empty, the folder that it is in.
+        # Nobody is left to read the folder; the one above it goes with the last session.
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             folder.parent.rmdir()
 
 
-def _is_over(folder: Path, plan: dict) -> bool:
+def _is_over(folder: Path, plan: Mapping) -> bool:
     if (folder / "end").exists() or not folder.exists() or not is_alive(plan["owner"]):
         return True
     try:
@@ -171,20 +171,20 @@ def _is_over(folder: Path, plan: dict) -> bool:
         return False
 
 
-def process_identity(pid: int | None = None) -> list:
-    """Return what tells a process from all others, also from later ones of the same id."""
+def process_identity(pid: int | None = None) -> Identity:
+    """Return the identity of a process, by default of this one. Raises psutil.NoSuchProcess."""
     import psutil
 
     process = psutil.Process(pid)
     return [process.pid, process.create_time()]
 
 
-def is_alive(identity: list) -> bool:
-    """Whether the process of that id and time of start is there."""
+def is_alive(identity: Identity) -> bool:
+    """Whether a process is running; a zombie is not."""
     import psutil
 
     try:
-        process = psutil.Process(identity[0])
+        process = psutil.Process(int(identity[0]))
         return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - identity[1]) < 1
     except psutil.NoSuchProcess:
         return False
@@ -192,27 +192,27 @@ def is_alive(identity: list) -> bool:
         return True
 
 
-def _end_family() -> None:
-    """End all descendants: ask, then kill."""
+def _end_descendants() -> None:
+    """Terminate all descendants, and kill those that are left after GRACE_SECONDS."""
     import psutil
 
-    def family() -> list[psutil.Process]:
-        return [p for p in psutil.Process().children(recursive=True) if runs(p)]
+    def descendants() -> list[psutil.Process]:
+        return [p for p in psutil.Process().children(recursive=True) if is_running(p)]
 
-    def runs(process: psutil.Process) -> bool:
+    def is_running(process: psutil.Process) -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):
             return process.status() != psutil.STATUS_ZOMBIE
         return False
 
-    for process in family():
+    for process in descendants():
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    # Not psutil's wait, which would take the program's exit code from under its own.
+    # Not by psutil.wait_procs, which would take the exit code that main() waits for.
     until = time.monotonic() + GRACE_SECONDS
-    while family() and time.monotonic() < until:
+    while descendants() and time.monotonic() < until:
         time.sleep(0.05)
-    # Again and again, because a process may have started another one in between.
-    while remaining := family():
+    # Repeated, because a process may have started another one in between.
+    while remaining := descendants():
         for process in remaining:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -220,11 +220,11 @@ def _end_family() -> None:
 
 
 def _usage() -> dict:
-    """Return what the program and its children used; empty where the system does not tell."""
-    try:
-        import resource
-    except ImportError:
+    """Return what the program and its children used; empty on Windows, which has no such figures."""
+    if sys.platform == "win32":
         return {}
+    import resource
+
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     unit = 1 if sys.platform == "darwin" else 1024
     return {"cpu_seconds": round(used.ru_utime + used.ru_stime, 6), "peak_memory_bytes": used.ru_maxrss * unit}

@@ -8,5 +8,14 @@ class ReadyMade(GroupTask):
 
     @classmethod
     def get_task_namespace(cls) -> str:
-        """Return "ephys" for the classes of this package, so that a pipeline's class of the same name is another one."""
-        return "ephys" if cls.__module__.startswith("neuroluigi.ephys.") else super().get_task_namespace()
+        """Return "ephys" for a class of this package: an unrelated `Plot` of a pipeline is another task."""
+        return "ephys" if _is_own(cls) else super().get_task_namespace()
+
+    @classmethod
+    def get_params(cls):
+        """Return no parameters for a class of this package: options and settings are those of its subclass."""
+        return [] if _is_own(cls) else super().get_params()
+
+
+def _is_own(step: type) -> bool:
+    return step.__module__.startswith("neuroluigi.ephys.")

@@ -1,4 +1,4 @@
-"""Checksums of files, each computed once while its size and mtime stay the same; which files a folder has."""
+"""Checksums of files, computed once while size and mtime stay the same; listings of folders, each read once."""
 
 import contextlib
 import functools
@@ -9,25 +9,27 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from neuroluigi.provenance import state
 from neuroluigi.provenance.files import hash_file
 
 logger = logging.getLogger("luigi-interface")
 
 
 class Checksums:
-    """The sha256 of files, each read once while its size and mtime stand; kept in a file that may be deleted."""
+    """The sha256 of files, each read once while its size and mtime stay the same.
 
-    # Reading that takes longer is told of, from then on so often.
-    _TELL_SECONDS = 2
+    They are kept in .checksums.jsonl of the folder `root`, one line each; the file may be deleted.
+    """
+
+    # After so long a warning says why files are read; the progress follows as often.
+    _WARN_SECONDS = 2.0
 
     def __init__(self, root: Path):
         self._root = root
         self._path = root / ".checksums.jsonl"
-        self._known: dict[tuple, str] | None = None
+        self._known: dict[tuple[str, int, int], str] | None = None
         self._read_bytes = 0
-        self._told: float | None = None
-        self._has_told = False
+        self._last_message: float | None = None
+        self._has_warned = False
 
     def of(self, path: str) -> str:
         """Return the sha256 of a file. Raises OSError."""
@@ -36,13 +38,13 @@ class Checksums:
         if self._known is None:
             self._known = dict(self._load())
         if key not in self._known:
-            self._known[key] = hash_file(path, functools.partial(self._tell, path))
-            # A cache that can't be written is a cache less.
+            self._known[key] = hash_file(path, functools.partial(self._on_block, path))
+            # Without the cache the file is read again next time.
             with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([*key, self._known[key]], ensure_ascii=False) + "\n")
         return self._known[key]
 
-    def _load(self) -> Iterator[tuple[tuple, str]]:
+    def _load(self) -> Iterator[tuple[tuple[str, int, int], str]]:
         with contextlib.suppress(OSError):
             for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
                 # The last line of a run that was killed may be cut.
@@ -51,28 +53,26 @@ class Checksums:
                     if isinstance(sha256, str):
                         yield (str(name), int(size), int(mtime_ns)), sha256
 
-    def _tell(self, path: str, size: int) -> None:
+    def _on_block(self, path: str, size: int) -> None:
         now = time.monotonic()
         self._read_bytes += size
-        if self._told is None:
-            self._told = now
-        elif now - self._told > self._TELL_SECONDS:
-            if not self._has_told:
-                state.logger.warning(
-                    "reading files again whose size or time is not as recorded, such as after a copy; once"
-                )
-            self._told, self._has_told = now, True
-            state.logger.warning("%.1f GB read, now %s", self._read_bytes / 1e9, path)
+        if self._last_message is None:
+            self._last_message = now
+        elif now - self._last_message > self._WARN_SECONDS:
+            if not self._has_warned:
+                logger.warning("reading files again whose size or time is not as recorded, such as after a copy; once")
+            self._last_message, self._has_warned = now, True
+            logger.warning("%.1f GB read, now %s", self._read_bytes / 1e9, path)
 
 
 class FolderListings:
-    """Which files there are, each folder read once: a look asks for many that hardly ever are."""
+    """Whether files exist, each folder read once: a plan asks for many files that hardly ever exist."""
 
     def __init__(self):
         self._names: dict[str, frozenset[str]] = {}
 
     def have(self, path: str) -> bool:
-        """Whether there is such a file."""
+        """Whether the file exists."""
         folder, name = os.path.split(path)
         if folder not in self._names:
             try:

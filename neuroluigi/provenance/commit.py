@@ -1,8 +1,8 @@
 """The commit of result files together with their run record: all or none, whenever it is killed.
 
-The files are whole, under temporary names, before a *pending* record names them; from then on the next check finishes
-what was begun: it renames what is left to rename, and last the pending record itself. While a pending record is there,
-its step counts as not done.
+The files are whole, under temporary names, before a *pending* record names them. If a commit is killed after that, the
+next run finishes it: it renames the files that are left, and last the pending record itself. While there is a pending
+record, its step counts as not done.
 """
 
 import itertools
@@ -17,12 +17,12 @@ from neuroluigi.provenance.record import read_record, sibling_path
 
 
 def pending_path(record: str | Path) -> Path:
-    """Return where the record waits while its files are being renamed."""
+    """Return the path of the pending record: that of a record while its files are renamed."""
     return Path(sibling_path(record, ".pending.json"))
 
 
 def folder_lock(folder: Path) -> filelock.FileLock:
-    """Return the lock that a step holds while it commits into `folder`; the system frees it when its holder dies."""
+    """Return the lock that a step holds while it commits into `folder`; the system frees it when its process ends."""
     return filelock.FileLock(folder / ".lock")
 
 
@@ -35,8 +35,8 @@ def commit(
 ) -> bool:
     """Rename all parts {temporary: final} and write the record, all or none; then remove `obsolete` files.
 
-    Returns False, and leaves everything as it is, where `is_done` says that another run was faster: a file that others
-    read already is not replaced by its equal.
+    Returns False, and changes nothing, if `is_done()` under the lock: another run was faster, and a file that others
+    read already is not replaced by its equal. Raises OSError.
     """
     folder = record_path.parent
     renames = []
@@ -58,15 +58,15 @@ def commit(
 
 
 def recover(record_path: Path, folder: Path) -> None:
-    """Finish a commit that was killed, and remove the temporary files of processes of this host that are gone."""
+    """Finish a commit that was killed, and remove the temporary files of processes of this host that have ended."""
     with folder_lock(record_path.parent):
         _finish(record_path)
-        for place in {folder, record_path.parent}:
-            remove_abandoned(place)
+        for one in {folder, record_path.parent}:
+            remove_abandoned(one)
 
 
 def put_aside(paths: Iterable[Path]) -> list[Path]:
-    """Keep files that are damaged under another name, <name>.damaged or <name>.damaged-2; return those."""
+    """Rename damaged files to <name>.damaged, or <name>.damaged-2 and so on; return the new paths."""
     kept = []
     for path in paths:
         if path.exists():
@@ -87,7 +87,7 @@ def _is_copy(final: Path, record: Mapping, rename: Mapping) -> bool:
     if not outputs or final.stat().st_size != rename["bytes"]:
         return False
     named = [one["sha256"] for one in outputs if Path(one["path"]).name == final.name]
-    # Of the log no checksum is known.
+    # The record has no checksum of the log.
     return not named or hash_file(final) in named
 
 
@@ -99,11 +99,11 @@ def _names_renames(record: Mapping) -> bool:
 
 
 def _finish(record_path: Path) -> None:
-    """Carry out what a pending record says; needs the folder's lock."""
+    """Carry out the renames of a pending record, if there is one; the caller holds the folder's lock."""
     pending = pending_path(record_path)
     record = read_record(pending)
     if not record or not _names_renames(record):
-        # Whatever it is, no commit wrote it.
+        # Another file of that name, which no commit wrote.
         pending.unlink(missing_ok=True)
         return
     folder = record_path.parent
@@ -113,7 +113,7 @@ def _finish(record_path: Path) -> None:
         if part.exists():
             part.replace(final)
             sync_folder(final.parent)
-        # Someone may have removed a part by hand: then the file under the final name is not the record's.
+        # If a part was removed by hand, the file under the final name is not the one that the record describes.
         is_whole &= final.is_file() and (_identity(final) == rename or _is_copy(final, record, rename))
     if is_whole:
         write_json(record_path, record)

@@ -1,28 +1,28 @@
-"""Files: written whole or not at all, under temporary names that say whose they are; read, hashed, found again."""
+"""Files: written whole or not at all, under temporary names that name their process; read, hashed, described."""
 
 import hashlib
+import itertools
 import json
 import os
 import re
 import shutil
 import socket
 from collections.abc import Callable, Mapping
-from itertools import count
 from pathlib import Path
 
 import psutil
 
 _BLOCK = 1 << 20
-# The last lines of a log are looked for in so much of it.
+# The last lines of a log are searched in so much of its end.
 _TAIL_BYTES = 1 << 16
 _PART = re.compile(r".*\.part-(?P<host>.+)-(?P<pid>\d+)-\d+(\.\w+)?")
-_counter = count()
+_counter = itertools.count()
 
 
 def read_json(path: str | Path) -> dict | None:
     """Return the content of a JSON file, None where it is no object or can't be read."""
     try:
-        # Half the system calls of open(); a look reads tens of thousands.
+        # Half the system calls of open(); a plan reads tens of thousands.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
             text = os.read(descriptor, os.fstat(descriptor).st_size)
@@ -34,13 +34,13 @@ def read_json(path: str | Path) -> dict | None:
     return content if isinstance(content, dict) else None
 
 
-def write_json(path: Path, record: dict) -> None:
+def write_json(path: Path, record: Mapping) -> None:
     """Write a record so that a kill or a power cut leaves the old one or the new one whole."""
     write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole, as `write` does."""
+    """Write a text file in UTF-8 so that a kill or a power cut leaves the old one or the new one whole."""
     part = part_path(path)
     try:
         # A folder's name may have bytes that are no text; Python's json reads them back.
@@ -55,13 +55,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def part_path(path: Path) -> Path:
-    """Return a temporary path in the folder of `path`, with its extension, that says which process it belongs to."""
+    """Return a temporary path in the folder of `path`, with its extension and the name of this process."""
     owner = f"{socket.gethostname()}-{os.getpid()}-{next(_counter)}"
     return path.with_name(f"{path.stem}.part-{owner}{path.suffix}")
 
 
 def remove_path(path: Path) -> None:
-    """Remove a file, or the folder that a step made in place of one."""
+    """Remove a file, or a folder that a step made in place of one."""
     if path.is_dir():
         shutil.rmtree(path)
     else:
@@ -69,13 +69,13 @@ def remove_path(path: Path) -> None:
 
 
 def is_abandoned(part: Path) -> bool:
-    """Whether the process that a temporary path belongs to is gone; false for one of another host: who knows."""
+    """Whether the process of a temporary path has ended; False for other hosts, whose processes can't be checked."""
     match = _PART.fullmatch(part.name)
-    return is_part_of_host(part, socket.gethostname()) and not psutil.pid_exists(int(match["pid"]))
+    return match is not None and match["host"] == socket.gethostname() and not psutil.pid_exists(int(match["pid"]))
 
 
 def remove_abandoned(folder: Path, pattern: str = "*.part-*") -> None:
-    """Remove the temporary files in a folder whose processes, of this host, are gone. Raises OSError."""
+    """Remove the temporary files in a folder whose processes, of this host, have ended. Raises OSError."""
     for part in folder.glob(pattern):
         if is_abandoned(part):
             remove_path(part)
@@ -84,11 +84,11 @@ def remove_abandoned(folder: Path, pattern: str = "*.part-*") -> None:
 def is_part_of_host(part: Path, host: str) -> bool:
     """Whether a temporary path belongs to a process of that host."""
     match = _PART.fullmatch(part.name)
-    return bool(match) and match["host"] == host
+    return match is not None and match["host"] == host
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the renames in `folder` last through a power cut, where the system can."""
+    """Make the renames in `folder` durable against a power cut, where the system can."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -98,7 +98,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def describe_file(path: Path, roots: Mapping[str, Path], sha256: str | None = None) -> dict:
-    """Return path (relative to one of `roots`), size, mtime and sha256 of a file."""
+    """Return path (relative to one of `roots`), size in bytes, mtime and sha256 of a file. Raises OSError."""
     stat = path.stat()
     return {
         **path_in_root(path, roots),
@@ -119,7 +119,7 @@ def path_in_root(path: str | Path, roots: Mapping[str, str | Path]) -> dict:
 
 
 def last_lines(path: str | Path, count: int) -> list[str]:
-    """Return the last lines of a log; none where it can't be read."""
+    """Return up to `count` last lines of a log; none where it can't be read."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
@@ -128,16 +128,16 @@ def last_lines(path: str | Path, count: int) -> list[str]:
         return []
 
 
-def hash_file(path: str | Path, say: Callable[[int], None] = lambda size: None) -> str:
-    """Return the sha256 of a file's bytes, as hexadecimal digits; `say` hears of each block that is read, its bytes."""
+def hash_file(path: str | Path, on_block: Callable[[int], None] = lambda size: None) -> str:
+    """Return the sha256 of a file in hexadecimal digits; `on_block` gets the size of each block. Raises OSError."""
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
-            say(len(block))
+            on_block(len(block))
     return digest.hexdigest()
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """Return the last lines of a log."""
+    """Return the last lines of a log as one text, "" where it can't be read."""
     return "\n".join(last_lines(log, lines))

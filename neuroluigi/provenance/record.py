@@ -24,32 +24,32 @@ PACKAGES = ("neuroluigi", "luigi", "numpy", "matplotlib")
 
 
 def read_record(path: str | Path) -> dict | None:
-    """Return the run record at `path`; None where there is none that can be read, or that this version understands."""
+    """Return the run record at `path`; None where there is none, or none that this version can read."""
     record = read_json(path)
     return record if record and _is_record(record) else None
 
 
 def made_by(record: Mapping) -> str:
-    """Return the tool that made a result, with its release or version."""
+    """Return the engine that made a result, with its release or version: "octave 8.3.0"; "" if not recorded."""
     tool = record.get("tool", {})
     return f"{tool.get('engine', '')} {tool.get('release') or tool.get('version') or ''}".strip()
 
 
 def engine_and_version(record: Mapping) -> tuple[str, str]:
-    """Return the engine that made a result, and its release or version; of a Python step that of Python."""
+    """Return (engine, release or version) of a result; the version of Python for a Python step."""
     tool = record.get("tool", {})
     version = tool.get("release") or tool.get("version") or record.get("versions", {}).get("python", "")
     return str(tool.get("engine", "?")), str(version)
 
 
 def read_failure(record_path: str | Path) -> dict:
-    """Return what is recorded of a failure of the step whose record that is: error and started; {} without one."""
+    """Return the recorded failure of the step with that record, with its keys error and started; {} without one."""
     failed = read_json(sibling_path(record_path, ".failed.json")) or {}
     return failed if isinstance(failed.get("error"), str) else {}
 
 
 def _is_record(record: Mapping) -> bool:
-    """Whether a record has what it should, as it should be: others read it without looking twice."""
+    """Whether a record has all fields, of the right types, so that its readers need no further checks."""
     try:
         return (
             record["schema"] <= SCHEMA
@@ -87,7 +87,7 @@ def timestamp() -> str:
 
 
 def describe_host() -> dict:
-    """Return where and by whom something is made. No environment variables: they hold passwords and tokens."""
+    """Return name, platform, cpus and user of this host. No environment variables: they hold passwords and tokens."""
     try:
         user = getpass.getuser()
     except (ImportError, KeyError, OSError):  # Windows; a container without an entry for this user

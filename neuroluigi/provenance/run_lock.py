@@ -1,7 +1,7 @@
-"""Runs at the same time on one folder of results: those whose settings agree go side by side, others wait.
+"""Runs at the same time on one folder of results: those whose settings agree run side by side, others wait.
 
-While it lasts, a run has a file in results/.runs and holds a lock on it, which the system frees however the run ends;
-so what a run that is gone left behind is known, on all machines that share the folder.
+A run has a file in results/.runs and holds a lock on it until it ends. The system frees the lock however it ends, so
+that files which a killed run left are recognised, on all machines that share the folder.
 """
 
 import contextlib
@@ -26,28 +26,28 @@ _TRIES = 10
 
 @contextlib.contextmanager
 def side_by_side(results: Path, settings: Mapping[str, str], command: str) -> Iterator[None]:
-    """Keep away runs that would make the same files otherwise, for as long as the context lasts.
+    """Wait for the end of runs with other settings, and make such runs wait until the context ends.
 
-    `settings` are those that decide over what a result is, by name; two runs agree where each name that both have has
-    the same value. Waits for the end of runs that don't.
+    `settings` are those that determine the results, by name; two runs agree if each name that both have has the same
+    value. `command` is what other runs print while they wait.
     """
-    was_there, has_told = results.is_dir(), False
+    was_there, has_warned = results.is_dir(), False
     path = _path(results, socket.gethostname(), os.getpid())
     lock = filelock.FileLock(path.with_suffix(".lock"))
     while True:
         try:
             _enter(path, lock, {"command": command, "settings": dict(settings)})
         except OSError:
-            # Where nothing can be written, nothing is made; whoever tries says so.
+            # Where nothing can be written, nothing is made; the step that tries fails with the reason.
             yield
             return
-        # Each run says that it is there before it looks for others, so of two one sees the other, or both do.
+        # Each run writes its file before it reads those of others, so of two at least one finds the other.
         other = _other(path, settings)
         if not other:
             break
         _leave(path, lock)
-        if not has_told:
-            has_told = True
+        if not has_warned:
+            has_warned = True
             logger.warning("waiting for another run on these results, which has other settings: %s", other)
         time.sleep(_POLL_SECONDS * (0.5 + random.random()))
     try:
@@ -60,14 +60,14 @@ def side_by_side(results: Path, settings: Mapping[str, str], command: str) -> It
 
 
 def _enter(path: Path, lock: filelock.FileLock, run: Mapping) -> None:
-    """Say that this run is there. Raises OSError where that can't be written."""
+    """Write the file of this run and lock it. Raises OSError where that is impossible."""
     for left in reversed(range(_TRIES)):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
             write_json(path, run)
         except FileNotFoundError:
-            # Another run, the last one so far, left at this moment and took the folder with it.
+            # Another run, the only one so far, ended at this moment and removed the folder.
             lock.release()
             if not left:
                 raise
@@ -83,7 +83,7 @@ def _leave(path: Path, lock: filelock.FileLock) -> None:
 
 
 def _remove(path: Path, lock: filelock.FileLock) -> None:
-    # The record goes first: who finds none does not ask for the lock. Windows removes no file that is open.
+    # First the file, as without it no one asks for the lock. Windows removes no file that is open.
     with contextlib.suppress(OSError):
         path.unlink()
     lock.release()
@@ -96,24 +96,24 @@ def _path(results: Path, host: str, pid: int) -> Path:
 
 
 def running(results: Path) -> list[str]:
-    """Return the runs that are at work on these results: command, host and process."""
+    """Return a line for each run at work on these results: command, process and host."""
     return [_described(path, run) for path, run in _alive(results / ".runs")]
 
 
 def others(results: Path) -> list[str]:
-    """Return the runs that are at work on these results beside that of this process."""
+    """Return the lines of `running` without the run of this process."""
     own = _path(results, socket.gethostname(), os.getpid())
     return [_described(path, run) for path, run in _alive(own.parent) if path != own]
 
 
 def is_running(results: Path, host: str, pid: int) -> bool:
-    """Whether the run of that process is at work on these results."""
+    """Whether the run of that process, on that host, is at work on these results."""
     path = _path(results, host, pid)
     return any(one == path for one, _ in _alive(path.parent))
 
 
 def _other(own: Path, settings: Mapping[str, str]) -> str:
-    """Return a run that is at work with other settings, and the settings; "" where there is none."""
+    """Return a run at work with other settings, and up to three of these; "" where there is none."""
     for path, run in _alive(own.parent):
         theirs = run.get("settings", {})
         differing = [name for name in settings.keys() & theirs.keys() if settings[name] != theirs[name]]
@@ -129,16 +129,16 @@ def _alive(folder: Path) -> Iterator[tuple[Path, dict]]:
         try:
             lock.acquire(timeout=0)
         except OSError as error:
-            # Of a lock that can't be opened, such as another user's, nobody here can tell who holds it.
-            if isinstance(error, filelock.Timeout) or not _is_gone(path):
+            # A lock that can't be opened, such as another user's, may be held.
+            if isinstance(error, filelock.Timeout) or not _has_ended(path):
                 yield path, read_json(path) or {}
         else:
             # What is left of a run that was killed.
             _remove(path, lock)
 
 
-def _is_gone(path: Path) -> bool:
-    """Whether the run is one of this machine, and its process is not there."""
+def _has_ended(path: Path) -> bool:
+    """Whether the run is one of this machine whose process does not exist."""
     host, _, pid = path.stem.rpartition("-")
     return host == socket.gethostname() and not (pid.isdecimal() and psutil.pid_exists(int(pid)))
 

@@ -6,13 +6,14 @@ import math
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from neuroluigi.provenance import run_lock
 from neuroluigi.provenance.files import read_json, write_json
 
 SCHEMA = 1
 
-# Longer than that Git is not waited for.
+# Git gets no more time than that.
 _GIT_SECONDS = 5
 
 _TYPES = {"command": list, "host": dict, "git": dict, "settings": list, "made": dict, "failed": list, "log": str}
@@ -35,7 +36,7 @@ def read_run_record(results: Path) -> dict | None:
 
 
 def _is_record(record: Mapping) -> bool:
-    """Whether a record has what it should, as it should be: who reads it does not look twice."""
+    """Whether a record has all fields, of the right types, so that its readers need no further checks."""
     seconds, log = record.get("seconds", 0), record.get("log")
     return (
         isinstance(record.get("schema"), int)
@@ -45,12 +46,12 @@ def _is_record(record: Mapping) -> bool:
         and _is_time(record.get("ended", record["started"]))
         and isinstance(seconds, (int, float))
         and math.isfinite(seconds)
-        and log.isascii()
-        and log.isprintable()
+        and str(log).isascii()
+        and str(log).isprintable()
     )
 
 
-def _is_time(text: object) -> bool:
+def _is_time(text: Any) -> bool:
     try:
         return datetime.datetime.fromisoformat(text).tzinfo is not None
     except (TypeError, ValueError):
@@ -58,7 +59,7 @@ def _is_time(text: object) -> bool:
 
 
 def was_killed(results: Path, record: Mapping) -> bool:
-    """Whether the run of that record ended without a word."""
+    """Whether the run of that record has ended without recording its end."""
     return "ended" not in record and not run_lock.is_running(
         results, record["host"].get("name", ""), record.get("pid", 0)
     )
@@ -71,15 +72,15 @@ def write_run_record(results: Path, record: Mapping) -> None:
 
 
 def git_state(folder: Path, without: Sequence[Path]) -> dict:
-    """Return the commit of a folder, and whether all in it is as committed; {} without Git or a repository.
+    """Return {"commit": hash, "is_clean": whether all files are as committed}; {} without Git or a repository.
 
-    `without` are folders whose files do not count: data, not code.
+    Files in the folders `without` do not count: data, not code.
     """
     top = folder.absolute()
-    apart = [path.relative_to(top).as_posix() for path in without if path.is_relative_to(top) and path != top]
-    excluded = [f":(exclude,literal){path}" for path in apart] + [":(exclude,glob)**/__pycache__/**"]
-    # No lock that could be in the way of someone who commits meanwhile.
-    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--", ".", *excluded]
+    excluded = [path.relative_to(top).as_posix() for path in without if path.is_relative_to(top) and path != top]
+    patterns = [f":(exclude,literal){path}" for path in excluded] + [":(exclude,glob)**/__pycache__/**"]
+    # Without a lock that would stop a commit at the same time.
+    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--", ".", *patterns]
     try:
         done = subprocess.run(
             command,

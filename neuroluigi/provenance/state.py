@@ -1,21 +1,21 @@
-"""The state of every result and the reason for it, over plain data: nothing here knows of Luigi or starts anything.
+"""The state of a result and the reasons for it, computed from plain data: nothing here knows Luigi or starts anything.
 
-A result is done when its files are there and nothing in its run record contradicts today. What is judged here once is
-what the scheduler, a step before it runs, and every report go by.
+A result is done when its files are there and nothing in its run record contradicts what is expected today. The
+scheduler, a step before it runs and every report use the status that is computed here.
 """
 
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from neuroluigi.provenance.checksums import Checksums, FolderListings
 from neuroluigi.provenance.files import path_in_root
 from neuroluigi.provenance.record import is_version, made_by, read_failure, read_record, sibling_path
 
-# In the order in which they are judged.
+# In the order in which they are checked.
 INPUT_MISSING = "input missing"
 MISSING = "missing"
 DAMAGED = "damaged"
@@ -26,7 +26,7 @@ UNTRACKED = "untracked"
 DONE = "done"
 STATES = (INPUT_MISSING, MISSING, DAMAGED, MODIFIED, STALE, CODE_CHANGED, UNTRACKED, DONE)
 
-# What a result can be out of date by; a run remakes it for those that rerun_on names, and reports the others.
+# What can differ from the run record; a run makes the result again for those in rerun_on, and reports the others.
 KINDS = ("inputs", "parameters", "code", "tools")
 
 # What a run does about a result.
@@ -35,7 +35,11 @@ NOTHING, MAKE, MAYBE = "", "make", "maybe"
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a result is not simply done: one of KINDS, or "" for what its files show; a sentence; old and new."""
+    """Why a result is not simply done.
+
+    `kind` is one of KINDS, or "" for what its files show; `text` a sentence; `detail` old and new value where the
+    sentence does not name them.
+    """
 
     kind: str
     text: str
@@ -44,11 +48,13 @@ class Reason:
 
 @dataclass(frozen=True)
 class Status:
-    """The state of one result, why, and what a run does: nothing, make, or make if one of `waits_for` changes.
+    """The state of one result, the reasons for it, and what a run does (`todo`): NOTHING, MAKE or MAYBE.
 
-    `checksums` has the sha256 of each output as it stands (None where that is not known before it is made).
-    `made_by` is the tool that made it, with its version, as its record has it.
-    `rests_on_work`: a run does something about a result that this one is made from, directly or not.
+    MAYBE makes the result if one of the inputs named in `waits_for` (file names) changes. `is_there`: all files exist.
+    `is_dropped`: they were removed by `neuroluigi drop`, and count as if they were there. `failure` is the error of the
+    last run of the step, "" without one. `made_by` is the tool with its version from the record. `checksums` maps the
+    path of each output to its sha256 of today (None where it is known only after the result is made).
+    `rests_on_work`: a run makes, or may make, a result that this one is made from, directly or not.
     """
 
     state: str
@@ -64,13 +70,13 @@ class Status:
 
     @property
     def is_simply_done(self) -> bool:
-        """Whether there is nothing to say of the result."""
+        """Whether the result is done and stays so: nothing about it needs to be shown."""
         return self.state == DONE and not self.todo
 
     @property
     def is_complete(self) -> bool:
-        """Whether a step that needs the result finds it, as it should be."""
-        # Luigi does not look below what is complete, and would leave undone what is to be done there.
+        """Whether a step that requires the result can run now: the value of Luigi's complete()."""
+        # Luigi does not visit the requirements of a complete task, so what is to be made there would not be made.
         return self.todo == NOTHING and self.is_there and not self.rests_on_work
 
 
@@ -78,7 +84,8 @@ class Status:
 class Input:
     """A file that a result is made from.
 
-    `is_pending`: a step may make it anew first. `sha256` is None where no other status knows it.
+    `path` is absolute; `sha256` is None where no status of another result has it. `is_pending`: a step of this run may
+    make the file again first.
     """
 
     path: str
@@ -88,12 +95,21 @@ class Input:
 
 @dataclass(frozen=True)
 class Expected:
-    """What today says of one result: the other side of its run record.
+    """What the pipeline expects of one result today, to be compared with its run record.
 
-    `outputs` are its files, each with a check that raises for one that is not whole. Paths are absolute, and plain
-    text: a look handles hundreds of thousands. `fingerprint` is None where they can't be known yet. `problem` says what is
-    wrong with the recordings that it would be made from.
-    `sources` gives the code by engine. `tool` is what is asked for by name, else empty.
+    Paths are absolute and plain text, as a plan has hundreds of thousands of them.
+
+    outputs: path of each file -> a check that raises for a file that is not whole
+    record: path of the run record
+    parameters: significant parameters by name; `defaults` are used for those that the record does not have
+    fingerprint: what the step adds to its record; None where it can't be known before an input is made
+    inputs: the files that the result is made from, in order
+    sources: engine -> code that the step runs there, each {"path", "sha256"}
+    tool: engine, release, version as far as a setting asks for them by name
+    rerun_on: those of KINDS for which the result is made again
+    roots: folders that records name ("results", "recordings") -> path
+    problem: what is wrong with the recordings that the result would be made from, "" for nothing
+    allow_missing: whether recordings that can't be found are left out instead of leaving the result alone
     """
 
     outputs: Mapping[str, Callable[[Path], None]]
@@ -111,27 +127,27 @@ class Expected:
 
 
 def check_result(expected: Expected, checksums: Checksums, folders: FolderListings) -> Status:
-    """Return the state of a result, as the table of states has it, judged in its order. Never raises for its data."""
+    """Return the status of a result, by the first of STATES that applies. Never raises for the result's own data."""
     record = read_record(expected.record)
     has_failed = folders.have(sibling_path(expected.record, ".failed.json"))
     failure = read_failure(expected.record).get("error", "") if has_failed else ""
-    there = {path: _stat(path) for path in expected.outputs}
-    is_there = all(there.values())
+    found = {path: _stat(path) for path in expected.outputs}
+    is_there = all(found.values())
     if folders.have(sibling_path(expected.record, ".pending.json")):
         reason = Reason("", "a commit was interrupted; the next run finishes it")
         return Status(MISSING, (reason,), MAKE, is_there=False, failure=failure)
     is_dropped = bool(record and record.get("freed")) and not is_there
-    lacking = ", ".join(os.path.basename(path) for path, found in there.items() if not found)
+    lacking = ", ".join(os.path.basename(path) for path, stat in found.items() if not stat)
     missing = Reason("", f"{lacking} is not there")
-    if record and not expected.allow_missing and (gone := _gone(record, expected)):
-        # Edited or not, what stays is what the next steps are made from.
-        now, _ = _check_outputs(expected, record, there, checksums)
-        gone += () if is_there or is_dropped else (missing,)
-        return Status(INPUT_MISSING, gone, is_there=is_there, is_dropped=is_dropped, failure=failure, checksums=now)
+    if record and not expected.allow_missing and (reasons := _missing_inputs(record, expected)):
+        # Modified or not, the next steps are made from the file that is there.
+        now, _ = _check_outputs(expected, record, found, checksums)
+        reasons += () if is_there or is_dropped else (missing,)
+        return Status(INPUT_MISSING, reasons, is_there=is_there, is_dropped=is_dropped, failure=failure, checksums=now)
     if not is_there and not is_dropped:
         return Status(MISSING, (missing,), MAKE, is_there=False, failure=failure)
 
-    now, wrong = _check_outputs(expected, record, there, checksums)
+    now, wrong = _check_outputs(expected, record, found, checksums)
     if wrong:
         state, reason = wrong
         if state == DAMAGED:
@@ -139,22 +155,23 @@ def check_result(expected: Expected, checksums: Checksums, folders: FolderListin
         return Status(MODIFIED, (reason,), failure=failure, checksums=now)
 
     reasons = tuple(_contradictions(record, expected, checksums)) if record else ()
-    pressing = tuple(reason for reason in reasons if reason.kind in expected.rerun_on)
+    to_rerun = tuple(reason for reason in reasons if reason.kind in expected.rerun_on)
     tool = made_by(record) if record else ""
-    common = {"is_there": is_there, "is_dropped": is_dropped, "failure": failure, "made_by": tool}
-    if pressing:
-        return Status(STALE, pressing, MAKE, **common)
+    status = Status(STALE, to_rerun, MAKE, (), is_there, is_dropped, failure=failure, made_by=tool)
+    if to_rerun:
+        return status
     state = CODE_CHANGED if reasons else DONE if record else UNTRACKED
     waits_for = tuple(os.path.basename(one.path) for one in expected.inputs if one.is_pending)
-    # Without a record nothing says what the result was made from.
+    # Without a record it is not known what the result was made from.
     todo = (MAKE if is_dropped else MAYBE) if waits_for and record else NOTHING
     if is_dropped and todo:
         reasons = (*reasons, Reason("", f"it is dropped, and {waits_for[0]} may be made again"))
-    return Status(state, reasons, todo, waits_for, checksums=dict.fromkeys(now) if todo else now, **common)
+    known = dict.fromkeys(now) if todo else now
+    return replace(status, state=state, reasons=reasons, todo=todo, waits_for=waits_for, checksums=known)
 
 
 def _stat(path: str) -> os.stat_result | None:
-    """Return what the system says of a file, None where there is none."""
+    """Return os.stat of a regular file, None where there is none."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -163,17 +180,17 @@ def _stat(path: str) -> os.stat_result | None:
 
 
 def _recorded_outputs(record: Mapping, expected: Expected) -> dict[str, Mapping]:
-    """Return what the record says of each of today's outputs."""
-    by_place = {_key(output): output for output in record.get("outputs", ())}
-    places = {path: _key(path_in_root(path, expected.roots)) for path in expected.outputs}
-    return {path: by_place[key] for path, key in places.items() if key in by_place}
+    """Return the entry of the record for each of today's outputs, by path; those without one are left out."""
+    recorded = {_key(output): output for output in record.get("outputs", ())}
+    keys = {path: _key(path_in_root(path, expected.roots)) for path in expected.outputs}
+    return {path: recorded[key] for path, key in keys.items() if key in recorded}
 
 
-def _key(place: Mapping) -> tuple:
-    return place.get("root"), place["path"]
+def _key(file: Mapping) -> tuple[str | None, str]:
+    return file.get("root"), file["path"]
 
 
-def _gone(record: Mapping, expected: Expected) -> tuple[Reason, ...]:
+def _missing_inputs(record: Mapping, expected: Expected) -> tuple[Reason, ...]:
     """Return the recordings that the record names and that can't be found."""
     root = expected.roots["recordings"]
     made = {one.path for one in expected.inputs if one.is_pending}
@@ -181,21 +198,21 @@ def _gone(record: Mapping, expected: Expected) -> tuple[Reason, ...]:
         Reason("inputs", f"{one['path']} is not there any more")
         for one in record.get("inputs", ())
         if one.get("root") == "recordings"
-        # One that a step makes is missing, not gone.
+        # One that a step makes will be there again.
         and (path := os.path.join(root, one["path"].replace("/", os.sep))) not in made
         and _stat(path) is None
     )
 
 
 def _check_outputs(
-    expected: Expected, record: Mapping | None, there: Mapping[str, os.stat_result | None], checksums: Checksums
+    expected: Expected, record: Mapping | None, stats: Mapping[str, os.stat_result | None], checksums: Checksums
 ) -> tuple[dict[str, str | None], tuple[str, Reason] | None]:
-    """Return the checksums of the outputs as they stand, and DAMAGED or MODIFIED with the reason where one differs."""
+    """Return the checksums of the outputs of today, and DAMAGED or MODIFIED with the reason where one differs."""
     recorded = _recorded_outputs(record, expected) if record else {}
     now: dict[str, str | None] = {}
     modified = None
     for path, check in expected.outputs.items():
-        known, found, name = recorded.get(path), there[path], os.path.basename(path)
+        known, found, name = recorded.get(path), stats[path], os.path.basename(path)
         if found is None:  # dropped
             now[path] = known["sha256"] if known else None
             continue
@@ -213,7 +230,7 @@ def _check_outputs(
         except (OSError, ValueError) as error:
             return now, (DAMAGED, Reason("", str(error)))
         except Exception as error:
-            # A lab's own check stumbles over what it does not expect, such as a key that is not there.
+            # A lab's own check raises anything for content that it does not expect, such as KeyError.
             return now, (DAMAGED, Reason("", f"{name} can't be checked: {type(error).__name__}: {error}"))
         if known and found.st_size < known["bytes"]:
             reason = f"{name} has {found.st_size} bytes, its run record says {known['bytes']}"
@@ -224,7 +241,7 @@ def _check_outputs(
 
 
 def _contradictions(record: Mapping, expected: Expected, checksums: Checksums) -> Iterator[Reason]:
-    """Yield what is not today as the record has it."""
+    """Yield what differs between the record and what is expected today."""
     if expected.problem:
         inputs = [Reason("inputs", expected.problem)]
     else:
@@ -241,15 +258,15 @@ def _contradictions(record: Mapping, expected: Expected, checksums: Checksums) -
         differences = list(_differences(facts, _plain(expected.fingerprint)))
         yield from (Reason("parameters", text) for text in differences[:3])
     tool = record.get("tool", {})
-    yield from _changed_sources(record.get("sources", ()), expected.sources(tool.get("engine", "")))
+    yield from _changed_sources(record.get("sources", []), expected.sources(tool.get("engine", "")))
     for name in ("engine", "release", "version"):
         wanted = expected.tool.get(name)
         if wanted and tool.get(name) and not is_version(str(tool[name]), wanted):
             yield Reason("tools", f"{name} {tool[name]}, now {wanted}")
-            return  # the version of another engine says nothing more
+            return  # the version of another engine can't be compared
 
 
-def _changed_sources(recorded: list[Mapping], sources: list[Mapping]) -> Iterator[Reason]:
+def _changed_sources(recorded: Sequence[Mapping], sources: Sequence[Mapping]) -> Iterator[Reason]:
     if recorded == sources:
         return
     before, today = ({one["path"]: one["sha256"] for one in some} for some in (recorded, sources))
@@ -276,6 +293,8 @@ def _changed_inputs(recorded: list[Mapping], expected: Expected, checksums: Chec
     for key, one in today.items():
         if key not in before:
             yield Reason("inputs", f"{os.path.basename(one.path)} is new")
+        elif now[key] == _UNREADABLE:
+            yield Reason("inputs", f"{os.path.basename(one.path)} can't be read")
         elif now[key] not in (None, old := before[key]["sha256"]):
             yield Reason("inputs", f"{os.path.basename(one.path)} changed", _old_and_new(old, now[key]))
     yield from (Reason("inputs", f"{key[1]} is not used now") for key in before if key not in today)
@@ -283,8 +302,11 @@ def _changed_inputs(recorded: list[Mapping], expected: Expected, checksums: Chec
         yield Reason("inputs", "the order of the inputs changed")
 
 
+_UNREADABLE = ""
+
+
 def _current(one: Input, old: Mapping | None, checksums: Checksums) -> str | None:
-    """Return the sha256 of an input as it is now, or None where it may be made anew first."""
+    """Return the sha256 of an input today, None where it may be made again first, or _UNREADABLE."""
     if one.is_pending or one.sha256:
         return None if one.is_pending else one.sha256
     found = _stat(one.path)
@@ -293,7 +315,7 @@ def _current(one: Input, old: Mapping | None, checksums: Checksums) -> str | Non
     try:
         return checksums.of(one.path)
     except OSError:
-        return "can't be read"
+        return _UNREADABLE
 
 
 def _differences(old: object, new: object, name: str = "") -> Iterator[str]:
@@ -309,7 +331,7 @@ def _differences(old: object, new: object, name: str = "") -> Iterator[str]:
 
 
 def _plain(value: object) -> object:
-    """Return a value as a record has it after a trip through JSON."""
+    """Return a value as it is in a record: as JSON has it."""
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     return json.loads(json.dumps(value, default=str))

@@ -1,4 +1,4 @@
-"""The concatenation of the recordings of a group: what is where in it, the content of aggregate.json."""
+"""The concatenation of the recordings of a group: at which sample each begins; the content of aggregate.json."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,9 +15,9 @@ def describe_concatenation(
 ) -> dict[str, object]:
     """Describe the concatenation of a group's recordings: the content of aggregate.json.
 
-    `files` are (path, header bytes) of the recordings in order, `sizes` the bytes of those not there yet. `segments`
-    are the 0-based samples at which a stretch without a gap begins: a sample there has no predecessor. Raises
-    RecordingsError for a group with problems.
+    `files` are (path, header bytes) of the recordings in order, `sizes` path -> bytes of those not made yet.
+    `segments` are the 0-based samples at which a stretch without a gap begins: a sample there has no predecessor.
+    Raises RecordingsError for a group with problems.
     """
     if group.problems:
         raise RecordingsError("\n".join(group.problems))
@@ -57,7 +57,7 @@ def describe_concatenation(
 
 
 def is_concatenation(content: object) -> bool:
-    """Whether a piece of data says where each recording of a concatenation begins, as what lay_out returns does."""
+    """Whether data has the first sample of each recording, as what describe_concatenation returns."""
     if not isinstance(content, dict):
         return False
     rows, rate = content.get("recordings"), content.get("sampling_rate_hz", 1)
@@ -70,5 +70,5 @@ def is_concatenation(content: object) -> bool:
 
 
 def data_bytes(layout: Mapping) -> list[int]:
-    """Return the bytes of samples that each recording of a layout has."""
+    """Return the bytes of samples of each recording of a concatenation (see describe_concatenation)."""
     return [row["samples"] * layout["channels"] * BYTES_PER_VALUE[layout["dtype"]] for row in layout["recordings"]]

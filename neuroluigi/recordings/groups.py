@@ -1,4 +1,4 @@
-"""Group recordings by the values of their columns; every problem of a group is described in words."""
+"""Group recordings by the values of their columns, and describe every problem of a group."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from neuroluigi.recordings.recording import Declaration, Group, Recording, RecordingsError, check_folder_name
-from neuroluigi.recordings.table import _numbered, declared_rows, describe, selected
+from neuroluigi.recordings.table import declared_rows, describe, made_rows, selected
 
-# What lies in the folder of results and is not a group's.
+# Names in the folder of results that are not those of groups.
 RESERVED_KEYS = ("recordings", "study", "runs", "run.json", "run.log", "report.html", "ro-crate-metadata.json")
 
 # Of many problems of one kind the first ones are named.
@@ -19,11 +19,11 @@ def find_groups(declaration: Declaration, made: Iterable[Mapping[str, str]] = ()
     """Find all recordings and group them.
 
     `made` are rows (session, index, path) of recordings that the pipeline makes itself, used where neither root nor
-    table is set. Raises RecordingsError for what concerns the whole; what concerns one group is in its `problems`.
+    table is set. Raises RecordingsError for errors that concern all groups; those of one are in its `problems`.
     """
     is_made = not (declaration.root or declaration.table)
-    rows = _numbered("made", list(made)) if is_made else declared_rows(declaration)
-    recordings = [describe(row, place, declaration, is_made) for place, row in selected(rows, declaration.select)]
+    rows = made_rows(list(made)) if is_made else declared_rows(declaration)
+    recordings = [describe(row, origin, declaration, is_made) for origin, row in selected(rows, declaration.select)]
     return _group(recordings, declaration)
 
 
@@ -33,7 +33,7 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
         for column in declaration.group_by:
             if column not in recording.columns:
                 raise RecordingsError(
-                    f"[recordings] group_by = {', '.join(declaration.group_by)}: {recording.place} has no column"
+                    f"[recordings] group_by = {', '.join(declaration.group_by)}: {recording.origin} has no column"
                     f" {column}; its columns are: {', '.join(recording.columns)}"
                 )
         members.setdefault(tuple(recording.columns[c] for c in declaration.group_by), []).append(recording)
@@ -44,15 +44,15 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
         for column, value in zip(declaration.group_by, values, strict=True):
             if not value and rows[0].problems:
                 raise RecordingsError(f"{rows[0].problems[0]}; so its group is not known")
-            check_folder_name(value, f"{rows[0].place}, column {column}")
+            check_folder_name(value, f"{rows[0].origin}, column {column}")
         check_folder_name(key, f"group {named}")
         if key.casefold() in RESERVED_KEYS:
             raise RecordingsError(f"group {named}: in the folder of results, {key} is kept for what is not a group's")
         if key in groups:
             other = ", ".join(f"{c}={v}" for c, v in groups[key].values.items())
             raise RecordingsError(
-                f"two groups have the key {key}: {other} ({groups[key].recordings[0].place}) and {named}"
-                f" ({rows[0].place}); change [recordings] group_by or the names"
+                f"two groups have the key {key}: {other} ({groups[key].recordings[0].origin}) and {named}"
+                f" ({rows[0].origin}); change [recordings] group_by or the names"
             )
         used = sorted(
             (r for r in rows if r.columns["use"] == "yes"), key=lambda r: (r.index is None, r.index, r.session)
@@ -72,7 +72,7 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
 
 
 def groups_of_concatenations(layouts: Mapping[str, Mapping], declaration: Declaration) -> dict[str, Group]:
-    """Return the groups by their key whose layouts (see lay_out) were recorded, where the recordings are elsewhere."""
+    """Return groups by key from the concatenations that were recorded, for when their recordings can't be found."""
     groups = {}
     for key, layout in layouts.items():
         recordings = tuple(
@@ -90,7 +90,7 @@ def groups_of_concatenations(layouts: Mapping[str, Mapping], declaration: Declar
                 unit=layout.get("unit", ""),
                 sha256="",
                 columns={**{name: str(row[name]) for name in ("session", "index", "path")}, "use": "yes"},
-                place=f"the run record of {key}",
+                origin=f"the run record of {key}",
             )
             for row in layout["recordings"]
         )
@@ -99,7 +99,7 @@ def groups_of_concatenations(layouts: Mapping[str, Mapping], declaration: Declar
 
 
 def check_apart(groups: Mapping[str, Group], results: Path) -> None:
-    """Refuse a folder of results in which a group's files would lie among recordings, which are never written to."""
+    """Raise RecordingsError if the files of a group would be written among recordings."""
     for group in groups.values():
         for recording in group.recordings:
             if recording.path.startswith(f"{results}{os.sep}"):
@@ -139,8 +139,8 @@ def _duplicates(recordings: list[Recording]) -> list[str]:
         if recording.index is not None:
             by_identity.setdefault((recording.session, recording.index), []).append(recording)
     return [
-        f"{recording.place}, columns session and index: {recording.session}/{recording.index} is there twice,"
-        f" also at {', '.join(r.place for r in same[:_MOST_NAMED] if r is not recording)}; to tell them apart,"
+        f"{recording.origin}, columns session and index: {recording.session}/{recording.index} is there twice,"
+        f" also at {', '.join(r.origin for r in same[:_MOST_NAMED] if r is not recording)}; to tell them apart,"
         " group by another column too, or select"
         for same in by_identity.values()
         if len(same) > 1
@@ -151,7 +151,8 @@ def _duplicates(recordings: list[Recording]) -> list[str]:
 def _listed_twice(recordings: list[Recording]) -> list[str]:
     first: dict[str, Recording] = {}
     return [
-        f"{recording.place}, column path: {recording.name!r} is in this group already, at {first[recording.path].place}"
+        f"{recording.origin}, column path: {recording.name!r} is in this group already,"
+        f" at {first[recording.path].origin}"
         for recording in recordings
         if first.setdefault(recording.path, recording) is not recording
     ]
@@ -161,7 +162,7 @@ def _differences(recordings: list[Recording]) -> list[str]:
     first = recordings[0]
     return [
         f"recordings of one group differ in {name}: {first.path} has {getattr(first, name)},"
-        f" {other.path} has {getattr(other, name)} ({first.place}; {other.place})"
+        f" {other.path} has {getattr(other, name)} ({first.origin}; {other.origin})"
         for other in recordings[1:]
         for name in ("dtype", "channels", "sampling_rate_hz", "scale", "offset", "unit")
         if getattr(first, name) != getattr(other, name)

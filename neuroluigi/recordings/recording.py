@@ -1,4 +1,4 @@
-"""What a recording and a group of recordings are, and what luigi.cfg declares of them; plain data."""
+"""A recording, a group of recordings, and the declaration of them in luigi.cfg; plain data."""
 
 import functools
 import unicodedata
@@ -18,7 +18,10 @@ class RecordingsError(ValueError):
 
 @dataclass(frozen=True)
 class Declaration:
-    """What luigi.cfg says of the recordings: where they are, how they are grouped, what holds where no table tells."""
+    """The section [recordings] of luigi.cfg: where they are, how they are grouped, values that no table has.
+
+    `header_bytes` are skipped at the start of each file; a sample is `scale` * value + `offset` in `unit`.
+    """
 
     root: str = ""
     table: str = ""
@@ -45,11 +48,11 @@ class Declaration:
 
 @dataclass(frozen=True)
 class Recording:
-    """One file of samples; `problems` says what is wrong with it, and then the other fields can't be relied on.
+    """One file of samples. If there are `problems`, the other fields are not reliable.
 
-    `name` is the path as declared (relative to the root where it can be), `columns` every column of its row, `place`
-    the row itself ("recordings.csv, row 3"). `group` is the key of its group where another group has a recording of
-    the same session and index (two probes of one session), else blank.
+    `path` is absolute, `name` the path as declared (relative to the root where it can be), `columns` every column of
+    its row, `origin` where it is declared ("recordings.csv, row 3"). `made`: a step makes it. `group` is the key of its
+    group if another group has a recording of the same session and index (two probes of one session), else blank.
     """
 
     session: str
@@ -65,14 +68,14 @@ class Recording:
     unit: str
     sha256: str
     columns: Mapping[str, str] = field(hash=False)
-    place: str
+    origin: str
     problems: tuple[str, ...] = ()
     made: bool = False
     group: str = ""
 
     @property
     def identity(self) -> tuple[str, int, str]:
-        """What tells the recording from every other one."""
+        """What distinguishes the recording from all others."""
         return self.session, self.index, self.group
 
     @property
@@ -94,7 +97,7 @@ class Group:
 
 @functools.lru_cache(maxsize=1 << 16)
 def check_folder_name(name: str, what: str) -> None:
-    """Refuse a session or group name that is no safe folder name on every machine; `what` says where it stands."""
+    """Raise RecordingsError for a name that can't name a folder on every machine; `what` is where the name is from."""
     reason = ""
     if not name.strip():
         reason = "it is empty"

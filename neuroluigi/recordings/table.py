@@ -1,4 +1,4 @@
-"""Find the recordings: by a table, by a pattern of paths, or as the pipeline makes them; describe each row."""
+"""Find the recordings by a table, by a pattern of paths, or as the pipeline makes them; describe each row."""
 
 import csv
 import glob
@@ -14,25 +14,30 @@ from pathlib import Path
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, Declaration, Recording, RecordingsError, check_folder_name
 
-# Where a row keeps what stands right of its last column; no column of a table has such a name.
+# The key of a cell right of the last column; no column of a table has such a name.
 _BEYOND = "\0beyond"
 
 
-def _numbered(what: str, rows: list[Mapping[str, str]]) -> list[tuple[str, Mapping[str, str]]]:
+Row = tuple[str, Mapping[str, str]]
+
+
+def made_rows(rows: list[Mapping[str, str]]) -> list[Row]:
+    """Return (origin, columns) of each recording that the pipeline makes. Raises RecordingsError without any."""
     if not rows:
         raise RecordingsError(
             "no recordings: [recordings] root and table are blank in luigi.cfg and no task makes recordings;"
             " set root (--recordings-root FOLDER)"
         )
-    return [(f"{what} recording {row['session']}/{row['index']}", row) for row in rows]
+    return [(f"made recording {row['session']}/{row['index']}", row) for row in rows]
 
 
-def declared_rows(declaration: Declaration) -> list[tuple[str, dict[str, str]]]:
+def declared_rows(declaration: Declaration) -> list[Row]:
+    """Return (origin, columns) of each recording, by the table or else the pattern. Raises RecordingsError."""
     root = declaration.folder
     if declaration.root and not root.is_dir():
         raise RecordingsError(f"recordings folder {root} is not there; see [recordings] root (--recordings-root)")
     table = Path(declaration.table) if declaration.table else root / "recordings.csv"
-    # A recordings.csv that can't be read is an error, not a reason to go by the pattern.
+    # A recordings.csv that can't be read is an error, not a reason to use the pattern.
     if declaration.table or os.path.lexists(table):
         rows = _table_rows(table)
         settings = f"table {table}"
@@ -44,7 +49,7 @@ def declared_rows(declaration: Declaration) -> list[tuple[str, dict[str, str]]]:
     return rows
 
 
-def _table_rows(table: Path) -> list[tuple[str, dict[str, str]]]:
+def _table_rows(table: Path) -> list[Row]:
     try:
         text = table.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -56,7 +61,7 @@ def _table_rows(table: Path) -> list[tuple[str, dict[str, str]]]:
             f"can't read the table of recordings {table}: it has binary content, not CSV text; see [recordings] table"
         )
     first_line = text.split("\n", 1)[0]
-    # Spreadsheets of half of Europe write semicolons.
+    # Where the decimal sign is a comma, spreadsheets write semicolons.
     delimiter = max(",;\t", key=first_line.count)
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
@@ -78,7 +83,7 @@ def _table_rows(table: Path) -> list[tuple[str, dict[str, str]]]:
             f"the table of recordings {table} has more than one column {', '.join(map(repr, twice))};"
             " see [recordings] table"
         )
-    rows = []
+    rows: list[Row] = []
     # Rows are counted as a spreadsheet shows them: the header is row 1.
     for number, cells in enumerate(lines[1:], start=2):
         if not any(cell.strip() for cell in cells):
@@ -90,7 +95,7 @@ def _table_rows(table: Path) -> list[tuple[str, dict[str, str]]]:
     return rows
 
 
-def _pattern_rows(root: Path, pattern: str) -> list[tuple[str, dict[str, str]]]:
+def _pattern_rows(root: Path, pattern: str) -> list[Row]:
     pieces = re.split(r"\{(\w+)\}", pattern)
     names = pieces[1::2]
     missing = [name for name in ("session", "index") if name not in names]
@@ -115,7 +120,7 @@ def _pattern_rows(root: Path, pattern: str) -> list[tuple[str, dict[str, str]]]:
             regex += f"(?P<{piece}>{r'[0-9]+' if piece == 'index' else '[^/]+?'})"
         seen.add(piece)
         wildcard += "*"
-    rows = []
+    rows: list[Row] = []
     for name in sorted(glob.glob(wildcard, root_dir=root)):  # Path.glob has no root_dir and no escape
         match = re.fullmatch(regex, name.replace(os.sep, "/"))
         path = os.path.join(root, name)
@@ -124,7 +129,8 @@ def _pattern_rows(root: Path, pattern: str) -> list[tuple[str, dict[str, str]]]:
     return rows
 
 
-def selected(rows: list[tuple[str, Mapping[str, str]]], select: tuple[str, ...]) -> list[tuple[str, Mapping[str, str]]]:
+def selected(rows: list[Row], select: tuple[str, ...]) -> list[Row]:
+    """Return the rows that fulfil all conditions "column=value". Raises RecordingsError where none is left."""
     for condition in select:
         column, equals, value = (part.strip() for part in condition.partition("="))
         columns = sorted({name for _, row in rows for name in row if name != _BEYOND})
@@ -133,14 +139,18 @@ def selected(rows: list[tuple[str, Mapping[str, str]]], select: tuple[str, ...])
                 f"[recordings] select {condition!r} is not column=value with a column of the recordings:"
                 f" {', '.join(columns)}"
             )
-        rows = [(place, row) for place, row in rows if row.get(column, "") == value]
+        rows = [(origin, row) for origin, row in rows if row.get(column, "") == value]
         if not rows:
             raise RecordingsError(f"no recordings with {column}={value}; see [recordings] select in luigi.cfg")
     return rows
 
 
-def describe(row: Mapping[str, str], place: str, declaration: Declaration, is_made: bool) -> Recording:
-    problems = []
+def describe(row: Mapping[str, str], origin: str, declaration: Declaration, is_made: bool) -> Recording:
+    """Return the recording of a row; what is wrong with it is in its `problems`.
+
+    Blank cells have the value of the declaration. Raises RecordingsError for a session that can't name a folder.
+    """
+    problems: list[str] = []
 
     def cell(column: str, convert, is_right, expected: str, default=None):
         text = row.get(column, "")
@@ -149,7 +159,7 @@ def describe(row: Mapping[str, str], place: str, declaration: Declaration, is_ma
             if value is None:
                 return None
         else:
-            where = f"{place}, column {column}"
+            where = f"{origin}, column {column}"
             try:
                 value = convert(text)
             except ValueError:
@@ -161,10 +171,10 @@ def describe(row: Mapping[str, str], place: str, declaration: Declaration, is_ma
         return value
 
     session = row.get("session", "")
-    check_folder_name(session, f"{place}, column session")
+    check_folder_name(session, f"{origin}, column session")
     index = cell("index", _whole, lambda n: n >= 0, "a whole number from 0")
     if index is None and not problems:
-        problems.append(f"{place}, column index: there is no value")
+        problems.append(f"{origin}, column index: there is no value")
     dtype = cell(
         "dtype", str, lambda d: d in BYTES_PER_VALUE, f"one of {', '.join(BYTES_PER_VALUE)}", declaration.dtype
     )
@@ -176,12 +186,12 @@ def describe(row: Mapping[str, str], place: str, declaration: Declaration, is_ma
     sha256 = cell("sha256", str.lower, re.compile("[0-9a-f]{64}").fullmatch, "a sha256 of 64 hexadecimal digits")
     use = cell("use", str.lower, ("yes", "no").__contains__, "yes or no", "yes")
     if _BEYOND in row:
-        problems.append(f"{place}: {row[_BEYOND]!r} stands right of the last column")
+        problems.append(f"{origin}: {row[_BEYOND]!r} stands right of the last column")
 
     name = row.get("path", "")
     path = os.path.abspath(os.path.join(declaration.folder, name))
     if not name:
-        problems.append(f"{place}, column path: there is no value")
+        problems.append(f"{origin}, column path: there is no value")
     recording = Recording(
         session=session,
         index=index,
@@ -200,7 +210,7 @@ def describe(row: Mapping[str, str], place: str, declaration: Declaration, is_ma
             **{column: value for column, value in row.items() if column != _BEYOND},
             "use": use or "yes",
         },
-        place=place,
+        origin=origin,
         problems=tuple(problems),
         made=is_made,
     )
@@ -225,5 +235,5 @@ def _whole(text: str) -> int:
     number = _number(text)  # "3.0" is what a spreadsheet or pandas makes of 3
     if not number.is_integer():
         raise ValueError(text)
-    # A float has no room for the digits of an index such as 20260131235959999.
+    # A float can't hold all digits of an index such as 20260131235959999.
     return int(text) if text.lstrip("+-").isdigit() else int(number)

@@ -1,12 +1,11 @@
-"""Remove results, take over modified ones, free the bytes of large ones, and read all of them again.
+"""Remove results, drop the bytes of large ones, and accept those that were modified by hand.
 
-Run records say which files are results. Nothing that no record names is ever removed.
+Run records define which files are results. A file that no record names is never removed.
 """
 
 import contextlib
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,54 +14,24 @@ from luigi.task import flatten
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.commit import folder_lock, pending_path, recover
-from neuroluigi.provenance.files import describe_file, hash_file, is_abandoned, write_json
-from neuroluigi.provenance.record import describe_host, read_failure, read_record, timestamp
+from neuroluigi.provenance.files import describe_file, is_abandoned, write_json
+from neuroluigi.provenance.record import describe_host, read_record, timestamp
 from neuroluigi.provenance.run_record import read_run_record
-from neuroluigi.results.table import check_known
-from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, roots_of_paths, setting
+from neuroluigi.results.query import check_known
+from neuroluigi.results.recorded import (
+    COMMIT_INTERRUPTED,
+    RecordedResult,
+    differs,
+    located,
+    record_folders,
+    recorded_results,
+    writing,
+)
+from neuroluigi.steps.config import RunStopped, recordings, results_root, roots_of_paths, setting
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.plan import ResultTask, discard_statuses, status_of, tasks_below
 from neuroluigi.steps.scope import folders_of_groups, group_of, groups_of_recordings
 from neuroluigi.steps.tasks import RecordingMaker
-
-# What verify finds.
-CHANGED, DAMAGED, MISSING, UNREADABLE, UNFINISHED = "changed", "damaged", "missing", "unreadable", "unfinished"
-
-_INTERRUPTED = "a commit was interrupted, or is under way; the next run finishes it"
-
-
-@dataclass(frozen=True)
-class RecordedResult:
-    """What one run record, or the note of a failure, says was made. `path` is where the record is, or would be.
-
-    `group` is "" for what belongs to no group of today, or to all.
-    """
-
-    path: Path
-    record: Mapping | None
-    step: str
-    group: str = ""
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the files that the record names."""
-        return self.path.parent.parent
-
-    @property
-    def outputs(self) -> dict[Path, Mapping]:
-        """What the record says of each file."""
-        return {_located(one): one for one in (self.record or {}).get("outputs", ())}
-
-    @property
-    def files(self) -> list[Path]:
-        """The files of the record that are there."""
-        return [path for path in self.outputs if path.is_file()]
-
-    @property
-    def traces(self) -> list[Path]:
-        """The files beside the results that are there: notes of a failure, logs, and last the record."""
-        suffixes = (".failed.json", ".failed.log", ".log", ".json")
-        return [path for suffix in suffixes if (path := self.path.with_suffix(suffix)).is_file()]
 
 
 @dataclass
@@ -76,42 +45,6 @@ class Plan:
     def bytes(self) -> int:
         """How much the results take that are to be removed."""
         return sum(path.stat().st_size for entry in self.entries for path in entry.files)
-
-
-def recorded_results(*folders: Path) -> Iterator[RecordedResult]:
-    """Yield what was made, or failed to be made, in these folders, by their records alone."""
-    for folder in _run_folders(folders):
-        names = {re.sub(r"(\.failed|\.pending)?\.json$", ".json", path.name) for path in folder.glob("*.json")}
-        for path in sorted(folder / name for name in names if ".part-" not in name):
-            record = read_record(path)
-            known = record or read_failure(path)
-            yield RecordedResult(path, record, str(known.get("step", "")))
-
-
-def _run_folders(folders: Iterable[Path]) -> list[Path]:
-    found = {Path(top, "runs") for root in folders for top, below, _ in os.walk(root) if "runs" in below}
-    return sorted(found)
-
-
-def record_folders() -> list[Path]:
-    """Return the folders in which there may be run records; steps write nothing among real recordings."""
-    return [results_root()] if setting(recordings).are_real() else [results_root(), recordings_root()]
-
-
-def _located(place: Mapping) -> Path:
-    """Return today's path of a file in a record; Path() of an absolute path is that path."""
-    return roots_of_paths().get(place.get("root"), Path()) / place["path"]
-
-
-def _differs(path: Path, output: Mapping) -> bool:
-    """Whether a file has other bytes than its record says. Raises OSError."""
-    stat = path.stat()
-    if (stat.st_size, stat.st_mtime_ns) == (output["bytes"], output["mtime_ns"]):
-        return False
-    return stat.st_size != output["bytes"] or hash_file(path) != output["sha256"]
-
-
-# clean
 
 
 def plan_clean(
@@ -177,10 +110,10 @@ def _steps_from(step: str, tasks: Sequence[luigi.Task], entries: Sequence[Record
         return known - makers
     check_known("step", step, sorted(known))
     needs = {(one.task_family, below.task_family) for one in tasks for below in flatten(one.requires())}
-    # Steps that are not below the root of today are told by their records.
+    # Steps that are not below the root of today are known by their records.
     maker_of = {path: entry.step for entry in entries for path in entry.outputs}
     needs |= {
-        (entry.step, maker_of.get(_located(one), ""))
+        (entry.step, maker_of.get(located(one), ""))
         for entry in entries
         for one in (entry.record or {}).get("inputs", ())
     }
@@ -194,19 +127,19 @@ def _steps_from(step: str, tasks: Sequence[luigi.Task], entries: Sequence[Record
 def _why_kept(entry: RecordedResult, modified: bool) -> str:
     """Return why a result is not removed; one of several files is reason enough, as a run replaces all of them."""
     if pending_path(entry.path).exists():
-        return _INTERRUPTED
+        return COMMIT_INTERRUPTED
     root = results_root()
     for path, output in entry.outputs.items():
         if ".." in path.parts or not (path.is_relative_to(root) or path.is_relative_to(entry.folder)):
             return f"its run record names {path}, which is not among the results"
         with contextlib.suppress(FileNotFoundError):
-            if not modified and _differs(path, output):
+            if not modified and differs(path, output):
                 return f"{path.name} is not the file that its run record describes; --modified removes it too"
     return ""
 
 
 def _check_recordings_of_last_run() -> None:
-    """RunStopped where the last run was of recordings that this command is not told of: its groups are not today's."""
+    """Raise RunStopped where the last run had other recordings than this command: its groups are not today's."""
     run = read_run_record(results_root())
     if setting(recordings).are_real() or not run:
         return
@@ -250,7 +183,7 @@ def clean(plan: Plan) -> list[RecordedResult]:
 
 
 def _is_other(entry: RecordedResult) -> bool:
-    """Whether the record says something else by now."""
+    """Return whether the record has changed since it was read."""
     return read_record(entry.path) != entry.record or pending_path(entry.path).exists()
 
 
@@ -266,9 +199,6 @@ def _remove_empty(folder: Path) -> None:
         except OSError:
             return
         folder = folder.parent
-
-
-# drop
 
 
 def plan_drop(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Plan:
@@ -333,7 +263,7 @@ def drop(plan: Plan) -> list[RecordedResult]:
                     plan.left.append((entry.path, "it was made again meanwhile"))
                     continue
                 # First the record: a file that is not there, and not dropped, is made again.
-                write_json(entry.path, {**entry.record, "freed": timestamp()})
+                write_json(entry.path, {**(entry.record or {}), "freed": timestamp()})
                 for path in entry.files:
                     path.unlink()
             dropped.append(entry)
@@ -342,11 +272,8 @@ def drop(plan: Plan) -> list[RecordedResult]:
     return dropped
 
 
-# accept
-
-
 def accept(root: luigi.Task, name: str, reason: str) -> Path:
-    """Let the run record describe a modified file, and say who took it over, when and why; return its path.
+    """Make the run record describe a modified file, with who accepted it, when and why; return its path.
 
     Raises RunStopped for a file that is not modified, and for one that the next run would replace all the same.
     """
@@ -360,17 +287,17 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
         raise RunStopped(f"neuroluigi: {path} is not modified, its state is: {status.state}{reasons}")
     with writing(step.record_path.parent), folder_lock(step.record_path.parent):
         old = read_record(step.record_path) or {}
-        new = {_located(one): one for one in old.get("outputs", ())}
+        new = {located(one): one for one in old.get("outputs", ())}
         described = describe_file(path, roots_of_paths())
         if path not in new or new[path]["sha256"] == described["sha256"]:
-            raise RunStopped(f"neuroluigi: {path} is not modified: it is as its run record says; another file is not")
+            raise RunStopped(f"neuroluigi: {path} is not modified: it is as recorded; another file of the step is not")
         new[path] = described
         by = {"path": described["path"], "by": describe_host(), "at": timestamp(), "reason": reason}
         accepted = [*old.get("accepted", ()), by]
         write_json(step.record_path, {**old, "outputs": list(new.values()), "accepted": accepted})
         discard_statuses()
         status = status_of(step)
-        # While it was taken for modified, nothing replaced it.
+        # As long as its state was modified, no run replaced it.
         if status.todo == state.MAKE:
             write_json(step.record_path, old)
             reasons = "; ".join(one.text for one in status.reasons)
@@ -393,15 +320,6 @@ def _is_whole(step: ResultTask, path: Path) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """RunStopped with one line where something can't be written."""
-    try:
-        yield
-    except OSError as error:
-        raise RunStopped(f"neuroluigi: can't write to {folder}: {error}") from error
-
-
 def _find_made(root: luigi.Task, name: str) -> tuple[Path, ResultTask]:
     """Return the path of a file of a step, and the step; relative to the current folder or to the one of results."""
     candidates = [Path(os.path.abspath(folder / name)) for folder in (Path.cwd(), results_root())]  # noqa: PTH100
@@ -410,90 +328,6 @@ def _find_made(root: luigi.Task, name: str) -> tuple[Path, ResultTask]:
         raise RunStopped(f"neuroluigi: {name} is not there, neither in {Path.cwd()} nor in {results_root()}")
     for task in tasks_below(root):
         for one in flatten(task.output()) if isinstance(task, ResultTask) else ():
-            if Path(one.path) in there:
+            if isinstance(task, ResultTask) and Path(one.path) in there:
                 return Path(one.path), task
     raise RunStopped(f"neuroluigi: {there[0]} is of no step below {root.task_family}; see neuroluigi --task")
-
-
-# verify
-
-
-@dataclass
-class Verified:
-    """What was read again: how many files and bytes, how many are dropped, and what is wrong: (state, path, why).
-
-    `untracked` are files among the results that no run record names, so that there is nothing to compare them with.
-    """
-
-    files: int = 0
-    bytes: int = 0
-    dropped: int = 0
-    untracked: list[Path] = field(default_factory=list)
-    problems: list[tuple[str, Path, str]] = field(default_factory=list)
-
-
-def results_to_verify() -> list[RecordedResult]:
-    """Return all run records of results and of recordings that steps made; RunStopped where there are none."""
-    everything = recorded_results(*record_folders())
-    found = [one for one in everything if one.path.exists() or pending_path(one.path).exists()]
-    if not found:
-        raise RunStopped(f"neuroluigi: there are no run records in {results_root()}")
-    return found
-
-
-def verify(entries: Sequence[RecordedResult], say: Callable[[Path, int], None] = lambda path, size: None) -> Verified:
-    """Read all files of the records again; `say` hears of each, with its size, when it was read."""
-    found = Verified()
-    for entry in entries:
-        if pending_path(entry.path).exists():
-            found.problems.append((UNFINISHED, entry.path, _INTERRUPTED))
-        elif entry.record is None:
-            found.problems.append((UNREADABLE, entry.path, "is no run record that can be read"))
-        else:
-            _verify_files(entry, found, say)
-    named = {path for entry in entries for path in entry.outputs}
-
-    def unreadable(error: OSError) -> None:
-        found.problems.append((UNREADABLE, Path(error.filename), f"can't be read: {error.strerror}"))
-
-    for top, below, names in os.walk(results_root(), onerror=unreadable):
-        below[:] = sorted(name for name in below if name != "runs" and not name.startswith("."))
-        # Right in the folder of all results lies what is about the run, such as the report.
-        named_here = sorted(names) if Path(top) != results_root() else ()
-        files = (Path(top, name) for name in named_here if not name.startswith("."))
-        found.untracked += [path for path in files if path not in named]
-    for folder in _run_folders([results_root()]):
-        if not os.access(folder, os.R_OK | os.X_OK):
-            found.problems.append((UNREADABLE, folder, "can't be read"))
-    return found
-
-
-def _verify_files(entry: RecordedResult, found: Verified, say: Callable[[Path, int], None]) -> None:
-    for path, output in entry.outputs.items():
-        if entry.record.get("freed") and not path.exists():
-            found.dropped += 1
-            continue
-        wrong = _compare(path, output)
-        # A run may have made it again since the record was read.
-        if wrong and (now := RecordedResult(entry.path, read_record(entry.path), entry.step)).record != entry.record:
-            wrong = _compare(path, now.outputs.get(path, output))
-        if wrong:
-            found.problems.append((wrong[0], path, wrong[1]))
-        found.files += 1
-        found.bytes += output["bytes"]
-        say(path, output["bytes"])
-
-
-def _compare(path: Path, output: Mapping) -> tuple[str, str] | None:
-    """Return what is wrong with a file, and why, by its bytes alone."""
-    try:
-        size, sha256 = path.stat().st_size, hash_file(path)
-    except FileNotFoundError:
-        return MISSING, "is not there"
-    except OSError as error:
-        return DAMAGED, f"can't be read: {error}"
-    if size < output["bytes"]:
-        return DAMAGED, f"has {size} bytes, its run record says {output['bytes']}"
-    if sha256 != output["sha256"]:
-        return CHANGED, "has other bytes than its run record says"
-    return None

@@ -1,8 +1,8 @@
-"""What `neuroluigi export rocrate` writes: the run records as a Workflow Run RO-Crate, for archives and other programs to read.
+"""`neuroluigi export rocrate`: the run records as a Workflow Run RO-Crate, for archives and other programs.
 
 The profile is Process Run Crate 0.5 on RO-Crate 1.1. The crate is the folder of results as it is, with one file more:
-nothing is copied. An entity of a file is named by its path where the file is there with the bytes that are meant, and
-by a name of this document alone (`#...`) where it is not: a recording, a result that is dropped, gone, or modified since.
+nothing is copied. The entity of a file is named by its path where the file exists with the bytes that are meant, else
+by a name within the document (`#...`): a recording, a result that was dropped, removed, or modified since.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from neuroluigi.provenance.checksums import Checksums
 from neuroluigi.provenance.files import path_in_root, remove_abandoned, write_text
 from neuroluigi.provenance.record import made_by, read_record, sibling_path, timestamp
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
-from neuroluigi.results import maintenance
+from neuroluigi.results import recorded
 from neuroluigi.steps.config import RunStopped, results_root, roots_of_paths
 
 CRATE = "ro-crate-metadata.json"
@@ -50,7 +50,7 @@ _LANGUAGES = {".m": "MATLAB", ".py": "Python"}
 
 @dataclass(frozen=True)
 class About:
-    """What no record knows of the crate as a whole; "" where nobody said it. `organization` is its URL and name."""
+    """Facts on the crate as a whole that are in no record; "" where not given. `organization` is a URL and a name."""
 
     name: str = ""
     description: str = ""
@@ -69,7 +69,7 @@ class About:
 
 @dataclass
 class Written:
-    """The crate that was written: how many results and failures it tells of, and files that are in it or elsewhere."""
+    """The crate that was written: its numbers of results and failures, and of files within it and elsewhere."""
 
     path: Path
     results: int = 0
@@ -85,7 +85,7 @@ def write_crate(about: About) -> Written:
         if not _URL.fullmatch(url):
             raise RunStopped(f"neuroluigi: {url!r} is no URL, such as https://creativecommons.org/licenses/by/4.0/")
     root = results_root()
-    entries = list(maintenance.recorded_results(*maintenance.record_folders()))
+    entries = list(recorded.recorded_results(*recorded.record_folders()))
     if not any(entry.path.is_relative_to(root) for entry in entries):
         raise RunStopped(f"neuroluigi: there are no run records in {root}")
     graph = _Graph(_files_of_today(entries, root), about)
@@ -101,7 +101,7 @@ def write_crate(about: About) -> Written:
             graph.add_beside(path)
     found.files = len(graph.parts)
     found.elsewhere = sum(one["@type"] == "File" for one in graph.entities.values()) - found.files
-    with maintenance.writing(root):
+    with recorded.writing(root):
         remove_abandoned(root, f"{found.path.stem}.part-*")
         write_text(found.path, _as_text(graph.crate(timestamp()[:10])))
     return found
@@ -118,7 +118,7 @@ def _as_text(graph: Iterable[Mapping]) -> str:
     return f'{{"@context": {json.dumps(_CONTEXT)}, "@graph": [\n{lines}\n]}}\n'
 
 
-def _files_of_today(entries: Iterable[maintenance.RecordedResult], root: Path) -> dict[str, dict]:
+def _files_of_today(entries: Iterable[recorded.RecordedResult], root: Path) -> dict[str, dict]:
     """Return bytes and sha256 of each file of the records that is there, by its path below `root`."""
     checksums, found = Checksums(root), {}
     for entry in entries:
@@ -150,7 +150,7 @@ class _Graph:
         """Add an entity unless it is known, and return its @id."""
         return self.entities.setdefault(entity["@id"], entity)["@id"]
 
-    def add_outputs(self, entry: maintenance.RecordedResult) -> None:
+    def add_outputs(self, entry: recorded.RecordedResult) -> None:
         """Add the files that a record names, with what only the record of their maker knows of them."""
         record = entry.record or {}
         edits = {str(one.get("path")): one for one in record.get("accepted", ())}
@@ -187,8 +187,8 @@ class _Graph:
         kind = _encoding(PurePosixPath(name).suffix.lower())
         return self.add(_entity(identifier, "File", name=name, encodingFormat=kind, **known))
 
-    def add_action(self, entry: maintenance.RecordedResult, record: Mapping | None, failed: str = "") -> bool:
-        """Add what a record says was done, or `failed`; return whether there is such a record."""
+    def add_action(self, entry: recorded.RecordedResult, record: Mapping | None, failed: str = "") -> bool:
+        """Add the run that a record describes, or its failure (`failed`); return whether there is such a record."""
         if not record:
             return False
         files = [entry.path.with_suffix(f"{failed}{kind}") for kind in (".log", ".json")]
@@ -249,8 +249,8 @@ class _Graph:
         for name, value in record.get("parameters", {}).items():
             if value is not None:
                 shown = value if _has_json(value) else str(value)
-                told = quote(f"{name}={json.dumps(shown, ensure_ascii=False)}", safe="")
-                yield self.add(_entity(f"#parameter/{told}", "PropertyValue", name=name, value=shown))
+                fragment = quote(f"{name}={json.dumps(shown, ensure_ascii=False)}", safe="")
+                yield self.add(_entity(f"#parameter/{fragment}", "PropertyValue", name=name, value=shown))
 
     def _organization(self) -> list[str]:
         return [self._about.organization[0]] if self._about.organization else []
@@ -310,9 +310,9 @@ def _encoding(suffix: str) -> str:
 
 
 def _utc(time: object) -> str:
-    """Return a time of a record in the one form that readers of the profile take; "" where it is none."""
+    """Return a time of a record in the form that readers of the profile accept; "" where it is not a time."""
     try:
-        parsed = datetime.datetime.fromisoformat(time).astimezone(datetime.timezone.utc)
+        parsed = datetime.datetime.fromisoformat(str(time)).astimezone(datetime.timezone.utc)
         return parsed.isoformat(timespec="milliseconds")
     except (TypeError, ValueError):
         return ""

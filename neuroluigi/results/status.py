@@ -1,4 +1,4 @@
-"""What `neuroluigi status` and `why` say: statuses on all results as a table, as reasons, and as sentences.
+"""What `neuroluigi status` and `why` print: the status of all results as a table, as reasons, and as sentences.
 
 Plain functions from statuses and run records to text; nothing here prints or changes anything.
 """
@@ -33,7 +33,7 @@ SIGNS: Mapping[str, tuple[str, str]] = {
     FAILED: ("!", "red"),
 }
 
-# What needs more of it comes later.
+# States that need more attention come later.
 _ATTENTION = {name: n for n, name in enumerate(SIGNS)}
 
 _BAR = 10  # characters
@@ -58,7 +58,7 @@ class ResultStatus:
 
 
 def collect_statuses(root: luigi.Task, groups: Mapping[str, Group]) -> list[ResultStatus]:
-    """Return an entry for every result that `root` needs, first steps first; a recording's is in its group's row."""
+    """Return an entry for every result that `root` requires, first steps first; a recording's is in its group's row."""
     row_of = {recording.identity: key for key, group in groups.items() for recording in group.recordings}
     return [ResultStatus(_row(task, row_of), task.task_family, task, status) for task, status in walk_statuses(root)]
 
@@ -79,12 +79,12 @@ def orphan_folders(results: Path, groups: Mapping[str, Group]) -> list[str]:
 
 
 def is_all_done(entries: Iterable[ResultStatus]) -> bool:
-    """Whether a run has nothing to do and nothing is left undone."""
+    """Return whether a run has nothing to make and nothing is left alone for a missing input."""
     return not any(e.status.todo or e.status.state == state.INPUT_MISSING for e in entries)
 
 
 def select_statuses(entries: Sequence[ResultStatus], only: Iterable[str], rows: Iterable[str]) -> list[ResultStatus]:
-    """Return the entries of these states (as shown, or as judged) and rows; all where none are named."""
+    """Return the entries in these states (as shown or as computed) and rows; all where none are named."""
     only, rows = set(only), set(rows)
     return [e for e in entries if (not only or {e.shown_state, e.status.state} & only) and (not rows or e.row in rows)]
 
@@ -118,7 +118,7 @@ def step_progress(entries: Sequence[ResultStatus]) -> list[tuple[str, int, int, 
 
 
 def reason_lines(entries: Sequence[ResultStatus], groups: Mapping[str, Group]) -> list[str]:
-    """Return a line per reason for all that is not simply done: what a run does, how many, why, and where."""
+    """Return a line per reason for all that is not simply done: what a run does, how many, why, and in which rows."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for e in entries:
         if why := "; ".join(_whys(e.status)):
@@ -136,12 +136,14 @@ def _mixed(entries: Sequence[ResultStatus]) -> list[str]:
     for e in entries:
         if e.status.made_by:
             makers.setdefault(e.step, Counter())[e.status.made_by] += 1
-    told = {step: ", ".join(f"{count} by {tool}" for tool, count in sorted(by.items())) for step, by in makers.items()}
-    return [f"{step}: results of more than one tool: {told[step]}" for step, by in makers.items() if len(by) > 1]
+    listed = {
+        step: ", ".join(f"{count} by {tool}" for tool, count in sorted(by.items())) for step, by in makers.items()
+    }
+    return [f"{step}: results of more than one tool: {listed[step]}" for step, by in makers.items() if len(by) > 1]
 
 
 def _unknown(entries: Sequence[ResultStatus]) -> list[str]:
-    """Return a line for each tool that is asked for by name and whose version only a start would tell."""
+    """Return a line for each tool that is asked for by name and whose version is known only after a start."""
     steps = {type(e.task): e.task for e in entries}
     wanted = (step.wanted_tool() for step in steps.values())
     unknown = {
@@ -192,7 +194,7 @@ def status_as_data(entry: ResultStatus) -> dict:
 
 
 def explain_status(entry: ResultStatus, record: Mapping | None) -> list[str]:
-    """Return what there is to say of one result: how it was made, and if it is not done what changed."""
+    """Return the lines of `why` for one result: its state and reasons, how it was made, and its failure."""
     status = entry.status
     sign, _ = SIGNS[entry.shown_state]
     lines = [f"{sign} {entry.task}: {status.state}"]
@@ -205,7 +207,7 @@ def explain_status(entry: ResultStatus, record: Mapping | None) -> list[str]:
         lines += _history(record)
     else:
         lines.append(
-            "There is no run record: nobody knows how it was made." if status.is_there else "It was never made."
+            "There is no run record: it is not known how it was made." if status.is_there else "It was never made."
         )
     if status.failure:
         lines += _failure(entry.task.record_path)
@@ -220,8 +222,8 @@ def _history(record: Mapping) -> list[str]:
     ]
     if parameters := record.get("parameters"):
         lines.append(f"With {', '.join(f'{name} {value}' for name, value in parameters.items() if value is not None)}.")
-    for word, files in (("From", record.get("inputs", ())), ("Wrote", record.get("outputs", ()))):
-        lines += [f"{word} {one['path']}, {one['bytes']} bytes, sha256 {one['sha256'][:12]}..." for one in files]
+    for verb, files in (("From", record.get("inputs", ())), ("Wrote", record.get("outputs", ()))):
+        lines += [f"{verb} {one['path']}, {one['bytes']} bytes, sha256 {one['sha256'][:12]}..." for one in files]
     lines += [f"By {one['path']}, sha256 {one['sha256'][:12]}..." for one in record.get("sources", ())]
     for one in record.get("accepted", ()):
         by = one.get("by", {})
@@ -234,8 +236,8 @@ def _history(record: Mapping) -> list[str]:
 
 def _failure(record_path: Path, lines: int = 10) -> list[str]:
     failed = read_failure(record_path)
-    said = [f"Failed {failed.get('started', '?')}: {failed.get('error', '')}"]
+    report = [f"Failed {failed.get('started', '?')}: {failed.get('error', '')}"]
     log = sibling_path(record_path, ".failed.log")
     if text := last_lines(log, lines):
-        said += [f"The last lines of {log}:", *(f"  {line}" for line in text)]
-    return said
+        report += [f"The last lines of {log}:", *(f"  {line}" for line in text)]
+    return report

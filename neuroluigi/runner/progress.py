@@ -1,7 +1,8 @@
-"""The live display of a run on a terminal: when there is one, what it is told, where log lines go meanwhile.
+"""The live display of a run on a terminal: when there is one, the events that it gets, where log lines go meanwhile.
 
-A process of its own draws it, see screen.py, and hears of the run by way of a file: nobody waits for it, and nothing
-is locked where a step's process is forked. While it is there, what the run and its steps print goes to the run's log.
+A process of its own draws it, see progress_screen.py, and reads the events of the run from a file: nothing waits for
+it, and nothing is locked where a step's process is forked. While it runs, the output of the run and its steps goes to
+the run's log.
 """
 
 import contextlib
@@ -34,18 +35,18 @@ _TAIL_LINES = 5
 # What the display may take to draw the end.
 _END_SECONDS = 3
 
-# Where Luigi logs that a task failed; the display is told of that in more words.
+# Where Luigi logs that a task failed; the event of its end says more.
 _FAILURES = "_handle_run_exception"
 
 
 def is_wanted() -> bool:
     """Whether standard error is a terminal that can be drawn on, with this run in its foreground.
 
-    Who asks for all that Luigi does (DEBUG) wants lines.
+    At level DEBUG it is not wanted: lines are.
     """
     if not sys.stderr or not sys.stderr.isatty() or logger.isEnabledFor(logging.DEBUG):
         return False
-    if os.name != "posix":
+    if sys.platform == "win32":
         return True
     with contextlib.suppress(OSError):
         if os.tcgetpgrp(sys.stderr.fileno()) != os.getpgrp():
@@ -53,23 +54,28 @@ def is_wanted() -> bool:
     return os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
 
 
-class Shown(CarriedHandler):
-    """Has warnings and errors shown above the bars, in place of Luigi's handler, which would write among them."""
+class Events(CarriedHandler):
+    """Sends events to the display, warnings and errors among them, in place of Luigi's handler, which would print.
+
+    An event is a JSON object: begin (at, steps, workers, log), start (at, task, step, name, progress), end (at, task,
+    is_done, why, tail), count (at, steps), line (text), stop (at); `steps` are (name, results, results done), `at` is a
+    time in seconds, `progress` the path of a file, `task` an id.
+    """
 
     def __init__(self, events: Path):
         super().__init__(logging.WARNING)
         self.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-        self._events = events
+        self._path = events
         self._descriptor: int | None = None
         self._silent: list[logging.Handler] = []
 
     def __reduce__(self):
-        return Shown, (self._events,)
+        return Events, (self._path,)
 
     def install(self) -> None:
-        """Take the place of Luigi's handler, unless the display is gone since this one was sent to a new process."""
+        """Replace Luigi's handler, unless the display has ended since this one was sent to a new process."""
         try:
-            self._descriptor = os.open(self._events, os.O_WRONLY | os.O_APPEND)
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
         except OSError:
             return
         self._silent = [one for one in logger.handlers if type(one) is logging.StreamHandler]
@@ -78,7 +84,7 @@ class Shown(CarriedHandler):
         super().install()
 
     def remove(self) -> None:
-        """Give the place back."""
+        """Put Luigi's handler back."""
         logger.removeHandler(self)
         for one in self._silent:
             logger.addHandler(one)
@@ -86,15 +92,15 @@ class Shown(CarriedHandler):
             os.close(self._descriptor)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Leave out what the display is told in more words."""
+        """Leave out the failures of tasks, which have events of their own."""
         return record.funcName != _FAILURES and bool(super().filter(record))
 
     def pass_on(self, line: str) -> None:
-        """Tell the display of a line."""
-        self.tell(event="line", text=line)
+        """Send a line to be printed above the bars."""
+        self.send(event="line", text=line)
 
-    def tell(self, **event) -> bool:
-        """Tell the display something, in one write: those of several processes don't mix. False on a full disk."""
+    def send(self, **event) -> bool:
+        """Send an event, in one write: those of several processes don't mix. False on a full disk."""
         line = f"{json.dumps(event)}\n".encode()
         try:
             return self._descriptor is not None and os.write(self._descriptor, line) == len(line)
@@ -110,7 +116,7 @@ class Display:
         self.was_there = False
         self._folder: Path | None = None
         self._process: subprocess.Popen | None = None
-        self._shown: Shown | None = None
+        self._events: Events | None = None
         self._terminal: dict[int, int] = {}
 
     def __enter__(self) -> "Display":
@@ -125,10 +131,11 @@ class Display:
             self._folder = Path(tempfile.mkdtemp(prefix="neuroluigi-"))
             events = self._folder / "events"
             events.touch()
-            self._shown = Shown(events)
-            # Rich takes the size of the terminal from these where they are set, for good.
+            self._events = Events(events)
+            # Where these are set, rich takes the size of the terminal from them for good.
             environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-            command = [sys.executable, Path(__file__).with_name("progress_screen.py"), self._folder, str(os.getpid())]
+            script = Path(__file__).with_name("progress_screen.py")
+            command = [sys.executable, str(script), str(self._folder), str(os.getpid())]
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -141,26 +148,26 @@ class Display:
             logger.warning("no display: %s", error)
             return
         self.was_there = True
-        self._shown.install()
-        self._tell(event="begin", steps=_counts(walk_statuses(root)), workers=workers, log=shown_path(self._log))
+        self._events.install()
+        self._send(event="begin", steps=_counts(walk_statuses(root)), workers=workers, log=shown_path(self._log))
 
     def begin(self, task: luigi.Task) -> None:
-        """Tell that a task begins to run."""
+        """Send that a task begins to run."""
         if self._process and not isinstance(task, luigi.WrapperTask):
             progress = str(task.progress_path) if isinstance(task, Step) else ""
-            self._tell(event="start", task=task.task_id, step=task.task_family, name=str(task), progress=progress)
+            self._send(event="start", task=task.task_id, step=task.task_family, name=str(task), progress=progress)
 
     def end(self, task: luigi.Task, is_done: bool, why: str = "") -> None:
-        """Tell that a task does not run any more; `why` it failed, if it did."""
+        """Send that a task does not run any more; `why` it failed, if it did."""
         if self._process:
             why = why.replace(task.task_id, str(task))
             why = why if not why or str(task) in why else f"{task}: {why}"
             tail = _last_lines(task, why) if why else []
-            self._tell(event="end", task=task.task_id, is_done=is_done, why=why, tail=tail)
+            self._send(event="end", task=task.task_id, is_done=is_done, why=why, tail=tail)
 
     def count(self, found: Iterable[tuple[ResultTask, state.Status]]) -> None:
-        """Tell what there is in the end, with what others made meanwhile, as looks.walk found it."""
-        self._tell(event="count", steps=_counts(found))
+        """Send what there is at the end, also what other runs made meanwhile, as walk_statuses found it."""
+        self._send(event="count", steps=_counts(found))
 
     def check(self) -> None:
         """Go on with plain log lines where the display is gone."""
@@ -171,7 +178,7 @@ class Display:
     def __exit__(self, kind, error, traceback) -> None:
         if not self._process:
             return
-        self._tell(event="stop")
+        self._send(event="stop")
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -180,10 +187,10 @@ class Display:
         finally:
             self._give_back()
 
-    def _tell(self, **event) -> None:
+    def _send(self, **event) -> None:
         self.check()
-        if self._process and not self._shown.tell(at=time.time(), **event):
-            # What it shows from now on would be wrong.
+        if self._process and self._events and not self._events.send(at=time.time(), **event):
+            # What it draws from now on would be wrong.
             self._process.kill()
             self._process.wait()
             self.check()
@@ -213,12 +220,12 @@ class Display:
             os.dup2(terminal, descriptor)
             os.close(terminal)
         if process and process.returncode:
-            # It did not come to leave its last line.
+            # It has not ended its last line.
             with contextlib.suppress(OSError):
                 os.write(2, b"\n")
-        if self._shown:
-            self._shown.remove()
-            self._shown = None
+        if self._events:
+            self._events.remove()
+            self._events = None
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -240,7 +247,7 @@ def _flush() -> None:
 
 
 def _last_lines(task: luigi.Task, why: str) -> list[str]:
-    """Return the end of the log of a step that failed, where that is why."""
-    failed = read_failure(task.record_path) if isinstance(task, Step) else {}
-    is_of_this_run = failed and failed["error"] in why
-    return last_lines(sibling_path(task.record_path, ".failed.log"), _TAIL_LINES) if is_of_this_run else []
+    """Return the end of the log of a step that failed, unless that log is of another failure."""
+    if not isinstance(task, Step) or not (failed := read_failure(task.record_path)) or failed["error"] not in why:
+        return []
+    return last_lines(sibling_path(task.record_path, ".failed.log"), _TAIL_LINES)

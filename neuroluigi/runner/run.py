@@ -19,7 +19,7 @@ import luigi.scheduler
 from luigi.cmdline_parser import CmdlineParser
 
 from neuroluigi.engines.engine import EngineError
-from neuroluigi.engines.session import close_pool, open_pool
+from neuroluigi.engines.pool import close_pool, open_pool
 from neuroluigi.provenance import run_lock, state
 from neuroluigi.provenance.run_record import run_log_path
 from neuroluigi.runner import luigid, patches, scheduler

@@ -9,9 +9,9 @@ BLOCK_VALUES = 1 << 18
 
 
 def blocks(data_file: str, dtype: str, channels: int) -> Iterator[np.ndarray]:
-    """Yield blocks of a little-endian file as (samples, channels), of its own dtype.
+    """Yield the samples of a little-endian file in blocks, each (samples, channels) of the file's dtype.
 
-    Raises ValueError where the file ends in the middle of a sample.
+    A block has about BLOCK_VALUES values. Raises ValueError where the file ends in the middle of a sample.
     """
     kind = np.dtype(dtype).newbyteorder("<")
     block_values = max(1, BLOCK_VALUES // channels) * channels
@@ -23,12 +23,12 @@ def blocks(data_file: str, dtype: str, channels: int) -> Iterator[np.ndarray]:
 
 
 def extreme(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
-    """Return the smallest (np.fmin) or largest (np.fmax) sample of each channel, in the fastest order."""
+    """Return the least (np.fmin) or largest (np.fmax) sample of each channel, (samples, channels) -> (channels,)."""
     return combine.reduce(x) if x.shape[1] == 1 else by_halves(combine, x)
 
 
 def by_halves(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
-    """Combine all samples of each channel: the second half with the first until one is left.
+    """Combine all samples of each channel, (samples, channels) -> (channels,): halves with each other until one is left.
 
     For few channels many times faster than `combine.reduce`, and in an order that an M-function can keep.
     """

@@ -1,7 +1,8 @@
-"""NumPy stand-ins for matlab/*.m: same arguments, same files, for machines without an engine.
+"""The NumPy functions for matlab/*.m: same arguments, same files, for machines without an engine.
 
 Aggregates and edges are the same to the byte, numbers to the last bit wherever the arithmetic is IEEE 754: sums are
-taken in the same order.
+taken in the same order. A data file is little-endian, of an integer or float `dtype`, without a header: `channels`
+values for each sample.
 """
 
 import math
@@ -18,7 +19,11 @@ _BLOCK_BYTES = 1 << 20
 def concatenate_files(
     input_files: Sequence[str], output_file: str, header_bytes: Sequence[int], data_bytes: Sequence[int]
 ) -> None:
-    """Stand in for concatenateFiles.m: write the data of several files, one after the other, into one."""
+    """Write the data of several files, one after the other, into one, as concatenateFiles.m does.
+
+    `header_bytes` and `data_bytes`: of each file, the bytes to skip and the bytes to copy after them. Raises ValueError
+    for a file that is shorter, and OSError.
+    """
     with Path(output_file).open("wb") as output:
         for name, header, size in zip(input_files, header_bytes, data_bytes, strict=True):
             with Path(name).open("rb") as file:
@@ -32,10 +37,11 @@ def concatenate_files(
 
 
 def compute_stats(data_file: str, stats_file: str, dtype: str, channels: int) -> None:
-    """Stand in for computeStats.m: write count, min, max, mean and std (n - 1) per channel; NaN is left out.
+    """Write count, min, max, mean and std (n - 1) of each channel as JSON, as computeStats.m does; NaN is left out.
 
+    Each but count is a list with a number per channel, in raw counts; null is NaN, "Infinity" and "-Infinity" are text.
     One pass; blocks are merged as in Chan, Golub and LeVeque (1983), each summed from an origin near the mean so far.
-    Raises ValueError.
+    Raises ValueError for a file without samples or with an incomplete one, and OSError.
     """
     is_whole = not dtype.startswith("float")
     count = 0
@@ -90,18 +96,23 @@ def find_rising_edges(
     level: float | Sequence[float],
     segments: Sequence[int] = (0,),
 ) -> None:
-    """Stand in for findRisingEdges.m: write 0-based (sample, channel) where a channel rises through its level."""
-    level = np.broadcast_to(np.asarray(level, dtype=float), channels)
-    segments = np.asarray(segments, dtype=int)
+    """Write where channels rise through their level, as findRisingEdges.m does.
+
+    `level`: in raw counts, one for all channels or one for each. `segments`: the 0-based first samples of recordings,
+    at which no edge can be. The file is .npy, int64, (edges, 2): 0-based sample and channel of the first sample at or
+    above the level after one below it, in order. Raises ValueError for an incomplete sample, and OSError.
+    """
+    levels = np.broadcast_to(np.asarray(level, dtype=float), channels)
+    starts = np.asarray(segments, dtype=int)
     was_below = np.zeros((1, channels), dtype=bool)
     first = edges = 0
     with Path(edges_file).open("wb") as output:
         output.write(_edges_header(0))
         for block in blocks(data_file, dtype, channels):
-            is_below = block < level
+            is_below = block < levels
             follows = np.concatenate([was_below, is_below[:-1]])
-            follows[segments[(segments >= first) & (segments < first + len(block))] - first] = False
-            rows = np.argwhere((block >= level) & follows).astype("<i8")
+            follows[starts[(starts >= first) & (starts < first + len(block))] - first] = False
+            rows = np.argwhere((block >= levels) & follows).astype("<i8")
             rows[:, 0] += first
             output.write(rows.tobytes())
             edges += len(rows)

@@ -3,22 +3,31 @@
 import functools
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
 
 from neuroluigi.provenance import state
-from neuroluigi.recordings.recording import Declaration
+from neuroluigi.recordings.recording import Declaration, RecordingsError, check_folder_name
+
+if TYPE_CHECKING:
+    # Luigi 3.6 has no types.
+    _ParameterOfWords = luigi.Parameter[tuple[str, ...]]
+else:
+    _ParameterOfWords = luigi.Parameter
+
+Section = TypeVar("Section", bound=luigi.Config)
 
 
 class RunStopped(SystemExit):
-    """An error of the whole: it ends the run with one line before anything is made.
+    """An error of the whole pipeline: it ends the run with one line before anything is made.
 
     Luigi logs any other exception of requires() with a traceback, and goes on with the rest.
     """
 
 
-# The same as in luigi.cfg, which says why; for a folder without one.
+# The same as in the luigi.cfg of this repository, which gives the reasons; for a folder without one.
 _DEFAULTS = {
     "core": {"no_lock": "true", "log_level": "INFO"},
     "worker": {"check_complete_on_run": "true", "wait_interval": "0.1", "wait_jitter": "0"},
@@ -41,7 +50,7 @@ _DEFAULTS = {
 
 
 def set_defaults() -> None:
-    """Set what luigi.cfg leaves open and Luigi by itself sets so that a failed run looks like success."""
+    """Set what luigi.cfg leaves open and where Luigi's own default would make a failed run look like success."""
     config = luigi.configuration.get_config()
     for section, settings in _DEFAULTS.items():
         for name, value in settings.items():
@@ -49,8 +58,8 @@ def set_defaults() -> None:
                 config.set(section, name, value)
 
 
-class WordsParameter(luigi.Parameter):
-    """Words with commas between them, as a tuple."""
+class WordsParameter(_ParameterOfWords):
+    """A tuple of words; in luigi.cfg and on the command line with commas between them."""
 
     def parse(self, x):
         return tuple(word.strip() for word in x.split(",") if word.strip())
@@ -84,7 +93,7 @@ class neuroluigi(luigi.Config):
 
 
 class recordings(luigi.Config):
-    """Where the recordings are, how they are grouped, and what holds where no table tells."""
+    """Where the recordings are, how they are grouped, and what holds where the table has no value."""
 
     root = luigi.Parameter(default="", description="folder of real recordings; blank: the fake ones")
     table = luigi.Parameter(default="", description="CSV file that describes them; blank: recordings.csv in root")
@@ -93,10 +102,10 @@ class recordings(luigi.Config):
     )
     select = WordsParameter(default=(), description="column=value, ...: take these recordings alone")
     group_by = WordsParameter(default=(), description="columns that make a group; blank: session (fake: and parity)")
-    dtype = luigi.Parameter(default="uint8", description="where the table has none")
-    channels = luigi.IntParameter(default=1, description="where the table has none")
-    sampling_rate_hz = luigi.OptionalFloatParameter(default=None, description="where the table has none")
-    header_bytes = luigi.IntParameter(default=0, description="where the table has none: bytes before the samples")
+    dtype = luigi.Parameter(default="uint8", description="type of a sample, where the table has none")
+    channels = luigi.IntParameter(default=1, description="number of channels, where the table has none")
+    sampling_rate_hz = luigi.OptionalFloatParameter(default=None, description="sampling rate, where the table has none")
+    header_bytes = luigi.IntParameter(default=0, description="bytes before the samples, where the table has none")
     scale = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
     offset = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
     unit = luigi.Parameter(default="", description="physical unit, such as mV")
@@ -115,7 +124,7 @@ class recordings(luigi.Config):
     )
 
     def are_real(self) -> bool:
-        """Whether root or table name recordings that are there already."""
+        """Whether root or table name existing recordings."""
         return bool(self.root or self.table)
 
     def declaration(self) -> Declaration:
@@ -139,18 +148,21 @@ class results(luigi.Config):
     )
 
 
-def setting(section: type[luigi.Config]) -> luigi.Config:
-    """Return a section of luigi.cfg, with what the command line says in place of it."""
+def setting(section: type[Section]) -> Section:
+    """Return a section of the settings: of the command line, else of luigi.cfg, else the defaults.
+
+    Raises RunStopped where a value can't be read.
+    """
     run = CmdlineParser.get_instance()
     return _setting_once(section, run) if run else _read_setting(section)
 
 
 @functools.lru_cache(maxsize=32)
-def _setting_once(section: type[luigi.Config], run: CmdlineParser) -> luigi.Config:
+def _setting_once(section: type[Section], run: CmdlineParser) -> Section:
     return _read_setting(section)
 
 
-def _read_setting(section: type[luigi.Config]) -> luigi.Config:
+def _read_setting(section: type[Section]) -> Section:
     try:
         return section()
     except ValueError as error:
@@ -162,8 +174,7 @@ def whole_pipeline() -> str:
     name = setting(neuroluigi).task
     if not name:
         raise RunStopped(
-            "neuroluigi: which task stands for the whole pipeline is not set: set [neuroluigi] task in luigi.cfg, or"
-            " give it with --task"
+            "neuroluigi: there is no task for the whole pipeline: set [neuroluigi] task in luigi.cfg, or give --task"
         )
     return name
 
@@ -180,12 +191,24 @@ def recordings_root() -> Path:
 
 @functools.lru_cache(maxsize=1 << 16)
 def path_of(*parts: str) -> Path:
-    """Return the path of these parts, the same object for the same parts: paths are slow to make."""
+    """Return the path of these parts, the same object for the same parts: paths take long to make."""
     return Path(*parts)
 
 
+def folder_name(name: str, what: str) -> str:
+    """Return the name if a folder can have it; RunStopped for one that leads elsewhere, such as ../a."""
+    try:
+        check_folder_name(name, what)
+    except RecordingsError as error:
+        raise RunStopped(f"luigi: {error}") from error
+    return name
+
+
 def roots_of_paths() -> dict[str, Path]:
-    """Return the folders that paths in run records are relative to; a step that goes elsewhere moves neither."""
+    """Return the absolute folders that paths in run records are relative to, by name: results and recordings.
+
+    A step whose own folder is elsewhere changes neither.
+    """
     run = CmdlineParser.get_instance()
     return _roots_once(run) if run else _absolute_roots()
 
@@ -196,12 +219,12 @@ def _roots_once(run: CmdlineParser) -> dict[str, Path]:
 
 
 def _absolute_roots() -> dict[str, Path]:
-    folders = {"results": setting(results).root, "recordings": setting(recordings).declaration().folder}
+    folders = {"results": Path(setting(results).root), "recordings": setting(recordings).declaration().folder}
     # resolve() would follow links.
     return {name: Path(os.path.normpath(Path.cwd() / folder)) for name, folder in folders.items()}
 
 
 def shown_path(path: str | Path) -> str:
-    """Return a path as it is shown: from the current folder where it is below that."""
+    """Return a path for messages: relative to the current folder where it is below that."""
     path, here = Path(path), Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

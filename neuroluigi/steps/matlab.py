@@ -1,4 +1,4 @@
-"""MatlabTask: a step that is one call of an M-function, by Matlab, Octave or a NumPy stand-in."""
+"""MatlabTask: a step that is one call of an M-function, by Matlab, Octave or its NumPy function."""
 
 import argparse
 import os
@@ -9,17 +9,18 @@ import luigi
 
 from neuroluigi.engines.call import call_function
 from neuroluigi.engines.engine import Engine, EngineError, find_engine
+from neuroluigi.engines.mfiles import has_function, listed_folders, relative_path, search_path
 from neuroluigi.engines.program import split_command
 from neuroluigi.engines.session import Limits
 from neuroluigi.provenance.code import function_sources, matlab_sources, python_sources
 from neuroluigi.provenance.record import is_version
 from neuroluigi.steps.base import Step, setting_of_step
-from neuroluigi.steps.config import recordings, results_root, setting
+from neuroluigi.steps.config import WordsParameter, recordings, results_root, setting
 
-# Where it is set, the folder of the seats of this run alone: something else counts the licences of all runs.
+# An environment variable: the folder of the seats of this run alone, where something else counts those of all runs.
 SEATS_VARIABLE = "NEUROLUIGI_SEATS"
 
-# What luigi.cfg calls them, and what people do.
+# Their names in luigi.cfg, and for people.
 _ENGINES = {"auto": "Matlab or Octave", "matlab": "Matlab", "octave": "Octave", "numpy": "NumPy stand-in"}
 
 
@@ -33,7 +34,9 @@ class matlab(luigi.Config):
     )
     command = luigi.Parameter(default="matlab", description="the command that starts Matlab")
     octave_command = luigi.Parameter(default="octave-cli", description="the command that starts Octave")
-    folder = luigi.Parameter(default="matlab", description="folder of the M-files")
+    folder = WordsParameter(
+        default=("matlab",), description="folders of your M-files, the one that wins first; the package's own come last"
+    )
     warm = luigi.BoolParameter(
         default=True,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
@@ -45,7 +48,7 @@ class matlab(luigi.Config):
 
 
 class _OwnMatlabCommand(luigi.OptionalStrParameter):
-    """A step's matlab_command: of the task that is run, Luigi would call it --matlab-command, which [matlab] has."""
+    """A step's matlab_command, whose short option --matlab-command (of the task that is run) is that of [matlab]."""
 
     class _Stored(argparse._StoreAction):
         def __init__(self, option_strings, **options):
@@ -60,8 +63,9 @@ class _OwnMatlabCommand(luigi.OptionalStrParameter):
 class MatlabTask(Step):
     """A step whose `function` is an M-function, called with `arguments`.
 
-    Mixed with GroupTask, RecordingTask or StudyTask. `numpy_function`, where there is one, is a Python function that takes
-    the same arguments and writes the same files.
+    Mixed with GroupTask, RecordingTask or StudyTask. `function` is its name as it is called in Matlab, such as
+    computeStats or, in a +package, tools.countSpikes. `numpy_function`, where there is one, is a Python function that
+    takes the same arguments and writes the same files.
     """
 
     engine = setting_of_step(
@@ -77,22 +81,22 @@ class MatlabTask(Step):
     numpy_function: Callable | None = None
 
     def arguments(self, out) -> Sequence[object]:
-        """Return the arguments of the call, as a Matlab user would give them by hand; `out` as in Step.make."""
+        """Return the arguments of the call, as a Matlab user would type them; `out` as in Step.make."""
         raise TypeError(f"{self.task_family} does not say what {self.function} is called with: it has no arguments()")
 
-    @property
-    def resources(self) -> dict[str, int]:
-        """One of [matlab] seats, which Octave and the stand-ins do without."""
+    def process_resources(self) -> dict[str, int]:
+        """Return what the scheduler counts: with Matlab, one of [matlab] seats beside the step's own resources."""
         try:
-            return {"matlab": 1} if self.found_engine().name == "matlab" else {}
+            needs_seat = self.found_engine().name == "matlab"
         except EngineError:
-            return {}
+            needs_seat = False
+        return {**self.resources, "matlab": 1} if needs_seat else self.resources
 
     def tool_label(self) -> tuple[str, str]:
         return _ENGINES[self._wanted_engine()], f"{self.function}.m"
 
     def found_engine(self) -> Engine:
-        """Return the engine that will run this step. Raises EngineError where none can, or not the declared one."""
+        """Return the engine that will run this step. Raises EngineError where there is none, or not as declared."""
         settings = setting(matlab)
         commands = {
             "matlab": split_command(self.matlab_command or settings.command),
@@ -110,9 +114,11 @@ class MatlabTask(Step):
                 f"{self.task_family} has no NumPy stand-in for {self.function}.m; the engines that it can use are"
                 " matlab and octave: install one, or set [matlab] engine (--matlab-engine)"
             )
-        if engine.name != "numpy" and not (m_folder() / f"{self.function}.m").is_file():
+        if engine.name != "numpy" and not has_function(m_folders(), self.function):
+            searched = (f"{folder}{'' if folder.is_dir() else ' (no such folder)'}" for folder in m_folders())
             raise EngineError(
-                f"{self.task_family}: there is no M-file {self.function}.m in {m_folder()}; see [matlab] folder"
+                f"{self.task_family}: there is no M-file {relative_path(self.function)} in {', '.join(searched)}, or"
+                " below; see [matlab] folder"
             )
         return engine
 
@@ -140,21 +146,23 @@ class MatlabTask(Step):
         arguments = self.arguments(out)
         print(f"% {engine.name}: {_as_typed(self.function, arguments)}")
         if engine.name == "numpy":
-            type(self).numpy_function(*arguments)
+            numpy_function = type(self).numpy_function
+            assert numpy_function, "found_engine() refuses a step without one"
+            numpy_function(*arguments)
         else:
             limits = self._limits(engine)
-            facts = call_function(engine, self.function, arguments, m_folder(), self.log, limits, self._pass_on)
+            facts = call_function(engine, self.function, arguments, m_path(), self.log, limits, self._pass_on)
             self.tool = {"engine": engine.name, "command": list(engine.command), **facts}
 
     def _pass_on(self, progress: Mapping) -> None:
-        """Pass on what reportProgress said."""
+        """Report the progress that the M-function reported by reportProgress(k, n, message)."""
         self.report_progress(progress["k"], progress["n"], progress["message"])
 
     def sources(self, engine: str) -> list[dict]:
         own = python_sources(type(self))
         if engine == "numpy":
             return own + (list(function_sources(type(self).numpy_function)) if self.numpy_function else [])
-        return own + matlab_sources(m_folder(), self.function)
+        return own + matlab_sources(m_path(), self.function)
 
     def wanted_tool(self) -> dict[str, str]:
         wanted = self._wanted_engine()
@@ -167,18 +175,23 @@ class MatlabTask(Step):
 
 
 def _as_tool(engine: Engine) -> dict[str, str]:
-    """Return engine and version, as far as they are known without starting it."""
+    """Return engine and version for the record, as far as they are known without starting it."""
     return {"engine": engine.name, "release" if engine.name == "matlab" else "version": engine.version()}
 
 
 def seats_folder() -> str:
-    """Return the folder of the locks of Matlab's seats: all runs on the same results share it."""
+    """Return the folder of the locks of Matlab's seats, which all runs on the same results share."""
     return os.environ.get(SEATS_VARIABLE) or str(results_root() / ".seats")
 
 
-def m_folder() -> Path:
-    """Return the absolute folder of the M-files."""
-    return Path(os.path.abspath(setting(matlab).folder))  # noqa: PTH100 (resolve() would follow links)
+def m_folders() -> dict[Path, str]:
+    """Return the absolute folders of the M-files, the one that wins first, with their names in run records."""
+    return listed_folders(setting(matlab).folder)
+
+
+def m_path() -> dict[Path, str]:
+    """Return all folders on an engine's path, subfolders too, the one that wins first, with their names in records."""
+    return dict(search_path(m_folders()))
 
 
 def _as_typed(function: str, arguments: Sequence[object]) -> str:

@@ -25,25 +25,42 @@ from neuroluigi.provenance.code import python_sources
 from neuroluigi.provenance.files import path_in_root
 from neuroluigi.provenance.record import read_record
 from neuroluigi.recordings.recording import RecordingsError
-from neuroluigi.steps.config import RunStopped, recordings, results, results_root, roots_of_paths, setting
+from neuroluigi.steps.config import (
+    KindsParameter,
+    RunStopped,
+    recordings,
+    results,
+    results_root,
+    roots_of_paths,
+    setting,
+)
+from neuroluigi.steps.parameters import default_of, plain_value
 from neuroluigi.steps.target import ResultTarget
 
 
 class ResultTask(luigi.Task):
     """A task whose results have run records, and what it tells of itself to be judged; task.Step is one."""
 
-    record_path: Path
-    rerun_on: tuple[str, ...]
+    rerun_on = KindsParameter(
+        default=(),
+        significant=False,
+        positional=False,
+        description="remade for these instead of [results] rerun_on",
+    )
+
+    @property
+    def record_path(self) -> Path:
+        """The path of the run record."""
+        raise NotImplementedError
 
     # Set while facts() is asked what they are if no input that may be made anew changes: the bytes of each of those.
     assumed_bytes: Mapping[str, int] = {}
 
     def significant_parameters(self) -> dict:
         """Return the parameters that make a difference to the result, as plain data (others as their text)."""
-        values = ((name, parameter, self.param_kwargs[name]) for name, parameter in self.get_params())
         return {
-            name: value if value is None or isinstance(value, (str, bool, int, float)) else parameter.serialize(value)
-            for name, parameter, value in values
+            name: plain_value(parameter, self.param_kwargs[name])
+            for name, parameter in self.get_params()
             if parameter.significant
         }
 
@@ -74,7 +91,8 @@ class _Plan:
         # Whether something is not there that is made only when it is needed.
         self.has_dropped = False
         self.below: dict[str, list[luigi.Task]] = {}
-        self.outputs: dict[str, list[luigi.Target]] = {}
+        # What output() returns, flattened; a target of the lab's own need not have a path.
+        self.outputs: dict[str, list] = {}
         self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}
         self.rerun_on = frozenset(setting(results).rerun_on)
         self.allow_missing = setting(recordings).allow_missing
@@ -84,6 +102,7 @@ class _Plan:
         # The code and the tool of a step are the same for all its results.
         self.sources = functools.cache(lambda kind, engine: self.examples[kind].sources(engine))
         self.wanted_tool = functools.cache(lambda kind: self.examples[kind].wanted_tool())
+        self.defaults = functools.cache(_defaults)
         self.examples: dict[type, ResultTask] = {}
 
 
@@ -100,9 +119,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=discard_statuses)
 
 
-def status_of(step: ResultTask) -> state.Status:
-    """Return the status of a step, computing first that of all that it is made from."""
-    return _check_below(step).statuses[step.task_id]
+def status_of(task: luigi.Task) -> state.Status:
+    """Return the status of a task, computing first that of all that it is made from."""
+    return _check_below(task).statuses[task.task_id]
 
 
 def walk_statuses(root: luigi.Task) -> Iterator[tuple[ResultTask, state.Status]]:
@@ -174,7 +193,8 @@ def _in_order(root: luigi.Task, plan: _Plan) -> list[luigi.Task]:
 
 def _make_dropped_again(root: luigi.Task, plan: _Plan) -> None:
     """Mark as to be made what is dropped and needed; what rests on it then waits for it, and may need more."""
-    order, again = _in_order(root, plan), {}
+    order = _in_order(root, plan)
+    again: dict[str, state.Status] = {}
     while True:
         needed_by = {root.task_id: root}
         known = len(again)
@@ -289,7 +309,7 @@ def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: _Plan) -> 
         return _trust(plan.outputs[current.task_id])
     if isinstance(current, ResultTask):
         return state.check_result(_today(current, below, plan), plan.checksums, plan.folders)
-    # A task of Luigi's own: done as it says itself, or as what it wraps is.
+    # A task of Luigi's own: done by its own complete(), or when all that it wraps is.
     if isinstance(current, luigi.WrapperTask):
         wrapped = [plan.statuses[one.task_id] for one in below]
         todo = state.MAYBE if any(one.todo for one in wrapped) else state.NOTHING
@@ -298,7 +318,7 @@ def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: _Plan) -> 
     return state.Status(state.DONE if is_done else state.MISSING, todo=state.NOTHING if is_done else state.MAKE)
 
 
-def _trust(outputs: list[luigi.Target]) -> state.Status:
+def _trust(outputs: list) -> state.Status:
     """Return Luigi's own status: a file that exists is done, and what is missing is made when it is needed."""
     missing = [os.path.basename(one.path) for one in outputs if not one.exists()]
     if not missing:
@@ -314,7 +334,7 @@ def _today(step: ResultTask, below: list[luigi.Task], plan: _Plan) -> state.Expe
     outputs = plan.outputs[step.task_id]
     if not outputs:
         raise RunStopped(f"luigi: {type(step).__name__}.output() names no file; a step's files are self.result(NAME)")
-    if wrong := [one for one in outputs if not isinstance(one, ResultTarget)]:
+    if wrong := [one for one in outputs if not (isinstance(one, ResultTarget) and one.record)]:
         raise RunStopped(
             f"luigi: {type(step).__name__}.output() returns {wrong[0]!r}; a step's files are self.result(NAME)"
         )
@@ -322,7 +342,7 @@ def _today(step: ResultTask, below: list[luigi.Task], plan: _Plan) -> state.Expe
         outputs={one.path: one.check for one in outputs},
         record=outputs[0].record,
         parameters=step.significant_parameters(),
-        defaults={name: parameter._default for name, parameter in step.get_params()},
+        defaults=plan.defaults(type(step)),
         fingerprint=fingerprint,
         problem=problem,
         inputs=inputs,
@@ -332,6 +352,11 @@ def _today(step: ResultTask, below: list[luigi.Task], plan: _Plan) -> state.Expe
         roots=plan.roots,
         allow_missing=plan.allow_missing,
     )
+
+
+def _defaults(step: type[ResultTask]) -> dict[str, object]:
+    """Return the defaults of a step's parameters, as its records have parameters."""
+    return {name: plain_value(parameter, default_of(name, parameter)) for name, parameter in step.get_params()}
 
 
 def _fingerprint(step: ResultTask, inputs: tuple[state.Input, ...], plan: _Plan) -> tuple[Mapping | None, str]:

@@ -43,3 +43,18 @@ def setting_in_file(setting: str) -> str:
     """Return a setting as luigi.cfg has it, such as [recordings] root of recordings.root."""
     section, _, name = setting.rpartition(".")
     return f"[{section}] {name}"
+
+
+class RenamedMethod:
+    """A method of an earlier release, in the class that had it: AttributeError with the new name on use.
+
+    A descriptor, since a __getattr__ would also hide why a property of a step raised AttributeError.
+    """
+
+    def __init__(self, old: str, new: str):
+        self.old, self.new = old, new
+
+    def __get__(self, step: object, owner: type):
+        if step is None:
+            return self
+        raise AttributeError(refusal(f"method of {owner.__name__}", self.old, self.new))

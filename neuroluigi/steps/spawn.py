@@ -1,32 +1,36 @@
-"""Settings on their way into other processes: a task carries them into a process that was not forked."""
+"""Settings in other processes: a task carries them into one that was started anew (spawn, forkserver)."""
 
 import argparse
 import configparser
+import contextlib
 import functools
 import logging
 import multiprocessing
+import os
+import threading
 
 import luigi
+import psutil
 from luigi.cmdline_parser import CmdlineParser
 from luigi.setup_logging import InterfaceLogging
 
+from neuroluigi.steps.parameters import ResolvedParameters
+
 logger = logging.getLogger("luigi-interface")
 
-
-@functools.lru_cache(maxsize=1)
-def _values_of_run(run: CmdlineParser) -> dict:
-    return {}
+# The exit code of a shell for a process that ended by Ctrl-C.
+INTERRUPTED = 130
 
 
 class CarriedHandler(logging.Handler):
-    """A log handler that goes along into a process that was not forked; to be pickled, it says how it is made."""
+    """A log handler that a task carries into a process that was not forked; subclasses can be pickled."""
 
     def install(self) -> None:
-        """Hear of each log line of this process from now on."""
+        """Attach this handler to the logger."""
         logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass a line on; one that can't be formatted fails no step, as with Python's own handlers."""
+        """Pass a record on as a line; one that can't be formatted fails no step, as with Python's own handlers."""
         try:
             line = self.format(record)
         except Exception:
@@ -35,52 +39,15 @@ class CarriedHandler(logging.Handler):
             self.pass_on(line)
 
     def pass_on(self, line: str) -> None:
-        """Take a line to where this handler takes them."""
+        """Send a formatted line to its destination."""
         raise NotImplementedError
 
 
-class CarriesSettings(luigi.Task):
+class CarriesSettings(ResolvedParameters):
     """A task that brings luigi.cfg and the command line with it into a process that was not forked.
 
     Luigi keeps both in memory of the parent, where spawn and forkserver do not find them.
     """
-
-    @classmethod
-    def get_params(cls):
-        """Return Luigi's answer; it looks through the whole class each time, and is asked for every task."""
-        if "_known_params" not in cls.__dict__:
-            cls._known_params = super().get_params()
-        return cls._known_params
-
-    @classmethod
-    def get_param_values(cls, params, args, kwargs):
-        """Return Luigi's answer; what it takes from luigi.cfg and the command line is the same throughout a run."""
-        run = CmdlineParser.get_instance()
-        if run is None:
-            return super().get_param_values(params, args, kwargs)
-        known = _values_of_run(run)
-        key = (cls, args, tuple(kwargs.items()))
-        try:
-            if key in known:
-                return known[key]
-        except TypeError:  # a value that can't be a key
-            return super().get_param_values(params, args, kwargs)
-        if cls not in known:
-            known[cls] = cls._declared_values(params)
-        values, by_name = known[cls], dict(params)
-        positional = (name for name, parameter in params if parameter.positional)
-        given = {**dict(zip(positional, args, strict=False)), **kwargs}
-        if len(given) < len(args) + len(kwargs) or values.keys() | given.keys() != by_name.keys():
-            return super().get_param_values(params, args, kwargs)  # which says what is wrong
-        values = {**values, **{name: by_name[name].normalize(value) for name, value in given.items()}}
-        known[key] = [(name, tuple(v) if isinstance(v := values[name], (list, set)) else v) for name in by_name]
-        return known[key]
-
-    @classmethod
-    def _declared_values(cls, params):
-        """Return what luigi.cfg, the command line and the defaults say of each parameter."""
-        family = cls.get_task_family()
-        return {name: one.task_value(family, name) for name, one in params if one.has_task_value(family, name)}
 
     def __getstate__(self):
         if multiprocessing.context.get_spawning_popen() is None:
@@ -109,3 +76,20 @@ class CarriesSettings(luigi.Task):
             logger.addFilter(one)
         for one in handlers:
             one.install()
+
+
+@functools.cache
+def end_with_parent() -> None:
+    """In a process that Luigi started for a step: end, with all child processes, as soon as the parent has ended."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch():
+        parent.join()
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.terminate()
+        os._exit(INTERRUPTED)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -12,7 +12,7 @@ from neuroluigi.provenance.commit import pending_path
 
 
 class DamagedError(ValueError):
-    """A file that is not what it should be; the message says which and why."""
+    """A file that is not what its format demands; the message has its name and the reason."""
 
 
 def check_json(path: Path) -> None:
@@ -24,7 +24,7 @@ def check_json(path: Path) -> None:
 
 
 def check_npy(path: Path) -> None:
-    """Raise DamagedError unless the file is a .npy array of the size that its header says."""
+    """Raise DamagedError unless the file is a .npy array of the size in its header."""
     import numpy as np
 
     try:
@@ -47,7 +47,10 @@ CHECKS: Mapping[str, Callable[[Path], None]] = {".json": check_json, ".npy": che
 
 
 class RecordingTarget(luigi.Target):
-    """The file of a recording that is there already; never written to."""
+    """The file of an existing recording; never written to.
+
+    The samples begin after `header_bytes`; `sha256` is that of the table, "" for none.
+    """
 
     def __init__(self, path: str, header_bytes: int = 0, sha256: str = ""):
         self.path = path
@@ -62,18 +65,23 @@ class RecordingTarget(luigi.Target):
 
 
 class ResultTarget(luigi.Target):
-    """One file that a step makes. A pipeline's own formats subclass this: `check` their content, `load` it."""
+    """One file that a step makes. A pipeline's own formats subclass this: `check` their content, `load` it.
+
+    A step gets it by self.result(NAME), with its run record. A script or notebook needs no record:
+    targets.Edges("results/a-even/edges.npy").load().
+    """
 
     header_bytes = 0
 
-    def __init__(self, path: str | Path, record: str | Path):
+    def __init__(self, path: str | Path, record: str | Path = ""):
         self.path = os.fspath(path)
         self.record = os.fspath(record)
 
     def exists(self) -> bool:
-        """Whether the file is there; a commit that was interrupted first has to be finished."""
+        """Return whether the file is there; not while a commit of it that was interrupted is still to be finished."""
         # Not Path.is_file(): that raises where a folder can't be read, and complete() must not.
-        return os.path.isfile(self.path) and not os.path.exists(pending_path(self.record))  # noqa: PTH110, PTH113
+        is_pending = self.record and os.path.exists(pending_path(self.record))  # noqa: PTH110
+        return os.path.isfile(self.path) and not is_pending  # noqa: PTH113
 
     def check(self, path: Path) -> None:
         """Raise DamagedError unless `path` holds what this target should: by default by its extension."""

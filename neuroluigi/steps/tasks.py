@@ -11,10 +11,11 @@ from luigi.task import flatten
 
 from neuroluigi.recordings.concatenation import describe_concatenation
 from neuroluigi.recordings.recording import Group, Recording
-from neuroluigi.steps.base import Step, folder_name
+from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import (
     RunStopped,
     WordsParameter,
+    folder_name,
     path_of,
     recordings,
     recordings_root,
@@ -47,7 +48,7 @@ class GroupTask(Step):
 
     @property
     def recordings(self) -> tuple[Recording, ...]:
-        """The group's recordings in order, for requires(); none where one has a problem, which concatenation() then reports."""
+        """The group's recordings in order, for requires(); none if one has a problem, which concatenation() reports."""
         group = self._group()
         return () if group.problems else group.recordings
 

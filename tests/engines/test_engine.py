@@ -26,7 +26,7 @@ def bin_folder(tmp_path, monkeypatch):
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(engine, "_MATLAB_PLACES", {})
+    monkeypatch.setattr(engine, "_MATLAB_INSTALLATIONS", {})
     return folder
 
 
@@ -54,7 +54,7 @@ def test_octave_without_its_cli_is_octave_too(bin_folder):
 def test_matlab_is_found_where_installers_put_it_the_newest_first(bin_folder, tmp_path, monkeypatch):
     for release in ("R2021a", "R2023b", "R2022b"):
         program(tmp_path / "MATLAB" / release / "bin" / "matlab")
-    monkeypatch.setattr(engine, "_MATLAB_PLACES", {engine.sys.platform: (f"{tmp_path}/MATLAB/R*/bin/matlab",)})
+    monkeypatch.setattr(engine, "_MATLAB_INSTALLATIONS", {engine.sys.platform: (f"{tmp_path}/MATLAB/R*/bin/matlab",)})
     newest = tmp_path / "MATLAB" / "R2023b" / "bin" / "matlab"
     assert find_engine("auto", COMMANDS, may_use_numpy=True).command == (str(newest),)
     # A command of one's own is the only one that counts.

@@ -1,4 +1,4 @@
-"""The guard ends its program, with everything that it started, when it is told to or nobody is left to tell it."""
+"""The supervisor ends its program, with everything that it started, on request or when nobody is left to use it."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from neuroluigi.engines import supervisor
+from tests.engines.lab import wait_for
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs are shell scripts")
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs are she
 STUBBORN = "trap '' TERM; echo $$ > stubborn.pid; while true; do sleep 0.2; done"
 PLAIN = "echo $$ > plain.pid; exec sleep 300"
 IN_OWN_SESSION = "setsid sh -c 'echo $$ > session.pid; exec sleep 300' &"
-# Its parent ends at once, so it is nobody's child but the system's, or the guard's.
+# Its parent ends at once, so it is a child of the system alone, or of the supervisor.
 ORPHAN = 'sh -c \'setsid sh -c "trap \\"\\" TERM; echo \\$\\$ > orphan.pid; while true; do sleep 0.2; done" & exit\''
 
 TREES = {
@@ -38,7 +39,7 @@ TREES = {
 def start(folder: Path, *command: str, more=None, **options) -> subprocess.Popen:
     folder.mkdir(exist_ok=True)
     plan = {"owner": supervisor.process_identity(), "command": command, **(more or {})}
-    (folder / "guard.json").write_text(json.dumps(plan))
+    (folder / "supervisor.json").write_text(json.dumps(plan))
     return subprocess.Popen(
         [sys.executable, supervisor.__file__, str(folder)],
         stdin=subprocess.DEVNULL,
@@ -46,15 +47,6 @@ def start(folder: Path, *command: str, more=None, **options) -> subprocess.Popen
         start_new_session=True,
         **options,
     )
-
-
-def wait_for(condition, seconds: float = 10):
-    """Return what `condition` returns as soon as it is true."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.02)
-    return value
 
 
 def process_of(path: Path) -> psutil.Process:
@@ -90,7 +82,7 @@ def test_a_file_named_end_ends_everything(tmp_path, name):
         (tmp_path / "call" / "end").touch()
         wait_for(lambda: not any(map(is_alive, family)))
         number = signal.SIGKILL if name == "ignores TERM" else signal.SIGTERM
-        assert process.wait(timeout=10) == 128 + number
+        assert process.wait(timeout=60) == 128 + number
         assert ended(tmp_path / "call")["code"] == 128 + number
     finally:
         kill(family)
@@ -102,7 +94,7 @@ def test_a_folder_that_is_removed_ends_everything(tmp_path):
     try:
         shutil.rmtree(tmp_path / "call")
         wait_for(lambda: not is_alive(program))
-        assert process.wait(timeout=10) == 128 + signal.SIGTERM
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
     finally:
         kill([program])
 
@@ -119,8 +111,8 @@ def test_the_death_of_the_owner_ends_everything(tmp_path, is_reaped):
         if is_reaped:
             owner.wait()
         wait_for(lambda: not any(map(is_alive, family)))
-        process.wait(timeout=10)
-        # Nobody is left to read it.
+        process.wait(timeout=60)
+        # Nobody is left to read the folder.
         wait_for(lambda: not (tmp_path / "call").exists())
     finally:
         kill(family)
@@ -137,15 +129,15 @@ def test_the_death_of_a_caller_ends_everything_and_none_does_not(tmp_path):
         assert is_alive(program)
         caller.kill()
         wait_for(lambda: not is_alive(program))
-        process.wait(timeout=10)
-        # Its owner may still want to know.
+        process.wait(timeout=60)
+        # Its owner may still read how it ended.
         assert ended(tmp_path / "call")["code"] == 128 + signal.SIGTERM
     finally:
         kill([program])
         caller.wait()
 
 
-def test_the_death_of_the_guard_ends_the_program(tmp_path):
+def test_the_death_of_the_supervisor_ends_the_program(tmp_path):
     process = start(tmp_path / "call", "sh", "-c", PLAIN)
     program = process_of(tmp_path / "plain.pid")
     try:
@@ -167,23 +159,25 @@ def test_a_seat_is_held_while_the_program_runs_and_given_up_when_asked_idle(tmp_
     )
     process_of(tmp_path / "plain.pid")
     second = start(tmp_path / "b", "true", more={"seats": seats})
-    assert second.wait(timeout=10) == supervisor.NO_SEAT and ended(tmp_path / "b")["code"] == supervisor.NO_SEAT
+    assert second.wait(timeout=60) == supervisor.NO_SEAT and ended(tmp_path / "b")["code"] == supervisor.NO_SEAT
     told = json.loads(wait_for(lambda: (tmp_path / "seat-0.json").exists() and (tmp_path / "seat-0.json").read_text()))
-    assert told["pid"] == holder.pid and told["idle_since"] is None
+    assert told["pid"] == holder.pid
     # Busy, it stays.
     (tmp_path / "a" / "ready.json").write_text("{}")
     (tmp_path / "a" / "caller").write_text(json.dumps(supervisor.process_identity()))
-    (tmp_path / "seat-0.please").touch()
-    time.sleep(3 * supervisor.POLL_SECONDS)
+    (tmp_path / supervisor.REQUEST).touch()
+    time.sleep(3 * supervisor.POLL_SECONDS + supervisor.BETWEEN_CALLS_SECONDS)
     assert holder.poll() is None and not (tmp_path / "a" / "stop").exists()
     (tmp_path / "a" / "caller").unlink()
-    assert holder.wait(timeout=10) == 0
+    assert holder.wait(timeout=60) == 0
+    assert not (tmp_path / supervisor.REQUEST).exists()
     # The seat is free, and what was asked of the one before is not asked of the next.
+    (tmp_path / supervisor.REQUEST).touch()
     third = start(tmp_path / "c", "true", more={"seats": seats})
-    assert third.wait(timeout=10) == 0 and not (tmp_path / "seat-0.please").exists()
+    assert third.wait(timeout=60) == 0 and not (tmp_path / supervisor.REQUEST).exists()
 
 
-def test_signals_leave_the_guard_and_its_program_alone(tmp_path):
+def test_signals_leave_the_supervisor_and_its_program_alone(tmp_path):
     process = start(tmp_path / "call", "sh", "-c", "echo $$ > plain.pid; until test -e go; do sleep 0.05; done; exit 3")
     program = process_of(tmp_path / "plain.pid")
     for number in (signal.SIGTERM, signal.SIGINT) * 3:
@@ -192,13 +186,13 @@ def test_signals_leave_the_guard_and_its_program_alone(tmp_path):
     assert process.poll() is None
     assert is_alive(program)
     (tmp_path / "go").touch()
-    assert process.wait(timeout=10) == 3
+    assert process.wait(timeout=60) == 3
 
 
-def test_the_program_itself_feels_signals(tmp_path):
-    """What the guard ignores, its program does not inherit."""
+def test_the_program_itself_receives_signals(tmp_path):
+    """The program does not inherit that the supervisor ignores signals."""
     process = start(tmp_path / "call", "sh", "-c", "kill -INT $$; sleep 300")
-    assert process.wait(timeout=10) == 128 + signal.SIGINT
+    assert process.wait(timeout=60) == 128 + signal.SIGINT
 
 
 @pytest.mark.parametrize(
@@ -207,17 +201,17 @@ def test_the_program_itself_feels_signals(tmp_path):
 )
 def test_exit_codes_pass_through(tmp_path, script, code):
     process = start(tmp_path / "call", "sh", "-c", script)
-    assert process.wait(timeout=10) == code
+    assert process.wait(timeout=60) == code
 
 
 def test_a_missing_program_is_named(tmp_path):
     process = start(tmp_path / "call", str(tmp_path / "nowhere"), stderr=subprocess.PIPE, text=True)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == supervisor.NOT_FOUND
     assert err == f"{tmp_path}/nowhere: [Errno 2] No such file or directory: '{tmp_path}/nowhere'\n"
 
 
-def test_usage_is_told(tmp_path):
+def test_usage_is_written(tmp_path):
     busy = "data = bytearray(50_000_000) + b'x'\nwhile __import__('time').process_time() < 0.3: pass"
     process = start(tmp_path / "call", sys.executable, "-c", busy)
     assert process.wait(timeout=30) == 0
@@ -226,9 +220,9 @@ def test_usage_is_told(tmp_path):
     assert 50e6 < usage["peak_memory_bytes"] < 500e6
 
 
-def test_the_program_gets_no_input_and_the_output_of_the_guard(tmp_path):
+def test_the_program_gets_no_input_and_the_output_of_the_supervisor(tmp_path):
     process = start(tmp_path / "call", "sh", "-c", "cat; echo done; echo trouble >&2", stdout=-1, stderr=-1, text=True)
-    assert process.communicate(timeout=10) == ("done\n", "trouble\n")
+    assert process.communicate(timeout=60) == ("done\n", "trouble\n")
 
 
 def test_a_survivor_of_the_program_is_ended_too(tmp_path):
@@ -236,7 +230,25 @@ def test_a_survivor_of_the_program_is_ended_too(tmp_path):
     process = start(tmp_path / "call", "sh", "-c", script)
     survivor = process_of(tmp_path / "session.pid")
     try:
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
         assert not is_alive(survivor)
     finally:
         kill([survivor])
+
+
+def test_identities_tell_processes_apart():
+    assert supervisor.is_alive(supervisor.process_identity())
+    assert not supervisor.is_alive([os.getpid(), supervisor.process_identity()[1] - 100])
+
+
+def test_modules_beside_the_script_stand_for_no_others(tmp_path):
+    """Run by its path, a script's folder comes first where modules are searched."""
+    script = shutil.copy(supervisor.__file__, tmp_path)
+    for name in ("json", "signal", "psutil", "filelock", "platform"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(99)\n")
+    folder = tmp_path / "call"
+    folder.mkdir()
+    plan = {"owner": supervisor.process_identity(), "command": ["true"], "seats": {"folder": str(folder), "count": 1}}
+    (folder / "supervisor.json").write_text(json.dumps(plan))
+    assert subprocess.run([sys.executable, script, str(folder)], cwd=folder, timeout=60, check=False).returncode == 0
+    assert ended(folder)["code"] == 0

@@ -17,7 +17,7 @@ from neuroluigi.steps.target import DamagedError, ResultTarget
 KILLED_COMMIT = """
 import os, pathlib, sys
 from pathlib import Path
-from neuroluigi import records, target
+from neuroluigi.provenance import commit, files
 
 left = int(sys.argv[1])
 folder = Path(sys.argv[2])
@@ -34,13 +34,13 @@ def counted(call):
 record = folder / "runs" / "Step.json"
 parts = {}
 for name in ("a.bin", "b.json"):
-    part = records.part_path(folder / name)
+    part = files.part_path(folder / name)
     part.write_text('"new"')
     parts[part] = folder / name
 os.fsync = counted(os.fsync)
 Path.replace = counted(Path.replace)
 Path.unlink = counted(Path.unlink)
-target.commit(parts, record, {"schema": 1, "is": "new"}, obsolete=[folder / "runs" / "Step.failed.json"])
+commit.commit(parts, record, {"schema": 1, "is": "new"}, obsolete=[folder / "runs" / "Step.failed.json"])
 """
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from neuroluigi.provenance import run_lock
 from tests.conftest import BIN
-from tests.provenance.test_state import Lab, nothing
+from tests.lab import Lab, nothing
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +60,10 @@ def test_runs_with_other_settings_wait_for_each_other_and_both_end_well(lab):
 def test_of_many_that_come_at_once_those_that_agree_alone_are_in_together(tmp_path):
     program = """
 import pathlib, sys, time
-from neuroluigi import runs
+from neuroluigi.provenance import run_lock
 results, value = pathlib.Path(sys.argv[1]), sys.argv[2]
 for _ in range(10):
-    with runs.side_by_side(results, {"Mine.level": value}, "luigi " + value):
+    with run_lock.side_by_side(results, {"Mine.level": value}, "luigi " + value):
         inside = pathlib.Path(f"{results}.inside-{value}")
         inside.mkdir()
         assert not list(results.parent.glob("*.inside-*"))[1:], "not alone"
@@ -112,7 +112,7 @@ def test_nothing_is_cleaned_while_a_run_is_at_work(lab):
             capture_output=True,
             text=True,
         )
-    assert done.returncode == 1 and "a run is at work on these results: luigi A" in done.stderr
+    assert done.returncode == 1 and "a run is working on these results: luigi A" in done.stderr
     assert lab.files() == before
 
 

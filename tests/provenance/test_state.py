@@ -1,570 +1,400 @@
-"""Reruns that are right: every state of the design's table, through the real `luigi` command."""
+"""The state of a result, case by case: record, files and what is expected -> state, reasons and what a run does."""
 
-import json
 import os
-import shutil
-import subprocess
-import sys
-import time
-from collections import Counter
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from neuroluigi.provenance.checksums import Checksums
-from neuroluigi.provenance.files import write_json
-from neuroluigi.provenance.record import read_record
-from tests.conftest import BIN, OF_THE_RUN, Pipeline, needs_octave
-
-STEPS = ("FakeRecording", "Aggregate", "Stats", "Edges", "Plot")
-
-
-class Lab(Pipeline):
-    """Two groups of fake recordings, s-even and s-odd, whose runs tell what was made and what was not."""
-
-    engine = "numpy"
-    workers = 1
-    real = False
-
-    def copied_to(self, folder: Path) -> "Lab":
-        shutil.copytree(self.folder, folder)
-        copied = object.__new__(type(self))
-        copied.folder = folder
-        return copied
-
-    def go(self, *arguments, code=0):
-        """Run the pipeline; return what was made and unchanged, and everything that was printed."""
-        fakes = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2"]
-        root = ["--recordings-root", "real"] if self.real else fakes
-        before = self.times()
-        out = self.run(
-            "PlotAll", *root, "--matlab-engine", self.engine, "--workers", self.workers, *arguments, code=code
-        )
-        made = Counter(
-            line.split("INFO: ")[1].split("(")[0] for line in out.splitlines() if " made in " in line and "INFO" in line
-        )
-        unchanged = Counter(
-            line.split("INFO: ")[1].split("(")[0] for line in out.splitlines() if line.endswith(" unchanged")
-        )
-        self.changed = {path for path, at in self.times().items() if before.get(path) != at}
-        return dict(made), dict(unchanged), out
-
-    def times(self):
-        folders = (self.results, self.folder / "recordings")
-        return {
-            path.relative_to(self.folder).as_posix(): path.stat().st_mtime_ns
-            for folder in folders
-            for path in folder.rglob("*")
-            if path.is_file()
-            and "runs" not in path.parts
-            and not path.name.startswith(".")
-            and path.name not in OF_THE_RUN
-        }
-
-    def make_real(self):
-        """Give it a folder of real recordings of two groups, two files each."""
-        self.real = True
-        for session in "ab":
-            folder = self.folder / "real" / session
-            folder.mkdir(parents=True)
-            for index in range(2):
-                (folder / f"rec_{index}.bin").write_bytes(os.urandom(60))
-
-
-@pytest.fixture(params=[1, 2], ids=["1 worker", "2 workers"])
-def lab(tmp_path, request):
-    made = Lab(tmp_path / "lab")
-    made.workers = request.param
-    return made
+from neuroluigi.provenance.state import STATES, Input, Status
+from tests.provenance.example import (
+    SOURCES,
+    THRESHOLD,
+    Result,
+    broken_record,
+    code,
+    dropped,
+    expect,
+    expect_parameter,
+    failed,
+    fingerprint,
+    inputs,
+    interrupted,
+    leave,
+    make,
+    maybe,
+    no_first,
+    no_record,
+    pending,
+    record,
+    remove,
+    renamed_input,
+    sha256,
+    together,
+    touch,
+    write,
+)
 
 
 @pytest.fixture
-def done(lab):
-    made, unchanged, _ = lab.go()
-    assert made == {"FakeRecording": 2, "Aggregate": 2, "Stats": 2, "Edges": 2, "Plot": 2} and not unchanged
-    return lab
+def result(tmp_path) -> Result:
+    return Result(tmp_path)
 
 
-def nothing(outcome):
-    made, unchanged, out = outcome
-    return not made and not unchanged and "Nothing to make" in out
+threshold = expect_parameter(threshold=0.5)
+longer_npy = write("npy", b"123456789")
 
 
-def test_a_second_run_makes_nothing(done):
-    assert nothing(done.go()) and not done.changed
+def changed(name: str, old: bytes, new: bytes) -> str:
+    return f"inputs: {name} changed (sha256 {sha256(old)[:12]}..., now {sha256(new)[:12]}...)"
+
+
+OTHER_THRESHOLD = "parameters: threshold 0.75, now 0.5"
+NO_NPY = ": edges.npy is not there"
+OTHER_NPY = ": edges.npy is not the file that its run record describes"
+NO_JSON = ": Expecting value: line 1 column 2 (char 1)"
+INTERRUPTED = ": a commit was interrupted; the next run finishes it"
+NO_FIRST = "inputs: a/rec_0.bin is not there any more"
+
+CASES = [
+    # What is done, and what of it is no contradiction
+    leave("as recorded", lambda result: None, "done", made_by="octave 8.3.1", is_complete=True, failure=""),
+    leave("touched outputs", touch("json", "npy"), "done"),
+    leave("touched inputs", touch("first", "second", "stats"), "done"),
+    leave("failed before, done since", failed, "done", failure="out of memory"),
+    leave("failure that can't be read", lambda r: r.sibling(".failed.json", '{"error": 5}'), "done", failure=""),
+    # Input missing
+    leave("recording missing", no_first, "input missing", NO_FIRST, is_there=True),
+    leave(
+        "recording and a file of the result missing",
+        together(no_first, remove("npy")),
+        "input missing",
+        NO_FIRST,
+        NO_NPY,
+        is_there=False,
+        is_complete=False,
+    ),
+    leave(
+        "recording missing and the result modified",
+        together(no_first, write("json", b'{"count": 4444}')),
+        "input missing",
+        NO_FIRST,
+        sha256=[sha256(b'{"count": 4444}'), sha256(b"12345678")],
+    ),
+    leave("recording missing, dropped", together(dropped, no_first), "input missing", NO_FIRST),
+    make(
+        "missing one allowed",
+        together(no_first, expect(allow_missing=True)),
+        "stale",
+        "inputs: a/rec_0.bin is not used now",
+    ),
+    maybe("missing one that is made", together(remove("first"), pending(0)), "done", waits_for=("rec_0.bin",)),
+    leave("recording missing, without a record", together(no_first, no_record), "untracked"),
+    leave("recording missing, the parameter changed", together(no_first, threshold), "input missing", NO_FIRST),
+    # Missing
+    make("one file missing", remove("npy"), "missing", NO_NPY),
+    make(
+        "all files missing",
+        remove("json", "npy"),
+        "missing",
+        ": edges.json, edges.npy is not there",
+        is_there=False,
+        checksums={},
+    ),
+    make("folder in place of a file", together(remove("npy"), lambda result: result.npy.mkdir()), "missing", NO_NPY),
+    make("missing without a record", together(no_record, remove("npy")), "missing", NO_NPY),
+    make("missing after a failure", together(remove("npy"), failed), "missing", NO_NPY, failure="out of memory"),
+    make("commit interrupted", interrupted, "missing", INTERRUPTED, is_there=False),
+    make("commit interrupted, a recording missing", together(interrupted, no_first), "missing", INTERRUPTED),
+    # Damaged
+    make(
+        "cut short",
+        write("json", b'{"count'),
+        "damaged",
+        ": Unterminated string starting at: line 1 column 2 (char 1)",
+        is_complete=False,
+    ),
+    make("of another shape", write("json", b"3            "), "damaged", ": edges.json is no object"),
+    make(
+        "check that fails",
+        write("json", b'{"n": 33333}'),
+        "damaged",
+        ": edges.json can't be checked: KeyError: 'count'",
+    ),
+    make(
+        "shorter than recorded", write("npy", b"1234567"), "damaged", ": edges.npy has 7 bytes, its run record says 8"
+    ),
+    make("damaged without a record", together(no_record, write("json", b"[")), "damaged", NO_JSON),
+    make(
+        "one file modified, another damaged",
+        together(write("json", b'{"count": 4444}'), write("npy", b"")),
+        "damaged",
+        ": edges.npy has 0 bytes, its run record says 8",
+    ),
+    # Modified
+    leave(
+        "longer than recorded",
+        longer_npy,
+        "modified",
+        OTHER_NPY,
+        sha256=[sha256(b'{"count": 3}'), sha256(b"123456789")],
+        is_complete=True,
+    ),
+    leave("as long as recorded", together(write("npy", b"87654321"), touch("npy")), "modified", OTHER_NPY),
+    leave("modified, the parameter changed", together(longer_npy, threshold), "modified", OTHER_NPY),
+    leave("modified, an input may be made again", together(longer_npy, pending(2)), "modified", OTHER_NPY),
+    # Stale for a parameter or for what the step adds to its record
+    make("parameter changed", threshold, "stale", OTHER_THRESHOLD, is_complete=False, checksums={}),
+    make("parameter set", expect_parameter(level=1e-7), "stale", "parameters: level not set, now 1e-07"),
+    leave("parameter added, at its default", record(parameters={"threshold": 0.75}), "done"),
+    make(
+        "parameter added, another value",
+        together(record(parameters={"level": None}), threshold),
+        "stale",
+        OTHER_THRESHOLD,
+    ),
+    leave("parameter that is gone", expect(parameters={"threshold": 0.75}), "done"),
+    leave(
+        "tuple, in a record a list",
+        together(record(parameters={**THRESHOLD, "level": [1, 2]}), expect_parameter(level=(1, 2))),
+        "done",
+    ),
+    make("long value", expect_parameter(level="x" * 61), "stale", f"parameters: level not set, now {'x' * 57}..."),
+    make(
+        "fingerprint changed",
+        fingerprint(sampling_rate_hz=100.0),
+        "stale",
+        "parameters: layout.sampling_rate_hz not set, now 100.0",
+    ),
+    make(
+        "fingerprint: one value of a list",
+        fingerprint(segments=[0, 4]),
+        "stale",
+        "parameters: layout.segments[1] 3, now 4",
+    ),
+    make(
+        "fingerprint: a list of another length",
+        fingerprint(segments=[0]),
+        "stale",
+        "parameters: layout.segments [0, 3], now [0]",
+    ),
+    make(
+        "fingerprint: the first three of many",
+        expect(fingerprint={name: name for name in "abcd"}),
+        "stale",
+        'parameters: layout {"dtype": "uint8", "segments": [0, 3]}, now not set',
+        "parameters: a not set, now a",
+        "parameters: b not set, now b",
+    ),
+    leave("fingerprint not known yet", expect(fingerprint=None), "done"),
+    make(
+        "fingerprint changed with the inputs",
+        together(write("stats", b"{1}"), fingerprint(segments=[0]), inputs(0, 1)),
+        "stale",
+        "inputs: g/stats.json is not used now",
+    ),
+    make(
+        "fingerprint changed, input to be made",
+        together(fingerprint(dtype="int16"), pending(0)),
+        "stale",
+        "parameters: layout.dtype uint8, now int16",
+    ),
+    # Stale for an input
+    make("recording replaced", write("second", b"another"), "stale", changed("rec_1.bin", b"second", b"another")),
+    make(
+        "input of another step changed",
+        lambda result: result.expect_input(2, sha256=sha256(b"[]")),
+        "stale",
+        changed("stats.json", b"{}", b"[]"),
+    ),
+    leave("recording renamed", renamed_input(is_known=False), "done"),
+    leave("recording renamed, all checksums known", renamed_input(is_known=True), "done"),
+    make(
+        "recording added",
+        lambda result: result.expect(inputs=(*result.inputs, Input(str(result.json), None))),
+        "stale",
+        "inputs: edges.json is new",
+    ),
+    make("recording left out", inputs(0, 2), "stale", "inputs: a/rec_1.bin is not used now"),
+    make("inputs in another order", inputs(1, 0, 2), "stale", "inputs: the order of the inputs changed"),
+    make(
+        "input that can't be read",
+        together(remove("stats"), lambda result: result.expect_input(2, sha256=None)),
+        "stale",
+        "inputs: stats.json can't be read",
+    ),
+    make(
+        "problem of the recordings",
+        together(expect(problem="table.csv, row 3: no"), inputs(0)),
+        "stale",
+        "inputs: table.csv, row 3: no",
+    ),
+    # Maybe
+    maybe(
+        "input that may be made again",
+        pending(2),
+        "done",
+        waits_for=("stats.json",),
+        sha256=[None, None],
+        is_complete=False,
+        is_simply_done=False,
+    ),
+    maybe(
+        "two inputs that may be made again",
+        together(pending(0), pending(2)),
+        "done",
+        waits_for=("rec_0.bin", "stats.json"),
+    ),
+    make(
+        "input to be made, the parameter changed",
+        together(pending(2), threshold),
+        "stale",
+        OTHER_THRESHOLD,
+        waits_for=(),
+    ),
+    make(
+        "input to be made, another one changed",
+        together(pending(2), write("first", b"other")),
+        "stale",
+        changed("rec_0.bin", b"first", b"other"),
+    ),
+    leave("input to be made, without a record", together(pending(2), no_record), "untracked"),
+    maybe(
+        "input to be made, the code changed",
+        together(pending(2), code(SOURCES[0])),
+        "code changed",
+        f"code: tasks.py:Edges is not used now (sha256 {'2' * 12}..., now none)",
+    ),
+    # Dropped
+    leave(
+        "dropped",
+        dropped,
+        "done",
+        is_there=False,
+        is_dropped=True,
+        is_complete=False,
+        sha256=[sha256(b'{"count": 3}'), sha256(b"12345678")],
+    ),
+    leave("dropped, but there", record(freed={"at": "2024-05-01"}), "done", is_there=True, is_dropped=False),
+    make(
+        "dropped, an input may be made again",
+        together(dropped, pending(2)),
+        "done",
+        ": it is dropped, and stats.json may be made again",
+    ),
+    make("dropped, the parameter changed", together(dropped, threshold), "stale", OTHER_THRESHOLD, is_dropped=True),
+    make(
+        "dropped in part, what is left damaged",
+        together(record(freed={"at": "2024-05-01"}), remove("npy"), write("json", b"[")),
+        "damaged",
+        NO_JSON,
+    ),
+    # Code changed
+    leave(
+        "code changed",
+        code(SOURCES[0], {**SOURCES[1], "sha256": "3" * 64}),
+        "code changed",
+        f"code: tasks.py:Edges changed (sha256 {'2' * 12}..., now {'3' * 12}...)",
+        is_complete=True,
+        is_simply_done=False,
+    ),
+    leave(
+        "code added",
+        code({"path": "a.py", "sha256": "4" * 64}, *SOURCES),
+        "code changed",
+        f"code: a.py is new (sha256 none, now {'4' * 12}...)",
+    ),
+    make(
+        "code changed, to be made again",
+        together(code(SOURCES[1]), expect(rerun_on=frozenset({"code"}))),
+        "stale",
+        f"code: matlab/count.m is not used now (sha256 {'1' * 12}..., now none)",
+    ),
+    make("code and parameter changed", together(code(SOURCES[0]), threshold), "stale", OTHER_THRESHOLD),
+    leave(
+        "parameter changed that nothing is made again for",
+        together(threshold, expect(rerun_on=frozenset())),
+        "code changed",
+        OTHER_THRESHOLD,
+    ),
+    leave("tool as asked for", expect(tool={"engine": "octave", "version": "8.3"}), "done"),
+    leave(
+        "version asked for",
+        expect(tool={"engine": "octave", "version": "8.30"}),
+        "code changed",
+        "tools: version 8.3.1, now 8.30",
+    ),
+    leave(
+        "engine asked for, and its version",
+        expect(tool={"engine": "matlab", "version": "24"}),
+        "code changed",
+        "tools: engine octave, now matlab",
+    ),
+    make(
+        "engine asked for, to be made again",
+        together(expect(tool={"engine": "matlab"}), expect(rerun_on=frozenset({"tools"}))),
+        "stale",
+        "tools: engine octave, now matlab",
+    ),
+    # Untracked
+    leave("without a record", no_record, "untracked", made_by="", is_complete=True),
+    leave("record cut short", broken_record('{"schema": 1, "inputs": '), "untracked"),
+    leave("record of another shape", broken_record('{"schema": 1, "inputs": 5}'), "untracked"),
+    leave("record of a later version", record(schema=99), "untracked"),
+    leave("without a record, the parameter changed", together(no_record, expect_parameter(level=1)), "untracked"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_status(result, case):
+    case.change(result)
+    status = result.status()
+    assert (status.state, status.todo) == (case.state, case.todo)
+    assert [
+        f"{one.kind}: {one.text}" + (f" ({one.detail})" if one.detail else "") for one in status.reasons
+    ] == case.reasons
+    for name, value in case.more.items():
+        assert (list(status.checksums.values()) if name == "sha256" else getattr(status, name)) == value, name
+
+
+def test_every_state_has_a_case():
+    assert {case.state for case in CASES} == set(STATES)
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_an_output_that_can_not_be_read_is_damaged(result, monkeypatch):
+    def of(self, path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(Checksums, "of", of)
+    result.json.touch()
+    os.utime(result.json, (1, 1))
+    status = result.status()
+    assert (status.state, status.todo) == ("damaged", "make")
+    assert "Permission denied" in status.reasons[0].text and str(result.json) in status.reasons[0].text
+
+
+def test_results_and_recordings_that_were_copied_are_done(result, tmp_path):
+    """Records name paths relative to the two folders, so new folders and new times change nothing."""
+    elsewhere = Result(tmp_path / "elsewhere")
+    elsewhere.record = result.record
+    assert [one["mtime_ns"] for one in result.record["outputs"]] != [elsewhere.json.stat().st_mtime_ns] * 2
+    assert elsewhere.status().is_simply_done
+
+
+def test_code_is_asked_for_by_the_engine_of_the_record(result):
+    result.status()
+    assert result.engines_asked == ["octave"]
 
 
 @pytest.mark.parametrize(
-    "name, made, unchanged",
+    ("status", "is_simply_done", "is_complete"),
     [
-        ("recordings/s/rec_0.bin", "FakeRecording", "Aggregate Stats Edges Plot"),
-        ("results/s-even/aggregate.bin", "Aggregate", "Stats Edges Plot"),
-        ("results/s-even/aggregate.json", "Aggregate", "Stats Edges Plot"),
-        ("results/s-even/stats.json", "Stats", "Edges Plot"),
-        ("results/s-even/edges.npy", "Edges", "Plot"),
-        ("results/s-even/plot.png", "Plot", ""),
+        (Status("done"), True, True),
+        (Status("done", todo="maybe"), False, False),
+        (Status("done", rests_on_work=True), True, False),
+        (Status("modified"), False, True),
+        (Status("input missing", is_there=False), False, False),
     ],
 )
-def test_a_deleted_file_is_made_again_and_nothing_else(done, name, made, unchanged):
-    (done.folder / name).unlink()
-    outcome = done.go()
-    assert outcome[:2] == ({made: 1}, dict.fromkeys(unchanged.split(), 1))
-    assert f"Made: 1 {made}." in outcome[2]
-    assert all(path.startswith(("results/s-even/aggregate", name)) for path in done.changed)
-    assert nothing(done.go())
-
-
-def test_a_changed_threshold_remakes_edges_and_plots_alone(done):
-    made, unchanged, out = done.go("--Edges-threshold", "0.6")
-    assert made == {"Edges": 2, "Plot": 2} and not unchanged
-    made, unchanged, out = done.go()
-    assert made == {"Edges": 2, "Plot": 2}
-    assert out.splitlines()[0] == "WARNING: Edges: 2 made with threshold 0.6, now 0.75"
-    config = done.folder / "luigi.cfg"
-    config.write_text(config.read_text().replace("threshold = 0.75", "threshold = 0.5"))
-    made, unchanged, out = done.go()
-    assert made == {"Edges": 2, "Plot": 2} and "made with threshold 0.75, now 0.5" in out
-    assert nothing(done.go())
-
-
-def test_a_changed_description_of_the_recordings_remakes_what_rests_on_it(done):
-    made, _, out = done.go("--recordings-sampling-rate-hz", "100")
-    # The bytes of the aggregate are the same, its description is not.
-    assert made == {"Aggregate": 2, "Stats": 2, "Edges": 2, "Plot": 2}
-    assert "Aggregate: 2 made with layout.sampling_rate_hz not set, now 100.0" in out
-
-
-def test_damaged_results_are_kept_aside_and_made_again(done):
-    folder = done.results / "s-even"
-    before = done.files()
-    (folder / "stats.json").write_text('{"count": 100, "min"')
-    os.truncate(folder / "aggregate.bin", 50)
-    np.save(folder / "edges.npy", np.zeros((100, 2)))
-    (folder / "edges.npy").write_bytes((folder / "edges.npy").read_bytes()[:-8])
-    made, _, _ = done.go()
-    assert {"Aggregate": 1, "Stats": 1, "Edges": 1}.items() <= made.items()
-    assert (folder / "stats.json.damaged").read_text() == '{"count": 100, "min"'
-    assert (folder / "aggregate.bin.damaged").stat().st_size == 50 and (folder / "edges.npy.damaged").exists()
-    after = {name: done.files()[name] for name in before}
-    assert after == before and nothing(done.go())
-
-
-def test_an_edited_result_is_taken_as_done_and_what_rests_on_it_is_remade(done):
-    edges = done.results / "s-even" / "edges.npy"
-    np.save(edges, np.array([[1, 0]] * 100, dtype="<i8"))
-    mine = edges.read_bytes()
-    made, _, out = done.go()
-    assert made == {"Plot": 1} and edges.read_bytes() == mine
-    assert "Modified by hand, taken as done: results/s-even/edges.npy" in out
-    # Not even a changed parameter overwrites it.
-    made, _, out = done.go("--Edges-threshold", "0.6")
-    assert made == {"Edges": 1, "Plot": 1} and edges.read_bytes() == mine
-    edges.unlink()
-    made, _, out = done.go()
-    assert made["Edges"] == 2 and "Edited" not in out
-
-
-def test_a_result_without_a_record_is_taken_as_done_and_said_so(done):
-    (done.results / "s-even" / "runs" / "Stats.json").unlink()
-    outcome = done.go()
-    assert nothing(outcome) and "Untracked (without a run record), taken as done: 1 Stats." in outcome[2]
-
-
-@pytest.mark.parametrize("record", ["Stats.json", "Aggregate.json"])
-def test_a_broken_record_counts_as_none(done, record):
-    (done.results / "s-even" / "runs" / record).write_text('{"step": ')
-    assert nothing(done.go())
-
-
-def test_touching_everything_makes_nothing(done):
-    for path in done.folder.rglob("*"):
-        if path.is_file():
-            os.utime(path, (1, 1))
-    assert nothing(done.go())
-
-
-def test_copied_to_another_folder_nothing_is_made(lab, tmp_path):
-    lab.make_real()
-    lab.go()
-    elsewhere = Lab(tmp_path / "elsewhere")
-    elsewhere.real, elsewhere.workers = True, lab.workers
-    for name in ("real", "results"):
-        # New times, as a plain copy makes them.
-        shutil.copytree(lab.folder / name, elsewhere.folder / name, copy_function=shutil.copyfile)
-    assert nothing(elsewhere.go()) and (elsewhere.results / ".checksums.jsonl").is_file()
-    (elsewhere.results / ".checksums.jsonl").unlink()
-    assert nothing(elsewhere.go())
-
-
-def test_a_replaced_recording_remakes_its_group_alone(lab):
-    lab.make_real()
-    lab.go()
-    (lab.folder / "real" / "a" / "rec_1.bin").write_bytes(os.urandom(80))
-    made, unchanged, _ = lab.go()
-    assert made == {"Aggregate": 1, "Stats": 1, "Edges": 1, "Plot": 1} and not unchanged
-    assert {path.split("/")[1] for path in lab.changed} == {"a"}
-
-
-def test_an_added_recording_remakes_its_group_alone(lab):
-    lab.make_real()
-    lab.go()
-    (lab.folder / "real" / "b" / "rec_2.bin").write_bytes(os.urandom(80))
-    made, _, _ = lab.go()
-    assert made == {"Aggregate": 1, "Stats": 1, "Edges": 1, "Plot": 1}
-    assert {path.split("/")[1] for path in lab.changed} == {"b"}
-
-
-@pytest.mark.parametrize("has_table", [False, True])
-def test_a_recording_that_is_gone_leaves_the_results_alone_until_told(lab, has_table):
-    lab.make_real()
-    if has_table:
-        rows = [f"{s},{i},{s}/rec_{i}.bin" for s in "ab" for i in range(2)]
-        (lab.folder / "real" / "recordings.csv").write_text("\n".join(["session,index,path", *rows]) + "\n")
-    lab.go()
-    (lab.folder / "real" / "a" / "rec_0.bin").unlink()
-    outcome = lab.go()
-    assert nothing(outcome) and "rec_0.bin is not there any more" in outcome[2]
-    assert "--recordings-allow-missing true" in outcome[2]
-    (lab.results / "a" / "stats.json").unlink()
-    assert lab.go()[0] == {"Stats": 1}, "what can be made from the results that stay is made"
-    made, _, _ = lab.go("--recordings-allow-missing", "true")
-    assert made == {"Aggregate": 1, "Stats": 1, "Edges": 1, "Plot": 1}
-    assert (lab.results / "a" / "aggregate.bin").stat().st_size == 60
-
-
-def test_a_recording_left_out_remakes_its_group(lab):
-    lab.make_real()
-    table = lab.folder / "real" / "recordings.csv"
-    rows = [f"{s},{i},{s}/rec_{i}.bin," for s in "ab" for i in range(2)]
-    table.write_text("\n".join(["session,index,path,use", *rows]) + "\n")
-    lab.go()
-    table.write_text(table.read_text().replace("a/rec_1.bin,", "a/rec_1.bin,no"))
-    made, _, _ = lab.go()
-    assert made == {"Aggregate": 1, "Stats": 1, "Edges": 1, "Plot": 1}
-
-
-@needs_octave
-def test_changed_m_files_are_reported_and_remade_when_told(lab):
-    lab.engine = "octave"
-    lab.go()
-    source = lab.folder / "matlab" / "openFile.m"
-    source.write_text(source.read_text() + "% another remark\n")
-    outcome = lab.go()
-    assert nothing(outcome)
-    line = next(line for line in outcome[2].splitlines() if line.startswith("Outdated"))
-    assert "6 (2 Aggregate: matlab/openFile.m changed" in line and "--results-rerun-on inputs,parameters,code" in line
-    made, unchanged, out = lab.go("--results-rerun-on", "inputs,parameters,code")
-    # The new code makes the same bytes.
-    assert made == {"Aggregate": 2, "Stats": 2, "Edges": 2} and unchanged == {"Plot": 2}
-    assert nothing(lab.go()) and "Outdated" not in out
-    # A file that no step calls is no reason.
-    source = lab.folder / "matlab" / "readEdges.m"
-    source.write_text(source.read_text() + "% another remark\n")
-    assert "Outdated" not in lab.go()[2]
-
-
-@needs_octave
-def test_another_engine_under_auto_is_no_reason_and_by_name_it_is_reported(lab):
-    lab.go()
-    lab.engine = "auto"
-    outcome = lab.go()
-    assert nothing(outcome) and "Outdated" not in outcome[2]
-    lab.engine = "octave"
-    outcome = lab.go()
-    assert nothing(outcome) and "engine numpy, now octave" in outcome[2]
-    made, _, _ = lab.go("--results-rerun-on", "inputs,parameters,tools")
-    assert made["Stats"] == 2
-
-
-def test_changed_python_of_a_step_is_reported_and_remade_when_told(done):
-    tasks = done.folder / "tasks.py"
-    tasks.write_text(tasks.read_text().replace("title=self.group", "title=self.group.upper()"))
-    outcome = done.go()
-    assert nothing(outcome) and "2 Plot: tasks.py:Plot changed" in outcome[2]
-    with (done.folder / "luigi.cfg").open("a") as config:
-        config.write("\n[Plot]\nrerun_on = inputs, parameters, code\n")
-    assert done.go()[0] == {"Plot": 2}
-
-
-def test_trust_existing_is_luigis_own_rule(done):
-    (done.results / "s-even" / "stats.json").unlink()
-    (done.results / "s-odd" / "plot.png").unlink()
-    made, _, _ = done.go("--results-trust-existing", "true", "--Edges-threshold", "0.1")
-    assert made == {"Plot": 1}
-
-
-def test_an_interrupted_commit_is_finished_by_the_next_run(done):
-    folder = done.results / "s-even"
-    record = read_record(folder / "runs" / "Stats.json")
-    stat = (folder / "stats.json").stat()
-    part = folder / "stats.part-elsewhere-1-0.json"
-    (folder / "stats.json").rename(part)
-    rename = {"part": f"../{part.name}", "final": "../stats.json", "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    write_json(folder / "runs" / "Stats.pending.json", {**record, "renames": [rename]})
-    (folder / "runs" / "Stats.json").unlink()
-    made, unchanged, _ = done.go()
-    assert not made and unchanged["Stats"] == 1
-    assert (folder / "stats.json").is_file() and read_record(folder / "runs" / "Stats.json") == record
-
-
-def test_two_tasks_with_one_file_and_different_parameters_are_refused(pipeline):
-    tasks = pipeline.folder / "tasks.py"
-    tasks.write_text(
-        tasks.read_text()
-        + """
-class Both(WrapperTask):
-    def requires(self):
-        return [Edges("a-even", threshold=0.5), Edges("a-even", threshold=0.6)]
-"""
-    )
-    out = pipeline.run("Both", "--matlab-engine", "numpy", code=1)
-    assert "both make" in out and "edges.npy" in out and "Traceback" not in out
-    assert not pipeline.results.exists()
-
-
-def test_a_cycle_is_refused(pipeline):
-    (pipeline.folder / "tasks.py").write_text(
-        """
-from neuroluigi import StudyTask
-
-class A(StudyTask):
-    def requires(self): return B()
-    def output(self): return self.result("a")
-
-class B(StudyTask):
-    def requires(self): return A()
-    def output(self): return self.result("b")
-"""
-    )
-    out = pipeline.run("A", code=1)
-    assert "requires itself" in out and "Traceback" not in out
-
-
-def test_a_diamond_of_many_layers_is_looked_at_once_per_result(pipeline):
-    (pipeline.folder / "tasks.py").write_text(
-        """
-import luigi
-from neuroluigi import StudyTask, state
-
-asked = 0
-judge = state.check_result
-def counting(*args):
-    global asked
-    asked += 1
-    return judge(*args)
-state.check_result = counting
-
-class Layer(StudyTask):
-    depth = luigi.IntParameter()
-    side = luigi.Parameter()
-    @property
-    def record_path(self):
-        return self.folder / "runs" / f"{self.depth}{self.side}.json"
-    def requires(self):
-        return [Layer(self.depth - 1, side) for side in "ab"] if self.depth else []
-    def output(self):
-        return self.result(f"{self.depth}{self.side}.txt")
-    def make(self, out):
-        out.write_text("x")
-"""
-    )
-    began = time.monotonic()
-    pipeline.run("Layer", "--depth", "12", "--side", "a")
-    out = pipeline.run("Layer", "--depth", "12", "--side", "a")
-    assert "Nothing to make" in out and time.monotonic() - began < 60
-    code = "import tasks; done = tasks.Layer(12, 'a').complete(); print(done, tasks.asked)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=pipeline.folder, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", "25"]
-
-
-def test_records_of_the_old_results_survive_a_failure(done):
-    record = (done.results / "s-even" / "runs" / "Edges.json").read_text()
-    before = (done.results / "s-even" / "edges.npy").read_bytes()
-    tasks = done.folder / "tasks.py"
-    tasks.write_text(
-        tasks.read_text().replace("numpy_function = standins.find_rising_edges", "numpy_function = standins.no_such")
-    )
-    done.run("PlotAll", code=None)
-    tasks.write_text(
-        tasks.read_text().replace("numpy_function = standins.no_such", "numpy_function = lambda *arguments: 1 / 0")
-    )
-    _, _, out = done.go("--Edges-threshold", "0.6", code=30)
-    assert "ZeroDivisionError" in out
-    assert (done.results / "s-even" / "runs" / "Edges.json").read_text() == record
-    assert (done.results / "s-even" / "edges.npy").read_bytes() == before
-    assert (
-        json.loads((done.results / "s-even" / "runs" / "Edges.failed.json").read_text())["parameters"]["threshold"]
-        == 0.6
-    )
-
-
-def test_what_is_edited_does_not_hide_what_is_to_be_made_below_it(done):
-    plot = done.results / "s-even" / "plot.png"
-    plot.write_bytes(plot.read_bytes()[:-12] + b"remark" + plot.read_bytes()[-12:])
-    (done.results / "s-odd" / "runs" / "Plot.json").unlink()
-    for group in ("s-even", "s-odd"):
-        (done.results / group / "stats.json").unlink()
-    assert done.go()[0] == {"Stats": 2}
-    assert nothing(done.go())
-
-
-def test_facts_that_changed_are_seen_while_an_input_is_still_to_be_made(done):
-    (done.folder / "recordings" / "s" / "rec_0.bin").unlink()
-    rate = ("--recordings-sampling-rate-hz", "100")
-    made, _, out = done.go(*rate)
-    assert made == {"FakeRecording": 1, "Aggregate": 2, "Stats": 2, "Edges": 2, "Plot": 2}
-    assert "Aggregate: 2 made with layout.sampling_rate_hz not set, now 100.0" in out
-    assert nothing(done.go(*rate))
-
-
-def test_json_of_another_shape_is_damaged(done):
-    stats = done.results / "s-even" / "stats.json"
-    stats.write_text("3" + " " * stats.stat().st_size)
-    assert done.go()[0] == {"Stats": 1}
-
-
-def test_an_interrupted_commit_that_was_copied_is_finished(done):
-    folder = done.results / "s-even"
-    record = read_record(folder / "runs" / "Stats.json")
-    stat = (folder / "stats.json").stat()
-    rename = {"part": "../stats.part-x-1-0.json", "final": "../stats.json"}
-    rename |= {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    write_json(folder / "runs" / "Stats.pending.json", {**record, "renames": [rename]})
-    (folder / "runs" / "Stats.json").unlink()
-    os.utime(folder / "stats.json", (1, 1))
-    assert not done.go()[0]
-    assert read_record(folder / "runs" / "Stats.json") == record
-
-
-def test_an_edited_result_whose_recording_is_gone_is_what_the_next_steps_go_by(lab):
-    lab.make_real()
-    lab.go()
-    layout = lab.results / "a" / "aggregate.json"
-    layout.write_text(json.dumps({**json.loads(layout.read_text()), "sampling_rate_hz": 10.0}) + " " * 500)
-    (lab.folder / "real" / "a" / "rec_0.bin").unlink()
-    assert lab.go()[0] == {"Stats": 1, "Edges": 1, "Plot": 1}
-    assert nothing(lab.go())
-
-
-@pytest.mark.parametrize("name", ["Stats.json", "Stats.pending.json", "Stats.failed.json"])
-def test_a_malformed_file_of_one_step_stops_nobody(done, name):
-    (done.results / "s-even" / "runs" / name).write_text('{"schema": 1, "inputs": 5, "error": 5}')
-    assert subprocess.run([BIN / "neuroluigi", "status"], cwd=done.folder, capture_output=True).returncode in (0, 1)
-    _, _, out = done.go()
-    assert "Traceback" not in out and "Failed" not in out
-    assert nothing(done.go()) or "Without a run record" in out
-
-
-def test_a_malformed_cache_of_checksums_is_no_damage(done):
-    lines = ["5", '[["a"], 1, 2, "x"]', '["a", 1, 2]', '["a", "b", 2, 3]', "null"]
-    (done.results / ".checksums.jsonl").write_text("\n".join(lines))
-    (done.results / "s-even" / "stats.json").touch()
-    assert nothing(done.go())
-
-
-def test_reading_again_is_told_with_the_reason_once_and_how_far_it_is(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(Checksums, "_TELL_SECONDS", -1)
-    for name in "ab":
-        (tmp_path / name).write_bytes(bytes(3 << 20))
-    checksums = Checksums(tmp_path)
-    with caplog.at_level("WARNING", "luigi-interface"):
-        checksums.of(str(tmp_path / "a"))
-        checksums.of(str(tmp_path / "b"))
-        checksums.of(str(tmp_path / "a"))
-    assert caplog.text.count("whose size or time is not as recorded") == 1
-    assert [line.split("WARNING")[1].split()[1] for line in caplog.text.splitlines()[1:]] == ["0.0"] * 5
-
-
-def test_a_clash_is_refused_though_it_hides_under_what_is_done(tmp_path):
-    lab = Pipeline(tmp_path)
-    (tmp_path / "tasks.py").write_text(
-        """
-import luigi
-from neuroluigi import StudyTask, WrapperTask
-class Low(StudyTask):
-    level = luigi.IntParameter()
-    def output(self): return self.result("low.txt")
-    def make(self, out): out.write_text(str(self.level))
-class High(StudyTask):
-    level = luigi.IntParameter()
-    filename_parameters = ("level",)
-    def requires(self): return Low(self.level)
-    def output(self): return self.result(f"high-{self.level}.txt")
-    def make(self, out): out.write_text("x")
-class Both(WrapperTask):
-    def requires(self): return [High(1), High(2)]
-"""
-    )
-    lab.run("High", "--level", "1")
-    before = lab.files()
-    out = lab.run("Both", code=1)
-    assert "both make" in out and "low.txt" in out and lab.files() == before
-    (tmp_path / "real" / "a").mkdir(parents=True)
-    (tmp_path / "real" / "a" / "rec_0.bin").write_bytes(b"x")
-    command = [BIN / "neuroluigi", "--task", "Both", "status", "--recordings-root", "real"]
-    asked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert asked.returncode == 1 and "both make" in asked.stderr and "Traceback" not in asked.stderr
-
-
-def test_results_that_would_share_a_record_are_refused_until_told_apart(tmp_path):
-    lab = Pipeline(tmp_path)
-    tasks = """
-import luigi
-from neuroluigi import StudyTask, WrapperTask
-class Of(StudyTask):
-    n = luigi.IntParameter()
-    def output(self): return self.result(f"of-{self.n}.txt")
-    def make(self, out): out.write_text(str(self.n))
-class All(WrapperTask):
-    def requires(self): return [Of(1), Of(2)]
-"""
-    (tmp_path / "tasks.py").write_text(tasks)
-    out = lab.run("All", code=1)
-    assert "would share the run record" in out and "filename_parameters = ('NAME',)" in out and not lab.files()
-    (tmp_path / "tasks.py").write_text(
-        tasks.replace("    def output", "    filename_parameters = ('n',)\n    def output")
-    )
-    lab.run("All", "--workers", "2")
-    assert "Nothing to make" in lab.run("All")
-    assert {path.name for path in (lab.results / "study" / "runs").glob("*.json")} == {"Of-1.json", "Of-2.json"}
-
-
-def test_status_follows_luigis_own_rule_when_told(done):
-    trust = ["--results-trust-existing", "true", "--Edges-threshold", "0.1"]
-    (done.results / "s-even" / "plot.png").unlink()
-    (done.results / "s-odd" / "aggregate.bin").unlink()
-    command = [BIN / "neuroluigi", "status", "--FakeRecording-sessions", "s", "--FakeRecording-count", "2", *trust]
-    asked = subprocess.run([*command, "--json"], cwd=done.folder, capture_output=True, text=True)
-    todo = {(one["row"], one["step"]): one["todo"] for one in json.loads(asked.stdout)["results"] if one["todo"]}
-    # The plot of s-odd is there, so nobody asks for what is below it.
-    assert todo == {("s-even", "Plot"): "make"}
-    made, _, out = done.go(*trust)
-    assert made == {"Plot": 1} and "made with" not in out
-
-
-def test_what_is_gone_with_its_recordings_is_not_called_there(done):
-    done.make_real()
-    done.go()
-    (done.folder / "real" / "a" / "rec_0.bin").unlink()
-    (done.results / "a" / "aggregate.bin").unlink()
-    _, _, out = done.go()
-    assert "everything is there" not in out and "a/rec_0.bin is not there any more" in out
-    assert "aggregate.bin is not there" in out
-    asked = subprocess.run(
-        [BIN / "neuroluigi", "status", "--recordings-root", "real"], cwd=done.folder, capture_output=True, text=True
-    )
-    assert asked.returncode == 1 and "1/2" in asked.stdout and "aggregate.bin is not there" in asked.stdout
-
-
-def test_results_without_their_recordings_are_looked_at_and_left_alone(done):
-    done.make_real()
-    done.go()
-    (done.folder / "real").rename(done.folder / "elsewhere")
-    made, unchanged, out = done.go()
-    assert not made and not unchanged and "real is not there; the groups are those of the results" in out
-    for command in (["status"], ["results", "--csv"], ["events", "a", "--csv"], ["why", "Stats", "a"]):
-        asked = subprocess.run(
-            [BIN / "neuroluigi", *command, "--recordings-root", "real"], cwd=done.folder, capture_output=True, text=True
-        )
-        assert "Traceback" not in asked.stderr and len(asked.stdout.splitlines()) > 1, asked
+def test_what_luigi_finds_complete(status, is_simply_done, is_complete):
+    assert (status.is_simply_done, status.is_complete) == (is_simply_done, is_complete)

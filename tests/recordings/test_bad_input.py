@@ -6,83 +6,14 @@ and on one where all other groups are done.
 
 import json
 import re
-import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import BIN, Pipeline, clean_environment, folders, needs_octave
-
-STRANGE = 'ö "x" it\'s $HOME `id` 100% %s 中文 ;&|'
-
-
-@dataclass
-class Run:
-    """One run of `luigi`: exit code, and what it printed on either stream."""
-
-    code: int
-    out: str
-    err: str
-
-
-def run(pipeline: Pipeline, *arguments, engine: str = "numpy", task: str = "PlotAll") -> Run:
-    command = [BIN / "luigi", "--module", "tasks", task, "--local-scheduler", "--matlab-engine", engine]
-    done = subprocess.run(
-        [*command, *map(str, arguments)],
-        cwd=pipeline.folder,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
-    assert "Traceback" not in done.stderr + done.stdout, done.stderr
-    return Run(done.returncode, done.stdout, done.stderr)
-
-
-def snapshot(*folders: Path) -> dict[str, object]:
-    """Return every path below the folders, a file's with its content and time of change."""
-    return {
-        str(path): (path.lstat().st_mtime_ns, path.read_bytes()) if path.is_file() else None
-        for folder in folders
-        for path in (folder, *sorted(folder.rglob("*")))
-        if "__pycache__" not in str(path) and path != folder
-    }
-
-
-def stopped(pipeline: Pipeline, *arguments, **settings) -> str:
-    """Run what has to stop before anything is made; return the one line that it says."""
-    before = snapshot(pipeline.folder)
-    done = run(pipeline, *arguments, **settings)
-    assert done.code not in (0, None)
-    assert done.out == ""
-    (line,) = done.err.splitlines()
-    assert line.startswith("luigi: ")
-    assert snapshot(pipeline.folder) == before
-    return line
-
-
-def write_root(root: Path, table: Iterable[str] = (), **files: bytes) -> Path:
-    """Write recordings, and the table where there are lines for it."""
-    root.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (root / f"{name}.bin").write_bytes(content)
-    if table:
-        (root / "recordings.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
-    return root
-
-
-def samples(*values: float, dtype: str = "uint8") -> bytes:
-    return np.array(values, dtype=np.dtype(dtype).newbyteorder("<")).tobytes()
-
-
-def write_two_groups(root: Path) -> Path:
-    table = ("session,index,path", "a,0,x.bin", "b,0,y.bin")
-    return write_root(root, table, x=samples(0, 100, 0, 100), y=samples(0, 0, 200))
+from tests.conftest import Pipeline, needs_octave
+from tests.recordings.runs import Run, results_of, run, samples, snapshot, stopped, write_root, write_two_groups
 
 
 @pytest.fixture
@@ -103,37 +34,16 @@ def half_done(tmp_path_factory) -> tuple[Pipeline, Path]:
     return pipeline, root
 
 
-# What concerns the whole
-
+# What concerns the whole; test_groups has the other messages.
 OF_THE_WHOLE = {
     "folder missing": (None, ["--recordings-root", "nowhere"], ["nowhere", "[recordings] root", "--recordings-root"]),
-    "folder is a file": (None, ["--recordings-root", "tasks.py"], ["tasks.py", "[recordings] root"]),
-    "folder without recordings": ((), [], ["data", "{session}/rec_{index}.bin", "recordings.csv", "[recordings] root"]),
-    "table missing": (None, ["--recordings-table", "no.csv"], ["no.csv", "[recordings] table"]),
-    "table is a folder": (None, ["--recordings-table", "matlab"], ["matlab", "[recordings] table"]),
     "table is no text": (None, ["--recordings-table", "../data/x.bin"], ["x.bin", "[recordings] table"]),
-    "table of the header alone": (("session,index,path",), [], ["recordings.csv", "no recordings", "table"]),
-    "table without a column": (("session,index,file", "a,0,x.bin"), [], ["recordings.csv", "path", "session, index"]),
-    "table with an open quote": (("session,index,path", 'a,0,"x.bin'), [], ["recordings.csv", "[recordings] table"]),
     "one key": (
         ("session,index,path,day", "a-b,0,x.bin,c", "a,0,y.bin,b-c"),
         ["--recordings-group-by", "session,day"],
         ["a-b-c", "session=a-b, day=c", "session=a, day=b-c", "recordings.csv, row 2", "[recordings] group_by"],
     ),
-    "no such column": (None, ["--recordings-group-by", "probe"], ["group_by = probe", "session"]),
-    "no such selection": (None, ["--recordings-select", "session=z"], ["session=z", "[recordings] select"]),
-    "name with a separator": (("session,index,path", "a/b,0,x.bin"), [], ["row 2, column session", "'a/b'"]),
-    "name with a backslash": (("session,index,path", "a\\b,0,x.bin"), [], ["row 2, column session"]),
     "name that leads out": (("session,index,path", "..,0,x.bin"), [], ["row 2, column session", "'..'"]),
-    "name with two dots": (("session,index,path", "a..b,0,x.bin"), [], ["row 2, column session", "'a..b'"]),
-    "name with a leading dot": (("session,index,path", ".a,0,x.bin"), [], ["row 2, column session", "'.a'"]),
-    "name with a leading dash": (("session,index,path", "-a,0,x.bin"), [], ["row 2, column session", "'-a'"]),
-    "name with a control character": (("session,index,path", "a\x1bb,0,x.bin"), [], ["column session", r"'a\x1bb'"]),
-    "group with a line break": (
-        ("session,index,path,day", 'a,0,x.bin,"1\n2"'),
-        ["--recordings-group-by", "session,day"],
-        ["row 2, column day", r"'1\n2'"],
-    ),
     "fake name that leads out": (None, ["--recordings-root=", "--FakeRecording-sessions", "../x"], ["'../x'"]),
 }
 
@@ -155,9 +65,6 @@ def test_stopped_run_touches_no_result_of_an_earlier_one(half_done, tmp_path):
     assert "row 4, column session" in stopped(pipeline, "--recordings-root", bad)
     (bad / "recordings.csv").unlink()
     assert "no recordings" in stopped(pipeline, "--recordings-root", bad)
-
-
-# The threshold
 
 
 @pytest.mark.parametrize("threshold", ["1130", "-0.5", "nan"])
@@ -189,9 +96,6 @@ def test_threshold_of_the_whole_range(pipeline, root, threshold):
     assert np.load(pipeline.results / "a/edges.npy").tolist() == expected
 
 
-# Engines
-
-
 @pytest.mark.parametrize(
     ("engine", "option", "setting"),
     [("matlab", "--matlab-command", "command"), ("octave", "--matlab-octave-command", "octave_command")],
@@ -217,13 +121,16 @@ def test_engine_that_is_no_engine(pipeline, root):
     assert "fortran" in line
 
 
-# What concerns one group
-
 HEADER = "session,index,path,dtype,channels,sampling_rate_hz,header_bytes,scale,offset,use,sha256"
+
+
 HERE = "recordings.csv, row {}, "
+
+
 WRONG_SHA256 = "0" * 64
 
-# group: its rows after the session (as far as they go), and what has to be said; {} is the number of its first row.
+
+# group: its rows after the session (as far as they go), and what the message has; {} is the number of its first row.
 BAD_GROUPS = {
     "index-text": (["one,f.bin"], [HERE + "column index: 'one' is not"]),
     "index-negative": (["-1,f.bin"], [HERE + "column index: '-1' is not"]),
@@ -258,6 +165,7 @@ BAD_GROUPS = {
     "good-beside-bad": (["0,f.bin", "1,g.bin,,0"], ["column channels: '0' is not"]),
 }
 
+
 # group: dtype, samples, their edges at 0.75 of the range, and (min, max, mean, std)
 GOOD_GROUPS = {
     "constant": ("uint8", (7, 7, 7, 7), [], (7, 7, 7, 0)),
@@ -287,10 +195,6 @@ class Lab:
         pattern = rf"ERROR: Aggregate\(group={group}\): (.*?); see results/{group}/runs/Aggregate.failed.log$"
         (text,) = re.findall(pattern, of.err, re.MULTILINE | re.DOTALL)
         return text
-
-
-def results_of(pipeline: Pipeline, groups: Iterable[str]) -> dict:
-    return snapshot(*(pipeline.results / group for group in groups))
 
 
 @pytest.fixture(scope="module")
@@ -399,80 +303,6 @@ def test_incomplete_samples_are_trimmed_and_counted(pipeline, root):
     assert not list((pipeline.results / "a/runs").glob("*.failed.*"))
 
 
-# Names and places
-
-STRANGE_NAMES = [
-    " spaces around ", "it's \"x\"", "$HOME $x_$", "$(touch owned) `touch owned`", "%s%d%n 100%", "%(root)s",
-    "Größe e\u0301", "猫の脳 🧠", "a;b&c|d", "x=1,y=2", "{session}", "[bold]b #1!", "~", "*", "n" * 255,
-]  # fmt: skip
-
-
-def write_strange(root: Path, names: Iterable[str]) -> None:
-    """Write two recordings for each name, of numbers that differ between names."""
-    for number, name in enumerate(names):
-        for index in range(2):
-            write_root(root / name, **{f"rec_{index}": samples(0, 100 + number, index, 50)})
-
-
-def test_strange_names_work_everywhere(tmp_path):
-    pipeline = Pipeline(tmp_path / f"lab {STRANGE}")
-    root, results = tmp_path / f"data {STRANGE}", tmp_path / f"out {STRANGE}"
-    write_strange(root, STRANGE_NAMES)
-    before = snapshot(root)
-    done = run(pipeline, "--recordings-root", root, "--results-root", results)
-    assert done.code == 0, done.err
-    assert folders(results) == sorted(STRANGE_NAMES)
-    for number, name in enumerate(STRANGE_NAMES):
-        assert (results / name / "plot.png").is_file()
-        data = (results / name / "aggregate.bin").read_bytes()
-        assert data == samples(0, 100 + number, 0, 50, 0, 100 + number, 1, 50)
-        assert np.load(results / name / "edges.npy").tolist() == [[1, 0], [5, 0]]
-        layout = json.loads((results / name / "aggregate.json").read_text(encoding="utf-8"))
-        assert [r["path"] for r in layout["recordings"]] == [f"{name}/rec_0.bin", f"{name}/rec_1.bin"]
-    assert snapshot(root) == before
-    assert not list(tmp_path.rglob("owned"))
-
-    made = snapshot(results)
-    done = run(pipeline, "--recordings-root", root, "--results-root", results)
-    assert done.code == 0
-    assert done.out.startswith("Nothing to make: everything is there.")
-    assert snapshot(results) == made
-
-
-def test_strange_names_in_tables_and_settings(tmp_path):
-    pipeline = Pipeline(tmp_path / "lab")
-    root, table = tmp_path / f"data {STRANGE}", tmp_path / f"table {STRANGE}.csv"
-    write_root(root, **{"it's": samples(0, 9)})
-    name = 'say "hi", $HOME; `id` 100% 猫'
-    quoted = name.replace('"', '""')
-    table.write_text(f'session;index;path\n"{quoted}";0;"it\'s.bin"\n', encoding="utf-8")
-    arguments = ("--recordings-root", root, "--recordings-table", table, "--results-root", f"out {STRANGE}")
-    assert run(pipeline, *arguments, "--group", name, task="Edges").code == 0
-    assert np.load(pipeline.folder / f"out {STRANGE}" / name / "edges.npy").tolist() == [[1, 0]]
-
-
-@needs_octave
-def test_strange_names_on_octave(tmp_path):
-    pipeline = Pipeline(tmp_path / f"lab {STRANGE}")
-    root = tmp_path / f"data {STRANGE}"
-    names = [f" {STRANGE} `touch owned` $(touch owned)", "%(root)s [b] {x} * # 🧠 e\u0301, x=1"]
-    write_strange(root, names)
-    before = snapshot(root)
-    for engine in ("octave", "numpy"):
-        results = tmp_path / f"{engine} {STRANGE}"
-        done = run(pipeline, "--recordings-root", root, "--results-root", results, engine=engine)
-        assert done.code == 0, done.err
-        assert folders(results) == sorted(names)
-    for name in names:
-        for file in ("aggregate.bin", "edges.npy"):
-            by_octave, by_numpy = (tmp_path / f"{e} {STRANGE}" / name / file for e in ("octave", "numpy"))
-            assert by_octave.read_bytes() == by_numpy.read_bytes()
-        record = json.loads((by_octave.parent / "runs/Edges.json").read_text(encoding="utf-8"))
-        assert record["tool"]["engine"] == "octave"
-    assert snapshot(root) == before
-    assert not list(tmp_path.rglob("owned"))
-
-
 @needs_octave
 def test_bad_groups_on_octave(pipeline, root):
     write_root(root, ("session,index,path,dtype", "c,0,c.bin,float32", "d,0,d.bin,int16"))
@@ -484,53 +314,3 @@ def test_bad_groups_on_octave(pipeline, root):
     assert np.load(pipeline.results / "c/edges.npy").tolist() == [[5, 0]]
     stats = json.loads((pipeline.results / "c/stats.json").read_text(encoding="utf-8"))
     assert (stats["min"], stats["max"], stats["mean"]) == ([0], [8], [4])
-
-
-def test_per_cent_in_luigi_cfg(pipeline, root):
-    config = pipeline.folder / "luigi.cfg"
-    text = config.read_text(encoding="utf-8")
-    root.rename(root.parent / "100% data")
-    config.write_text(text.replace("\nroot =\n", f"\nroot = {root.parent}/100% data\n", 1), encoding="utf-8")
-    line = stopped(pipeline)
-    assert "luigi.cfg" in line
-    assert "[recordings] root" in line
-    assert "%%" in line
-    config.write_text(text.replace("\nroot =\n", f"\nroot = {root.parent}/100%% data\n", 1), encoding="utf-8")
-    assert run(pipeline, "--group", "a", task="Edges").code == 0
-
-
-def test_results_inside_the_recordings_folder(pipeline, tmp_path):
-    root = tmp_path / "data"
-    write_strange(root, "ab")
-    before = snapshot(root)
-    arguments = ("--recordings-root", f"{root}/", "--results-root", root / "results", "--group", "a")
-    assert run(pipeline, *arguments, task="Edges").code == 0
-    # What is made is not taken for a recording.
-    assert run(pipeline, *arguments, task="Edges").out.splitlines() == [
-        "Nothing to make: everything is there.",
-        f"1 edges: {root}/results/a/edges.npy",
-    ]
-    after = snapshot(root)
-    assert {path: after[path] for path in before} == before
-
-
-def test_links_to_recordings(pipeline, tmp_path, root):
-    linked = tmp_path / "linked"
-    linked.symlink_to(root)
-    (root / "l.bin").symlink_to(root / "x.bin")
-    (root / "m.bin").symlink_to(root / "gone.bin")
-    write_root(root, ("session,index,path", "a,0,l.bin", "b,0,m.bin"))
-    done = run(pipeline, "--recordings-root", linked)
-    assert done.code == 30
-    assert "row 3, column path: 'm.bin'" in done.err
-    assert (pipeline.results / "a/aggregate.bin").read_bytes() == samples(0, 100, 0, 100)
-    assert (root / "l.bin").is_symlink()
-
-
-def test_results_that_can_not_be_written(pipeline, root):
-    (pipeline.folder / "file").write_text("here")
-    done = run(pipeline, "--recordings-root", root, "--results-root", "file")
-    assert done.code == 30
-    assert done.err.count("ERROR: ") == 2
-    assert "can't write to" in done.err
-    assert (pipeline.folder / "file").read_text() == "here"

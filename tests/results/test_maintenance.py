@@ -9,60 +9,15 @@ import numpy as np
 import pytest
 
 from neuroluigi.provenance.files import write_json
-from neuroluigi.provenance.record import describe_host, read_record, timestamp
+from neuroluigi.provenance.record import read_record, timestamp
 from tests.conftest import BIN, OF_THE_RUN, clean_environment
-from tests.provenance.test_state import Lab, nothing
-
-FAKES = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory):
-    """A pipeline that is done; for copying."""
-    lab = Lab(tmp_path_factory.mktemp("house") / "lab")
-    lab.go()
-    return lab
-
-
-@pytest.fixture
-def lab(first, tmp_path):
-    return first.copied_to(tmp_path / "lab")
-
-
-def ask(lab, *arguments, code=0):
-    """Run `neuroluigi` in the lab; return its output, or the one line of its error."""
-    done = subprocess.run(
-        [BIN / "neuroluigi", *map(str, arguments), *([] if lab.real else FAKES)],
-        cwd=lab.folder,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=60,
-    )
-    assert code in (None, done.returncode) and "Traceback" not in done.stderr, done
-    if done.stderr:
-        assert code == 1 and len(done.stderr.splitlines()) == 1 and not done.stdout, done
-    return done.stderr or done.stdout
-
-
-def everything(lab):
-    """Return all files but the cache of checksums, locks and what the last run says, with their content."""
-    return {
-        path.relative_to(lab.folder).as_posix(): path.read_bytes()
-        for top in (lab.results, lab.folder / "recordings")
-        for path in top.rglob("*")
-        if path.is_file() and not path.name.startswith(".") and path.name not in OF_THE_RUN
-    }
+from tests.lab import Lab, nothing
+from tests.results.conftest import FAKES, ask, everything
 
 
 def removed_by(before, after):
     assert all(after[name] == before[name] for name in after)
     return sorted(before.keys() - after.keys())
-
-
-# clean
 
 
 def test_clean_removes_a_step_and_what_depends_on_it_and_a_run_makes_exactly_that(lab):
@@ -189,10 +144,8 @@ def test_clean_removes_notes_of_failures_and_leaves_an_interrupted_commit(lab):
 
 
 def test_a_step_that_is_not_below_the_root_is_known_by_its_record(lab):
-    tasks = lab.folder / "tasks.py"
-    tasks.write_text(
-        tasks.read_text()
-        + """
+    lab.add(
+        """
 class Rate(GroupTask):
     def requires(self):
         return Edges(self.group)
@@ -208,9 +161,8 @@ class Means(StudyTask):
         return self.result("means.csv")
     def make(self, out):
         out.write_text("1")
-""".replace("StudyTask", "neuroluigi.StudyTask")
+"""
     )
-    tasks.write_text(tasks.read_text().replace("import targets", "import neuroluigi\nimport targets"))
     lab.run("Means", *FAKES)
     answer = json.loads(ask(lab, "clean", "--step", "Edges", "--dry-run", "--json"))
     found = sorted((one["step"], one["group"]) for one in answer["removed"])
@@ -238,10 +190,10 @@ def test_orphans_are_removed_only_when_told(lab):
     [
         (["clean", "--step", "Edgs"], "no step 'Edgs'; did you mean Edges? The steps are: Aggregate, Edges"),
         (["clean", "--group", "s-evn"], "no group 's-evn'; did you mean s-even? The groups are: s-even, s-odd"),
-        (["free", "--step", "Agregate"], "did you mean Aggregate?"),
-        (["free", "--step", "Aggregate", "--group", "x"], "no group 'x'"),
-        (["free", "--step", "FakeRecording"], "FakeRecording makes recordings"),
-        (["free", "--step", "Plot"], "no step needs Plot"),
+        (["drop", "--step", "Agregate"], "did you mean Aggregate?"),
+        (["drop", "--step", "Aggregate", "--group", "x"], "no group 'x'"),
+        (["drop", "--step", "FakeRecording"], "FakeRecording makes recordings"),
+        (["drop", "--step", "Plot"], "no step needs Plot"),
         (["accept", "--reason", "x", "--", "--results-root"], "the file comes first"),
         (["accept", "s-even/edgs.npy", "--reason", "x"], "s-even/edgs.npy is not there"),
         (["accept", "s-even/edges.npy", "--reason", "x"], "is not modified, its state is: done"),
@@ -253,19 +205,16 @@ def test_a_mistake_is_one_line(first, arguments, message):
     assert message in ask(first, *arguments, code=1)
 
 
-# drop
-
-
 def test_freed_results_are_done_and_made_again_when_a_step_needs_them(lab):
     before = everything(lab)
     size = sum(len(before[f"results/s-even/aggregate.{kind}"]) for kind in ("bin", "json"))
-    out = ask(lab, "free", "--step", "Aggregate", "--group", "s-even", "--dry-run")
+    out = ask(lab, "drop", "--step", "Aggregate", "--group", "s-even", "--dry-run")
     assert f"Would be dropped: 1 results, {size} bytes" in out and everything(lab) == before
-    answer = json.loads(ask(lab, "free", "--step", "Aggregate", "--group", "s-even", "--yes", "--json"))
+    answer = json.loads(ask(lab, "drop", "--step", "Aggregate", "--group", "s-even", "--yes", "--json"))
     assert answer["bytes"] == size and [one["step"] for one in answer["dropped"]] == ["Aggregate"]
     assert before.keys() - everything(lab).keys() == {"results/s-even/aggregate.bin", "results/s-even/aggregate.json"}
     assert read_record(lab.results / "s-even" / "runs" / "Aggregate.json")["dropped"] <= timestamp()
-    assert "Nothing to be dropped" in ask(lab, "free", "--step", "Aggregate", "--group", "s-even")
+    assert "Nothing to be dropped" in ask(lab, "drop", "--step", "Aggregate", "--group", "s-even")
     assert nothing(lab.go())
     assert "2 more are dropped: all as recorded" in ask(lab, "verify")
     # A file that was deleted by hand is made again, and so is what it needs; and nothing else.
@@ -279,7 +228,7 @@ def test_freed_results_are_done_and_made_again_when_a_step_needs_them(lab):
 
 def test_what_is_freed_serves_every_look(lab):
     edges = ask(lab, "events", "s-even", "--csv")
-    ask(lab, "free", "--step", "Aggregate", "--yes")
+    ask(lab, "drop", "--step", "Aggregate", "--yes")
     assert ask(lab, "events", "s-even", "--csv") == edges and len(edges.splitlines()) > 1
     assert "✓ done" in ask(lab, "status") and "make" not in ask(lab, "status")
     # What needs it has it made first, and status says so beforehand.
@@ -292,7 +241,7 @@ def test_what_is_freed_serves_every_look(lab):
 
 
 def test_a_freed_result_that_comes_back_different_is_told_and_followed(lab):
-    ask(lab, "free", "--step", "Aggregate", "--group", "s-even", "--yes")
+    ask(lab, "drop", "--step", "Aggregate", "--group", "s-even", "--yes")
     standins = lab.folder / "standins.py"
     standins.write_text(
         "import neuroluigi.signals.numpy_functions\n"
@@ -300,9 +249,7 @@ def test_a_freed_result_that_comes_back_different_is_told_and_followed(lab):
         "    neuroluigi.signals.numpy_functions.concatenate_files(files, out, *rest)\n"
         "    out.write_bytes(out.read_bytes()[::-1])\n"
     )
-    tasks = lab.folder / "tasks.py"
-    text = tasks.read_text().replace("numpy_function = standins.concatenate_files", "numpy_function = concatenate")
-    tasks.write_text(text.replace("import luigi\n", "import luigi\nfrom standins import concatenate\n", 1))
+    lab.override("Aggregate", "from standins import concatenate as numpy_function")
     (lab.results / "s-even" / "plot.png").unlink()
     assert "maybe, if aggregate.bin or aggregate.json changes: 1 Stats" in ask(lab, "status", code=1)
     made, unchanged, _ = lab.go()
@@ -311,7 +258,7 @@ def test_a_freed_result_that_comes_back_different_is_told_and_followed(lab):
 
 
 def test_freed_results_are_made_again_when_their_input_changed(lab):
-    ask(lab, "free", "--step", "Aggregate", "--yes")
+    ask(lab, "drop", "--step", "Aggregate", "--yes")
     made, _, _ = lab.go("--recordings-sampling-rate-hz", "100")
     assert made == {"Aggregate": 2, "Stats": 2, "Edges": 2, "Plot": 2}
 
@@ -322,46 +269,11 @@ def test_what_is_not_done_or_could_not_be_made_again_is_not_freed(tmp_path):
     lab.go()
     real = ["--recordings-root", "real"]
     (lab.results / "b" / "aggregate.bin").write_bytes(os.urandom(120))
-    out = ask(lab, "free", "--step", "Aggregate", "--yes", *real)
+    out = ask(lab, "drop", "--step", "Aggregate", "--yes", *real)
     assert "Aggregate.json (modified: aggregate.bin is not the file" in out and "1 of 1 results" in out
     (lab.folder / "real" / "a" / "rec_0.bin").unlink()
-    out = ask(lab, "free", "--step", "Stats", "--group", "a", "--yes", *real)
+    out = ask(lab, "drop", "--step", "Stats", "--group", "a", "--yes", *real)
     assert "it could not be made again: what Aggregate(group=a" in out and (lab.results / "a" / "stats.json").exists()
-
-
-# accept
-
-
-def test_accepted_files_are_done(lab):
-    np.save(lab.results / "s-even" / "edges.npy", np.array([[1, 0]] * 50, dtype="<i8"))
-    plot = lab.results / "s-odd" / "plot.png"
-    content = plot.read_bytes()
-    plot.write_bytes(content[:-12] + b"mine" + content[-12:])
-    out = ask(lab, "accept", "s-even/edges.npy", "--reason", "artefact at 1 s")
-    assert out == "Accepted: results/s-even/edges.npy\n"
-    assert json.loads(ask(lab, "accept", plot, "--reason", "x", "--json")) == {"accepted": str(plot)}
-    record = read_record(lab.results / "s-even" / "runs" / "Edges.json")
-    (accepted,) = record["accepted"]
-    assert accepted["reason"] == "artefact at 1 s" and accepted["by"] == describe_host()
-    assert accepted["at"] <= timestamp()
-    assert "all as recorded" in ask(lab, "verify")
-    made, unchanged, out = lab.go()
-    assert made == {"Plot": 1} and not unchanged and "Edited" not in out
-
-
-def test_edges_that_were_taken_out_can_be_accepted_and_are_kept_where_they_are_not(lab):
-    path = lab.results / "s-even" / "edges.npy"
-    edges = np.load(path)
-    for left in (edges[1:], edges[2:]):
-        np.save(path, left)
-        made, _, out = lab.go()
-        assert made["Edges"] == 1 and "what was there is kept as results/s-even/edges.npy.damaged" in out
-    aside = [np.load(path.with_name(f"edges.npy.damaged{number}")) for number in ("", "-2")]
-    assert [len(one) for one in aside] == [len(edges) - 1, len(edges) - 2]
-    np.save(path, edges[1:])
-    assert ask(lab, "accept", "s-even/edges.npy", "--reason", "artefact") == "Accepted: results/s-even/edges.npy\n"
-    made, _, _ = lab.go()
-    assert made == {"Plot": 1} and len(np.load(path)) == len(edges) - 1
 
 
 def test_results_of_recordings_that_it_is_not_told_of_are_no_orphans(lab):
@@ -370,100 +282,3 @@ def test_results_of_recordings_that_it_is_not_told_of_are_no_orphans(lab):
     out = ask(lab, "clean", "--orphans", "--yes", code=1)
     assert out == "neuroluigi: the last run on these results had --recordings-root real; give it here too\n"
     assert (lab.results / "a" / "plot.png").exists()
-
-
-def test_why_asks_of_which_group(lab):
-    assert ask(lab, "why", "Stats", code=1) == "neuroluigi: say of which group: neuroluigi why Stats s-even\n"
-
-
-def test_what_is_damaged_or_would_be_replaced_is_not_accepted(lab):
-    path = lab.results / "s-even" / "edges.npy"
-    os.truncate(path, path.stat().st_size - 8)
-    assert "its state is: damaged" in ask(lab, "accept", "results/s-even/edges.npy", "--reason", "x", code=1)
-    np.save(path, np.array([[1, 0]] * 50, dtype="<i8"))
-    before = everything(lab)
-    error = ask(lab, "accept", path, "--reason", "x", "--Edges-threshold", "0.6", code=1)
-    assert "threshold 0.75, now 0.6" in error and everything(lab) == before
-    error = ask(lab, "accept", path.with_name("aggregate.bin"), "--reason", "x", code=1)
-    assert "is not modified" in error
-
-
-# verify
-
-
-def test_verify_finds_a_flipped_bit_and_everything_else_that_is_not_as_recorded(lab):
-    assert "all as recorded" in ask(lab, "verify")
-    path = lab.results / "s-even" / "aggregate.bin"
-    stat, content = path.stat(), bytearray(path.read_bytes())
-    content[17] ^= 1
-    path.write_bytes(content)
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert nothing(lab.go()), "size and time are as recorded"
-    os.truncate(lab.results / "s-odd" / "plot.png", 10)
-    (lab.results / "s-odd" / "stats.json").unlink()
-    (lab.results / "s-odd" / "runs" / "Edges.json").write_text("{")
-    (lab.folder / "recordings" / "s" / "rec_0.bin").write_bytes(b"other")
-    answer = json.loads(ask(lab, "verify", "--json", code=1))
-    found = {os.path.relpath(one["path"], lab.folder): one["state"] for one in answer["problems"]}
-    assert found == {
-        "results/s-even/aggregate.bin": "changed",
-        "results/s-odd/plot.png": "damaged",
-        "results/s-odd/stats.json": "missing",
-        "results/s-odd/runs/Edges.json": "unreadable",
-        "recordings/s/rec_0.bin": "damaged",
-    }
-    text = ask(lab, "verify", code=1)
-    assert "changed: results/s-even/aggregate.bin has other bytes" in text and "5 are not as" in text
-
-
-def test_verify_needs_no_recordings(lab):
-    shutil.rmtree(lab.folder / "recordings")
-    lab.results.rename(lab.folder / "copy")
-    before = sorted(path.name for path in (lab.folder / "copy").iterdir())
-    out = ask(lab, "verify", "--results-root", "copy", "--recordings-root", "gone", "--recordings-select", "x=y")
-    assert out.startswith("10 files, ") and out.endswith(": all as recorded.\n")
-    assert sorted(path.name for path in (lab.folder / "copy").iterdir()) == before
-
-
-def test_verify_names_what_no_record_describes(lab):
-    shutil.rmtree(lab.results / "s-odd" / "runs")
-    out = ask(lab, "verify")
-    assert out.count("untracked: results/s-odd/") == 5
-    assert len(json.loads(ask(lab, "verify", "--json"))["untracked"]) == 5
-
-
-def test_each_acceptance_is_kept(lab):
-    folder = lab.results / "s-even"
-    for name, reason in (("aggregate.json", "unit was wrong"), ("aggregate.bin", "artefact removed")):
-        path = folder / name
-        path.write_bytes(path.read_bytes().replace(b"\n", b" \n") if name.endswith("json") else bytes(100))
-        ask(lab, "accept", f"s-even/{name}", "--reason", reason)
-    out = ask(lab, "why", "Aggregate", "s-even", code=None)
-    assert "unit was wrong" in out and "artefact removed" in out and "{" not in out.split("accepted by")[1]
-    assert "--reason is blank" in ask(lab, "accept", "s-even/stats.json", "--reason", " ", code=1)
-
-
-def test_why_tells_old_and_new_and_what_is_freed(lab):
-    ask(lab, "free", "--step", "Edges", "--group", "s-even", "--yes")
-    assert "It is dropped" in ask(lab, "why", "Edges", "s-even", code=None)
-    assert json.loads(ask(lab, "why", "Edges", "s-even", "--json", code=None))[0]["dropped"]
-    edges = np.load(lab.results / "s-odd" / "edges.npy")
-    odd = read_record(lab.results / "s-odd" / "runs" / "Edges.json")["outputs"][0]["sha256"]
-    edges[0] += 1
-    np.save(lab.results / "s-odd" / "edges.npy", edges)
-    out = ask(lab, "why", "Plot", "s-odd", code=1)
-    assert f"edges.npy changed (sha256 {odd[:12]}..., now " in out and "A run will make it." in out
-
-
-def test_a_step_of_the_study_needs_no_group_before_options(lab):
-    assert "there is no step 'PlotAll'" in ask(lab, "why", "PlotAll", code=1)
-
-
-def test_a_misspelt_option_and_a_shortened_one_are_refused_with_the_right_one(lab):
-    for option in ("--Edges-threshhold", "--Edges-thresh"):
-        for command in (["status"], ["why", "Edges", "s-even"], ["results"], ["verify"], ["clean"]):
-            assert ask(lab, *command, option, "0.6", code=1) == (
-                f"luigi: there is no option {option}; did you mean --Edges-threshold?\n"
-            )
-    out = lab.run("PlotAll", "--Edges-thresh", "0.6", code=1)
-    assert out == "luigi: there is no option --Edges-thresh; did you mean --Edges-threshold?\n"

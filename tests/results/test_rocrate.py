@@ -17,7 +17,7 @@ from neuroluigi.provenance import run_lock
 from neuroluigi.provenance.files import write_json
 from neuroluigi.provenance.record import describe_host, package_versions, read_record
 from tests.conftest import BIN, HAS_OCTAVE, clean_environment
-from tests.provenance.test_state import Lab
+from tests.lab import Lab
 
 FAKES = ["--FakeRecording-sessions", "a b#1?,50%é", "--FakeRecording-count", "1", "--matlab-engine", "numpy"]
 OCTAVE, NUMPY = "50%é-even", "a b#1?-even"
@@ -54,14 +54,13 @@ class Broken(GroupTask):
 def done(tmp_path_factory):
     """A lab with strange names, an engine per group, a failed step, and files that are dropped, gone and modified."""
     lab = Lab(tmp_path_factory.mktemp("crate") / "lab")
-    tasks = lab.folder / "tasks.py"
-    tasks.write_text(tasks.read_text().replace("    GroupTask,", "    CommandTask,\n    GroupTask,") + STEPS)
+    lab.add(STEPS)
     engine = ["--matlab-engine", "octave"] if HAS_OCTAVE else []
     lab.run("Stats", "--group", OCTAVE, *FAKES[:4], *(engine or FAKES[4:]), env=SECRETS)
     lab.run("PlotAll", *FAKES, "--workers", "2", env=SECRETS)
     lab.run("Copy", "--group", NUMPY, *FAKES, env=SECRETS)
     lab.run("Broken", "--group", NUMPY, *FAKES, env=SECRETS, code=30)
-    ask(lab.folder, "free", "--step", "Aggregate", "--group", NUMPY, "--yes", *FAKES)
+    ask(lab.folder, "drop", "--step", "Aggregate", "--group", NUMPY, "--yes", *FAKES)
     (lab.results / NUMPY / "plot.png").unlink()
     (lab.results / OCTAVE / "stats.json").write_text('{"count": 1}')
     (lab.results / "run.json").write_text("{}")
@@ -92,7 +91,7 @@ def ask(folder, *arguments, code=0):
 
 def written(lab, *arguments):
     """Write the crate; return its entities by their @id."""
-    ask(lab.folder, "crate", *arguments)
+    ask(lab.folder, "export", "rocrate", *arguments)
     graph = json.loads((lab.results / "ro-crate-metadata.json").read_text(encoding="utf-8"))["@graph"]
     by_id = {one["@id"]: one for one in graph}
     assert len(by_id) == len(graph)
@@ -194,33 +193,33 @@ def test_nothing_else_is_written_and_the_same_records_give_the_same_crate(lab):
         return {path: path.read_bytes() for path in everything if not path.name.startswith(".")}
 
     before = files()
-    out = ask(lab.folder, "crate", *NAMED)
+    out = ask(lab.folder, "export", "rocrate", *NAMED)
     path = lab.results / "ro-crate-metadata.json"
     first = path.read_bytes()
     assert "add --" not in out and "results and 1 failures" in out
     for one in before:
         os.utime(one)
-    ask(lab.folder, "crate", *NAMED)
+    ask(lab.folder, "export", "rocrate", *NAMED)
     assert files() == {**before, path: first}
 
 
 def test_a_crate_that_can_not_be_written_is_one_line_and_leaves_nothing(lab):
     (lab.results / "ro-crate-metadata.json").mkdir()
-    assert "can't write to" in ask(lab.folder, "crate", code=1)
+    assert "can't write to" in ask(lab.folder, "export", "rocrate", code=1)
     assert not list(lab.results.glob("*.part-*"))
     (lab.results / "ro-crate-metadata.json").rmdir()
     # What a run of it that was killed left behind.
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     (lab.results / f"ro-crate-metadata.part-{socket.gethostname()}-{process.pid}-0.json").write_text("{")
-    ask(lab.folder, "crate")
+    ask(lab.folder, "export", "rocrate")
     assert not list(lab.results.glob("*.part-*"))
-    assert "'CC BY' is no URL, such as https://" in ask(lab.folder, "crate", "--license", "CC BY", code=1)
-    assert "there are no run records in" in ask(lab.folder, "crate", "--results-root", "matlab", code=1)
+    assert "'CC BY' is no URL, such as https://" in ask(lab.folder, "export", "rocrate", "--license", "CC BY", code=1)
+    assert "there are no run records in" in ask(lab.folder, "export", "rocrate", "--results-root", "matlab", code=1)
 
 
 def test_a_crate_that_was_moved_is_verified_without_recordings_or_pipeline(lab, tmp_path):
-    ask(lab.folder, "crate", *NAMED)
+    ask(lab.folder, "export", "rocrate", *NAMED)
     there = tmp_path / "another machine" / "crate"
     there.parent.mkdir()
     shutil.move(lab.results, there)
@@ -235,11 +234,11 @@ def test_a_crate_that_was_moved_is_verified_without_recordings_or_pipeline(lab, 
         there, "verify", "--results-root", ".", code=1
     )
     # It can be written anew there, too.
-    assert "results and 1 failures" in ask(there.parent, "crate", "--results-root", "crate")
+    assert "results and 1 failures" in ask(there.parent, "export", "rocrate", "--results-root", "crate")
 
 
 def test_no_secret_of_the_environment_is_in_any_file(lab):
-    ask(lab.folder, "crate")
+    ask(lab.folder, "export", "rocrate")
     files = [path for path in lab.folder.rglob("*") if path.is_file()]
     assert len(files) > 40
     for path in files:
@@ -263,9 +262,9 @@ def test_poor_records_are_described_as_far_as_they_go(lab):
     doctor_records(lab)
     by_id = written(lab)
     with run_lock.side_by_side(lab.results, {}, "luigi Stats"):
-        out = ask(lab.folder, "crate")
+        out = ask(lab.folder, "export", "rocrate")
     assert f"left out: results/{NUMPY}/runs/Edges.json is no run record" in out
-    assert "a run is at work on these results, write the crate again after it: luigi Stats, process" in out
+    assert "a run is working on these results, write the crate again after it: luigi Stats, process" in out
     old = action(by_id, "Old", NUMPY)
     assert by_id[old["instrument"]["@id"]]["name"] == "Old" and "startTime" not in old
     assert [one["name"] for one in by_id.values() if one["@id"].startswith("#None/")] == ["/far away/rec.bin"]
@@ -305,13 +304,13 @@ def validate(monkeypatch):
 
 
 def test_the_validator_of_the_profile_finds_nothing_to_require_or_recommend(lab, validate):
-    ask(lab.folder, "crate", *NAMED)
+    ask(lab.folder, "export", "rocrate", *NAMED)
     assert validate(lab.results) == set()
 
 
 def test_without_a_licence_and_with_poor_records_the_validator_only_recommends(lab, validate):
     doctor_records(lab)
-    out = ask(lab.folder, "crate")
+    out = ask(lab.folder, "export", "rocrate")
     assert "no licence" in out and "add --license URL" in out and "add --organization URL NAME" in out
     # So that something is required.
     (lab.results / OCTAVE / "edges.npy").unlink()

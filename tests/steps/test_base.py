@@ -98,6 +98,8 @@ def test_an_input_that_changes_while_it_is_read_fails_the_step(pipeline):
     tasks.write_text(
         tasks.read_text()
         + """
+from neuroluigi import GroupTask
+
 class Meddling(GroupTask):
     def requires(self):
         return Stats(self.group)

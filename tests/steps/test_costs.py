@@ -12,23 +12,24 @@ from tests.conftest import Pipeline, needs_octave
 WATCHED = """
 import atexit, os, sys
 from pathlib import Path
-from neuroluigi import records, samples
+from neuroluigi.provenance import files
+from neuroluigi.signals import blocks as of_samples, numpy_functions, plotting
 
 def tell(file, *words):
     with Path(file).open("a") as stream:
         stream.write(" ".join(map(str, words)) + "\\n")
 
-def watched_hash(path, *arguments, hash_file=records.hash_file):
+def watched_hash(path, *arguments, hash_file=files.hash_file):
     tell("hashed", Path(path).name.split(".part-")[0], Path(path).parent.name)
     return hash_file(path, *arguments)
 
-def watched_blocks(data_file, *arguments, blocks=samples.blocks):
+def watched_blocks(data_file, *arguments, blocks=of_samples.blocks):
     for block in blocks(data_file, *arguments):
         tell("passed", block.nbytes)
         yield block
 
-records.hash_file = watched_hash
-standins.blocks = plotting.blocks = watched_blocks
+files.hash_file = watched_hash
+numpy_functions.blocks = plotting.blocks = watched_blocks
 atexit.register(lambda: tell("imported", *(name for name in sys.modules if "." not in name)))
 """
 

@@ -1,591 +1,245 @@
-"""The plan and the run agree: a small pipeline is changed at random, planned, run, and planned again.
+"""The plan in memory: what a run would make, what it may make, and what it refuses before anything is made."""
 
-Two answers are held against each run. The plan's own: what it says `make` of is made, what it says `make if` of is made
-exactly when a file that it waits for changed. And the design's table, worked out here a second time from the bytes of
-the files and from what each step was last made from.
-"""
-
-import hashlib
-import io
 import json
 import os
-import re
-import shutil
-import subprocess
-import sys
-from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 
-import numpy as np
+import luigi
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
-from neuroluigi.provenance.files import write_json
-from neuroluigi.provenance.record import read_record
-from tests.conftest import OF_THE_RUN, Pipeline, clean_environment
+from neuroluigi import StudyTask, WrapperTask
+from neuroluigi.provenance import state
+from neuroluigi.steps import plan
+from neuroluigi.steps.config import RunStopped
+from neuroluigi.steps.plan import discard_statuses, plan_below, status_of, tasks_below, walk_statuses
+from neuroluigi.steps.target import ResultTarget
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a process for each command is forked")
 
-# Steps over all groups, the last of which seldom sees other bytes.
-STUDY = """
-
-class Table(StudyTask):
-    def requires(self):
-        return [Edges(group) for group in groups()]
+class PlanFirst(StudyTask):
+    factor = luigi.IntParameter(default=2)
+    made = 0
 
     def output(self):
-        return self.result("table.json")
-
-    def fingerprint(self):
-        return {"groups": list(groups())}
+        return self.result("first.json")
 
     def make(self, out):
-        counts = [len(one.load()) for one in self.input()]
-        out.write_text(json.dumps({"table": dict(zip(groups(), counts))}))
+        type(self).made += 1
+        out.write_text(json.dumps({"factor": self.factor}))
 
 
-class Most(StudyTask):
+class PlanSecond(StudyTask):
     def requires(self):
-        return Table()
+        return PlanFirst()
 
     def output(self):
-        return self.result("most.json")
+        return self.result("second.json")
 
     def make(self, out):
-        table = json.loads(Path(self.input().path).read_text())["table"]
-        out.write_text(json.dumps({"most": max(table.values()) > 3}))
+        out.write_text(Path(self.input().path).read_text())
 
 
-class All(WrapperTask):
+class PlanThird(StudyTask):
     def requires(self):
-        return [PlotAll(), Most()]
-"""
-
-# Each command runs in a process of its own; only what is the same for every pipeline is imported before.
-DRIVER = """
-import io, json, os, sys
-from pathlib import Path
-import luigi, numpy
-from matplotlib.figure import Figure
-from luigi.cmdline_parser import CmdlineParser
-from luigi.task import flatten
-from neuroluigi import looks, plotting, running, standins
-
-Figure().savefig(io.BytesIO())
-sys.dont_write_bytecode = True
-
-def plan(argv):
-    running.use_current_folder("tasks")
-    running.set_defaults()
-    root = running.parse_command_line(argv)
-    with CmdlineParser.global_instance(argv):
-        steps = [
-            {
-                "name": os.path.relpath(step.record_path),
-                "text": str(step),
-                "state": status.state,
-                "todo": status.todo,
-                "waits_for": status.waits_for,
-                "inputs": [os.path.relpath(one.path) for one in flatten(step.input())],
-                "outputs": [os.path.relpath(one.path) for one in flatten(step.output())],
-            }
-            for step, status in looks.walk(root)
-        ]
-    Path("plan.json").write_text(json.dumps(steps))
-
-def child(folder, what, argv):
-    os.chdir(folder)
-    log = os.open(f"{what}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    return running.luigi_command(argv) if what == "run" else plan(argv)
-
-for line in sys.stdin:
-    process = os.fork()
-    if not process:
-        sys.exit(child(*json.loads(line)))
-    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
-"""
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a step was last made from and what came of it, as far as its run record still says so."""
-
-    inputs: list[tuple[str, str]]
-    outputs: dict[str, bytes]
-    setup: object
-    code: int
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step as the plan describes it."""
-
-    name: str
-    text: str
-    state: str
-    todo: str
-    waits_for: list[str]
-    inputs: list[str]
-    outputs: list[str]
-
-    @property
-    def family(self) -> str:
-        return Path(self.name).stem.split("-")[0]
-
-
-@dataclass
-class Lab:
-    """A pipeline in a folder, its settings, and what each of its steps was last made from."""
-
-    folder: Path
-    driver: subprocess.Popen = field(repr=False)
-    is_real: bool
-    workers: int = 1
-    settings: dict[str, str] = field(default_factory=dict)
-    code: dict[str, int] = field(default_factory=dict)
-    made: dict[str, Made] = field(default_factory=dict, repr=False)
-    # Files whose commit was interrupted, and where they wait.
-    waiting: dict[str, str] = field(default_factory=dict)
-    # Records whose files were dropped.
-    dropped: set[str] = field(default_factory=set)
-    fresh: count = field(default_factory=lambda: count(10))
-
-    def copied_to(self, folder: Path, copy=shutil.copy2) -> "Lab":
-        shutil.copytree(self.folder, folder, copy_function=copy)
-        return replace(self, folder=folder)
-
-    # Commands
-
-    def command(self, what: str, codes: tuple[int, ...] = (0,)) -> int:
-        fakes = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "3", "--FakeRecording-bytes", "40"]
-        root = ["--recordings-root", "real"] if self.is_real else fakes
-        chosen = [f"--{name}={value}" for name, value in self.settings.items()]
-        always = ["--matlab-engine", "numpy", "--workers", str(self.workers), "--local-scheduler"]
-        command = [str(self.folder), what, ["--module", "tasks", "All", *root, *chosen, *always]]
-        self.driver.stdin.write(json.dumps(command) + "\n")
-        self.driver.stdin.flush()
-        code = int(self.driver.stdout.readline())
-        told = (self.folder / f"{what}.log").read_text()
-        assert code in codes and "Traceback" not in told, f"{what} ended with {code}\n{told}"
-        return code
-
-    def plan(self) -> list[Step]:
-        self.command("plan")
-        return [Step(**one) for one in json.loads((self.folder / "plan.json").read_text())]
-
-    # Files
-
-    def paths(self) -> dict[str, Path]:
-        """Return all files but locks and the cache by name; one that waits for its commit by its final name."""
-        found = {
-            path.relative_to(self.folder).as_posix(): path
-            for top in ("results", "recordings", "real")
-            for path in sorted((self.folder / top).rglob("*"))
-            if path.is_file() and path.name not in (".lock", ".checksums.jsonl", *OF_THE_RUN)
-        }
-        return found | {name: found[part] for name, part in self.waiting.items() if part in found}
-
-    def times(self) -> dict[str, int]:
-        return {name: path.stat().st_mtime_ns for name, path in self.paths().items()}
-
-    def contents(self) -> dict[str, bytes]:
-        return {name: path.read_bytes() for name, path in self.paths().items()}
-
-    def freed_files(self) -> dict[str, bytes]:
-        """Return what was in the files that are dropped."""
-        there = self.paths()
-        outputs = {name: data for record in self.dropped for name, data in self.made[record].outputs.items()}
-        return {name: data for name, data in outputs.items() if name not in there}
-
-    def results(self) -> list[str]:
-        """Return the names of the files that steps have made."""
-        return [
-            name
-            for name in self.paths()
-            if not name.startswith("real/") and "/runs/" not in name and ".part-" not in name and "damaged" not in name
-        ]
-
-    # The table of states
-
-    def setup(self, step: Step) -> object:
-        """Return what decides over a step beside its inputs and its code."""
-        if step.family == "Edges":
-            return float(self.settings.get("Edges-threshold", 0.75)), self.settings.get("Edges-level")
-        if step.family == "Aggregate":
-            has_seams = len(step.inputs) > 1 and self.settings.get("recordings-contiguous") != "true"
-            return self.settings.get("recordings-sampling-rate-hz"), has_seams
-        return ()
-
-    def must_be_made(self, step: Step, before: dict[str, bytes], after: dict[str, bytes]) -> bool:
-        """Say what the table does of a step, from its outputs before the run and its inputs as they stand after it."""
-        made = self.made.get(step.name)
-        if made and self.has_lost_recordings(made, after):
-            return False
-        if not all(name in before and is_whole(name, before[name]) for name in step.outputs):
-            return True
-        if not made:
-            return False
-        if any(len(before[name]) < len(data) for name, data in made.outputs.items()):
-            return True
-        if any(before[name] != data for name, data in made.outputs.items()):
-            return False
-        is_other_code = made.code != self.code.get(step.family, 0) and "results-rerun-on" in self.settings
-        return made.inputs != checksums(step.inputs, after) or made.setup != self.setup(step) or is_other_code
-
-    def has_lost_recordings(self, made: Made, after: dict[str, bytes]) -> bool:
-        is_told = self.settings.get("recordings-allow-missing") == "true"
-        return not is_told and any(name.startswith("real/") and name not in after for name, _ in made.inputs)
-
-    # Plan, run and plan again
-
-    def compare(self) -> None:
-        before, times, self.was_freed = self.contents() | self.freed_files(), self.times(), set(self.dropped)
-        plan = self.plan()
-        assert self.times() == times, "a look changed files"
-        interrupted = {step.name for step in plan if pending(step.name) in before}
-        code = self.command("run", (0, 30))
-        told = (self.folder / "run.log").read_text()
-        self.waiting = {name: part for name, part in self.waiting.items() if (self.folder / part).exists()}
-        self.dropped &= {name for name in self.dropped if "dropped" in (read_record(self.folder / name) or ())}
-        after, times_after = self.contents() | self.freed_files(), self.times()
-
-        names = {step.text: step.name for step in plan}
-        made = {names[text] for text in re.findall(r"^INFO: (.*) made in [\d.]+ s$", told, re.M)}
-        wanted, stuck = self.by_the_table(plan, before, after)
-        assert made == wanted, (sorted(made ^ wanted), plan, told)
-        assert bool(stuck) == (code == 30), (stuck, code, told)
-        for step in plan:
-            for name in step.outputs:
-                if step.name not in made and step.name not in interrupted:
-                    assert times.get(name) == times_after.get(name), f"{name} of {step} was written"
-                if step.state == "damaged" and step.name in made and name in before:
-                    assert before[name] in [data for path, data in after.items() if path.startswith(f"{name}.damaged")]
-            if step.name not in stuck and step.name not in interrupted:
-                assert (step.name in made) == self.by_the_plan(step, after), (step, told)
-        for step in plan:
-            if step.name in made:
-                outputs = {name: after[name] for name in step.outputs}
-                made_from = checksums(step.inputs, after)
-                self.made[step.name] = Made(made_from, outputs, self.setup(step), self.code.get(step.family, 0))
-        left = [step for step in self.plan() if step.todo and step.name not in stuck]
-        assert not left, (left, told)
-
-    def by_the_plan(self, step: Step, after: dict[str, bytes]) -> bool:
-        """Say whether the plan has a step made, now that it is known which files changed."""
-        assert step.todo in ("", "make", "maybe"), step
-        if step.todo != "maybe":
-            return step.todo == "make"
-        now = dict(checksums(step.inputs, after))
-        then = dict(self.made[step.name].inputs)
-        return any(now[name] != then.get(name) for name in step.inputs if Path(name).name in step.waits_for)
-
-    def by_the_table(self, plan: list[Step], before: dict, after: dict) -> tuple[set[str], set[str]]:
-        """Return the steps that the table has made, and those that it has made and that can't be as things are."""
-        makers = {name: step.name for step in plan for name in step.outputs}
-        wanted, stuck, needed = set(), set(), self.needed(plan, makers)
-        for step in plan:
-            lacking = {name for name in step.inputs if not after.get(name)}
-            is_lost = step.name in needed and self.has_lost_recordings(self.made[step.name], after)
-            if is_lost or any(makers.get(name) in stuck for name in step.inputs):
-                stuck.add(step.name)
-            elif step.name in needed or self.must_be_made(step, before, after):
-                # A group with an empty recording has no inputs at all.
-                is_bad = step.family == "Aggregate" and not step.inputs
-                (stuck if lacking or is_bad else wanted).add(step.name)
-                stuck |= {makers[name] for name in lacking if name in makers}
-        return wanted, stuck
-
-    def needed(self, plan: list[Step], makers: dict[str, str]) -> set[str]:
-        """Return what is dropped and stands below or above something else that may be made."""
-        busy = {step.name for step in plan if step.todo}
-        pairs = {(step.name, makers[name]) for step in plan for name in step.inputs if name in makers}
-        found, newest = set(), busy - self.was_freed
-        while newest:
-            beside = {a for a, b in pairs if b in newest} | {b for a, b in pairs if a in newest}
-            newest = (beside & self.was_freed) - found
-            found |= newest
-        return found
-
-
-def checksums(names: list[str], files: dict[str, bytes]) -> list[tuple[str, str]]:
-    return [(name, hashlib.sha256(files.get(name, b"")).hexdigest()) for name in names]
-
-
-def is_whole(name: str, data: bytes) -> bool:
-    try:
-        if name.endswith("stats.json"):
-            stats = json.loads(data)
-            return all(isinstance(stats[key], list) for key in ("min", "max", "mean", "std"))
-        if name.endswith(".json"):
-            json.loads(data)
-        if name.endswith(".npy"):
-            np.load(io.BytesIO(data))
-    except (ValueError, EOFError, KeyError, TypeError):
-        return False
-    return bool(data) and (not name.endswith(".png") or data.endswith(b"IEND\xaeB`\x82"))
-
-
-def pending(record: str) -> str:
-    return record.replace(".json", ".pending.json")
-
-
-# Changes: each is told which of the things that it may be done to, and how
-
-
-def pick(things: list, which: int):
-    return things[which % len(things)] if things else None
-
-
-def delete(lab, which, how):
-    if name := pick(lab.results(), which):
-        lab.paths()[name].unlink()
-
-
-def edit(lab, which, how):
-    """Write something else that is as good as what was there, by hand."""
-    names = [name for name in lab.results() if name not in lab.waiting]
-    name = pick([name for name in names if is_whole(name, lab.paths()[name].read_bytes())], which)
-    if not name:
-        return
-    path = lab.folder / name
-    if path.suffix == ".json":
-        content = json.loads(path.read_text())
-        if name.endswith("aggregate.json"):
-            content["sampling_rate_hz"] = 10.0 + how
-        elif name.endswith("stats.json"):
-            content["max"][0] += 1 + how
-        elif name.endswith("table.json"):
-            content["table"]["more"] = how
-        else:
-            content["note"] = how
-        # A shorter file than the record says would be a damaged one.
-        path.write_text(json.dumps(content, indent=1) + " " * 50)
-    elif path.suffix == ".npy":
-        np.save(path, np.concatenate([np.load(path), [[9, 0]]]).astype("<i8"))
-    elif path.suffix == ".png":
-        data = path.read_bytes()
-        path.write_bytes(data[:-12] + b"remark" + data[-12:])
-    elif path.name == "aggregate.bin":
-        data = path.read_bytes()
-        path.write_bytes(data[:-1] + bytes([data[-1] ^ (1 + how)]))
-    else:
-        path.write_bytes(path.read_bytes() + b"more")
-
-
-def break_(lab, which, how):
-    names = [name for name in lab.results() if name not in lab.waiting]
-    if not (name := pick(names, which)):
-        return
-    path = lab.folder / name
-    data = path.read_bytes()
-    if how == 2 and path.name == "stats.json":
-        path.write_text("3" + " " * len(data))
-    elif how == 3 and path.suffix in (".json", ".npy", ".png"):
-        path.write_bytes(b"}" * (len(data) + 5))
-    else:
-        path.write_bytes(data[: len(data) // 2 if how % 2 else 0])
-
-
-def touch(lab, which, how):
-    paths = list(lab.paths().values())
-    for path in paths if how % 2 else [pick(paths, which)]:
-        os.utime(path, (1 + which, 1 + which))
-
-
-def move(lab, which, how):
-    folder = lab.folder.with_name(f"{lab.folder.name}+")
-    lab.copied_to(folder, shutil.copyfile)
-    shutil.rmtree(lab.folder)
-    lab.folder = folder
-
-
-def add_recording(lab, which, how):
-    number = next(lab.fresh)
-    if lab.is_real:
-        path = lab.folder / "real" / pick(["a", "b", "c"], which) / f"rec_{number}.bin"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(recording(number, 30 + how))
-
-
-def replace_recording(lab, which, how):
-    """Replace a recording, as often as not by one that is as long, or empty one."""
-    if name := pick([name for name in lab.paths() if name.startswith("real/")], which):
-        path = lab.folder / name
-        path.write_bytes(b"" if how == 3 else recording(next(lab.fresh), path.stat().st_size + how // 2))
-
-
-def remove_recording(lab, which, how):
-    names = [name for name in lab.paths() if name.startswith("real/")]
-    if len(names) > 1:
-        (lab.folder / pick(names, which)).unlink()
-
-
-def recording(number: int, size: int) -> bytes:
-    return hashlib.shake_256(bytes([number])).digest(size)
-
-
-SETTINGS = [
-    ("Edges-threshold", (None, "0.6", "0.74", "0.75")),
-    ("Edges-level", (None, "100", "200", None)),
-    ("recordings-sampling-rate-hz", (None, "100", "50", None)),
-    ("recordings-contiguous", (None, "true", "false", "true")),
-    ("recordings-allow-missing", (None, "true", "false", "true")),
-    ("results-rerun-on", (None, "inputs,parameters,code", "inputs,parameters,code", None)),
-]
-
-
-def configure(lab, which, how):
-    name, values = pick(SETTINGS, which)
-    lab.settings.pop(name, None)
-    if values[how] is not None:
-        lab.settings[name] = values[how]
-
-
-def remark_in_m_file(lab, which, how):
-    path = pick(sorted((lab.folder / "matlab").glob("*.m")), which)
-    path.write_text(path.read_text() + "% a remark\n")
-
-
-def change_code(lab, which, how):
-    family = pick(["Aggregate", "Stats", "Edges", "Plot", "Table"], which)
-    path = lab.folder / "tasks.py"
-    start = f"class {family}("
-    before, after = path.read_text().split(start)
-    line, rest = after.split("\n", 1)
-    number = lab.code.get(family, 0) + 1
-    path.write_text(f"{before}{start}{line}\n    # {number}\n{rest}")
-    lab.code = {**lab.code, family: number}
-
-
-def lose_record(lab, which, how):
-    """Remove a record, or leave what a full disk or a power cut makes of it."""
-    if record := pick([n for n in lab.paths() if "/runs/" in n and n.endswith(".json") and "." not in n[:-5]], which):
-        path = lab.folder / record
-        wrong = ["", "{}", '["record"]', path.read_text()[: path.stat().st_size // 2]][how]
-        path.write_text(wrong) if wrong else path.unlink()
-        lab.made.pop(record, None)
-        lab.dropped.discard(record)
-
-
-def lose_cache(lab, which, how):
-    (lab.folder / "results" / ".checksums.jsonl").unlink(missing_ok=True)
-
-
-def interrupt(lab, which, how):
-    """Leave a result as a process does that is killed in the middle of its commit."""
-    paths = lab.paths()
-    done = [
-        name
-        for name, made in lab.made.items()
-        if pending(name) not in paths
-        and all(output in paths and paths[output].read_bytes() == data for output, data in made.outputs.items())
-    ]
-    if not (name := pick(sorted(done), which)):
-        return
-    record, renames = lab.folder / name, []
-    for position, output in enumerate(lab.made[name].outputs):
-        path = lab.folder / output
-        part = path.with_name(f"{path.stem}.part-elsewhere-1-{position}{path.suffix}")
-        stat = path.stat()
-        ends = {what: os.path.relpath(one, record.parent) for what, one in (("part", part), ("final", path))}
-        renames.append({**ends, "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns})
-        # Several files are renamed one after the other.
-        if position >= how % 2:
-            path.rename(part)
-            lab.waiting[output] = part.relative_to(lab.folder).as_posix()
-    write_json(lab.folder / pending(name), {**read_record(record), "renames": renames})
-    record.unlink()
-
-
-def free(lab, which, how):
-    """Free a result, as `neuroluigi drop` does of those that could be made again."""
-    there = lab.contents() | lab.freed_files()
-    names = [
-        name
-        for name, made in lab.made.items()
-        if Path(name).stem in ("Aggregate", "Stats", "Edges", "Table")
-        and name not in lab.dropped
-        and all(lab.contents().get(output) == data for output, data in made.outputs.items())
-        and made.inputs == checksums([one for one, _ in made.inputs], there)
-    ]
-    if name := pick(sorted(names), which):
-        write_json(lab.folder / name, {**read_record(lab.folder / name), "dropped": "now"})
-        for output in lab.made[name].outputs:
-            (lab.folder / output).unlink()
-        lab.dropped.add(name)
-
-
-CHANGES = {
-    delete: 6,
-    edit: 4,
-    break_: 4,
-    touch: 2,
-    move: 1,
-    add_recording: 2,
-    replace_recording: 3,
-    remove_recording: 2,
-    configure: 6,
-    remark_in_m_file: 1,
-    change_code: 2,
-    lose_record: 2,
-    lose_cache: 1,
-    interrupt: 1,
-    free: 3,
-}
-
-
-@pytest.fixture(scope="module")
-def driver():
-    command = [sys.executable, "-c", DRIVER]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=clean_environment(), **pipes) as process:
-        yield process
-        process.stdin.close()
-
-
-@pytest.fixture(scope="module", params=[False, True], ids=["fake", "real"])
-def finished(driver, tmp_path_factory, request):
-    """A lab in which everything is made; each example gets a copy."""
-    folder = tmp_path_factory.mktemp("plan") / "lab"
-    tasks = Pipeline(folder).folder / "tasks.py"
-    text = tasks.read_text().replace("import luigi\n", "import json\nfrom pathlib import Path\n\nimport luigi\n", 1)
-    tasks.write_text(text.replace("    RunStopped,\n", "    RunStopped,\n    StudyTask,\n", 1) + STUDY)
-    if request.param:
-        for number, (session, index) in enumerate([("a", 0), ("a", 1), ("b", 0)]):
-            path = folder / "real" / session / f"rec_{index}.bin"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(recording(number, 40))
-    lab = Lab(folder, driver, is_real=request.param)
-    lab.compare()
-    assert len(lab.made) == (10 if request.param else 13)
-    return lab
-
-
-numbers = st.tuples(st.integers(0, 30), st.integers(0, 3))
-changes = st.tuples(st.sampled_from([change for change, weight in CHANGES.items() for _ in range(weight)]), numbers)
-
-
-# An example takes seconds, so that looking for a shorter one that fails would take an hour.
-@settings(
-    max_examples=10,
-    derandomize=True,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
+        return PlanSecond()
+
+    def output(self):
+        return self.result("third.json")
+
+    def make(self, out):
+        out.write_text(Path(self.input().path).read_text() + "\n")
+
+
+class PlanAll(WrapperTask):
+    def requires(self):
+        return [PlanThird(), PlanSecond()]
+
+
+def make_all():
+    for step in (PlanFirst(), PlanSecond(), PlanThird()):
+        step.run()
+
+
+def planned(root=None) -> dict[str, tuple[str, str]]:
+    """Return state and plan of each step below a task."""
+    discard_statuses()
+    return {step.task_family: (s.state, s.todo) for step, s in walk_statuses(root or PlanAll())}
+
+
+def test_what_is_not_there_is_made_and_what_follows_from_it_too(declare):
+    assert planned() == {name: ("missing", "make") for name in ("PlanFirst", "PlanSecond", "PlanThird")}
+    make_all()
+    assert planned() == {name: ("done", "") for name in ("PlanFirst", "PlanSecond", "PlanThird")}
+    assert PlanAll().complete()
+
+
+def test_what_requires_a_result_that_is_made_is_made_if_that_changes(declare, tmp_path):
+    make_all()
+    (tmp_path / "results" / "study" / "first.json").unlink()
+    assert planned() == {
+        "PlanFirst": ("missing", "make"),
+        "PlanSecond": ("done", "maybe"),
+        "PlanThird": ("done", "maybe"),
+    }
+    discard_statuses()
+    assert status_of(PlanSecond()).waits_for == ("first.json",)
+    # The same bytes again: nothing else is made.
+    PlanFirst().run()
+    assert planned() == {name: ("done", "") for name in ("PlanFirst", "PlanSecond", "PlanThird")}
+
+
+def test_another_value_of_a_parameter_is_stale_with_old_and_new(declare):
+    make_all()
+    declare("PlanFirst", factor=3)
+    discard_statuses()
+    status = status_of(PlanFirst())
+    assert (status.state, status.todo) == ("stale", "make")
+    assert [reason.text for reason in status.reasons] == ["factor 2, now 3"]
+
+
+def test_a_parameter_that_is_new_is_not_stale_at_its_default(declare):
+    class PlanGrown(StudyTask):
+        words = luigi.ListParameter(default=[1, 2])
+        when = luigi.DateParameter(default=luigi.DateParameter().parse("2020-01-31"))
+
+        def output(self):
+            return self.result("grown.txt")
+
+        def make(self, out):
+            out.write_text("x")
+
+    step = PlanGrown()
+    step.run()
+    record = json.loads(step.record_path.read_text())
+    assert record.pop("parameters") == {"words": "[1, 2]", "when": "2020-01-31"}
+    step.record_path.write_text(json.dumps({**record, "parameters": {}}))
+    assert planned(step) == {"PlanGrown": ("done", "")}
+    declare("PlanGrown", words="[3]")
+    assert planned(PlanGrown()) == {"PlanGrown": ("stale", "make")}
+
+
+def test_a_file_that_exists_is_done_where_existing_ones_are_trusted(declare, tmp_path):
+    declare("results", trust_existing="true")
+    make_all()
+    (tmp_path / "results" / "study" / "first.json").unlink()
+    (tmp_path / "results" / "study" / "third.json").write_text("by hand")
+    assert {name: todo for name, (_, todo) in planned().items()} == {"PlanFirst": "", "PlanSecond": "", "PlanThird": ""}
+    (tmp_path / "results" / "study" / "second.json").unlink()
+    assert planned()["PlanSecond"] == ("missing", "make") and planned()["PlanFirst"] == ("missing", "make")
+
+
+def test_a_run_keeps_its_statuses_until_they_are_discarded(declare, command_line):
+    command_line("PlanAll")
+    assert planned()["PlanFirst"] == ("missing", "make")
+    Path(PlanFirst().folder).mkdir(parents=True)
+    Path(PlanFirst().output().path).write_text("{}")
+    assert status_of(PlanFirst()).state == "missing"
+    discard_statuses()
+    assert status_of(PlanFirst()).state == "untracked"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_has_no_statuses_of_its_parent(declare, command_line):
+    command_line("PlanAll")
+    status_of(PlanFirst())
+    pid = os.fork()
+    if not pid:
+        os._exit(0 if plan._plan is None else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert plan._plan is not None
+
+
+def test_every_task_below_comes_once(declare):
+    assert sorted(str(task) for task in tasks_below(PlanAll())) == sorted(
+        str(task) for task in (PlanAll(), PlanFirst(), PlanSecond(), PlanThird())
+    )
+
+
+class PlanLoop(StudyTask):
+    def requires(self):
+        return PlanLoop()
+
+    def output(self):
+        return self.result("loop.txt")
+
+
+class PlanTwin(StudyTask):
+    side = luigi.Parameter()
+    name = luigi.Parameter(default="twin.txt", significant=False)
+
+    def output(self):
+        return self.result(f"{self.name}")
+
+
+class PlanTwins(WrapperTask):
+    names = luigi.ListParameter()
+
+    def requires(self):
+        return [PlanTwin(side, name) for side, name in zip(("left", "right"), self.names, strict=True)]
+
+
+class PlanNothing(StudyTask):
+    def output(self):
+        return []
+
+
+class PlanForeign(StudyTask):
+    def output(self):
+        return luigi.LocalTarget("foreign.txt")
+
+
+class PlanUnrecorded(StudyTask):
+    def output(self):
+        return ResultTarget("unrecorded.txt")
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (lambda: PlanLoop(), r"PlanLoop\(\) requires itself, by way of PlanLoop\(\)"),
+        (
+            lambda: PlanTwins(["a.txt", "a.txt"]),
+            r"both make .*a\.txt; give them different files, or the same parameters",
+        ),
+        (lambda: PlanTwins(["a.txt", "b.txt"]), r"would share the run record .*filename_parameters = \('NAME',\)"),
+        (lambda: PlanNothing(), r"PlanNothing\.output\(\) names no file; a step's files are self\.result\(NAME\)"),
+        (lambda: PlanForeign(), r"PlanForeign\.output\(\) returns .*; a step's files are self\.result\(NAME\)"),
+        (lambda: PlanUnrecorded(), r"PlanUnrecorded\.output\(\) returns .*; a step's files are self\.result\(NAME\)"),
+    ],
 )
-@given(
-    rounds=st.lists(st.lists(changes, min_size=1, max_size=4), min_size=1, max_size=2),
-    workers=st.sampled_from([1] * 7 + [2]),
-)
-def test_a_run_does_what_the_plan_says(finished, tmp_path_factory, rounds, workers):
-    lab = finished.copied_to(tmp_path_factory.mktemp("example") / "lab")
-    lab.workers, lab.settings, lab.code, lab.made = workers, {}, {}, dict(finished.made)
-    lab.waiting, lab.dropped, lab.fresh = {}, set(), count(10)
-    for some in rounds:
-        for change, (which, how) in some:
-            change(lab, which, how)
-        lab.compare()
+def test_a_pipeline_that_cant_work_stops_before_anything_is_made(declare, tmp_path, task, message):
+    with pytest.raises(RunStopped, match=message):
+        plan_below(task())
+    assert not (tmp_path / "results").exists()
+
+
+class PlanOfLuigi(luigi.Task):
+    def output(self):
+        return luigi.LocalTarget("of-luigi.txt")
+
+
+class PlanAfterLuigi(WrapperTask):
+    def requires(self):
+        return PlanOfLuigi()
+
+
+def test_a_task_of_luigis_own_is_done_by_its_own_complete(declare, tmp_path):
+    assert status_of(PlanOfLuigi()).todo == state.MAKE and status_of(PlanAfterLuigi()).todo == state.MAYBE
+    (tmp_path / "of-luigi.txt").touch()
+    assert status_of(PlanOfLuigi()).state == state.DONE and status_of(PlanAfterLuigi()).is_complete
+
+
+def test_a_long_chain_needs_no_recursion(declare, command_line):
+    command_line("PlanAll")
+
+    class PlanLink(StudyTask):
+        number = luigi.IntParameter()
+        filename_parameters = ("number",)
+
+        def requires(self):
+            return [PlanLink(self.number - 1)] if self.number else []
+
+        def output(self):
+            return self.result(f"link-{self.number}.txt")
+
+    found = [step.number for step, _ in walk_statuses(PlanLink(1500))]
+    assert found == list(range(1501))

@@ -13,9 +13,9 @@ def measure(
     """Return (samples per channel, bytes of an incomplete last sample) of a recording's file.
 
     `path` and `header_bytes` name another file with the same samples, such as the result of a step per recording;
-    `size` is what it has, where it is not there yet.
-    Raises RecordingsError where the file is not there, has no samples, or ends in the middle of one and `partial_sample`
-    is not "drop".
+    `size` is its size in bytes if it is not made yet.
+    Raises RecordingsError where the file is not there, has no samples, or ends in the middle of one and
+    `partial_sample` is not "drop".
     """
     path = path or recording.path
     header_bytes = recording.header_bytes if header_bytes is None else header_bytes
@@ -23,17 +23,17 @@ def measure(
         size = _size_of(path) if size is None else size
     except OSError as error:
         raise RecordingsError(
-            f"{recording.place}, column path: {recording.name!r} can't be read as a file ({path}: {error.strerror})"
+            f"{recording.origin}, column path: {recording.name!r} can't be read as a file ({path}: {error.strerror})"
         ) from error
     samples, rest = divmod(size - header_bytes, recording.bytes_per_sample)
     if samples <= 0:
         raise RecordingsError(
-            f"{recording.place}: {path} has no samples: {size} bytes, header {header_bytes} bytes,"
+            f"{recording.origin}: {path} has no samples: {size} bytes, header {header_bytes} bytes,"
             f" {recording.bytes_per_sample} bytes per sample ({recording.dtype}, {recording.channels} channels)"
         )
     if rest and partial_sample != "drop":
         raise RecordingsError(
-            f"{recording.place}: {path} has {size} bytes, header {header_bytes} bytes; that is not a whole number of"
+            f"{recording.origin}: {path} has {size} bytes, header {header_bytes} bytes; that is not a whole number of"
             f" samples of {recording.bytes_per_sample} bytes ({recording.dtype}, {recording.channels} channels),"
             f" {rest} bytes are left; check dtype and channels, or set [recordings] partial_sample = drop to drop them"
         )

@@ -1,6 +1,6 @@
 """The small pictures of the report, as inline SVG text: values across groups, and what ran when.
 
-Their colours are those of the page around them, by class; each says in words what it shows.
+Their colours are those of the page around them, by class; each has its content in words, too.
 """
 
 import math
@@ -36,18 +36,18 @@ def dots(title: str, points: Sequence[tuple[str, float]]) -> str:
         x = _INSET + (n + 0.5) * (_WIDTH - 2 * _INSET) / len(points)
         return x, _HEIGHT - _INSET - ((value - low) / span if high > low else 0.5) * (_HEIGHT - 2 * _INSET)
 
-    said = f"{_number(low)} throughout"
+    text = f"{_number(low)} throughout"
     if high > low:
-        said = f"{_number(low)} to {_number(high)}, median {_number(middle)}"
-    told = escape(f"{title} of {len(points)}: {said}")
+        text = f"{_number(low)} to {_number(high)}, median {_number(middle)}"
+    label = escape(f"{title} of {len(points)}: {text}")
     _, y = place(0, middle)
     return "".join(
         [
-            f'<svg class="dots" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{told}">',
+            f'<svg class="dots" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">',
             f'<path class="middle" d="M0 {y:.1f}H{_WIDTH}"/>',
             *_marks([(name, value, *place(n, value)) for n, (name, value) in enumerate(points)]),
             "</svg>",
-            f"<figcaption><strong>{escape(title)}</strong> {said}</figcaption>",
+            f"<figcaption><strong>{escape(title)}</strong> {text}</figcaption>",
         ]
     )
 
@@ -93,10 +93,10 @@ def gantt(bars: Sequence[Bar], seconds: float) -> str:
             y += _BAR + 1
         y += _GAP
     most = max((len(lanes) for lanes in rows.values()), default=0)
-    said = f"{len(bars)} results in {span(seconds)}, up to {most} of one step at the same time"
+    text = f"{len(bars)} results in {span(seconds)}, up to {most} of one step at the same time"
     return "".join(
         [
-            f'<svg class="gantt" viewBox="0 0 {_TIME_WIDTH} {y + _AXIS}" role="img" aria-label="{escape(said)}">',
+            f'<svg class="gantt" viewBox="0 0 {_TIME_WIDTH} {y + _AXIS}" role="img" aria-label="{escape(text)}">',
             *_axis(seconds, scale, y),
             *drawn,
             "</svg>",
@@ -116,8 +116,8 @@ def _into_lane(bar: Bar, lanes: list[list[Bar]]) -> None:
 def _bar(bar: Bar, y: float, scale: float, is_named: bool) -> str:
     x, width = _NAMES + bar.begin * scale, max((bar.end - bar.begin) * scale, 0.8)
     kind = "failed" if bar.has_failed else "bar"
-    said = f"{bar.row} {bar.name}: {span(bar.end - bar.begin)}{', failed' if bar.has_failed else ''}"
-    title = f"<title>{escape(said)}</title>" if is_named or bar.has_failed else ""
+    text = f"{bar.row} {bar.name}: {span(bar.end - bar.begin)}{', failed' if bar.has_failed else ''}"
+    title = f"<title>{escape(text)}</title>" if is_named or bar.has_failed else ""
     mark = f'<text class="sign" x="{x + width + 1:.1f}" y="{y + _BAR}">!</text>' if bar.has_failed else ""
     rect = f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_BAR}"'
     return f"{rect}>{title}</rect>{mark}" if title else f"{rect}/>"

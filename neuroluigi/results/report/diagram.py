@@ -1,15 +1,14 @@
 """The pipeline as a picture: SVG text from the tasks alone, without any engine, recording or result.
 
-A box per kind of step stands right of all that it is made from. An arrow that passes other boxes has a lane between
-them, which it shares with the others from the same box.
+A box per kind of step, in a column right of all that it needs. An arrow to a column further on runs above all boxes.
 """
 
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
-from itertools import pairwise, zip_longest
+from itertools import zip_longest
 
 import luigi
 from luigi.task import flatten
@@ -23,11 +22,7 @@ _MOST_LETTERS = 30
 
 # Pixels. Text is as wide as that of the widest of the usual fonts.
 _LETTER, _BOLD_LETTER, _LINE, _PADDING, _MARGIN = 7.3, 8.6, 17, 10, 8
-_BETWEEN_COLUMNS, _BETWEEN_ROWS, _LANE, _PORT = 44, 18, 4, 11
-_SWEEPS = 24
-
-# A lane or an arrow from box to box is rather straight than one between both.
-_STRAIGHT = {(True, True): 20, (True, False): 1, (False, True): 1, (False, False): 6}
+_BETWEEN_COLUMNS, _BETWEEN_ROWS, _BETWEEN_ARROWS, _BELOW = 44, 18, 11, 24
 
 _STYLE = """
 .pipeline { --ink: #1f2328; --soft: #57606a; --paper: #ffffff; --line: #768390; }
@@ -59,7 +54,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Note:
-    """What there is to say of a box beside what it is: tool in place of the maker, a class, (class, text) per line."""
+    """What a report adds to a box: tool in place of the maker, a class, and (class, text) of each line."""
 
     tool: str = ""
     kind: str = ""
@@ -118,50 +113,64 @@ def _common_start(names: Sequence[str]) -> str:
 
 
 @dataclass
-class _Item:
-    """A box, or a lane for the arrows from a box past a column (then it has no lines)."""
+class _Place:
+    """Where a box is drawn, and its lines (class, text).
 
+    `end` is where its column ends, `lane` the y of its arrows to columns further on than the next.
+    """
+
+    box: Box
+    lines: Sequence[tuple[str, str]]
     column: int
-    lines: Sequence[tuple[str, str]] = ()
-    y: float = 0
-    height: float = _LANE
-    before: list["_Item"] = field(default_factory=list)
-    after: list["_Item"] = field(default_factory=list)
-    box: Box | None = None
+    left: float = 0
+    top: float = 0
+    end: float = 0
+    lane: float = 0
+
+    @property
+    def width(self) -> int:
+        return max(round(_text_width(*line)) for line in self.lines) + 2 * _PADDING
+
+    @property
+    def height(self) -> int:
+        return _LINE * len(self.lines) + 2 * _PADDING - 5
+
+    @property
+    def middle(self) -> float:
+        return self.top + self.height / 2
+
+    def is_far_from(self, other: "_Place") -> bool:
+        """Whether there are columns between this box and another one left of it."""
+        return self.column > other.column + 1
+
+    def leads_back_to(self, other: "_Place") -> bool:
+        """Whether an arrow from this box to another one does not go right."""
+        return other is not self and other.column <= self.column
 
 
 def draw(root: str, boxes: Sequence[Box], notes: Mapping[str, Note] | None = None) -> str:
     """Return the picture of the pipeline of the task `root` as an SVG element.
 
-    With `notes`, by box, each box says these too, and is a link to the element step-NAME of the page around it.
+    With `notes`, by the name of the box, each box shows its note too, and links to the element step-NAME of the page.
     """
-    items = _arranged(boxes, notes or {})
-    columns = _by_column(items)
-    widths = [max(_width(item) for item in column) for column in columns]
-    lefts = [_MARGIN]
-    for width in widths:
-        lefts.append(lefts[-1] + width + _BETWEEN_COLUMNS)
-    top = min((item.y - item.height / 2 for item in items), default=0) - _MARGIN
-    for item in items:
-        item.y -= top
-    named = {item.box.name: item for item in items if item.box}
-    back = [(named[need], item) for item in named.values() for need in item.box.needs if _leads_back(need, item, named)]
-    arrows = [_arrow(one, other, lefts, widths) for one in items for other in one.after]
-    arrows += [_arrow_back(one, other, lefts) for one, other in back]
-    drawn = [_drawn(item, lefts[item.column], (notes or {}).get(item.box.name)) for item in named.values()]
-    width = round(lefts[-1] - _BETWEEN_COLUMNS * bool(columns) + _MARGIN)
-    height = round(max((item.y + item.height / 2 for item in items), default=0) + _MARGIN + 24 * bool(back))
+    notes = notes or {}
+    places = _placed(boxes, notes)
+    arrows = [arrow for one in places.values() for arrow in _arrows_to(one, [places[need] for need in one.box.needs])]
+    width = max((one.end for one in places.values()), default=0) + _MARGIN
+    has_back = any('class="back"' in arrow for arrow in arrows)
+    height = max((one.top + one.height for one in places.values()), default=0) + _MARGIN + _BELOW * has_back
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="pipeline" viewBox="0 0 {width} {height}" width="{width}"'
-            f' height="{height}" role="{"group" if notes else "img"}" aria-labelledby="pipeline-title pipeline-text">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="pipeline" viewBox="0 0 {width:g} {height:g}"'
+            f' width="{width:g}" height="{height:g}" role="{"group" if notes else "img"}"'
+            ' aria-labelledby="pipeline-title pipeline-text">',
             f'<title id="pipeline-title">The pipeline of {_plain(root)}</title>',
             f'<desc id="pipeline-text">{_plain(" ".join(map(_sentence, boxes)))}</desc>',
             f"<style>{_STYLE}</style>",
             '<defs><marker id="pipeline-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"'
             ' orient="auto"><path d="M0 0.5 L8 4 L0 7.5 Z"/></marker></defs>',
             *arrows,
-            *drawn,
+            *(_drawn(one, notes.get(name)) for name, one in places.items()),
             "</svg>",
         ]
     )
@@ -183,96 +192,28 @@ def _columns(boxes: Iterable[Box]) -> dict[str, int]:
     return column
 
 
-def _leads_back(need: str, item: _Item, named: Mapping[str, _Item]) -> bool:
-    return need != item.box.name and named[need].column >= item.column
-
-
-def _arranged(boxes: Sequence[Box], notes: Mapping[str, Note]) -> list[_Item]:
-    """Return boxes and lanes, linked, with their columns and heights."""
+def _placed(boxes: Sequence[Box], notes: Mapping[str, Note]) -> dict[str, _Place]:
+    """Return where each box is drawn: in its column, in the order of what it needs."""
     column = _columns(boxes)
-    items: dict[object, _Item] = {}
-    for box in boxes:
-        lines = _lines(box, notes.get(box.name))
-        height = _LINE * len(lines) + 2 * _PADDING - 5
-        items[box.name] = _Item(column[box.name], lines, height=height, box=box)
-    for box in boxes:
-        for need in box.needs:
-            before = items[need]
-            for passed in range(column[need] + 1, column[box.name]):
-                lane = items.setdefault((need, passed), _Item(passed))
-                _link(before, lane)
-                before = lane
-            if column[need] < column[box.name]:
-                _link(before, items[box.name])
-    found = list(items.values())
-    _place(_ordered(_by_column(found)))
-    return found
+    places = {box.name: _Place(box, _lines(box, notes.get(box.name)), column[box.name]) for box in boxes}
 
+    def middle_of_needs(one: _Place) -> float:
+        return sum(places[need].middle for need in one.box.needs) / max(len(one.box.needs), 1)
 
-def _by_column(items: Sequence[_Item]) -> list[list[_Item]]:
-    return [[item for item in items if item.column == n] for n in range(1 + max((i.column for i in items), default=-1))]
-
-
-def _link(one: _Item, other: _Item) -> None:
-    if not any(item is other for item in one.after):
-        one.after.append(other)
-        other.before.append(one)
-
-
-def _ordered(columns: list[list[_Item]]) -> list[list[_Item]]:
-    """Return the columns, each in an order in which few arrows cross: each item in the middle of its neighbours."""
-    best, fewest = columns, _crossings(columns)
-    for sweep in range(_SWEEPS):
-        columns = [list(column) for column in columns]
-        is_forward = sweep % 2 == 0
-        rank = {id(item): n / len(column) for column in columns for n, item in enumerate(column)}
-        for column in columns if is_forward else reversed(columns):
-            near = {id(item): item.before if is_forward else item.after for item in column}
-            middle = {
-                key: sum(rank[id(one)] for one in some) / len(some) if some else rank[key] for key, some in near.items()
-            }
-            column.sort(key=lambda item: middle[id(item)])
-            rank.update({id(item): n / len(column) for n, item in enumerate(column)})
-        if (crossings := _crossings(columns)) < fewest:
-            best, fewest = columns, crossings
-    return best
-
-
-def _crossings(columns: Sequence[Sequence[_Item]]) -> int:
-    count = 0
-    for column, following in pairwise(columns):
-        place = {id(item): n for n, item in enumerate(following)}
-        ends = [sorted(place[id(other)] for other in item.after) for item in column]
-        count += sum(a > b for n, some in enumerate(ends) for later in ends[n + 1 :] for a in some for b in later)
-    return count
-
-
-def _place(columns: Sequence[Sequence[_Item]]) -> None:
-    """Set y of each item, near to that of its neighbours, without changing the order."""
-    for sweep in range(_SWEEPS):
-        for column in columns if sweep % 2 == 0 else reversed(columns):
-            wanted = []
-            for item in column:
-                near = [(_STRAIGHT[bool(item.box), bool(one.box)], one.y) for one in (*item.before, *item.after)]
-                weight = sum(weight for weight, _ in near)
-                wanted.append(sum(weight * y for weight, y in near) / weight if weight else item.y)
-            for item, y in zip(column, _apart(column, wanted), strict=True):
-                item.y = y
-
-
-def _apart(column: Sequence[_Item], wanted: Sequence[float]) -> list[float]:
-    """Return what is next to the wanted places, in order and far enough from each other (isotonic regression)."""
-    offsets = [0.0]
-    for one, other in pairwise(column):
-        offsets.append(offsets[-1] + (one.height + other.height) / 2 + _BETWEEN_ROWS)
-    pools: list[tuple[float, int]] = []
-    for y, offset in zip(wanted, offsets, strict=True):
-        pools.append((y - offset, 1))
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            (mean, count), (other, more) = pools.pop(), pools.pop()
-            pools.append(((mean * count + other * more) / (count + more), count + more))
-    means = [mean for mean, count in pools for _ in range(count)]
-    return [mean + offset for mean, offset in zip(means, offsets, strict=True)]
+    columns = [[one for one in places.values() if one.column == n] for n in range(max(column.values(), default=-1) + 1)]
+    heights = [sum(one.height + _BETWEEN_ROWS for one in some) for some in columns]
+    far = {need: None for some in columns for one in some for need in one.box.needs if one.is_far_from(places[need])}
+    for n, name in enumerate(sorted(far, key=column.__getitem__)):
+        places[name].lane = _MARGIN + n * _BETWEEN_ARROWS
+    left = _MARGIN
+    for some, height in zip(columns, heights, strict=True):
+        end = left + max(one.width for one in some)
+        top = _MARGIN + len(far) * _BETWEEN_ARROWS + (max(heights) - height) / 2
+        for one in sorted(some, key=middle_of_needs):
+            one.left, one.top, one.end = left, top, end
+            top += one.height + _BETWEEN_ROWS
+        left = end + _BETWEEN_COLUMNS
+    return places
 
 
 def _lines(box: Box, note: Note | None) -> list[tuple[str, str]]:
@@ -290,53 +231,50 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS // 2]}…{text[1 - _MOST_LETTERS // 2 :]}"
 
 
-def _width(item: _Item) -> int:
-    return max((round(_text_width(*line)) + 2 * _PADDING for line in item.lines), default=0)
-
-
 def _text_width(kind: str, text: str) -> float:
     letters = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
     return letters * (_BOLD_LETTER if kind == "name" else _LETTER)
 
 
-def _arrow(one: _Item, other: _Item, lefts: Sequence[float], widths: Sequence[float]) -> str:
-    """Return the arrow from a box or lane to one in the next column; it runs through a lane, and ends at a box."""
-    x, y = lefts[one.column] + widths[one.column], one.y
-    # A box may be narrower than its column.
-    start = f"M{lefts[one.column] + (_width(one) if one.box else 0):g} {y:.1f}"
-    to_x, to_y = lefts[other.column], other.y
-    if other.box:
-        ports = sorted(other.before, key=lambda item: item.y)
-        place = next(n for n, item in enumerate(ports) if item is one) - (len(ports) - 1) / 2
-        to_y += place * min(_PORT, (other.height - _PORT) / len(ports))
-    middle = (x + to_x) / 2
-    end = ' marker-end="url(#pipeline-arrow)"' if other.box else ""
-    return f'<path d="{start} H{x:g} C{middle:g} {y:.1f} {middle:g} {to_y:.1f} {to_x:g} {to_y:.1f}"{end}/>'
+def _arrows_to(one: _Place, needs: Sequence[_Place]) -> Iterator[str]:
+    """Yield an arrow from each box that a box needs; they arrive apart, in the order from which height they come."""
+    before = [need for need in needs if need.column < one.column]
+    before.sort(key=lambda need: need.lane if one.is_far_from(need) else need.middle)
+    apart = min(_BETWEEN_ARROWS, one.height / (len(before) + 1))
+    for n, need in enumerate(before):
+        x, y, to_y = need.end, need.middle, one.middle + (n - (len(before) - 1) / 2) * apart
+        path = f"M{need.left + need.width:g} {y:g} H{x:g}"
+        if one.is_far_from(need):
+            path += _curve(x, y, need.lane)
+            x, y = one.left - _BETWEEN_COLUMNS, need.lane
+            path += f" H{x:g}"
+        yield f'<path d="{path}{_curve(x, y, to_y)}" marker-end="url(#pipeline-arrow)"/>'
+    for need in needs:
+        if need.leads_back_to(one):
+            (x, y), (to_x, to_y) = ((place.left + place.width / 2, place.top + place.height) for place in (need, one))
+            low = max(y, to_y) + _BELOW
+            path = f"M{x:g} {y:g} C{x:g} {low:g} {to_x:g} {low:g} {to_x:g} {to_y:g}"
+            yield f'<path class="back" d="{path}" marker-end="url(#pipeline-arrow)"/>'
 
 
-def _arrow_back(one: _Item, other: _Item, lefts: Sequence[float]) -> str:
-    """Return an arrow to a box that is not right of the other: below both."""
-    ends = [(lefts[item.column] + _width(item) / 2, item.y + item.height / 2) for item in (one, other)]
-    (x, y), (to_x, to_y) = ends
-    low = max(y, to_y) + 24
-    curve = f"M{x:g} {y:.1f} C{x:g} {low:.1f} {to_x:g} {low:.1f} {to_x:g} {to_y:.1f}"
-    return f'<path class="back" d="{curve}" marker-end="url(#pipeline-arrow)"/>'
+def _curve(x: float, y: float, to_y: float) -> str:
+    """Return the part of an arrow between two columns, from x on."""
+    middle, to_x = x + _BETWEEN_COLUMNS / 2, x + _BETWEEN_COLUMNS
+    return f" C{middle:g} {y:g} {middle:g} {to_y:g} {to_x:g} {to_y:g}"
 
 
-def _drawn(item: _Item, left: float, note: Note | None) -> str:
-    box, top, width = item.box, item.y - item.height / 2, _width(item)
-    rect = f'<rect x="{left:g}" y="{top:.1f}" width="{width:g}" height="{item.height:g}" rx="5"/>'
+def _drawn(place: _Place, note: Note | None) -> str:
+    left, top, size = place.left, place.top, f'width="{place.width}" height="{place.height}" rx="5"'
     # Recordings are many: a sheet behind the first.
-    behind = f'<rect x="{left + 4:g}" y="{top - 4:.1f}" width="{width:g}" height="{item.height:g}" rx="5"/>'
-    baseline = top + _PADDING + 8
+    behind = [f'<rect x="{left + 4:g}" y="{top - 4:g}" {size}/>'] if place.box.is_recordings else []
     texts = [
-        f'<text class="{kind}" x="{left + _PADDING:g}" y="{baseline + n * _LINE:.1f}">{_plain(text)}</text>'
-        for n, (kind, text) in enumerate(item.lines)
+        f'<text class="{kind}" x="{left + _PADDING:g}" y="{top + _PADDING + 8 + n * _LINE:g}">{_plain(text)}</text>'
+        for n, (kind, text) in enumerate(place.lines)
     ]
-    content = [f"<title>{_plain(_sentence(box))}</title>", *([behind] if box.is_recordings else []), rect, *texts]
+    content = [f"<title>{_plain(_sentence(place.box))}</title>", *behind, f'<rect x="{left:g}" y="{top:g}" {size}/>']
     opening = f'<g class="box {note.kind}">' if note and note.kind else '<g class="box">'
-    drawn = "".join([opening, *content, "</g>"])
-    return f'<a href="#step-{_plain(box.name)}">{drawn}</a>' if note else drawn
+    drawn = "".join([opening, *content, *texts, "</g>"])
+    return f'<a href="#step-{_plain(place.box.name)}">{drawn}</a>' if note else drawn
 
 
 def _sentence(box: Box) -> str:

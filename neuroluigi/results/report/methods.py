@@ -1,4 +1,4 @@
-"""With what the results were made, as the report says it: the last run, versions, settings, code, and methods.
+"""How the results were made, for the report: the last run, versions, settings, code, and the methods paragraph.
 
 Every number and version is from the run records, and from the record of the last run.
 """
@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from neuroluigi.provenance.record import engine_and_version
 from neuroluigi.recordings.concatenation import is_concatenation
-from neuroluigi.results.report import charts, diagram, sections
+from neuroluigi.results.output import as_text
+from neuroluigi.results.report import charts, diagram
+from neuroluigi.results.report.facts import Facts, Found, counted, shown_time
 from neuroluigi.results.status import explain_status
-from neuroluigi.results.table import as_text
 from neuroluigi.steps.config import results_root, roots_of_paths
 
 _NAMES = {
@@ -26,16 +27,16 @@ _NAMES = {
 }
 
 
-def last_run(facts: sections.Facts) -> list[tuple[str, str]]:
+def last_run(facts: Facts) -> list[tuple[str, str]]:
     """Return (what, text) of the last run."""
     run = facts.run
     if not run:
         return []
     host, git = run["host"], run.get("git") or {}
-    told = {
+    listed = {
         "command": shlex.join(map(str, run["command"])),
         "folder": run.get("folder", ""),
-        "started": sections.shown_time(run["started"]),
+        "started": shown_time(run["started"]),
         "took": charts.span(run["seconds"]) if isinstance(run.get("seconds"), (int, float)) else "",
         "ended": run["end"],
         "on": ", ".join(str(host[name]) for name in ("name", "platform") if host.get(name)),
@@ -44,13 +45,14 @@ def last_run(facts: sections.Facts) -> list[tuple[str, str]]:
         "made": ", ".join(f"{n} {step}" for step, n in run["made"].items()),
     }
     if "commit" in git:
-        told["code"] = f"git commit {git['commit']}, {'clean' if git.get('is_clean') else 'with changes'}"
-    return [(what, text) for what, text in told.items() if text]
+        listed["code"] = f"git commit {git['commit']}, {'clean' if git.get('is_clean') else 'with changes'}"
+    return [(what, text) for what, text in listed.items() if text]
 
 
-def made_with(facts: sections.Facts) -> dict:
+def made_with(facts: Facts) -> dict:
     """Return with what all results were made, as {what: [(name, [(value, number of results)])]}, and the settings."""
-    versions, hosts, code = _versions(facts.made), Counter(), defaultdict(Counter)
+    versions, hosts = _versions(facts.made), Counter[str]()
+    code: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for one in facts.made:
         engine, version = engine_and_version(one.record)
         if engine not in one.record.get("versions", {}):
@@ -69,16 +71,16 @@ def made_with(facts: sections.Facts) -> dict:
     }
 
 
-def _versions(found: Sequence[sections.Found]) -> dict[str, Counter]:
+def _versions(found: Sequence[Found]) -> dict[str, Counter]:
     """Return how many results have which version of each package."""
-    versions = defaultdict(Counter)
+    versions: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for one in found:
         for name, version in one.record.get("versions", {}).items():
             versions[name][str(version)] += 1
     return versions
 
 
-def methods(facts: sections.Facts) -> str:
+def methods(facts: Facts) -> str:
     """Return a paragraph for a paper, in which every number and version is from the run records."""
     made = [one for one in facts.made if one.entry.status.is_there or one.entry.status.is_dropped]
     if not made:
@@ -86,9 +88,9 @@ def methods(facts: sections.Facts) -> str:
     recordings = {one["path"] for f in made for one in f.record.get("inputs", ()) if one.get("root") == "recordings"}
     keys = {str(f.record.get("parameters", {}).get("group", "")) for f in made} - {""}
     layouts = [one for f in made for one in f.record.get("facts", {}).values() if is_concatenation(one)]
-    what = f"{sections.counted(len(recordings), 'recording')} in {sections.counted(len(keys), 'group')}{_described(layouts)}"
-    told = [f"{_NAMES.get(name, name)} {_varied(some)}" for name, some in _versions(made).items()]
-    sentences = [f"{what} were analysed with {_listed(told)}."]
+    what = f"{counted(len(recordings), 'recording')} in {counted(len(keys), 'group')}{_described(layouts)}"
+    packages = [f"{_NAMES.get(name, name)} {_varied(some)}" for name, some in _versions(made).items()]
+    sentences = [f"{what} were analysed with {_listed(packages)}."]
     for box in facts.boxes:
         of_box = [f for f in made if f.entry.step == box.name]
         if of_box:
@@ -101,7 +103,7 @@ def methods(facts: sections.Facts) -> str:
 
 
 def _described(layouts: Sequence[Mapping]) -> str:
-    """Say of what kind the recordings are."""
+    """Return dtype, channels and sampling rate of the recordings in parentheses."""
     parts = []
     for name, text in (("dtype", "{}"), ("channels", "channels: {}"), ("sampling_rate_hz", "sampling rate: {} Hz")):
         if values := Counter(as_text(one[name], 10) for one in layouts if one.get(name) is not None):
@@ -109,16 +111,17 @@ def _described(layouts: Sequence[Mapping]) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _method(box: diagram.Box, found: Sequence[sections.Found]) -> str:
-    """Say how the results of a step were made."""
-    makers, values = Counter(), defaultdict(Counter)
+def _method(box: diagram.Box, found: Sequence[Found]) -> str:
+    """Return a sentence on how the results of a step were made."""
+    makers: Counter[str] = Counter()
+    values: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for f in found:
         makers[_tool(box, *engine_and_version(f.record))] += 1
         for name, value in f.record.get("parameters", {}).items():
             if name not in ("group", "session", "index") and value is not None:
                 values[name][str(value)] += 1
     parameters = "".join(f", {name} {_varied(some)}" for name, some in values.items())
-    return f"{box.name} ({sections.counted(len(found), 'result')}) was computed with {_varied(makers)}{parameters}."
+    return f"{box.name} ({counted(len(found), 'result')}) was computed with {_varied(makers)}{parameters}."
 
 
 def _tool(box: diagram.Box, engine: str, version: str) -> str:
@@ -140,13 +143,13 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
-def details(facts: sections.Facts) -> dict:
-    """Return what the page keeps to say of each result when it is asked: sentences, and the run record as text."""
-    results = [{"said": explain_status(one.entry, one.record), "record": _as_text(one.record)} for one in facts.found]
+def details(facts: Facts) -> dict:
+    """Return the details of each result, which the page shows on demand: lines of text, and the run record."""
+    results = [{"lines": explain_status(one.entry, one.record), "record": _as_text(one.record)} for one in facts.found]
     return {"roots": {name: _prefix(name) for name in ("results", "recordings")}, "results": results}
 
 
-def _as_text(record: Mapping | None) -> str:
+def _as_text(record: Mapping) -> str:
     # A browser's numbers have no room for all digits of a time in nanoseconds.
     return json.dumps(record, indent=1, ensure_ascii=False) if record else ""
 

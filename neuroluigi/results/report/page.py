@@ -1,7 +1,7 @@
 """results/report.html: one file that shows a whole pipeline, before, during and after a run, and after a failure.
 
-The page carries a digest of all that it shows; it is up to date as long as today's has the same. It asks for nothing
-outside itself: a policy in its head has the browser see to that, and to it that no text in it is ever run.
+The page has a digest of all that it shows, and is up to date as long as the digest of today is the same. It loads
+nothing from outside: a content security policy in its head forbids that, and forbids to run any text in it.
 """
 
 import base64
@@ -32,20 +32,20 @@ from neuroluigi.steps.target import ResultTarget
 if TYPE_CHECKING:
     import PIL.Image
 
-    from neuroluigi.results.report.sections import Facts
+    from neuroluigi.results.report.facts import Facts
 
 _HERE = Path(__file__).parent
 _DIGEST = re.compile(r'<meta name="neuroluigi-digest" content="([0-9a-f]{64})">')
 _THUMBNAIL = re.compile(r'data-sha256="([0-9a-f]{64})" src="(data:image/[^"]+)"')
 
-# So much of a page has its head.
+# The head of a page is within its first bytes.
 _HEAD_BYTES = 4096
 
 _THUMBNAIL_WIDTH = 350  # pixels, at least
 
 
 class ReportTask(CarriesSettings, luigi.Task):
-    """The report on all that the task `shows` needs: done while the page shows how things stand. It runs nothing."""
+    """The report on all that the task `shows` requires; complete while the page is up to date. It runs nothing."""
 
     shows: type[luigi.Task]
     # The digest of the page that a run wrote.
@@ -55,7 +55,7 @@ class ReportTask(CarriesSettings, luigi.Task):
         return ResultTarget(report_path(), results_root() / "runs" / "report.json")
 
     def complete(self):
-        """Whether the page shows how things stand; after a run, how they stood then: other runs may be at work."""
+        """Return whether the page is up to date; after it was written, as of then: other runs may change results."""
         return _has_digest(self._written or _digest(_gather(self.shows())))
 
     def run(self):
@@ -65,7 +65,7 @@ class ReportTask(CarriesSettings, luigi.Task):
         self._seconds = time.monotonic() - began
 
     def on_success(self):
-        """Tell Luigi's parent process what came of it, for its count."""
+        """Return the outcome for Luigi's parent process, which counts it."""
         return {"outcome": MADE, "seconds": self._seconds}
 
 
@@ -75,9 +75,9 @@ def report_path() -> Path:
 
 
 def update_report(root: luigi.Task) -> str:
-    """Write the page on all that `root` needs, whole or not at all, unless it shows how things stand.
+    """Write the page on all that `root` requires, whole or not at all, unless it is up to date.
 
-    Returns the digest of what it shows. Raises RunStopped where it can't be written.
+    Returns the digest of its content. Raises RunStopped where it can't be written.
     """
     facts, page = _gather(root), report_path()
     digest = _digest(facts)
@@ -93,21 +93,21 @@ def update_report(root: luigi.Task) -> str:
 
 
 def _gather(root: luigi.Task) -> "Facts":
-    # Here, because a run that makes no report should not wait for it.
-    from neuroluigi.results.report import sections
+    # Imported here: a run that makes no report should not wait for it.
+    from neuroluigi.results.report.facts import gather
 
-    return sections.gather(root)
+    return gather(root)
 
 
 def _has_digest(digest: str) -> bool:
-    """Whether the page is there and shows what has this digest."""
+    """Return whether the page exists and has this digest."""
     try:
         with report_path().open("rb") as file:
             head = file.read(_HEAD_BYTES).decode("utf-8", errors="replace")
     except OSError:
         return False
     found = _DIGEST.search(head)
-    return bool(found) and found[1] == digest
+    return found is not None and found[1] == digest
 
 
 def _digest(facts: "Facts") -> str:
@@ -117,10 +117,7 @@ def _digest(facts: "Facts") -> str:
 @functools.cache
 def _own_digest() -> str:
     """Return a checksum of what makes the page."""
-    files = [
-        *(_HERE / name for name in ("charts.py", "graph.py", "provenance.py", "sections.py")),
-        *sorted(_HERE.glob("report.*")),
-    ]
+    files = sorted(path for path in _HERE.iterdir() if path.suffix in (".py", ".html", ".css", ".js"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -129,7 +126,8 @@ def _render(facts: "Facts", digest: str) -> str:
     import jinja2
     from markupsafe import Markup
 
-    from neuroluigi.results.report import methods, sections
+    from neuroluigi.results.report import methods, numbers, sections
+    from neuroluigi.results.report.facts import shown_time
 
     style, script = ((_HERE / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     environment = jinja2.Environment(
@@ -140,14 +138,14 @@ def _render(facts: "Facts", digest: str) -> str:
         style=Markup(style),
         script=Markup(script),
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        now=sections.shown_time(timestamp()),
+        now=shown_time(timestamp()),
         versions=package_versions(),
         facts=facts,
         sections=sections,
-        provenance=methods,
+        methods=methods,
         picture=Markup(sections.picture(facts)),
         timeline=Markup(sections.timeline(facts)),
-        numbers=sections.numbers(facts),
+        numbers=numbers.numbers(facts),
         plots=_with_thumbnails(sections.plots(facts)),
         details=_packed(methods.details(facts)),
     )
@@ -197,9 +195,11 @@ def _opaque(image: "PIL.Image.Image") -> "PIL.Image.Image":
     """Return a picture without transparency, on white paper."""
     from PIL import Image
 
-    if not image.has_transparency_data or (image.mode == "RGBA" and image.getextrema()[3][0] == 255):
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    if image.getchannel("A").getextrema() == (255, 255):
         return image.convert("RGB")
     paper = Image.new("RGB", image.size, "white")
-    image = image.convert("RGBA")
     paper.paste(image, mask=image)
     return paper

@@ -66,9 +66,9 @@ const dialog = document.getElementById("result");
 async function showResults(numbers) {
   const { results } = await details(), asked = numbers.map((n) => results[n]);
   const records = asked.map((one) => one.record).filter(Boolean);
-  const said = asked.map((one) => one.said.join("\n")), [name, ...rest] = said[0].split("\n");
+  const texts = asked.map((one) => one.lines.join("\n")), [name, ...rest] = texts[0].split("\n");
   document.getElementById("result-name").textContent = asked.length > 1 ? `${asked.length} results` : name;
-  dialog.querySelector(".said").textContent = asked.length > 1 ? said.join("\n\n") : rest.join("\n");
+  dialog.querySelector(".lines").textContent = asked.length > 1 ? texts.join("\n\n") : rest.join("\n");
   dialog.querySelector(".record").textContent = records.join("\n\n");
   dialog.querySelector("details").hidden = !records.length;
   dialog.showModal();

@@ -6,6 +6,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 from itertools import combinations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,7 +50,7 @@ class PlotAll(WrapperTask):
 
 def printed(folder):
     done = subprocess.run(
-        [BIN / "neuroluigi", "graph"],
+        [BIN / "neuroluigi", "--task", "PlotAll", "diagram"],
         cwd=folder,
         env={**os.environ, "PATH": ""},
         capture_output=True,
@@ -98,6 +99,19 @@ def rectangles(picture):
     return found
 
 
+def points(arrow):
+    """Yield points of a path of M, H and C."""
+    x = y = 0.0
+    for kind, numbers in re.findall(r"([MHC])([^MHC]+)", arrow):
+        values = [float(number) for number in numbers.split()]
+        ends = [x, y, *values, y, *values, y] if kind == "H" else values
+        controls = [(x, y), *zip(ends[::2], ends[1::2], strict=True)]
+        for s in np.linspace(0, 1, 51) if kind != "M" else ():
+            weights = (1 - s) ** 3, 3 * s * (1 - s) ** 2, 3 * s**2 * (1 - s), s**3
+            yield np.dot(weights, controls)
+        x, y = controls[-1]
+
+
 @st.composite
 def pipelines(draw):
     count = draw(st.integers(1, 15))
@@ -124,16 +138,18 @@ def test_boxes_are_right_of_what_they_need_and_nothing_runs_through_them(boxes):
         assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1], "boxes overlap"
     for one in boxes:
         assert all(places[need][2] < places[one.name][0] for need in one.needs)
-    paths = [
-        path.get("d") for path in picture.iter(f"{SVG}path") if path.get("d").startswith("M") and "H" in path.get("d")
-    ]
-    for path in paths:
-        begin, y, end = map(float, re.match(r"M(\S+) (\S+) H(\S+)", path).groups())
-        for left, top, right, bottom in places.values():
-            assert not (begin < right - 1 and end > left + 1 and top < y < bottom), "an arrow runs through a box"
-    arrows = sum("marker-end" in path.attrib for path in picture.iter(f"{SVG}path"))
-    lanes_into = {(need, one.name) for one in boxes for need in one.needs}
-    assert arrows == len(lanes_into)
+    linked = []
+    for arrow in (path.get("d") for path in picture.iter(f"{SVG}path") if "marker-end" in path.attrib):
+        along = np.round(list(points(arrow)), 3)
+        assert along.min() >= 0 and (along <= (width, height)).all()
+        ends = []
+        for name, (left, top, right, bottom) in places.items():
+            x, y = along.T
+            is_at = (left <= x) & (x <= right) & (top < y) & (y < bottom)
+            assert not (is_at & (left < x) & (x < right)).any(), "an arrow runs through a box"
+            ends += [(np.flatnonzero(is_at)[0], name)] if is_at.any() else []
+        linked.append(tuple(name for _, name in sorted(ends)))
+    assert sorted(linked) == sorted((need, one.name) for one in boxes for need in one.needs)
 
 
 def test_what_needs_each_other_is_drawn_too():

@@ -1,0 +1,138 @@
+"""The pool of a run: its warm engine sessions, which all processes of the run share.
+
+A pool is a folder of the process that began the run, with a folder per session. Whoever holds a session's lock may
+call it; the system releases the lock of a process that dies.
+"""
+
+import atexit
+import contextlib
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from neuroluigi.engines import supervisor
+from neuroluigi.engines.engine import Engine
+from neuroluigi.engines.seats import is_seat_free
+from neuroluigi.engines.session import Limits, NoSeat, Session
+from neuroluigi.provenance.code import m_files
+
+# "ID FOLDER": the process that began the run, and its pool.
+_POOL_VARIABLE = "NEUROLUIGI_POOL"
+
+_while_starting: Callable[[], None] | None = None
+
+
+def open_pool(while_starting: Callable[[], None] | None = None) -> Path:
+    """Return the folder of this run's pool, making it where there is none; call it before any process is forked.
+
+    `while_starting` is called each time that this process, not a fork of it, starts an engine, which takes seconds.
+    """
+    global _while_starting
+    _while_starting = while_starting or _while_starting
+    pid, _, folder = os.environ.get(_POOL_VARIABLE, "").partition(" ")
+    parent = multiprocessing.parent_process()
+    if folder and int(pid) in (os.getpid(), parent and parent.pid) and Path(folder).is_dir():
+        return Path(folder)
+    # A private folder with an ASCII name.
+    pool = Path(tempfile.mkdtemp(prefix="neuroluigi-"))
+    os.environ[_POOL_VARIABLE] = f"{os.getpid()} {pool}"
+    atexit.register(close_pool)
+    return pool
+
+
+def close_pool() -> None:
+    """End all sessions of the pool that this process made, and remove it."""
+    pid, _, folder = os.environ.get(_POOL_VARIABLE, "").partition(" ")
+    if not folder or int(pid) != os.getpid():
+        return
+    del os.environ[_POOL_VARIABLE]
+    atexit.unregister(close_pool)
+    sessions = [Session(one) for one in Path(folder).glob("session-*")]
+    for session in sessions:
+        session.stop()
+    for session in sessions:
+        if session.wait_for_end(supervisor.GRACE_SECONDS):
+            session.warn_of_bad_end()
+        else:
+            session.end()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def use_session(engine: Engine, path: Collection[Path], limits: Limits, log: Path) -> Iterator[Session]:
+    """Yield a session of `engine`, a warm one if possible, and release it afterwards.
+
+    `path`: the folders on the engine's path, the one that wins first. Raises SessionEnded where the engine can't be
+    started, adding what it printed to `log`, and NoSeat where no seat is free.
+    """
+    pool, about = open_pool(), _about(engine, path)
+    session = _claim(pool, about) or _start(pool, about, engine, path, limits, log)
+    try:
+        yield session
+        if not limits.is_warm:
+            session.wait_for_exit()
+        elif session.is_worn_out():
+            session.stop()
+    except BaseException:
+        session.end()
+        raise
+    finally:
+        session.release()
+
+
+def _about(engine: Engine, path: Collection[Path]) -> dict:
+    """Return what calls that share a session have in common: the engine, and all M-files as they are now."""
+    files = [(str(file), file.stat()) for folder in path for file in m_files(folder)]
+    code = json.dumps([[*map(str, path)], [(file, found.st_size, found.st_mtime_ns) for file, found in files]])
+    return {
+        "engine": engine.name,
+        "command": engine.session_command(),
+        "code": hashlib.sha256(code.encode()).hexdigest(),
+    }
+
+
+def _claim(pool: Path, about: dict) -> Session | None:
+    """Return an idle session for the call, locked, or None; end the idle ones that no call can use any more."""
+    for folder in sorted(pool.glob("session-*")):
+        session = Session(folder)
+        if not session.lock():
+            continue
+        if session.is_usable(about):
+            session.set_caller()
+            return session
+        session.discard(about)
+    return None
+
+
+def _start(pool: Path, about: dict, engine: Engine, path: Collection[Path], limits: Limits, log: Path) -> Session:
+    if limits.seats and not is_seat_free(*limits.seats):
+        raise NoSeat(f"all seats are taken; see {limits.seats[0]}")
+    session = Session(Path(tempfile.mkdtemp(prefix="session-", dir=pool)))
+    session.lock()
+    try:
+        process = session.start(about, engine, path, limits, _owner())
+        if _while_starting and multiprocessing.parent_process() is None:
+            _while_starting()
+        session.wait_until_ready(engine, process)
+    except BaseException:
+        session.end()
+        session.copy_log(log)
+        session.release()
+        raise
+    return session
+
+
+@functools.cache
+def _identity_of(pid: int) -> supervisor.Identity:
+    return supervisor.process_identity(pid)
+
+
+def _owner() -> supervisor.Identity:
+    """Return the process for which sessions run: the one that made the pool."""
+    return _identity_of(int(os.environ[_POOL_VARIABLE].partition(" ")[0]))

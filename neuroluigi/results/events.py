@@ -1,0 +1,133 @@
+"""The events of a group, read in blocks: arrays of sample and channel, with recording and seconds of each."""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from neuroluigi.provenance.files import read_json
+from neuroluigi.provenance.record import read_record
+from neuroluigi.recordings.concatenation import is_concatenation
+from neuroluigi.results.output import Cell
+from neuroluigi.results.query import QueryError
+
+EVENT_COLUMNS = ("session", "index", "sample", "recording_sample", "channel", "seconds", "recording_seconds")
+
+_BLOCK_ROWS = 1 << 16
+
+
+def result_files(folder: Path) -> list[Path]:
+    """Return the JSON files of a folder, then its .npy files, without those that a step is still writing."""
+    try:
+        # os.listdir, because this is asked of thousands of folders
+        names = [n for n in os.listdir(folder) if n.endswith((".json", ".npy")) and ".part-" not in n]  # noqa: PTH208
+    except OSError:
+        return []
+    return [folder / name for name in sorted(names, key=lambda n: (n.endswith(".npy"), n))]
+
+
+class EventArray:
+    """A .npy file, open for reading: whether it has events, and those, block by block. Raises ValueError."""
+
+    def __init__(self, file: BinaryIO):
+        major, _ = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        self.shape, self.is_fortran, self.dtype = read_header(file)
+        self.file, self.start = file, file.tell()
+        size, whole = os.fstat(file.fileno()).st_size, self.start + math.prod(self.shape) * self.dtype.itemsize
+        if size < whole:
+            raise ValueError(f"it is cut short: {size} of {whole} bytes")
+
+    @property
+    def is_events(self) -> bool:
+        """Whether it is int64 of shape (events, 2)."""
+        return len(self.shape) == 2 and self.shape[1] == 2 and self.dtype.kind == "i" and self.dtype.itemsize == 8
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield arrays (up to 65,536, 2) of sample and channel."""
+        events = self.shape[0]
+        for first in range(0, events, _BLOCK_ROWS):
+            rows = min(_BLOCK_ROWS, events - first)
+            # Read, not mapped, so that what was read leaves memory.
+            if self.is_fortran:
+                yield np.stack([self._values(first, rows), self._values(events + first, rows)], axis=1)
+            else:
+                yield self._values(2 * first, 2 * rows).reshape(rows, 2)
+
+    def _values(self, first: int, count: int) -> np.ndarray:
+        self.file.seek(self.start + first * self.dtype.itemsize)
+        return np.fromfile(self.file, self.dtype, count).astype(np.int64, copy=False)
+
+
+def read_events(folder: Path, name: str) -> Iterator[list[tuple[Cell, ...]]]:
+    """Return blocks of rows as EVENT_COLUMNS of the events in <folder>/<name>.npy, in the order of the file.
+
+    `name` is "" for the only array of events in the folder. Samples are counted from 0, `sample` and `seconds` from the
+    beginning of the concatenation; seconds are None where the sampling rate is not known. Raises QueryError at once
+    where there is no such file, or no description of where each recording begins.
+    """
+    path = folder / f"{name or _only_events(folder)}.npy"
+    if not path.is_file():
+        raise QueryError(f"{path} does not exist (yet); arrays of this group: {', '.join(_arrays(folder)) or 'none'}")
+    layout = _find_layout(folder)
+    file = path.open("rb")
+    try:
+        array = EventArray(file)
+        if not array.is_events:
+            raise ValueError(f"it is {array.dtype} of shape {array.shape}, not int64 of shape (events, 2)")
+    except ValueError as error:
+        file.close()
+        raise QueryError(f"{path} has no events: {error}") from error
+    return _event_rows(array, layout)
+
+
+def _arrays(folder: Path) -> list[str]:
+    return [one.stem for one in result_files(folder) if one.suffix == ".npy"]
+
+
+def _only_events(folder: Path) -> str:
+    """Return the name of the only array of events in a folder; QueryError where there is none, or several."""
+    found = []
+    for name in _arrays(folder):
+        with contextlib.suppress(OSError, ValueError), (folder / f"{name}.npy").open("rb") as file:
+            if EventArray(file).is_events:
+                found.append(name)
+    if len(found) != 1:
+        raise QueryError(
+            f"which events of {folder.name}? Choose with --name one of: {', '.join(found)}"
+            if found
+            else f"there are no events in {folder} (yet)"
+        )
+    return found[0]
+
+
+def _find_layout(folder: Path) -> dict:
+    """Return the layout of the concatenation (see recordings.lay_out), from the file or the run record that has one."""
+    contents: list[dict | None] = [read_json(path) for path in result_files(folder) if path.suffix == ".json"]
+    # The file of one that is dropped is gone, its record stays.
+    for path in sorted(folder.glob("runs/*.json")):
+        facts = (read_record(path) or {}).get("facts")
+        contents += facts.values() if isinstance(facts, dict) else ()
+    for content in contents:
+        if content is not None and is_concatenation(content):
+            return content
+    raise QueryError(f"no JSON file in {folder} describes where each recording begins")
+
+
+def _event_rows(array: EventArray, layout: Mapping) -> Iterator[list[tuple[Cell, ...]]]:
+    recordings, rate = layout["recordings"], layout.get("sampling_rate_hz")
+    first_samples = np.array([row["first_sample"] for row in recordings])
+    sessions = np.array([row["session"] for row in recordings], object)
+    indices = np.array([row["index"] for row in recordings], object)
+    with array.file:
+        for block in array.blocks():
+            sample, channel = block.T
+            which = np.searchsorted(first_samples, sample, side="right") - 1
+            within = sample - first_samples[which]
+            seconds = [(one / rate).tolist() if rate else [None] * len(block) for one in (sample, within)]
+            columns = (sessions[which], indices[which], sample, within, channel)
+            yield list(zip(*(column.tolist() for column in columns), *seconds, strict=True))

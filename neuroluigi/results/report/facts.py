@@ -1,0 +1,113 @@
+"""All that the report shows, read once: statuses, run records, the table of numbers, the last run."""
+
+import datetime
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import luigi
+
+from neuroluigi.provenance.record import read_failure, read_record
+from neuroluigi.provenance.run_record import read_run_record, was_killed
+from neuroluigi.recordings.recording import Group
+from neuroluigi.results.report import diagram
+from neuroluigi.results.status import (
+    ResultStatus,
+    collect_statuses,
+    orphan_folders,
+)
+from neuroluigi.results.table import Table, collect_table
+from neuroluigi.steps.base import INTERRUPTED
+from neuroluigi.steps.config import results_root
+from neuroluigi.steps.discovery import groups
+
+
+@dataclass(frozen=True)
+class Found:
+    """One result: its entry in `neuroluigi status`, its run record and the note of its failure ({} for none)."""
+
+    entry: ResultStatus
+    record: dict
+    failure: dict
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the report shows; `run` is the record of the last run, None where there is none."""
+
+    root: luigi.Task
+    groups: Mapping[str, Group]
+    found: Sequence[Found]
+    boxes: Sequence[diagram.Box]
+    table: Table
+    orphans: Sequence[str]
+    run: Mapping | None
+
+    @property
+    def entries(self) -> list[ResultStatus]:
+        """The results as `neuroluigi status` has them."""
+        return [one.entry for one in self.found]
+
+    @property
+    def made(self) -> list[Found]:
+        """The results that have a run record."""
+        return [one for one in self.found if one.record]
+
+    def digest(self) -> str:
+        """Return a checksum of the content, by which a page is up to date or not; copies elsewhere have the same."""
+        of_groups = {key: (one.problems, len(one.recordings), len(one.excluded)) for key, one in self.groups.items()}
+        statuses = [(e.row, e.step, e.shown_state, e.status) for e in self.entries]
+        shown = [(*where, s.todo, s.waits_for, s.reasons, s.failure, *s.checksums.values()) for *where, s in statuses]
+        recorded = [(one.record, one.failure) for one in self.found]
+        table = (self.table.columns, self.table.rows, self.table.notes)
+        data = (self.root.task_family, of_groups, shown, recorded, table, self.orphans, self.run)
+        return hashlib.sha256(json.dumps(data, default=str).encode(errors="replace")).hexdigest()
+
+
+def gather(root: luigi.Task) -> Facts:
+    """Compute the status of the whole pipeline of `root`, and read its records."""
+    today, folder = groups(), results_root()
+    found = []
+    for entry in collect_statuses(root, today):
+        path = entry.task.record_path
+        found.append(Found(entry, read_record(path) or {}, read_failure(path) if entry.status.failure else {}))
+    table, orphans = collect_table(today, folder), orphan_folders(folder, today)
+    return Facts(root, today, found, diagram.boxes(root), table, orphans, last_run(folder))
+
+
+def last_run(results: Path) -> dict | None:
+    """Return the record of the last run, with `end`, how it ended; None where there is no record."""
+    run = read_run_record(results)
+    if run is None:
+        return None
+    if "ended" in run:
+        code = run.get("exit_code")
+        bad = "was interrupted" if code == INTERRUPTED else f"failed with exit code {code}"
+        return {**run, "end": "succeeded" if code == 0 else bad}
+    return {**run, "end": "was killed" if was_killed(results, run) else "is at work"}
+
+
+def link(path: str | Path) -> str:
+    """Return the address of a file, relative to the page, which is in the folder of results."""
+    try:
+        relative = os.path.relpath(path, results_root())
+    except ValueError:  # Windows: on another drive
+        return Path(path).as_uri()
+    return quote(relative.replace(os.sep, "/").encode(errors="surrogateescape"))
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun: 1 result, 1,200 results."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def shown_time(text: str) -> str:
+    """Return a time of a record in readable form, in its own time zone."""
+    try:
+        return datetime.datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S %z").strip()
+    except ValueError:
+        return text

@@ -1,0 +1,94 @@
+"""The numbers of the report: the table of results, and small pictures of its columns."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from neuroluigi.results.output import as_text, right_aligned
+from neuroluigi.results.report import charts
+from neuroluigi.results.report.facts import Facts
+from neuroluigi.results.table import Table
+
+# A larger table has the median of a group's channels instead of a row for each.
+_MOST_ROWS = 5_000
+
+
+def by_group(table: Table) -> dict[str, list[dict]]:
+    """Return the rows of each group."""
+    found: defaultdict[str, list[dict]] = defaultdict(list)
+    for row in table.rows:
+        found[str(row["group"])].append(row)
+    return found
+
+
+def numbers(facts: Facts) -> dict:
+    """Return the table of results, its numbers first, and pictures of its columns.
+
+    That is columns (name, whether it has numbers), rows (group, cells), and notes with the values that all rows share.
+    """
+    table, rows, notes = facts.table, facts.table.rows, list(facts.table.notes)
+    if len(rows) > _MOST_ROWS:
+        rows = _medians(table)
+        notes.append("Of the channels of each group the median is shown; neuroluigi results --csv has all.")
+    shared = [n for n in ("channel", *table.described) if len(rows) > 1 and not varies(n, rows)]
+    names = [n for n in (*_results_of(table), *table.described) if n not in shared]
+    if common := [f"{n} {as_text(rows[0][n])}" for n in shared if rows[0].get(n) is not None]:
+        notes.insert(0, f"In all rows: {', '.join(common)}.")
+    listed = [tuple(row.get(name) for name in names) for row in rows]
+    texts = [(row["group"], [as_text(cell) for cell in cells]) for row, cells in zip(rows, listed, strict=True)]
+    pictures = [charts.dots(title, points) for title, points in _measures(table)]
+    return {
+        "columns": list(zip(names, right_aligned(names, listed), strict=True)),
+        "rows": texts,
+        "notes": notes,
+        "pictures": [one for one in pictures if one],
+    }
+
+
+def _results_of(table: Table) -> list[str]:
+    return [name for name in table.columns if name not in table.described]
+
+
+def varies(name: str, rows: Sequence[Mapping]) -> bool:
+    """Return whether a column has more than one value."""
+    return len({row.get(name) for row in rows}) > 1
+
+
+def _medians(table: Table) -> list[dict]:
+    return [{**rows[0], "channel": len(rows), **_medians_of(table, rows)} for rows in by_group(table).values()]
+
+
+def _medians_of(table: Table, rows: Sequence[Mapping]) -> dict:
+    found = {}
+    for name in table.columns[table.columns.index("channel") + 1 :]:
+        values = [row[name] for row in rows if isinstance(row.get(name), (int, float))]
+        found[name] = statistics.median(values) if values else None
+    return found
+
+
+def _measures(table: Table) -> Iterable[tuple[str, list[tuple[str, float]]]]:
+    """Yield (title, [(group, value)]) of what is worth a picture: numbers that differ, range, and events per time."""
+    columns = [n for n in _results_of(table) if n not in ("group", "channel", *table.events)]
+    if {"min", "max"} <= set(columns):
+        columns = [n for n in columns if n not in ("min", "max")]
+        yield "range", _points(table, lambda row: row["max"] - row["min"])
+    for name in columns:
+        points = _points(table, lambda row, name=name: row[name])
+        if len({value for _, value in points}) > 1:
+            yield name, points
+    for name in table.events:
+        if any(row.get("sampling_rate_hz") for row in table.rows):
+            points = _points(table, lambda row, name=name: row[name] * row["sampling_rate_hz"] / row["count"])
+            yield f"{name} per second", points
+        else:
+            yield f"{name} per 1,000 samples", _points(table, lambda row, name=name: 1000 * row[name] / row["count"])
+
+
+def _points(table: Table, measure) -> list[tuple[str, float]]:
+    points = []
+    for row in table.rows:
+        try:
+            points.append((str(row["group"]), float(measure(row))))
+        except (KeyError, TypeError, ValueError, ZeroDivisionError):  # blank, or text
+            continue
+    return points

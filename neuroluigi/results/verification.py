@@ -1,0 +1,104 @@
+"""Read every result again and compare it with its run record."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from neuroluigi.provenance.commit import pending_path
+from neuroluigi.provenance.files import hash_file
+from neuroluigi.provenance.record import read_record
+from neuroluigi.results.recorded import (
+    COMMIT_INTERRUPTED,
+    RecordedResult,
+    record_folders,
+    recorded_results,
+    run_folders,
+)
+from neuroluigi.steps.config import RunStopped, results_root
+
+# What verify finds.
+CHANGED, DAMAGED, MISSING, UNREADABLE, UNFINISHED = "changed", "damaged", "missing", "unreadable", "unfinished"
+
+
+@dataclass
+class Verified:
+    """What was read again: how many files and bytes, how many are dropped, and what is wrong: (state, path, why).
+
+    `untracked` are files among the results that no run record names, so that there is nothing to compare them with.
+    """
+
+    files: int = 0
+    bytes: int = 0
+    dropped: int = 0
+    untracked: list[Path] = field(default_factory=list)
+    problems: list[tuple[str, Path, str]] = field(default_factory=list)
+
+
+def results_to_verify() -> list[RecordedResult]:
+    """Return all run records of results and of recordings that steps made; RunStopped where there are none."""
+    everything = recorded_results(*record_folders())
+    found = [one for one in everything if one.path.exists() or pending_path(one.path).exists()]
+    if not found:
+        raise RunStopped(f"neuroluigi: there are no run records in {results_root()}")
+    return found
+
+
+def verify(
+    entries: Sequence[RecordedResult], on_read: Callable[[Path, int], None] = lambda path, size: None
+) -> Verified:
+    """Read all recorded files again; `on_read` is called with path and bytes of each that was read."""
+    found = Verified()
+    for entry in entries:
+        if pending_path(entry.path).exists():
+            found.problems.append((UNFINISHED, entry.path, COMMIT_INTERRUPTED))
+        elif entry.record is None:
+            found.problems.append((UNREADABLE, entry.path, "is no run record that can be read"))
+        else:
+            _verify_files(entry, found, on_read)
+    named = {path for entry in entries for path in entry.outputs}
+
+    def unreadable(error: OSError) -> None:
+        found.problems.append((UNREADABLE, Path(error.filename), f"can't be read: {error.strerror}"))
+
+    for top, below, names in os.walk(results_root(), onerror=unreadable):
+        below[:] = sorted(name for name in below if name != "runs" and not name.startswith("."))
+        # Right in the folder of all results lies what is about the run, such as the report.
+        named_here = sorted(names) if Path(top) != results_root() else ()
+        files = (Path(top, name) for name in named_here if not name.startswith("."))
+        found.untracked += [path for path in files if path not in named]
+    for folder in run_folders([results_root()]):
+        if not os.access(folder, os.R_OK | os.X_OK):
+            found.problems.append((UNREADABLE, folder, "can't be read"))
+    return found
+
+
+def _verify_files(entry: RecordedResult, found: Verified, on_read: Callable[[Path, int], None]) -> None:
+    for path, output in entry.outputs.items():
+        if (entry.record or {}).get("freed") and not path.exists():
+            found.dropped += 1
+            continue
+        wrong = _compare(path, output)
+        # A run may have made it again since the record was read.
+        if wrong and (now := RecordedResult(entry.path, read_record(entry.path), entry.step)).record != entry.record:
+            wrong = _compare(path, now.outputs.get(path, output))
+        if wrong:
+            found.problems.append((wrong[0], path, wrong[1]))
+        found.files += 1
+        found.bytes += output["bytes"]
+        on_read(path, output["bytes"])
+
+
+def _compare(path: Path, output: Mapping) -> tuple[str, str] | None:
+    """Return what is wrong with a file, and why, by its bytes alone."""
+    try:
+        size, sha256 = path.stat().st_size, hash_file(path)
+    except FileNotFoundError:
+        return MISSING, "is not there"
+    except OSError as error:
+        return DAMAGED, f"can't be read: {error}"
+    if size < output["bytes"]:
+        return DAMAGED, f"has {size} bytes, its run record says {output['bytes']}"
+    if sha256 != output["sha256"]:
+        return CHANGED, "has other bytes than its run record says"
+    return None

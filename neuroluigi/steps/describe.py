@@ -1,0 +1,68 @@
+"""What a run record has of one attempt at a step: its inputs, its times, and why it failed."""
+
+import time
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from neuroluigi.provenance.files import describe_file, path_in_root
+from neuroluigi.provenance.record import read_record, timestamp
+from neuroluigi.recordings.recording import RecordingsError
+from neuroluigi.steps.config import RunStopped
+from neuroluigi.steps.target import DamagedError, RecordingTarget, ResultTarget
+
+
+class StepError(RuntimeError):
+    """A step that failed; the message has the step, the reason, and the path of its log."""
+
+
+# Errors whose message is for the user as it is.
+_EXPLAINED = (StepError, DamagedError, RecordingsError, RunStopped, OSError)
+
+
+def start_clock() -> dict:
+    """Return the time of now on three clocks, for describe_times at the end of the step."""
+    return {"started": timestamp(), "monotonic": time.monotonic(), "cpu": time.process_time()}
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the message of an error; of one that comes from a step's own code, its class and the line too."""
+    if isinstance(error, _EXPLAINED) or type(error).__module__.startswith("neuroluigi."):
+        return str(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
+
+
+def describe_times(start: Mapping) -> dict:
+    """Return start and end (ISO 8601), and seconds of wall clock and processor since `start` of start_clock."""
+    return {
+        "started": start["started"],
+        "ended": timestamp(),
+        "seconds": round(time.monotonic() - start["monotonic"], 3),
+        "cpu_seconds": round(time.process_time() - start["cpu"], 6),
+    }
+
+
+def describe_input(one: Any, roots: Mapping[str, Path], runs: Path) -> dict:
+    """Return path, bytes, mtime_ns and sha256 of an input, a target with a path.
+
+    It is hashed only where no record has its checksum: that of the step that made it, or one of those in `runs`.
+    Raises StepError where a recording is not the one that the table describes.
+    """
+    path = Path(one.path)
+    recorded: Iterable[dict]
+    if isinstance(one, ResultTarget):
+        recorded = (read_record(one.record) or {}).get("outputs", ())
+    else:
+        recorded = (known for record in runs.glob("*.json") for known in (read_record(record) or {}).get("inputs", ()))
+    stat = path.stat()
+    here = {**path_in_root(path, roots), "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    known = next((described["sha256"] for described in recorded if here.items() <= described.items()), None)
+    described = describe_file(path, roots, known)
+    if isinstance(one, RecordingTarget) and one.sha256 and one.sha256 != described["sha256"]:
+        raise StepError(
+            f"{path} is not the file that the table describes: its sha256 is {described['sha256']}, the table says"
+            f" {one.sha256}"
+        )
+    return described

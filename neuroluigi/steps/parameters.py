@@ -1,0 +1,119 @@
+"""The value of each parameter of a task, resolved here alone: given > command line > luigi.cfg > default."""
+
+import functools
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.parameter import (
+    DuplicateParameterException,
+    MissingParameterException,
+    UnconsumedParameterWarning,
+    UnknownParameterException,
+)
+
+# Of a task: its parameters by name, in the order of their declaration.
+Parameters = Sequence[tuple[str, luigi.Parameter]]
+
+
+class ResolvedParameters(luigi.Task):
+    """A task whose parameters are resolved by this module, once per run for the same class and arguments."""
+
+    @classmethod
+    def get_params(cls):
+        """Return Luigi's answer, kept: Luigi searches the whole class each time, and asks for every task."""
+        if cls not in _params_of:
+            _params_of[cls] = super().get_params()
+        return _params_of[cls]
+
+    @classmethod
+    def get_param_values(cls, params, args, kwargs):
+        """Return [(name, value)] of all parameters, in order; errors are of Luigi's classes and in its words."""
+        run, key = CmdlineParser.get_instance(), (cls, tuple(args), tuple(kwargs.items()))
+        if run is None or not _is_hashable(key):
+            return _resolve(cls, params, args, kwargs)
+        known = _values_of_run(run)
+        if key not in known:
+            known[key] = _resolve(cls, params, args, kwargs)
+        return known[key]
+
+
+_params_of: dict[type, list[tuple[str, luigi.Parameter]]] = {}
+
+
+@functools.lru_cache(maxsize=1)
+def _values_of_run(run: CmdlineParser) -> dict:
+    """Return what is resolved already: luigi.cfg and the command line are the same throughout a run."""
+    return {}
+
+
+def _is_hashable(key: object) -> bool:
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
+
+
+def _resolve(task: type[luigi.Task], params: Parameters, args: tuple, kwargs: Mapping) -> list[tuple[str, object]]:
+    family, call = task.get_task_family(), f"{task.get_task_family()}[args={args}, kwargs={kwargs}]"
+    values = dict(_given(params, args, kwargs, call))
+    for name, parameter in params:
+        if name not in values:
+            values[name] = _declared(family, name, parameter, call)
+    if CmdlineParser.get_instance() is None:
+        _warn_of_unknown_settings(task, family)
+    # Luigi keeps tasks by their values, which have to be hashable for it.
+    return [(name, tuple(v) if isinstance(v := values[name], (list, set)) else v) for name, _ in params]
+
+
+def _given(params: Parameters, args: tuple, kwargs: Mapping, call: str) -> Iterator[tuple[str, object]]:
+    """Yield the name and the normalized value of each argument."""
+    by_name, positional = dict(params), [name for name, parameter in params if parameter.positional]
+    if len(args) > len(positional):
+        raise UnknownParameterException(f"{call}: takes at most {len(positional)} parameters ({len(args)} given)")
+    for name, value in zip(positional, args, strict=False):
+        if name in kwargs:
+            raise DuplicateParameterException(f"{call}: parameter {name} was already set as a positional parameter")
+        yield name, by_name[name].normalize(value)
+    for name, value in kwargs.items():
+        if name not in by_name:
+            raise UnknownParameterException(f"{call}: unknown parameter {name}")
+        yield name, by_name[name].normalize(value)
+
+
+def _declared(family: str, name: str, parameter: luigi.Parameter, call: str) -> object:
+    """Return the value of the command line, else of luigi.cfg, else the default."""
+    run = CmdlineParser.get_instance()
+    known = _values_of_run(run) if run else {}
+    if (family, name, parameter) not in known:
+        try:
+            is_declared = parameter.has_task_value(family, name)
+        except Exception as error:
+            raise ValueError(f"{call}: Error when parsing the default value of '{name}'") from error
+        if not is_declared:
+            raise MissingParameterException(f"{call}: requires the '{name}' parameter to be set")
+        known[family, name, parameter] = parameter.task_value(family, name)
+    return known[family, name, parameter]
+
+
+def _warn_of_unknown_settings(task: type[luigi.Task], family: str) -> None:
+    """Warn of settings in luigi.cfg that the task has not, as Luigi does; a command line run refuses them."""
+    config, names = luigi.configuration.get_config(), dict(task.get_params())
+    for key, value in config[family].items() if family in config.sections() else ():
+        name = key.replace("-", "_")
+        if name not in names and name not in getattr(task, "ignore_unconsumed", ()):
+            text = f"The configuration contains the parameter '{name}' with value '{value}' that is not consumed by"
+            warnings.warn(f"{text} the task '{family}'.", UnconsumedParameterWarning, stacklevel=2)
+
+
+def default_of(name: str, parameter: luigi.Parameter) -> object:
+    """Return the default of a parameter, None for one without; luigi.cfg and the command line are not asked."""
+    # No section of luigi.cfg and no option is of a task without a name.
+    return parameter.task_value("", name) if parameter.has_task_value("", name) else None
+
+
+def plain_value(parameter: luigi.Parameter, value: object) -> object:
+    """Return a parameter's value as JSON can have it: as it is, or as its text in luigi.cfg."""
+    return value if value is None or isinstance(value, (str, bool, int, float)) else parameter.serialize(value)

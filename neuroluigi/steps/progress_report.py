@@ -1,0 +1,77 @@
+"""How far a step that runs is: from its make() to the log, to the display, and to the scheduler."""
+
+import contextlib
+import json
+import logging
+import math
+import multiprocessing
+import socket
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from neuroluigi.provenance.files import part_path
+
+if TYPE_CHECKING:
+    from neuroluigi.steps.base import Step
+
+logger = logging.getLogger("luigi-interface")
+
+# A step that reports all the time is logged, and is sent to the scheduler, once in so many seconds.
+_LOG_SECONDS = 5
+_SCHEDULER_SECONDS = 0.2
+
+
+class ProgressReporter:
+    """Reports the progress of one step while it runs."""
+
+    def __init__(self, step: "Step"):
+        self._step = step
+        self._logged_at = self._sent_at = float("-inf")
+
+    def report_start(self) -> None:
+        """Report where the log of the step is."""
+        self._send({"log": str(self._step.log)})
+
+    def report(self, k: float, n: float, message: str) -> None:
+        """Report k of n, and a message; values that are not finite numbers are ignored."""
+        try:
+            k, n = float(k), float(n)
+        except (TypeError, ValueError):
+            return
+        if not (math.isfinite(k) and math.isfinite(n)):
+            return
+        self._send({"k": k, "n": n, "message": str(message), "log": str(self._step.log)})
+        if time.monotonic() - self._logged_at >= _LOG_SECONDS:
+            self._logged_at = time.monotonic()
+            logger.info("%s: %g/%g %s", self._step, k, n, message)
+
+    def _send(self, progress: Mapping) -> None:
+        step = self._step
+        if step.progress_path:
+            with contextlib.suppress(OSError):
+                part = part_path(step.progress_path)
+                part.write_text(json.dumps(progress), encoding="utf-8")
+                part.replace(step.progress_path)
+        # In a process for one step, its parent reads that file and sends it on.
+        if multiprocessing.parent_process() is not None or not (
+            step.set_status_message and step.set_progress_percentage
+        ):
+            return
+        if time.monotonic() - self._sent_at >= _SCHEDULER_SECONDS:
+            # The path of the log is sent once, right before the first progress, which must not wait for it.
+            self._sent_at = time.monotonic() if "k" in progress else self._sent_at
+            step.set_status_message(status_message(progress))
+            step.set_progress_percentage(percentage(progress))
+
+
+def percentage(progress: Mapping) -> int | None:
+    """Return the progress k of n in per cent; None where that is no number from 0 to 100."""
+    k, n = progress.get("k", 0), progress.get("n", 0)
+    return round(100 * k / n) if n > 0 and 0 <= k <= n else None
+
+
+def status_message(progress: Mapping) -> str:
+    """Return the progress of a step as text: k, n and message, then host and log."""
+    how_far = [f"{progress['k']:g}/{progress['n']:g} {progress['message']}"] if "k" in progress else []
+    return "\n".join([*how_far, f"{socket.gethostname()}: {progress['log']}"])

@@ -1,0 +1,84 @@
+"""The files of ready-made steps: read in a notebook, checked by their own format."""
+
+import json
+
+import numpy as np
+import pytest
+
+import targets
+from neuroluigi.ephys.edges import Fraction
+from neuroluigi.steps.config import RunStopped
+from neuroluigi.steps.target import DamagedError
+
+
+def test_edges_are_loaded_by_their_path_alone(tmp_path):
+    np.save(tmp_path / "edges.npy", np.array([[3, 0], [5, 1]], "<i8"))
+    edges = targets.Edges(tmp_path / "edges.npy")
+    assert edges.exists() and edges.load().tolist() == [[3, 0], [5, 1]]
+    with pytest.raises(ValueError, match="read-only"):
+        edges.load()[0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    ("array", "found"),
+    [
+        (np.zeros((2, 2), "<i4"), r"int32 \(2, 2\)"),
+        (np.zeros(4, "<i8"), r"int64 \(4,\)"),
+        (np.zeros((1, 3), "<i8"), "3"),
+    ],
+)
+def test_edges_of_another_type_or_shape_are_damaged(tmp_path, array, found):
+    np.save(tmp_path / "edges.npy", array)
+    with pytest.raises(DamagedError, match=rf"edges.npy is not int64 of shape \(edges, 2\) but .*{found}"):
+        targets.Edges(tmp_path / "edges.npy").check(tmp_path / "edges.npy")
+
+
+def write_stats(path, **changes):
+    stats = {"count": 3, "min": [0, None], "max": [10, None], "mean": [5, None], "std": [1, "Infinity"], **changes}
+    path.write_text(json.dumps(stats))
+    return targets.Stats(path)
+
+
+def test_stats_are_arrays_with_nan_for_null(tmp_path):
+    stats = write_stats(tmp_path / "stats.json").load()
+    assert stats["count"] == 3 and stats["max"].dtype == np.float64
+    np.testing.assert_array_equal(stats["max"], [10, np.nan])
+    np.testing.assert_array_equal(stats["std"], [1, np.inf])
+
+
+@pytest.mark.parametrize("changes", [{"count": 0}, {"mean": [5]}])
+def test_stats_without_a_value_per_channel_are_damaged(tmp_path, changes):
+    target = write_stats(tmp_path / "stats.json", **changes)
+    with pytest.raises(DamagedError, match=r"stats.json does not have count and one value per channel"):
+        target.check(tmp_path / "stats.json")
+
+
+def test_a_concatenation_is_read_as_it_was_saved(tmp_path):
+    content = {"dtype": "uint8", "channels": 1, "unit": "µV", "recordings": [], "segments": [0], "excluded": []}
+    targets.Concatenation.save(tmp_path / "aggregate.json", content)
+    assert targets.Concatenation(tmp_path / "aggregate.json").load() == content
+    assert "µV" in (tmp_path / "aggregate.json").read_text(encoding="utf-8")
+
+
+def ranges(low, high):
+    return {"min": np.array(low, float), "max": np.array(high, float)}
+
+
+def test_a_level_is_a_fraction_of_each_channels_range_or_the_same_for_all():
+    assert targets.levels(ranges([0, -10], [10, 10]), 0.75, None) == [7.5, 5.0]
+    assert targets.levels(ranges([0, -10], [10, 10]), 0.75, 3.0) == [3.0, 3.0]
+    assert np.isnan(targets.levels(ranges([np.nan], [np.nan]), 0.75, None)).all()
+
+
+def test_what_gives_no_level_is_an_error_that_names_the_option():
+    with pytest.raises(ValueError, match="--Edges-level inf is not a number of raw counts"):
+        targets.levels(ranges([0], [1]), 0.75, float("inf"))
+    with pytest.raises(ValueError, match=r"channel 1 has infinite samples, .* --Edges-level"):
+        targets.levels(ranges([0, 0], [1, np.inf]), 0.75, None)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5])
+def test_a_threshold_is_a_fraction(value):
+    assert Fraction().normalize(0.5) == 0.5
+    with pytest.raises(RunStopped, match=rf"threshold {value}: threshold is a fraction .* use --Edges-level {value}"):
+        Fraction().normalize(value)

@@ -1,0 +1,109 @@
+"""`neuroluigi recordings` prints what was found."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BIN, REPOSITORY, clean_environment
+from tests.recordings.files import write_table
+
+
+def neuroluigi(folder: Path, *arguments, code: int = 0) -> subprocess.CompletedProcess:
+    """Run `neuroluigi` in a folder with this pipeline's tasks."""
+    folder.mkdir(exist_ok=True)
+    for name in ("tasks.py", "targets.py", "luigi.cfg"):
+        shutil.copy(REPOSITORY / name, folder)
+    before = sorted(folder.iterdir())
+    done = subprocess.run(
+        [BIN / "neuroluigi", *map(str, arguments)],
+        cwd=folder,
+        env=clean_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == code, done
+    assert "Traceback" not in done.stderr
+    # It only looks.
+    assert [path for path in sorted(folder.iterdir()) if path.name != "__pycache__"] == before
+    return done
+
+
+def test_command_prints_fake_recordings_before_any_run(tmp_path):
+    out = neuroluigi(tmp_path / "lab", "recordings").stdout
+    lines = out.splitlines()
+    assert lines[0].split() == ["group", "session", "index", "dtype", "channels", "rate", "[Hz]", "samples", "file"]
+    assert lines[1].split() == ["a-even", "a", "0", "uint8", "1", "recordings/a/rec_0.bin", "(to", "be", "made)"]
+    assert lines[2].split()[:3] == ["a", "2", "uint8"]
+    assert lines[-1] == "20 recordings in 10 groups, 0 left out."
+
+
+def test_command_prints_table_and_json(root, tmp_path):
+    write_table(
+        root,
+        "session,index,path,dtype,channels,sampling_rate_hz,use,reason",
+        "[bold]猫,0,a/rec_0.bin,int16,1,250.5,,",
+        "[bold]猫,1,gone.bin,int16,1,250.5,no,broke [red]off",
+        "b,0,b/rec_0.bin,uint8,5,,,",
+    )
+    out = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", root).stdout
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[1] == ["[bold]猫", "[bold]猫", "0", "int16", "1", "250.5", "5", str(root / "a/rec_0.bin")]
+    assert "(left out: broke [red]off)" in out
+    assert lines[3] == ["b", "b", "0", "uint8", "5", "2", str(root / "b/rec_0.bin")]
+    assert out.splitlines()[-1] == "2 recordings in 2 groups, 1 left out."
+
+    listed = json.loads(neuroluigi(tmp_path / "lab", "recordings", "--json", "--recordings-root", root).stdout)
+    assert list(listed) == ["[bold]猫", "b"]
+    assert listed["[bold]猫"]["values"] == {"session": "[bold]猫"}
+    assert listed["[bold]猫"]["recordings"][0]["samples"] == 5
+    assert listed["[bold]猫"]["recordings"][0]["path"] == str(root / "a/rec_0.bin")
+    assert [r["index"] for r in listed["[bold]猫"]["excluded"]] == [1]
+    assert listed["[bold]猫"]["excluded"][0]["reason"] == "broke [red]off"
+    assert listed["b"]["problems"] == []
+
+
+def test_command_lists_problems_last_and_fails(root, tmp_path):
+    write_table(root, "session,index,path", "s,0,gone.bin", "t,x,b/rec_0.bin", "u,0,a/rec_0.bin")
+    for options in ([], ["--json"]):
+        out = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", root, *options, code=1).stdout
+        assert "column path: 'gone.bin'" in out
+        assert "column index: 'x'" in out
+    listed = json.loads(out)
+    assert [bool(group["problems"]) for group in listed.values()] == [True, True, False]
+    assert listed["s"]["recordings"][0]["samples"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--recordings-root", "nowhere"], "recordings folder nowhere is not there"),
+        (["--recordings-partial-sample", "maybe"], "[recordings] partial_sample (--recordings-partial-sample)"),
+        (["--recordings-channels", "two"], "[recordings] channels (--recordings-channels)"),
+        (["--recordings-rooot", "x"], "there is no option --recordings-rooot; did you mean --recordings-root?"),
+        (["--recordings-root"], "--recordings-root: expected one argument"),
+        (["surplus"], "unrecognized arguments: surplus"),
+    ],
+)
+def test_command_refuses(tmp_path, arguments, message):
+    process = neuroluigi(tmp_path / "lab", "recordings", *arguments, code=2 if "argument" in message else 1)
+    assert message in process.stderr.splitlines()[-1]
+    assert process.stdout == ""
+
+
+def test_command_without_tasks_says_where_it_looked(tmp_path):
+    done = subprocess.run(
+        [BIN / "neuroluigi", "recordings"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"there is no tasks.py in {tmp_path}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

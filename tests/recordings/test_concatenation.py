@@ -1,0 +1,101 @@
+"""The concatenation of a group: where each recording begins, and what holds for all."""
+
+import json
+
+import pytest
+
+from neuroluigi.recordings.concatenation import data_bytes, describe_concatenation, is_concatenation
+from neuroluigi.recordings.recording import RecordingsError
+from tests.recordings.files import found, write_files
+
+
+def test_lay_out(root):
+    for name, size in (("x.bin", 14), ("y.bin", 4), ("z.bin", 11)):
+        write_files(root, name, size=size)
+    header = (
+        "session,index,path,dtype,channels,sampling_rate_hz,header_bytes,scale,offset,unit,use,reason,channel_names"
+    )
+    tail = "int16,2,250,{},0.5,-1,mV"
+    (group,) = found(
+        root,
+        header,
+        f"s,5,z.bin,{tail.format(0)},,,A|B",
+        f"s,0,x.bin,{tail.format(2)},,,A|B",
+        f"s,1,gone.bin,{tail.format(0)},no,noise,",
+        f"s,3,y.bin,{tail.format(0)},,,A|B",
+        partial_sample="drop",
+    ).values()
+    files = [(r.path, r.header_bytes) for r in group.recordings]
+    layout = describe_concatenation(group, files, "drop", contiguous=False)
+    # 14 - 2 bytes are 3 samples of 4 bytes, 4 bytes 1, 11 bytes 2 and 3 bytes left.
+    assert layout == {
+        "dtype": "int16",
+        "channels": 2,
+        "sampling_rate_hz": 250.0,
+        "scale": 0.5,
+        "offset": -1.0,
+        "unit": "mV",
+        "channel_names": ["A", "B"],
+        "recordings": [
+            {"session": "s", "index": 0, "path": "x.bin", "first_sample": 0, "samples": 3},
+            {"session": "s", "index": 3, "path": "y.bin", "first_sample": 3, "samples": 1},
+            {"session": "s", "index": 5, "path": "z.bin", "first_sample": 4, "samples": 2, "trimmed_bytes": 3},
+        ],
+        "segments": [0, 3, 4],
+        "excluded": [{"session": "s", "index": 1, "path": "gone.bin", "reason": "noise"}],
+    }
+    assert json.loads(json.dumps(layout)) == layout
+    assert data_bytes(layout) == [12, 4, 8]
+    assert describe_concatenation(group, files, "drop", contiguous=True)["segments"] == [0]
+
+
+def test_lay_out_of_what_is_not_known(root):
+    group = found(root)["b"]
+    layout = describe_concatenation(group, [(group.recordings[0].path, 0)], "fail", contiguous=False)
+    assert layout == {
+        "dtype": "uint8",
+        "channels": 1,
+        "recordings": [{"session": "b", "index": 0, "path": "b/rec_0.bin", "first_sample": 0, "samples": 10}],
+        "segments": [0],
+        "excluded": [],
+    }
+
+
+def test_lay_out_measures_the_files_it_is_given(root):
+    write_files(root, "filtered/0.bin", size=16)
+    group = found(root, header_bytes=4, select=("session=b",))["b"]
+    layout = describe_concatenation(group, [(str(root / "filtered/0.bin"), 0)], "fail", contiguous=False)
+    assert layout["recordings"][0]["samples"] == 16
+    assert layout["recordings"][0]["path"] == "b/rec_0.bin"
+
+
+def test_lay_out_refuses_what_changed_and_what_has_problems(root):
+    group = found(root, dtype="int16")["b"]
+    write_files(root, "b/rec_0.bin", size=9)
+    with pytest.raises(RecordingsError, match="9 bytes"):
+        describe_concatenation(group, [(group.recordings[0].path, 0)], "fail", contiguous=False)
+    group = found(root, "session,index,path", "s,x,a/rec_0.bin", "s,y,a/rec_1.bin")["s"]
+    with pytest.raises(RecordingsError, match=r"row 2, column index: 'x'.*\n.*row 3, column index: 'y'"):
+        describe_concatenation(group, [], "fail", contiguous=False)
+
+
+ROW = {"session": "a", "index": 0, "first_sample": 0}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"recordings": [ROW]}, True),
+        ({"recordings": [ROW, ROW], "sampling_rate_hz": 30000.5}, True),
+        ({"recordings": []}, False),
+        ({}, False),
+        ([ROW], False),
+        ({"recordings": [ROW], "sampling_rate_hz": 0}, False),
+        ({"recordings": [ROW], "sampling_rate_hz": "fast"}, False),
+        ({"recordings": [ROW, {"session": "a", "index": 0}]}, False),
+        ({"recordings": [{**ROW, "first_sample": "0"}]}, False),
+        ({"recordings": "a"}, False),
+    ],
+)
+def test_is_concatenation(content, expected):
+    assert is_concatenation(content) is expected

@@ -1,0 +1,37 @@
+"""The small pictures of the report."""
+
+import re
+
+import pytest
+
+from neuroluigi.results.report import charts
+
+
+def test_bars_are_where_they_were_and_side_by_side_where_they_overlap():
+    bars = [charts.Bar("A", "x", 0, 4), charts.Bar("A", "y", 2, 6), charts.Bar("A", "z", 4, 10, has_failed=True)]
+    drawn = charts.gantt(bars, 10)
+    found = re.findall(r'<rect class="(\w+)" x="([\d.]+)" y="(\d+)" width="([\d.]+)"', drawn)
+    scale = float(found[0][3]) / 4
+    assert [(kind, float(width) / scale) for kind, _, _, width in found] == [
+        ("bar", pytest.approx(4)),
+        ("failed", pytest.approx(6)),
+        ("bar", pytest.approx(4)),
+    ]
+    begins = [(float(x) - float(found[0][1])) / scale for _, x, _, _ in found]
+    assert begins == pytest.approx([0, 4, 2]) and found[0][2] == found[1][2] != found[2][2]
+    assert "A z: 6 s, failed" in drawn and ">10 s</text>" in drawn
+    assert [charts.span(s) for s in (0.234, 45, 125, 11400, 7200)] == [
+        "0.23 s",
+        "45 s",
+        "2 min 5 s",
+        "3 h 10 min",
+        "2 h",
+    ]
+
+
+def test_dots_are_where_the_values_are():
+    drawn = charts.dots("mean <x>", [("a", 1.0), ("b", float("nan")), ("c", 3.0), ("d", 2.0)])
+    ys = [float(y) for y in re.findall(r'class="dot" d="M[\d.]+ ([\d.]+)h0"', drawn)]
+    assert len(ys) == 3 and ys[1] < ys[2] < ys[0] and ys[0] - ys[2] == pytest.approx(ys[2] - ys[1], abs=0.11)
+    assert "mean &lt;x&gt;</strong> 1 to 3, median 2" in drawn and "<title>c: 3</title>" in drawn
+    assert charts.dots("none", [("a", float("inf"))]) == ""

@@ -1,0 +1,322 @@
+"""A small pipeline that a test changes, plans, runs and plans again, and the table of states to compare with."""
+
+import hashlib
+import io
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from neuroluigi.provenance.record import read_record
+from tests.conftest import OF_THE_RUN
+
+# Steps over all groups, the last of which seldom sees other bytes.
+STUDY = """
+
+class Table(StudyTask):
+    def requires(self):
+        return [Edges(group) for group in groups()]
+
+    def output(self):
+        return self.result("table.json")
+
+    def fingerprint(self):
+        return {"groups": list(groups())}
+
+    def make(self, out):
+        counts = [len(one.load()) for one in self.input()]
+        out.write_text(json.dumps({"table": dict(zip(groups(), counts))}))
+
+
+class Most(StudyTask):
+    def requires(self):
+        return Table()
+
+    def output(self):
+        return self.result("most.json")
+
+    def make(self, out):
+        table = json.loads(Path(self.input().path).read_text())["table"]
+        out.write_text(json.dumps({"most": max(table.values()) > 3}))
+
+
+class All(WrapperTask):
+    def requires(self):
+        return [PlotAll(), Most()]
+"""
+
+# Each command runs in a process of its own; only what is the same for every pipeline is imported before.
+DRIVER = """
+import io, json, os, sys
+from pathlib import Path
+import luigi, numpy
+from matplotlib.figure import Figure
+from luigi.cmdline_parser import CmdlineParser
+from luigi.task import flatten
+from neuroluigi.runner import run as runner
+from neuroluigi.signals import numpy_functions, plotting
+from neuroluigi.steps.plan import walk_statuses
+
+Figure().savefig(io.BytesIO())
+sys.dont_write_bytecode = True
+
+def plan(argv):
+    runner.use_current_folder("tasks")
+    runner.set_defaults()
+    root = runner.parse_command_line(argv)
+    with CmdlineParser.global_instance(argv):
+        steps = [
+            {
+                "name": os.path.relpath(step.record_path),
+                "text": str(step),
+                "state": status.state,
+                "todo": status.todo,
+                "waits_for": status.waits_for,
+                "inputs": [os.path.relpath(one.path) for one in flatten(step.input())],
+                "outputs": [os.path.relpath(one.path) for one in flatten(step.output())],
+            }
+            for step, status in walk_statuses(root)
+        ]
+    Path("plan.json").write_text(json.dumps(steps))
+
+def child(folder, what, argv):
+    os.chdir(folder)
+    log = os.open(f"{what}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    return runner.luigi_command(argv) if what == "run" else plan(argv)
+
+for line in sys.stdin:
+    process = os.fork()
+    if not process:
+        sys.exit(child(*json.loads(line)))
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a step was last made from and what came of it, as far as its run record still says so."""
+
+    inputs: list[tuple[str, str]]
+    outputs: dict[str, bytes]
+    setup: object
+    code: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step as the plan describes it."""
+
+    name: str
+    text: str
+    state: str
+    todo: str
+    waits_for: list[str]
+    inputs: list[str]
+    outputs: list[str]
+
+    @property
+    def family(self) -> str:
+        return Path(self.name).stem.split("-")[0]
+
+
+@dataclass
+class ChangingLab:
+    """A pipeline in a folder, its settings, and what each of its steps was last made from."""
+
+    folder: Path
+    driver: subprocess.Popen = field(repr=False)
+    is_real: bool
+    workers: int = 1
+    settings: dict[str, str] = field(default_factory=dict)
+    code: dict[str, int] = field(default_factory=dict)
+    made: dict[str, Made] = field(default_factory=dict, repr=False)
+    # Files whose commit was interrupted, and where they wait.
+    waiting: dict[str, str] = field(default_factory=dict)
+    # Records whose files were dropped.
+    dropped: set[str] = field(default_factory=set)
+    fresh: count = field(default_factory=lambda: count(10))
+
+    def copied_to(self, folder: Path, copy=shutil.copy2) -> "ChangingLab":
+        shutil.copytree(self.folder, folder, copy_function=copy)
+        return replace(self, folder=folder)
+
+    # Commands
+
+    def command(self, what: str, codes: tuple[int, ...] = (0,)) -> int:
+        fakes = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "3", "--FakeRecording-bytes", "40"]
+        root = ["--recordings-root", "real"] if self.is_real else fakes
+        chosen = [f"--{name}={value}" for name, value in self.settings.items()]
+        always = ["--matlab-engine", "numpy", "--workers", str(self.workers), "--local-scheduler"]
+        command = [str(self.folder), what, ["--module", "tasks", "All", *root, *chosen, *always]]
+        self.driver.stdin.write(json.dumps(command) + "\n")
+        self.driver.stdin.flush()
+        code = int(self.driver.stdout.readline())
+        told = (self.folder / f"{what}.log").read_text()
+        assert code in codes and "Traceback" not in told, f"{what} ended with {code}\n{told}"
+        return code
+
+    def plan(self) -> list[Step]:
+        self.command("plan")
+        return [Step(**one) for one in json.loads((self.folder / "plan.json").read_text())]
+
+    # Files
+
+    def paths(self) -> dict[str, Path]:
+        """Return all files but locks and the cache by name; one that waits for its commit by its final name."""
+        found = {
+            path.relative_to(self.folder).as_posix(): path
+            for top in ("results", "recordings", "real")
+            for path in sorted((self.folder / top).rglob("*"))
+            if path.is_file() and path.name not in (".lock", ".checksums.jsonl", *OF_THE_RUN)
+        }
+        return found | {name: found[part] for name, part in self.waiting.items() if part in found}
+
+    def times(self) -> dict[str, int]:
+        return {name: path.stat().st_mtime_ns for name, path in self.paths().items()}
+
+    def contents(self) -> dict[str, bytes]:
+        return {name: path.read_bytes() for name, path in self.paths().items()}
+
+    def freed_files(self) -> dict[str, bytes]:
+        """Return what was in the files that are dropped."""
+        there = self.paths()
+        outputs = {name: data for record in self.dropped for name, data in self.made[record].outputs.items()}
+        return {name: data for name, data in outputs.items() if name not in there}
+
+    def results(self) -> list[str]:
+        """Return the names of the files that steps have made."""
+        return [
+            name
+            for name in self.paths()
+            if not name.startswith("real/") and "/runs/" not in name and ".part-" not in name and "damaged" not in name
+        ]
+
+    # The table of states
+
+    def setup(self, step: Step) -> object:
+        """Return what decides over a step beside its inputs and its code."""
+        if step.family == "Edges":
+            return float(self.settings.get("Edges-threshold", 0.75)), self.settings.get("Edges-level")
+        if step.family == "Aggregate":
+            has_seams = len(step.inputs) > 1 and self.settings.get("recordings-contiguous") != "true"
+            return self.settings.get("recordings-sampling-rate-hz"), has_seams
+        return ()
+
+    def must_be_made(self, step: Step, before: dict[str, bytes], after: dict[str, bytes]) -> bool:
+        """Say what the table does of a step, from its outputs before the run and its inputs as they stand after it."""
+        made = self.made.get(step.name)
+        if made and self.has_lost_recordings(made, after):
+            return False
+        if not all(name in before and is_whole(name, before[name]) for name in step.outputs):
+            return True
+        if not made:
+            return False
+        if any(len(before[name]) < len(data) for name, data in made.outputs.items()):
+            return True
+        if any(before[name] != data for name, data in made.outputs.items()):
+            return False
+        is_other_code = made.code != self.code.get(step.family, 0) and "results-rerun-on" in self.settings
+        return made.inputs != checksums(step.inputs, after) or made.setup != self.setup(step) or is_other_code
+
+    def has_lost_recordings(self, made: Made, after: dict[str, bytes]) -> bool:
+        is_told = self.settings.get("recordings-allow-missing") == "true"
+        return not is_told and any(name.startswith("real/") and name not in after for name, _ in made.inputs)
+
+    # Plan, run and plan again
+
+    def compare(self) -> None:
+        before, times, self.was_freed = self.contents() | self.freed_files(), self.times(), set(self.dropped)
+        plan = self.plan()
+        assert self.times() == times, "a look changed files"
+        interrupted = {step.name for step in plan if pending(step.name) in before}
+        code = self.command("run", (0, 30))
+        told = (self.folder / "run.log").read_text()
+        self.waiting = {name: part for name, part in self.waiting.items() if (self.folder / part).exists()}
+        self.dropped &= {name for name in self.dropped if "dropped" in (read_record(self.folder / name) or ())}
+        after, times_after = self.contents() | self.freed_files(), self.times()
+
+        names = {step.text: step.name for step in plan}
+        made = {names[text] for text in re.findall(r"^INFO: (.*) made in [\d.]+ s$", told, re.M)}
+        wanted, stuck = self.by_the_table(plan, before, after)
+        assert made == wanted, (sorted(made ^ wanted), plan, told)
+        assert bool(stuck) == (code == 30), (stuck, code, told)
+        for step in plan:
+            for name in step.outputs:
+                if step.name not in made and step.name not in interrupted:
+                    assert times.get(name) == times_after.get(name), f"{name} of {step} was written"
+                if step.state == "damaged" and step.name in made and name in before:
+                    assert before[name] in [data for path, data in after.items() if path.startswith(f"{name}.damaged")]
+            if step.name not in stuck and step.name not in interrupted:
+                assert (step.name in made) == self.by_the_plan(step, after), (step, told)
+        for step in plan:
+            if step.name in made:
+                outputs = {name: after[name] for name in step.outputs}
+                made_from = checksums(step.inputs, after)
+                self.made[step.name] = Made(made_from, outputs, self.setup(step), self.code.get(step.family, 0))
+        left = [step for step in self.plan() if step.todo and step.name not in stuck]
+        assert not left, (left, told)
+
+    def by_the_plan(self, step: Step, after: dict[str, bytes]) -> bool:
+        """Say whether the plan has a step made, now that it is known which files changed."""
+        assert step.todo in ("", "make", "maybe"), step
+        if step.todo != "maybe":
+            return step.todo == "make"
+        now = dict(checksums(step.inputs, after))
+        then = dict(self.made[step.name].inputs)
+        return any(now[name] != then.get(name) for name in step.inputs if Path(name).name in step.waits_for)
+
+    def by_the_table(self, plan: list[Step], before: dict, after: dict) -> tuple[set[str], set[str]]:
+        """Return the steps that the table has made, and those that it has made and that can't be as things are."""
+        makers = {name: step.name for step in plan for name in step.outputs}
+        wanted, stuck, needed = set(), set(), self.needed(plan, makers)
+        for step in plan:
+            lacking = {name for name in step.inputs if not after.get(name)}
+            is_lost = step.name in needed and self.has_lost_recordings(self.made[step.name], after)
+            if is_lost or any(makers.get(name) in stuck for name in step.inputs):
+                stuck.add(step.name)
+            elif step.name in needed or self.must_be_made(step, before, after):
+                # A group with an empty recording has no inputs at all.
+                is_bad = step.family == "Aggregate" and not step.inputs
+                (stuck if lacking or is_bad else wanted).add(step.name)
+                stuck |= {makers[name] for name in lacking if name in makers}
+        return wanted, stuck
+
+    def needed(self, plan: list[Step], makers: dict[str, str]) -> set[str]:
+        """Return what is dropped and stands below or above something else that may be made."""
+        busy = {step.name for step in plan if step.todo}
+        pairs = {(step.name, makers[name]) for step in plan for name in step.inputs if name in makers}
+        found, newest = set(), busy - self.was_freed
+        while newest:
+            beside = {a for a, b in pairs if b in newest} | {b for a, b in pairs if a in newest}
+            newest = (beside & self.was_freed) - found
+            found |= newest
+        return found
+
+
+def checksums(names: list[str], files: dict[str, bytes]) -> list[tuple[str, str]]:
+    return [(name, hashlib.sha256(files.get(name, b"")).hexdigest()) for name in names]
+
+
+def is_whole(name: str, data: bytes) -> bool:
+    try:
+        if name.endswith("stats.json"):
+            stats = json.loads(data)
+            return all(isinstance(stats[key], list) for key in ("min", "max", "mean", "std"))
+        if name.endswith(".json"):
+            json.loads(data)
+        if name.endswith(".npy"):
+            np.load(io.BytesIO(data))
+    except (ValueError, EOFError, KeyError, TypeError):
+        return False
+    return bool(data) and (not name.endswith(".png") or data.endswith(b"IEND\xaeB`\x82"))
+
+
+def pending(record: str) -> str:
+    return record.replace(".json", ".pending.json")

@@ -1,0 +1,106 @@
+"""Today's recordings and groups, as the settings declare them."""
+
+import json
+
+import luigi
+import pytest
+
+from neuroluigi import ExistingRecording, RecordingMaker, recording_task
+from neuroluigi.steps.config import RunStopped
+from neuroluigi.steps.discovery import check_results_root, find_recording, groups
+
+
+def define_maker():
+    """Define a class of steps that make recordings, as tasks.py does."""
+
+    class DiscoveredMaker(RecordingMaker):
+        sessions = luigi.ListParameter(default=("s", "t"), significant=False)
+        count = luigi.IntParameter(default=3, significant=False)
+
+    return DiscoveredMaker
+
+
+def write_recordings(folder, names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"0123")
+
+
+def test_recordings_that_are_made_are_grouped_by_session_and_parity(declare):
+    define_maker()
+    found = groups()
+    assert {key: [one.index for one in group.recordings] for key, group in found.items()} == {
+        "s-even": [0, 2],
+        "s-odd": [1],
+        "t-even": [0, 2],
+        "t-odd": [1],
+    }
+
+
+def test_existing_recordings_are_found_by_the_pattern_and_grouped_by_session(declare, tmp_path):
+    write_recordings(tmp_path / "real", ["b/rec_0.bin", "a/rec_1.bin", "a/rec_0.bin", "a/notes.txt"])
+    declare("recordings", root=tmp_path / "real")
+    assert {key: [one.index for one in group.recordings] for key, group in groups().items()} == {"a": [0, 1], "b": [0]}
+    assert find_recording("a", 1, "").path == str(tmp_path / "real" / "a" / "rec_1.bin")
+    with pytest.raises(RunStopped, match="there is no recording 7 of session 'a'; see: neuroluigi recordings"):
+        find_recording("a", 7, "")
+
+
+def test_the_last_class_that_is_defined_provides_a_recording(declare, tmp_path):
+    maker = define_maker()
+    made = groups()["s-odd"].recordings[0]
+    assert recording_task(made) == maker("s", 1)
+    write_recordings(tmp_path / "real", ["a/rec_0.bin"])
+    declare("recordings", root=tmp_path / "real")
+    existing = groups()["a"].recordings[0]
+    assert type(recording_task(existing)) is ExistingRecording
+
+    class DiscoveredRecording(ExistingRecording):
+        pass
+
+    task = recording_task(existing)
+    assert type(task) is DiscoveredRecording and task.output().path == str(tmp_path / "real" / "a" / "rec_0.bin")
+
+
+def test_a_run_searches_once(declare, command_line, tmp_path):
+    write_recordings(tmp_path / "real", ["a/rec_0.bin"])
+    command_line("recordings", "--recordings-root", tmp_path / "real")
+    assert list(groups()) == ["a"]
+    write_recordings(tmp_path / "real", ["b/rec_0.bin"])
+    assert list(groups()) == ["a"]
+
+
+def test_settings_that_name_nothing_stop_the_run_in_one_line(declare, tmp_path):
+    declare("recordings", root=tmp_path / "nowhere")
+    with pytest.raises(RunStopped) as stopped:
+        groups()
+    assert str(stopped.value).startswith("luigi: ") and "nowhere" in str(stopped.value)
+    assert "\n" not in str(stopped.value)
+
+
+def test_results_among_the_recordings_are_refused_before_anything_is_written(declare, tmp_path):
+    write_recordings(tmp_path / "real", ["a/rec_0.bin"])
+    declare("recordings", root=tmp_path / "real")
+    declare("results", root=tmp_path / "real")
+    with pytest.raises(RunStopped, match="real"):
+        check_results_root()
+    declare("results", root=tmp_path / "results")
+    check_results_root()
+    assert not (tmp_path / "results").exists()
+
+
+def test_without_the_recordings_the_groups_are_those_of_the_results(declare, tmp_path, caplog):
+    layout = {
+        "dtype": "uint8",
+        "channels": 1,
+        "recordings": [{"session": "a", "index": 3, "path": "a/rec_3.bin", "first_sample": 0, "samples": 4}],
+        "segments": [0],
+        "excluded": [],
+    }
+    record = {"schema": 1, "step": "Aggregate", "facts": {"layout": layout}}
+    (tmp_path / "results" / "a" / "runs").mkdir(parents=True)
+    (tmp_path / "results" / "a" / "runs" / "Aggregate.json").write_text(json.dumps(record))
+    declare("recordings", root=tmp_path / "unplugged")
+    found = groups()
+    assert [(one.session, one.index) for one in found["a"].recordings] == [("a", 3)]
+    assert "unplugged is not there; the groups are those of the results" in caplog.text

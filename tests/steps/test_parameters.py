@@ -1,0 +1,134 @@
+"""The value of a parameter: given, else of the command line, else of luigi.cfg, else the default."""
+
+import luigi
+import pytest
+from luigi.parameter import (
+    DuplicateParameterException,
+    MissingParameterException,
+    UnconsumedParameterWarning,
+    UnknownParameterException,
+)
+
+from neuroluigi.steps.config import WordsParameter
+from neuroluigi.steps.parameters import ResolvedParameters, default_of, plain_value
+
+
+class Counted(luigi.IntParameter):
+    """An integer that counts how often it was resolved."""
+
+    calls = 0
+
+    def task_value(self, *names):
+        type(self).calls += 1
+        return super().task_value(*names)
+
+
+class Resolved(ResolvedParameters):
+    key = luigi.Parameter()
+    number = Counted(default=1)
+    words = luigi.ListParameter(default=[1, 2], positional=False)
+
+
+class OfLuigi(luigi.Task):
+    key = luigi.Parameter()
+    number = luigi.IntParameter(default=1)
+    words = luigi.ListParameter(default=[1, 2], positional=False)
+
+
+def number(*args, **kwargs):
+    return Resolved(*args, **kwargs).number
+
+
+def test_what_is_given_wins_over_command_line_luigi_cfg_and_default(declare, command_line):
+    assert number("a") == 1
+    declare("Resolved", number=2)
+    assert number("b") == 2
+    command_line("Resolved", "--Resolved-number", "3")
+    assert number("c") == 3
+    assert number("d", 4) == 4 and number("e", number=5) == 5 and number(key="f") == 3
+
+
+def test_what_is_declared_is_resolved_once_in_a_run(declare, command_line):
+    command_line("Resolved")
+    Counted.calls = 0
+    assert [number(f"once-{k}") for k in range(5)] == [1] * 5
+    assert Counted.calls == 1
+
+
+def test_another_run_is_resolved_anew(declare, command_line):
+    from luigi.cmdline_parser import CmdlineParser
+
+    for value in (6, 7):
+        with CmdlineParser.global_instance(["Resolved", "--Resolved-number", str(value)]):
+            assert number("same") == value
+
+
+@pytest.mark.parametrize("has_command_line", [False, True])
+def test_values_are_hashable_and_arguments_need_not_be(declare, command_line, has_command_line):
+    if has_command_line:
+        command_line("Resolved")
+    assert Resolved("a").words == (1, 2)
+    assert Resolved("a", words=[3, [4]]).words == (3, (4,))
+    # As Luigi asks for the text of a task.
+    values = Resolved.get_param_values(Resolved.get_params(), [], {"key": "a", "words": [5]})
+    assert values == [("key", "a"), ("number", 1), ("words", (5,))]
+
+
+@pytest.mark.parametrize("has_command_line", [False, True])
+@pytest.mark.parametrize(
+    ("args", "kwargs", "error"),
+    [
+        ((), {}, MissingParameterException),
+        (("a", 1, 2), {}, UnknownParameterException),
+        (("a",), {"key": "b"}, DuplicateParameterException),
+        (("a",), {"other": 1}, UnknownParameterException),
+    ],
+)
+def test_errors_are_those_of_luigi_in_its_words(declare, command_line, has_command_line, args, kwargs, error):
+    if has_command_line:
+        command_line("Resolved")
+    with pytest.raises(error) as ours:
+        Resolved(*args, **kwargs)
+    with pytest.raises(error) as of_luigi:
+        OfLuigi(*args, **kwargs)
+    assert str(ours.value).replace("Resolved", "OfLuigi") == str(of_luigi.value)
+
+
+def test_a_setting_that_cant_be_read_is_luigis_error(declare):
+    declare("Resolved", number="many")
+    declare("OfLuigi", number="many")
+    with pytest.raises(ValueError) as ours:
+        Resolved("a")
+    with pytest.raises(ValueError) as of_luigi:
+        OfLuigi("a")
+    assert str(ours.value).replace("Resolved", "OfLuigi") == str(of_luigi.value)
+    assert "Error when parsing the default value of 'number'" in str(ours.value)
+    assert number("a", 3) == 3  # a value that is given needs no setting
+
+
+def test_a_setting_that_is_there_for_nothing_is_warned_of_in_a_notebook(declare):
+    declare("Resolved", nmber=3)
+    with pytest.warns(UnconsumedParameterWarning, match="parameter 'nmber' with value '3' that is not consumed"):
+        Resolved("warned")
+
+
+def test_a_default_is_that_of_the_declaration(declare, command_line):
+    declare("Resolved", number=2, words="[9]")
+    command_line("Resolved", "--Resolved-number", "3")
+    parameters = dict(Resolved.get_params())
+    assert default_of("number", parameters["number"]) == 1
+    assert default_of("words", parameters["words"]) == (1, 2)
+    assert default_of("key", parameters["key"]) is None
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "plain"),
+    [
+        (luigi.FloatParameter(), 0.75, 0.75),
+        (luigi.OptionalFloatParameter(), None, None),
+        (luigi.BoolParameter(), True, True),
+        (WordsParameter(), ("a", "b"), "a, b"),
+    ],
+)
+def test_a_plain_value_is_what_json_can_have(parameter, value, plain):
+    assert plain_value(parameter, value) == plain
