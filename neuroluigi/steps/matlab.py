@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import luigi
 
@@ -80,7 +81,7 @@ class MatlabTask(Step):
     function: str
     numpy_function: Callable | None = None
 
-    def arguments(self, out) -> Sequence[object]:
+    def arguments(self, out: Any) -> Sequence[object]:
         """Return the arguments of the call, as a Matlab user would type them; `out` as in Step.make."""
         raise TypeError(f"{self.task_family} does not say what {self.function} is called with: it has no arguments()")
 
