@@ -194,7 +194,7 @@ def test_eeg_triggers_are_at_the_known_samples(real_results, engine):
 
 @needs_real_recordings
 @needs_octave
-def test_octave_and_stand_ins_agree_on_all_real_recordings(real_results):
+def test_octave_and_numpy_agree_on_all_real_recordings(real_results):
     compared = 0
     one, other = real_results("octave"), real_results("numpy")
     for path in sorted(p.relative_to(one) for p in one.glob("*/*") if p.suffix in (".bin", ".npy", ".json")):
@@ -204,7 +204,7 @@ def test_octave_and_stand_ins_agree_on_all_real_recordings(real_results):
 
 
 @needs_octave
-def test_octave_and_stand_ins_agree_on_all_fake_recordings(tmp_path):
+def test_octave_and_numpy_agree_on_all_fake_recordings(tmp_path):
     made = []
     for engine in ("octave", "numpy"):
         lab = Pipeline(tmp_path / engine)
