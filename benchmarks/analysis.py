@@ -1,4 +1,4 @@
-"""The analysis at 1 GB: M-functions on Octave and the NumPy functions for them, against the same in NumPy on a memory map.
+"""The analysis at 1 GB: M-functions on Octave and NumPy functions for them, against NumPy on a memory map.
 
 Seconds are those of the processor, without the start of the program: each has one thread, and a machine that others
 use too makes little difference.
