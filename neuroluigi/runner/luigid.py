@@ -20,6 +20,7 @@ import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import luigi
 import luigi.rpc
@@ -76,7 +77,7 @@ class RemoteScheduler(luigi.rpc.RemoteScheduler):
         with contextlib.suppress(luigi.rpc.RPCError):
             self.ping(worker=worker, is_leaving=True)
 
-    def _request(self, url: str, data: Mapping, attempts: int = 3, allow_null: bool = True):
+    def _request(self, url: str, data: Mapping, attempts: int = 3, allow_null: bool = True) -> Any:
         if url == "/api/add_worker":
             # So that steps don't queue for a seat while others could fill the workers.
             self.update_resource(resource="matlab" + self._suffix, amount=self._seats)

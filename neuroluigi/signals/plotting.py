@@ -14,10 +14,16 @@ from collections.abc import Iterable
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neuroluigi.signals.blocks import blocks, extreme
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 MAX_CHANNELS = 8
 MAX_EXCLUDED = 4
@@ -62,7 +68,7 @@ def group_figure(
     levels: list[float],
     threshold: float | None,
     made_by: str,
-):
+) -> "Figure":
     """Return the matplotlib Figure of a group, a row per channel (the first eight).
 
     `layout` is the content of aggregate.json, `edges` int64 (edges, 2) 0-based sample and channel, `levels` raw counts
@@ -132,7 +138,7 @@ def group_figure(
     return figure
 
 
-def _make_room(figure, axes: np.ndarray, top: float, level_texts: list[str]) -> None:
+def _make_room(figure: "Figure", axes: np.ndarray, top: float, level_texts: list[str]) -> None:
     """Move the axes (rows, columns) below `top` inches of text, and apart by what their labels need.
 
     A letter counts as 0.07 inches: matplotlib's own layouts measure, and so draw, everything twice.
@@ -155,8 +161,15 @@ def _make_room(figure, axes: np.ndarray, top: float, level_texts: list[str]) -> 
     )
 
 
-def _draw(axes, x: np.ndarray, y: np.ndarray, levels: list[float], marks: list[np.ndarray], marks_on_level: bool,
-          ticks: int) -> None:  # fmt: skip
+def _draw(
+    axes: Iterable["Axes"],
+    x: np.ndarray,
+    y: np.ndarray,
+    levels: list[float],
+    marks: list[np.ndarray],
+    marks_on_level: bool,
+    ticks: int,
+) -> None:
     """Draw a channel in each of `axes`: y (n, channels) against x, the level, and a mark at each of `marks`."""
     for channel, ax in enumerate(axes):
         ax.plot(x, y[:, channel], color=_SAMPLES, linewidth=0.7, marker="." if len(x) < 300 else "")
@@ -260,7 +273,8 @@ def _edge_marks(edges: np.ndarray, samples: int, shown: int, channels: int) -> t
 def _mapped_anew(edges: np.ndarray) -> np.ndarray:
     """Return the same edges; of a file that is mapped, what was read so far no longer counts as memory."""
     # A part of a map is one too, and says of itself what holds for the whole.
-    if not (isinstance(edges, np.memmap) and isinstance(edges.base, mmap.mmap)):
+    base: object = edges.base
+    if not (isinstance(edges, np.memmap) and isinstance(base, mmap.mmap)):
         return edges
     order = "C" if edges.flags.c_contiguous else "F"
     return np.memmap(edges.filename, edges.dtype, "r", edges.offset, edges.shape, order)
@@ -295,7 +309,7 @@ def _level_text(level: float, threshold: float | None, dtype: str, place: str, e
     return "\n".join([*lines, _count(edges, "edge")])
 
 
-def _label_recordings(ax, recordings: list[dict], x: np.ndarray, end: float) -> None:
+def _label_recordings(ax: "Axes", recordings: list[dict], x: np.ndarray, end: float) -> None:
     """Write the index of each recording at `x`, where its seam is; not where the one before is too near."""
     free = 0.0  # pixels from the first one
     for position, recording in enumerate(recordings):
@@ -339,7 +353,7 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}".replace(",", "\u202f")
 
 
-def _text(text) -> None:
+def _text(text: "Text") -> None:
     """Take a name as it is: a dollar sign in it starts no formula."""
     text.set_parse_math(False)
 

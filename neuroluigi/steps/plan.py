@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -98,9 +98,13 @@ class _Plan:
         self.checksums = Checksums(results_root())
         self.folders = FolderListings()
         # The code and the tool of a step are the same for all its results.
-        self.sources = functools.cache(lambda kind, engine: self.examples[kind].sources(engine))
-        self.wanted_tool = functools.cache(lambda kind: self.examples[kind].wanted_tool())
-        self.defaults = functools.cache(_defaults)
+        self.sources: Callable[[type, str], list[dict]] = functools.cache(
+            lambda kind, engine: self.examples[kind].sources(engine)
+        )
+        self.wanted_tool: Callable[[type], dict[str, str]] = functools.cache(
+            lambda kind: self.examples[kind].wanted_tool()
+        )
+        self.defaults: Callable[[type], dict[str, object]] = functools.cache(_defaults)
         self.examples: dict[type, ResultTask] = {}
 
 
@@ -218,11 +222,14 @@ def _make_dropped_again(root: luigi.Task, plan: _Plan) -> None:
             plan.statuses[current.task_id] = status
 
 
+# Windows has no fork; macOS has, and system libraries that do not survive it.
+_FORKS = sys.platform not in ("win32", "darwin")
+
+
 def _may_share() -> bool:
     """Return whether a second process could help: in a command, before it has started any other process."""
     is_free = CmdlineParser.get_instance() is not None and multiprocessing.parent_process() is None
-    # macOS has fork, and system libraries that do not survive it.
-    return is_free and sys.platform != "darwin" and hasattr(os, "fork") and (os.cpu_count() or 1) > 1
+    return is_free and _FORKS and (os.cpu_count() or 1) > 1
 
 
 def _check_by_two(tasks: list[luigi.Task], plan: _Plan) -> None:
@@ -240,8 +247,10 @@ def _check_by_two(tasks: list[luigi.Task], plan: _Plan) -> None:
         for one in tasks[:half]:
             _check_below(one)
         with contextlib.suppress(EOFError):
-            for known, found in zip((plan.statuses, plan.below, plan.outputs), reader.recv(), strict=True):
-                known.update(found)
+            statuses, below, outputs = reader.recv()
+            plan.statuses.update(statuses)
+            plan.below.update(below)
+            plan.outputs.update(outputs)
     finally:
         second.kill()
         second.join()
