@@ -15,7 +15,7 @@ from pathlib import Path
 from neuroluigi.provenance import files
 from neuroluigi.signals import blocks as of_samples, numpy_functions, plotting
 
-def note(file, *settings):
+def note(file, *words):
     with Path(file).open("a") as stream:
         stream.write(" ".join(map(str, words)) + "\\n")
 
