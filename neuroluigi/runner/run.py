@@ -12,6 +12,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import luigi
 import luigi.retcodes
@@ -68,7 +69,7 @@ def check_engines(steps: Iterable[Step]) -> None:
 class CheckingWorker(Worker):
     """A worker that refuses before the first step what can't work, and passes on what happens to record and display."""
 
-    def __init__(self, recorder: RunRecorder, display: Display, **options):
+    def __init__(self, recorder: RunRecorder, display: Display, **options: Any):
         super().__init__(**options)
         self._recorder, self._display = recorder, display
         # Set when the run ends without an exception.

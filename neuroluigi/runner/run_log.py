@@ -129,7 +129,7 @@ class RunRecorder:
             self.log.open(run_log_path(self._results), is_emptied=not run_lock.others(self._results))
         return True
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         logger.removeHandler(self.log)
         self.log.close()
         if self._record is None or self._worker is None or self._results is None:
