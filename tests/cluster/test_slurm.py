@@ -94,7 +94,8 @@ def test_without_slurm_it_says_so_and_status_works_as_ever(pipeline):
     out = neuroluigi(pipeline, "status", *FAKES, env=NO_SLURM, code=1)
     assert "Slurm job 7: there is no squeue on PATH" in out and "○ missing" in out
     out = neuroluigi(pipeline, "slurm", *FAKES, env=NO_SLURM, code=1)
-    assert out == "neuroluigi: nothing was submitted, as the state of Slurm job 7 is unknown: there is no squeue on PATH\n"
+    why = "the state of Slurm job 7 is unknown: there is no squeue on PATH"
+    assert out == f"neuroluigi: nothing was submitted, as {why}\n"
 
 
 def test_options_of_the_root_task_hold_on_the_nodes(pipeline):
