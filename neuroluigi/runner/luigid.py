@@ -228,7 +228,7 @@ class State(scheduler_state.State):
         """Return a task whose run has ended to the queue at once; Luigi takes it for failed."""
         alive = task.stakeholders | assistants
         if task.status in (RUNNING, BATCH_RUNNING) and task.worker_running and task.worker_running not in alive:
-            logging.getLogger("luigi.scheduler").info("%s goes to another run: its own is gone", task.id)
+            logging.getLogger("luigi.scheduler").info("%s goes to another run: its own has ended", task.id)
             task.worker_running = None
             self.set_status(task, PENDING, config)
 

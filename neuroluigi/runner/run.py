@@ -12,6 +12,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from typing import Any
 

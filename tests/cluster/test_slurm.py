@@ -38,7 +38,7 @@ def test_the_scripts():
         "#SBATCH --requeue\n"
         "#SBATCH --signal=B:USR2@60\n"
         "#SBATCH --time=08:00:00\n"
-        "# Each element makes what rests on the groups in its line of groups.txt alone.\n"
+        "# Each element makes what depends on the groups in its line of groups.txt alone.\n"
         "cd /lab || exit 1\n"
         "exec /lab/.venv/bin/python -m neuroluigi.cluster.slurm_job element /lab/results/.slurm/3 --of PlotAll"
         ' --module tasks --Edges-threshold 0.6 --local-scheduler --workers "$SLURM_CPUS_PER_TASK"\n'
@@ -94,7 +94,8 @@ def test_without_slurm_it_says_so_and_status_works_as_ever(pipeline):
     out = neuroluigi(pipeline, "status", *FAKES, env=NO_SLURM, code=1)
     assert "Slurm job 7: there is no squeue on PATH" in out and "○ missing" in out
     out = neuroluigi(pipeline, "slurm", *FAKES, env=NO_SLURM, code=1)
-    assert out == "neuroluigi: nothing was submitted, as nobody knows of Slurm job 7: there is no squeue on PATH\n"
+    why = "the state of Slurm job 7 is unknown: there is no squeue on PATH"
+    assert out == f"neuroluigi: nothing was submitted, as {why}\n"
 
 
 def test_options_of_the_root_task_hold_on_the_nodes(pipeline):

@@ -218,7 +218,7 @@ def test_scancel_leaves_nothing_half_made_and_the_next_submission_goes_on(lab, c
     assert not list(lab.folder.rglob("*.part-*")) and not list(lab.folder.rglob("*.pending.json"))
     assert len(lab.files()) == 2 * 3 and all(right[name] == data for name, data in lab.files().items())
     out = lab.status(code=1)
-    assert "it was told to end (scancel, preemption)" in out and "which never ran" in out
+    assert "it was ended by a signal (scancel, preemption)" in out and "which never ran" in out
 
     lab.slurm(*licensed)
     lab.wait_until_held(2)
@@ -263,7 +263,7 @@ def test_a_step_that_is_longer_than_the_walltime_fails_with_that_reason(walled, 
         endless["exit_code"] == 1 and "nothing was made in two walltimes, so it is not queued again" in endless["why"]
     )
     log = lab.log("last")
-    assert "not everything was made of 1 groups, so what rests on several is not run" in log
+    assert "not everything was made of 1 groups, so what depends on several is not run" in log
     assert re.search(r"failed the last time: the walltime ended after \d+ s, before it was made; give more with", log)
     assert re.search(r"^endless-even +✓ done +✓ done +✓ done +! failed +○ missing$", log, re.M)
 

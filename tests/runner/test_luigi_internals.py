@@ -38,8 +38,6 @@ PRIVATE = {
     " _run_task _running_tasks _scheduled_tasks _scheduler _stop_requesting_work _summary_dict _task_result_queue",
     # A parameter whose option is called otherwise than the parameter.
     "steps/matlab.py": "_parser_kwargs",
-    # The default of a parameter, for records that were written before it had one.
-    "steps/plan.py": "_default",
     # In a process that was spawned, the command line of the run.
     "steps/spawn.py": "_instance",
 }
@@ -124,7 +122,6 @@ def test_objects_have_the_private_attributes():
         one: [] for one in expected
     }
     assert luigi.cmdline_parser.CmdlineParser._instance is None
-    assert luigi.IntParameter(default=3)._default == 3
     assert luigi.server.Scheduler is luigi.scheduler.Scheduler
     # Of the queue for results the worker calls these alone; result_pipes.py stands in for it.
     source = inspect.getsource(luigi.worker)
