@@ -14,8 +14,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from typing import Any
-
 import luigi
 import luigi.retcodes
 import luigi.scheduler

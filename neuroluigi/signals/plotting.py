@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -274,9 +274,9 @@ def _mapped_anew(edges: np.ndarray) -> np.ndarray:
     """Return the same edges; of a file that is mapped, what was read so far no longer counts as memory."""
     # A part of a map is one too, and says of itself what holds for the whole.
     base: object = edges.base
-    if not (isinstance(edges, np.memmap) and isinstance(base, mmap.mmap)):
+    if not (isinstance(edges, np.memmap) and isinstance(base, mmap.mmap) and edges.filename):
         return edges
-    order = "C" if edges.flags.c_contiguous else "F"
+    order: Literal["C", "F"] = "C" if edges.flags.c_contiguous else "F"
     return np.memmap(edges.filename, edges.dtype, "r", edges.offset, edges.shape, order)
 
 

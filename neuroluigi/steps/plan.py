@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
@@ -222,14 +223,11 @@ def _make_dropped_again(root: luigi.Task, plan: _Plan) -> None:
             plan.statuses[current.task_id] = status
 
 
-# Windows has no fork; macOS has, and system libraries that do not survive it.
-_FORKS = sys.platform not in ("win32", "darwin")
-
-
 def _may_share() -> bool:
     """Return whether a second process could help: in a command, before it has started any other process."""
     is_free = CmdlineParser.get_instance() is not None and multiprocessing.parent_process() is None
-    return is_free and _FORKS and (os.cpu_count() or 1) > 1
+    # Windows has no fork; macOS has, and system libraries that do not survive it.
+    return is_free and sys.platform not in ("win32", "darwin") and (os.cpu_count() or 1) > 1
 
 
 def _check_by_two(tasks: list[luigi.Task], plan: _Plan) -> None:
@@ -240,7 +238,9 @@ def _check_by_two(tasks: list[luigi.Task], plan: _Plan) -> None:
     """
     half = len(tasks) // 2
     reader, writer = multiprocessing.Pipe(duplex=False)
-    second = multiprocessing.get_context("fork").Process(target=_check_for, args=(tasks[half:], plan, writer))
+    # Typed as any: on Windows, where this is never called, there is no such context.
+    fork: Any = multiprocessing.get_context("fork")
+    second = fork.Process(target=_check_for, args=(tasks[half:], plan, writer))
     second.start()
     writer.close()
     try:
