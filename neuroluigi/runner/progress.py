@@ -46,12 +46,12 @@ def is_wanted() -> bool:
     """
     if not sys.stderr or not sys.stderr.isatty() or logger.isEnabledFor(logging.DEBUG):
         return False
+    can_draw = True
     if sys.platform != "win32":
+        can_draw = os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
         with contextlib.suppress(OSError):
-            if os.tcgetpgrp(sys.stderr.fileno()) != os.getpgrp():
-                return False
-        return os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
-    return True
+            can_draw &= os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
+    return can_draw
 
 
 class Events(CarriedHandler):
