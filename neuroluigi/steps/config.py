@@ -175,12 +175,15 @@ def _read_setting(section: type[Section]) -> Section:
         raise RunStopped(f"luigi: [{section.__name__}] in luigi.cfg or on the command line: {error}") from error
 
 
-def whole_pipeline() -> str:
-    """Return the name of the task that stands for the whole pipeline; RunStopped where luigi.cfg names none."""
+def whole_pipeline(option: str = "--task") -> str:
+    """Return the name of the task that stands for the whole pipeline.
+
+    Raises RunStopped where luigi.cfg names none; `option` is how the command in question names it instead.
+    """
     name = setting(neuroluigi).task
     if not name:
         raise RunStopped(
-            "neuroluigi: there is no task for the whole pipeline: set [neuroluigi] task in luigi.cfg, or give --task"
+            f"neuroluigi: there is no task for the whole pipeline: set [neuroluigi] task in luigi.cfg, or give {option}"
         )
     return name
 

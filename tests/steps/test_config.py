@@ -69,6 +69,8 @@ def test_the_task_of_the_whole_pipeline_has_to_be_named(declare):
     assert str(stopped.value) == (
         "neuroluigi: there is no task for the whole pipeline: set [neuroluigi] task in luigi.cfg, or give --task"
     )
+    with pytest.raises(RunStopped, match="or give --of"):
+        whole_pipeline("--of")
     declare("neuroluigi", task="PlotAll")
     assert whole_pipeline() == "PlotAll"
 
