@@ -1,36 +1,52 @@
 # make run: the whole pipeline, then the report on it, also where the run failed; make test: the test suite.
-# Both first set up .venv, which needs Python 3.10 or later.
-PYTHON ?= python3
+# Each target first sets up what it needs, in .venv; that needs Python 3.10 or later, on Windows also Git's sh on PATH.
+PYTHON ?= $(if $(filter Windows_NT,$(OS)),python,python3)
+# The lowest Python that pyproject.toml allows
+LOWEST_PYTHON ?= 3.10
 # Scripts on Windows, bin elsewhere
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: run test style types bench clean
+.PHONY: run test test-lowest style types docs bench clean
 
 run: .venv/installed
-	@$(BIN)/luigi --module tasks PlotAll --local-scheduler; code=$$?; $(BIN)/neuroluigi report; exit $$code
+	@$(BIN)/neuroluigi run; code=$$?; $(BIN)/neuroluigi report; exit $$code
 
 test: .venv/installed-tests
 	$(BIN)/python -m pytest
 
-style: .venv/installed-tests
+# Tests of what the package uses of others, each of these in the lowest version that requirements.txt allows: Luigi's
+# internals, scheduler, worker and luigid, click, rich, matplotlib, NumPy, jinja2, Pillow, psutil, filelock.
+LOWEST_TESTS := $(addprefix tests/,runner/test_luigi_internals.py runner/test_patches.py runner/test_scheduler.py \
+  runner/test_luigid_scheduler.py runner/test_result_pipes.py runner/test_command_line.py steps/test_spawn.py \
+  steps/test_parameters.py steps/test_base.py cli/test_main.py results/test_table.py results/report/test_numbers.py \
+  results/report/test_charts.py signals/test_plotting.py signals/test_blocks.py provenance/test_commit.py \
+  ephys/test_ready_made.py)
+
+test-lowest: .venv-lowest/installed
+	$(subst .venv,.venv-lowest,$(BIN))/python -m pytest $(LOWEST_TESTS)
+
+style: types .venv/installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mh_style matlab neuroluigi
 	$(BIN)/mh_lint matlab neuroluigi
 	$(BIN)/mh_metric --ci matlab neuroluigi
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
-# To be part of style as soon as it is clean: style: types
 types: .venv/installed-tests
 	$(BIN)/mypy --platform linux
 	$(BIN)/mypy --platform darwin
 	$(BIN)/mypy --platform win32
 
+docs: .venv/installed
+	$(BIN)/python docs/generate.py
+
 bench: .venv/installed-tests $(if $(PEERS),.venv-peers/installed)
 	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick) $(if $(PEERS),--peers)
 
 clean:
-	rm -rf .venv .venv-peers
+	rm -rf .venv .venv-lowest .venv-peers
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -39,6 +55,17 @@ clean:
 
 .venv/installed-tests: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+# uv takes the lowest Python that it finds, pyenv's included, or downloads it. Luigi comes first, because two packages
+# have a script of that name, and ours has to stay.
+.venv-lowest/installed: requirements.txt pyproject.toml .venv/installed-tests
+	@PYENV_VERSION=$$(pyenv latest $(LOWEST_PYTHON) 2>/dev/null) \
+	  $(BIN)/uv venv --quiet --clear --python $(LOWEST_PYTHON) .venv-lowest || { \
+	  echo "make test-lowest: needs Python $(LOWEST_PYTHON), which uv neither finds nor can download; install it," \
+	    "or give a later one: make test-lowest LOWEST_PYTHON=3.11" >&2; exit 1; }
+	$(BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct --requirement requirements.txt
+	$(BIN)/uv pip install --quiet --python .venv-lowest --editable . pytest pytest-xdist hypothesis
 	@touch $@
 
 # Other systems, for make bench PEERS=1: apart, so that what they need does not mix with what ours needs.
