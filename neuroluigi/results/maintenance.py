@@ -29,7 +29,8 @@ from neuroluigi.results.recorded import (
 )
 from neuroluigi.steps.config import RunStopped, recordings, results_root, roots_of_paths, setting
 from neuroluigi.steps.discovery import groups
-from neuroluigi.steps.plan import ResultTask, discard_statuses, status_of, tasks_below
+from neuroluigi.steps.plan import discard_statuses, status_of, tasks_below
+from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.scope import folders_of_groups, group_of, groups_of_recordings
 from neuroluigi.steps.tasks import RecordingMaker
 

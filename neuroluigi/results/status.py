@@ -14,7 +14,8 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.files import last_lines
 from neuroluigi.provenance.record import engine_and_version, read_failure, sibling_path
 from neuroluigi.recordings.recording import Group
-from neuroluigi.steps.plan import ResultTask, walk_statuses
+from neuroluigi.steps.plan import walk_statuses
+from neuroluigi.steps.result_task import ResultTask
 
 STUDY = "study"
 WAITING, FAILED, ORPHAN = "waiting", "failed", "orphan"

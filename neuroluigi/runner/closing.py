@@ -13,7 +13,8 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.state import Status
 from neuroluigi.runner.worker import Worker
 from neuroluigi.steps.config import results, setting, shown_path
-from neuroluigi.steps.plan import ResultTask, status_of
+from neuroluigi.steps.plan import status_of
+from neuroluigi.steps.result_task import ResultTask
 
 _MOST_NAMED = 5
 

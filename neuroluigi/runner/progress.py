@@ -24,7 +24,8 @@ from neuroluigi.provenance.files import last_lines
 from neuroluigi.provenance.record import read_failure, sibling_path
 from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import shown_path
-from neuroluigi.steps.plan import ResultTask, walk_statuses
+from neuroluigi.steps.plan import walk_statuses
+from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import CarriedHandler
 
 logger = logging.getLogger("luigi-interface")

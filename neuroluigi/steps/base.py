@@ -18,9 +18,10 @@ from neuroluigi.provenance.files import describe_file, part_path, path_in_root, 
 from neuroluigi.provenance.record import SCHEMA, describe_host, made_by, package_versions, read_record
 from neuroluigi.steps.config import folder_name, path_of, results, roots_of_paths, setting, shown_path
 from neuroluigi.steps.describe import StepError, describe_error, describe_input, describe_times, start_clock
-from neuroluigi.steps.plan import ResultTask, discard_statuses, status_of
+from neuroluigi.steps.plan import discard_statuses, status_of
 from neuroluigi.steps.progress_report import ProgressReporter
 from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMethod, refusal
+from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
 from neuroluigi.steps.target import ResultTarget
 

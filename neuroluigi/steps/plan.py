@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import luigi
@@ -22,12 +21,10 @@ from luigi.task import flatten
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.checksums import Checksums, FolderListings
-from neuroluigi.provenance.code import python_sources
 from neuroluigi.provenance.files import path_in_root
 from neuroluigi.provenance.record import read_record
 from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.steps.config import (
-    KindsParameter,
     RunStopped,
     recordings,
     results,
@@ -36,47 +33,8 @@ from neuroluigi.steps.config import (
     setting,
 )
 from neuroluigi.steps.parameters import default_of, plain_value
+from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import ResultTarget
-
-
-class ResultTask(luigi.Task):
-    """A task whose results have run records, with what its status depends on; base.Step is one."""
-
-    rerun_on = KindsParameter(
-        default=(),
-        significant=False,
-        positional=False,
-        description="remade for these instead of [results] rerun_on",
-    )
-
-    @property
-    def record_path(self) -> Path:
-        """The path of the run record."""
-        raise NotImplementedError
-
-    # Set during fingerprint(), which is asked for the case that no input changes that may be made again: their bytes.
-    assumed_bytes: Mapping[str, int] = {}
-
-    def significant_parameters(self) -> dict:
-        """Return the parameters that make a difference to the result, as plain data (others as their text)."""
-        return {
-            name: plain_value(parameter, self.param_kwargs[name])
-            for name, parameter in self.get_params()
-            if parameter.significant
-        }
-
-    def fingerprint(self) -> dict:
-        """Return what the result depends on beside parameters, inputs and code, as JSON; it is kept in the record."""
-        return {}
-
-    def sources(self, engine: str) -> list[dict]:
-        """Return the code that makes the result on an engine: [{"path": ..., "sha256": ...}]."""
-        return python_sources(type(self))
-
-    def wanted_tool(self) -> dict[str, str]:
-        """Return engine and version that the settings ask for by name, as far as known without starting the engine."""
-        return {}
-
 
 # So many tasks right below the root are worth a second process, which costs some tenths of a second.
 _WORTH_SHARING = 1_000
