@@ -1,6 +1,4 @@
-"""Commands that show the pipeline and run nothing: recordings, status, why, results, events, doctor, diagram,
-report.
-"""
+"""Commands that show the pipeline and its results, and run nothing: from recordings and status to report."""
 
 import dataclasses
 import json
