@@ -1,13 +1,17 @@
-"""neuroluigi alone: its wheel in an environment of its own, with a ten-line tasks.py in an empty folder."""
+"""neuroluigi alone, as a wheel or from a clone: what is installed, and a ten-line tasks.py in an empty folder."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
+from pathlib import Path
 
-from tests.conftest import REPOSITORY, clean_environment
+import pytest
+
+from tests.conftest import BIN, HAS_OCTAVE, REPOSITORY, clean_environment
 
 TEN_LINES = """
 from neuroluigi import GroupTask, RecordingMaker, WrapperTask, groups
@@ -22,6 +26,18 @@ class AllSizes(WrapperTask):
     def requires(self): return [Sizes(group) for group in groups()]
 """
 
+WITH_M_FILES = """
+from neuroluigi import RecordingMaker, WrapperTask, ephys, groups, recording_task
+class Noise(RecordingMaker):
+    def make(self, out): out.write_bytes(bytes(range(self.index, 10)))
+class Aggregate(ephys.Aggregate):
+    def requires(self): return [recording_task(recording) for recording in self.recordings]
+class Stats(ephys.Stats):
+    def requires(self): return Aggregate(self.group)
+class AllStats(WrapperTask):
+    def requires(self): return [Stats(group) for group in groups()]
+"""
+
 
 def run(*command, cwd):
     done = subprocess.run(
@@ -31,25 +47,50 @@ def run(*command, cwd):
     return done.stdout
 
 
-def test_the_wheel_alone_runs_a_pipeline_of_ten_lines(tmp_path):
-    assert len(TEN_LINES.strip().splitlines()) <= 10
-    # From a copy, because a build leaves files beside its source.
-    source = tmp_path / "source"
-    shutil.copytree(REPOSITORY / "neuroluigi", source / "neuroluigi", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
-        shutil.copy(REPOSITORY / name, source)
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, source, cwd=tmp_path)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {"neuroluigi/neuroluigiServe.m", "neuroluigi/report.html"} <= set(names)
-    assert not {"tasks.py", "targets.py"} & set(names)
+def lab(folder: Path, tasks: str) -> Path:
+    """Return a new folder with that tasks.py of at most ten lines, and nothing else."""
+    assert len(tasks.strip().splitlines()) <= 10
+    folder.mkdir()
+    (folder / "tasks.py").write_text(tasks)
+    return folder
 
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """A folder with an sdist, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("built")
+    # From a copy, because a build leaves files beside its source.
+    for name in ("neuroluigi", "matlab"):
+        shutil.copytree(REPOSITORY / name, folder / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, folder / "source")
+    run(BIN / "uv", "build", "--quiet", "--out-dir", folder, "source", cwd=folder)
+    return folder
+
+
+def test_sdist_and_wheel_have_the_whole_package_and_the_m_files(built):
+    (sdist,), (wheel,) = built.glob("*.tar.gz"), built.glob("*.whl")
+    package = {
+        path.relative_to(REPOSITORY).as_posix()
+        for path in (REPOSITORY / "neuroluigi").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    m_files = {path.relative_to(REPOSITORY / "matlab").as_posix() for path in (REPOSITORY / "matlab").rglob("*.m")}
+    assert {"neuroluigi/py.typed", "neuroluigi/results/report/report.html"} <= package and "readBlock.m" in m_files
+    in_wheel = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert in_wheel == package | {f"neuroluigi/mfiles/{name}" for name in m_files}
+    with tarfile.open(sdist) as archive:
+        in_sdist = {name.partition("/")[2] for name in archive.getnames()}
+    assert package | {f"matlab/{name}" for name in m_files} | {"requirements.txt"} <= in_sdist
+    assert not {"tasks.py", "targets.py"} & in_sdist
+
+
+def test_the_wheel_alone_runs_pipelines_of_ten_lines(tmp_path, built):
+    (wheel,) = built.glob("*.whl")
     run(sys.executable, "-m", "venv", tmp_path / "env", cwd=tmp_path)
     scripts = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")
     run(scripts / "python", "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
-    folder = tmp_path / "empty folder"
-    folder.mkdir()
-    (folder / "tasks.py").write_text(TEN_LINES)
+    folder = lab(tmp_path / "empty folder", TEN_LINES)
     out = run(scripts / "luigi", "--module", "tasks", "AllSizes", "--local-scheduler", cwd=folder)
     assert out.splitlines()[-1] == "10 sizes: results/*/sizes.json"
     assert json.loads((folder / "results" / "c-odd" / "sizes.json").read_text()) == [9, 7]
@@ -57,3 +98,22 @@ def test_the_wheel_alone_runs_a_pipeline_of_ten_lines(tmp_path):
     assert "c-odd" in run(scripts / "neuroluigi", "--task", "AllSizes", "recordings", cwd=folder)
     run(scripts / "neuroluigi", "--task", "AllSizes", "report", cwd=folder)
     assert "All 30 results are done" in (folder / "results" / "report.html").read_text(encoding="utf-8")
+
+    calls_m_files_of_the_package(scripts, tmp_path / "another lab")
+
+
+def test_a_clone_alone_runs_a_pipeline_of_ten_lines(tmp_path):
+    calls_m_files_of_the_package(BIN, tmp_path / "lab")
+
+
+def calls_m_files_of_the_package(scripts: Path, folder: Path) -> None:
+    engine = "octave" if HAS_OCTAVE else "numpy"
+    run(scripts / "neuroluigi", "run", "AllStats", "--matlab-engine", engine, cwd=lab(folder, WITH_M_FILES))
+    group = folder / "results" / "c-odd"
+    # Recordings 1 and 3 of the session
+    samples = [*range(1, 10), *range(3, 10)]
+    assert json.loads((group / "stats.json").read_text())["mean"] == [sum(samples) / len(samples)]
+    record = json.loads((group / "runs" / "Stats.json").read_text())
+    assert record["tool"]["engine"] == engine
+    # The same name wherever the package is, so that no result looks changed by the way it was installed
+    assert ("neuroluigi/mfiles/computeStats.m" in {source["path"] for source in record["sources"]}) == HAS_OCTAVE
