@@ -1,4 +1,4 @@
-"""The analysis at 1 GB: M-functions on Octave and their stand-ins, against the same in NumPy on a memory map.
+"""The analysis at 1 GB: M-functions on Octave and NumPy functions for them, against NumPy on a memory map.
 
 Seconds are those of the processor, without the start of the program: each has one thread, and a machine that others
 use too makes little difference.
@@ -71,9 +71,9 @@ def octave(folder: Path, call: str) -> float:
 
 
 def numpy_function(folder: Path, call: str) -> float:
-    """Return the seconds of a stand-in for an M-function."""
-    load = "from neuroluigi import standins; "
-    return cpu_seconds(folder, *PYTHON, f"{load}standins.{call}") - start(*PYTHON, load)
+    """Return the seconds of the NumPy function for an M-function."""
+    load = "from neuroluigi.signals import numpy_functions; "
+    return cpu_seconds(folder, *PYTHON, f"{load}numpy_functions.{call}") - start(*PYTHON, load)
 
 
 def numpy(folder: Path, name: str, dtype: str, channels: int, code: str) -> float:
@@ -112,7 +112,7 @@ def concatenation(folder: Path, quick: bool) -> Iterator[Row]:
     ours = octave(folder, "concatenateFiles({'a1.bin', 'a2.bin'}, 'octave.bin')")
     yield compare(f"concatenate {size_of(quick)}, Octave", ours, "cat", cat, 5)
     stood_in = numpy_function(folder, f"concatenate_files(['a1.bin', 'a2.bin'], 'numpy.bin', [0, 0], [{size}, {size}])")
-    yield compare(f"concatenate {size_of(quick)}, stand-in", stood_in, "cat", cat, 5)
+    yield compare(f"concatenate {size_of(quick)}, NumPy function", stood_in, "cat", cat, 5)
     for name in ("octave.bin", "numpy.bin"):
         run(["cmp", "cat.bin", name], folder)
 
@@ -133,7 +133,7 @@ def statistics(folder: Path, quick: bool) -> Iterator[Row]:
         work = f"stats of {size_of(quick)}, {channels} x {dtype}"
         yield compare(f"{work}, Octave", ours, "NumPy min, max, sum, squares", four, 5)
         yield compare(f"{work}, Octave", ours, "the same with einsum", tuned, None)
-        yield compare(f"{work}, stand-in", stood_in, "NumPy min, max, mean, std", std, 1.5)
+        yield compare(f"{work}, NumPy function", stood_in, "NumPy min, max, mean, std", std, 1.5)
 
 
 def edges(folder: Path, quick: bool) -> Iterator[Row]:
@@ -144,7 +144,7 @@ def edges(folder: Path, quick: bool) -> Iterator[Row]:
     ours = octave(folder, f"findRisingEdges('tetrode.bin', 'octave.npy', 'int16', 4, {LEVEL})")
     yield compare(f"edges of {size_of(quick)}, 4 x int16, Octave", ours, "NumPy", other, 5)
     stood_in = numpy_function(folder, f"find_rising_edges('tetrode.bin', 'numpy_function.npy', 'int16', 4, {LEVEL})")
-    yield compare(f"edges of {size_of(quick)}, 4 x int16, stand-in", stood_in, "NumPy", other, 1.5)
+    yield compare(f"edges of {size_of(quick)}, 4 x int16, NumPy function", stood_in, "NumPy", other, 1.5)
     run(["cmp", "octave.npy", "numpy_function.npy"], folder)
     assert np.array_equal(*(np.load(folder / name, mmap_mode="r") for name in ("octave.npy", "numpy.npy")))
 
@@ -171,7 +171,7 @@ def plot(folder: Path, quick: bool) -> Iterator[Row]:
         numpy_function(folder, f"find_rising_edges('{name}.bin', 'edges.npy', '{dtype}', {channels}, {level})")
         sample_bytes = np.dtype(dtype).itemsize * channels
         code = PLOT.format(name=name, dtype=dtype, channels=channels, level=level, sample_bytes=sample_bytes)
-        load = "import matplotlib.figure; from neuroluigi import plotting; "
+        load = "import matplotlib.figure; from neuroluigi.signals import plotting; "
         used = run([*PYTHON, load + code], folder)
         seconds = used.cpu_seconds - start(*PYTHON, load)
         other = numpy(folder, name, dtype, channels, "x.min(0), x.max(0)")
@@ -229,7 +229,7 @@ def _start(kind: str) -> int:
     """Return the memory of a process that has nothing to do yet."""
     command = ["octave-cli", "--norc", "--quiet", "--no-window-system", "--eval", "pause(20)"]
     if kind != "Octave":
-        command = [sys.executable, "-c", "import time, matplotlib.figure, neuroluigi.running; time.sleep(20)"]
+        command = [sys.executable, "-c", "import time, matplotlib.figure, neuroluigi.runner.run; time.sleep(20)"]
     with psutil.Popen(command) as process:
         time.sleep(4)
         size = _own_memory(process)

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name in EXPORTS:
         raise AttributeError(refusal("name", f"neuroluigi.{name}", f"neuroluigi.{EXPORTS[name]}"))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

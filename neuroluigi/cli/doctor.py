@@ -20,6 +20,7 @@ from neuroluigi.engines.session import Limits
 from neuroluigi.provenance import run_lock
 from neuroluigi.provenance.code import m_files
 from neuroluigi.provenance.record import package_versions
+from neuroluigi.runner.luigi_script import script_path, script_problem
 from neuroluigi.runner.options import in_force
 from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
 from neuroluigi.steps.discovery import groups
@@ -48,6 +49,7 @@ def examine(root: luigi.Task) -> Iterator[Finding]:
     yield Finding("host", f"{platform.node()}, {platform.platform()}, {os.cpu_count()} processors")
     for name, version in package_versions().items():
         yield Finding(name, version)
+    yield Finding("luigi command", str(script_path()), script_problem())
     yield from _engines()
     yield from _seats()
     yield from _folders()

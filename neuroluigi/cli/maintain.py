@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -73,7 +73,7 @@ def drop_command(context, step, groups, yes, dry_run, as_json):
         _carry_out(plan, maintenance.drop, "dropped", yes, dry_run, as_json)
 
 
-def _carry_out(plan: maintenance.Plan, do, done: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+def _carry_out(plan: maintenance.Plan, do: Callable, done: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """List what was planned, ask, do it, and print what was done and what was not."""
     if plan.entries and not (yes or dry_run) and (as_json or not sys.stdin.isatty()):
         raise RunStopped(

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import click
 import luigi
@@ -15,6 +16,9 @@ from neuroluigi.steps.config import RunStopped, whole_pipeline
 LUIGI_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -49,7 +53,7 @@ def optional_argument(context: click.Context, value: str) -> str:
     return value
 
 
-def answered(ask: Callable, *arguments):
+def answered(ask: Callable[..., T], *arguments: object) -> T:
     """Return the answer to a query; one that has none ends the command with one line."""
     try:
         return ask(*arguments)

@@ -1,11 +1,12 @@
-"""A run of the pipeline on a Slurm cluster: what is submitted, what is kept of it, and what the queue says of it now.
+"""A run of the pipeline on a Slurm cluster: its scripts, its submission, and its state in the queue.
 
-One job array, of which each element makes what rests on some groups alone, and one job after it for the rest; both are
-scripts that run the same `luigi` as a workstation does (see jobs.py). Groups don't depend on each other and a finished
-result is never made twice, so whatever is lost is a matter of submitting again. No process stays where it is submitted.
+One job array, of which each element makes what depends on some groups alone, and one job after it for the rest; both
+are scripts that run the same `luigi` as a workstation does (see slurm_job.py). Groups don't depend on each other and a
+finished result is never made twice, so whatever is lost is made by submitting again. No process stays on the machine
+that submits.
 
 A submission is a folder, results/.slurm/N: the scripts, groups.txt with a line of groups per element (JSON), job.json,
-and what the jobs add: a log and a record for each.
+and from the jobs a log and a record each.
 """
 
 import contextlib
@@ -32,7 +33,7 @@ from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.plan import plan_below
 from neuroluigi.steps.scope import folders_of_groups, owners
 
-# Before the walltime ends, an element has so long to stop, and to be queued again.
+# The time that an element has, before its walltime ends, to stop and to be queued again.
 STOP_SECONDS = 60
 
 # squeue waits longer for a controller that is down than anybody would for `neuroluigi status`.
@@ -40,7 +41,7 @@ _ASK_SECONDS = 5
 
 _MOST_NAMED = 5
 
-# Flags that a submission rests on.
+# Flags that a submission depends on.
 _OWN_FLAGS = ("array", "dependency", "open-mode", "output", "parsable", "requeue", "no-requeue", "signal", "wait")
 
 
@@ -71,7 +72,7 @@ def array_script(job: Job, elements: int) -> str:
         "output": _literal(job.folder / "%a.log"),
         "signal": f"B:USR2@{STOP_SECONDS}",
     }
-    about = "# Each element makes what rests on the groups in its line of groups.txt alone."
+    about = "# Each element makes what depends on the groups in its line of groups.txt alone."
     seats = _seats(job.flags.get("licenses", ""))
     return _script(job, flags, about, "element", ["--seats", str(seats)] if seats else [], ["--of", job.root])
 
@@ -79,12 +80,12 @@ def array_script(job: Job, elements: int) -> str:
 def last_script(job: Job) -> str:
     """Return the script of the job that runs when the array has ended."""
     flags = {**job.flags, "output": _literal(job.folder / "last.log")}
-    about = "# What rests on several groups or on none; then what is missing, and why."
+    about = "# What depends on several groups or on none; then what is missing, and why."
     return _script(job, flags, about, "last", ["--settle", f"{job.settle:g}"], [job.root])
 
 
 def _literal(path: Path) -> str:
-    """Return a path for --output, where a per cent sign in a folder's name is no pattern."""
+    """Return a path for --output, in which per cent signs of the folder are not a pattern."""
     return str(path.parent).replace("%", "%%") + f"/{path.name}"
 
 
@@ -99,13 +100,13 @@ def _script(job: Job, flags: Mapping[str, str], about: str, kind: str, options: 
 
 
 def _seats(licences: str) -> int:
-    """Return how many Matlabs an element has licences for, of sbatch's --licenses; 0 where Slurm counts none."""
+    """Return the number of Matlab licences in sbatch's --licenses; 0 where Slurm counts none."""
     counts = re.findall(r"(?:^|[,;|])\s*matlab[^:=,;|]*(?:[:=](\d+))?", licences, re.IGNORECASE)
     return sum(int(count or 1) for count in counts)
 
 
 def check_flags(given: Iterable[str]) -> dict[str, str]:
-    """Return sbatch's flags of words such as qos=long; RunStopped for what is none, or is not to be changed."""
+    """Return sbatch's flags by name, from words such as qos=long; RunStopped for one that can't be given."""
     flags = {}
     for word in given:
         name, _, value = word.removeprefix("--").partition("=")
@@ -118,7 +119,7 @@ def check_flags(given: Iterable[str]) -> dict[str, str]:
 
 
 def global_options(root: luigi.Task, words: Iterable[str]) -> list[str]:
-    """Return the words of a command line, with options that only the root task itself knows as any task knows them."""
+    """Return the words of a command line with options of the root task in their long form, such as --Stats-group."""
     names = {name.replace("_", "-") for name, _ in root.get_params()}
 
     def known(word: str) -> str:
@@ -130,7 +131,7 @@ def global_options(root: luigi.Task, words: Iterable[str]) -> list[str]:
 
 
 def chunks(sizes: Mapping[str, int], most: int) -> list[list[str]]:
-    """Return groups in as few lists of up to `most` as there can be, of much the same size; `sizes` are theirs."""
+    """Return groups in as few lists of up to `most` as possible, of similar sizes in bytes (`sizes`, by group)."""
     found: list[list[str]] = [[] for _ in range(-(-len(sizes) // most))]
     # The largest first, each to the list that has the least so far.
     lightest = [(0, 0, position) for position in range(len(found))]
@@ -144,7 +145,7 @@ def chunks(sizes: Mapping[str, int], most: int) -> list[list[str]]:
 
 
 def size_of(group: Group) -> int:
-    """Return the bytes of a group's recordings, as far as they are there."""
+    """Return the bytes of a group's recordings, without those that are missing."""
     size = 0
     for one in group.recordings:
         with contextlib.suppress(OSError):
@@ -153,7 +154,7 @@ def size_of(group: Group) -> int:
 
 
 def unfinished_groups(root: luigi.Task) -> tuple[list[str], bool]:
-    """Return the groups that have something to make that rests on them alone, and whether there is anything else."""
+    """Return the groups with unfinished results that depend on them alone, and whether there are other ones."""
     statuses = plan_below(root).statuses
     found = {owner for one, owner in owners(root) if statuses[one.task_id].todo}
     names = [name for name in groups() if name in found]
@@ -198,7 +199,7 @@ def submit(job: Job, elements: Sequence[Sequence[str]], command: Sequence[str]) 
             ids.append(_sbatch(job, "last.sh", *(f"--dependency=afterany:{one}" for one in ids)))
             write_json(job.folder / "job.json", {**about, "array": ids[0] if elements else "", "last": ids[-1]})
         except BaseException:
-            # Of half a submission nothing would be known.
+            # Half a submission would have no record.
             for one in ids:
                 subprocess.run(["scancel", one], check=False)
             shutil.rmtree(job.folder, ignore_errors=True)
@@ -207,9 +208,9 @@ def submit(job: Job, elements: Sequence[Sequence[str]], command: Sequence[str]) 
 
 
 def clear_away(submission: "Submission", numbers: Iterable[int]) -> None:
-    """Remove the temporary files of elements that were lost with their node, which no other machine can tell of.
+    """Remove the temporary files of elements that were lost with their node.
 
-    A run removes those of its own machine; needs a command line, for the folders of the groups.
+    A run removes those of its own machine alone. Needs a command line, for the folders of the groups.
     """
     hosts: dict[str, set[str]] = {}
     elements = submission.groups()
@@ -221,7 +222,7 @@ def clear_away(submission: "Submission", numbers: Iterable[int]) -> None:
     if not hosts:
         return
     for folder, group in folders_of_groups().items():
-        # A commit that was interrupted goes on from them.
+        # A commit that was interrupted needs them.
         is_pending = group in hosts and any((folder / "runs").glob("*.pending.json"))
         places = () if is_pending else (folder, folder / "runs")
         for host in hosts.get(group, ()):
@@ -239,7 +240,7 @@ def _refuse_a_second(results: Path) -> None:
         return
     queue, problem = earlier.ask()
     if problem:
-        raise RunStopped(f"neuroluigi: nothing was submitted, as nobody knows of {earlier}: {problem}")
+        raise RunStopped(f"neuroluigi: nothing was submitted, as the state of {earlier} is unknown: {problem}")
     if queue:
         raise RunStopped(
             f"neuroluigi: nothing was submitted: {earlier} is in the queue; see neuroluigi status, or scancel"
@@ -256,18 +257,18 @@ def _sbatch(job: Job, name: str, *flags: str) -> str:
     except FileNotFoundError:
         raise RunStopped("neuroluigi: there is no sbatch on PATH; submit on a machine of a Slurm cluster") from None
     if done.returncode:
-        said = " ".join(done.stderr.split())
-        hint = "; fewer elements: raise --groups-per-job" if "array specification" in said else ""
-        raise RunStopped(f"neuroluigi: sbatch refused {name} (see it with --print): {said}{hint}")
+        reason = " ".join(done.stderr.split())
+        hint = "; fewer elements: raise --groups-per-job" if "array specification" in reason else ""
+        raise RunStopped(f"neuroluigi: sbatch refused {name} (see it with --print): {reason}{hint}")
     return done.stdout.split(";")[0].strip()
 
 
-# What became of it
+# Afterwards
 
 
 @dataclass(frozen=True)
 class Element:
-    """What the queue says of one element: its number (None: the job after the array), state, node, and why it waits."""
+    """One element in the queue: its number (None: the job after the array), state, node, and why it waits."""
 
     number: int | None
     state: str
@@ -277,7 +278,7 @@ class Element:
 
 @dataclass(frozen=True)
 class Submission:
-    """What is kept of a submission."""
+    """A submission, from its folder and the content of its job.json."""
 
     folder: Path
     about: Mapping
@@ -292,7 +293,7 @@ class Submission:
 
     @property
     def has_ended(self) -> bool:
-        """Whether its last job has come to its end."""
+        """Whether its last job has ended."""
         return "ended" in (read_json(self.folder / "last.json") or {})
 
     def groups(self) -> list[list[str]]:
@@ -302,11 +303,11 @@ class Submission:
         return []
 
     def record(self, number: int) -> dict:
-        """Return what an element said of itself, {} where it said nothing."""
+        """Return the record of an element, {} where it has none."""
         return read_json(self.folder / f"{number}.json") or {}
 
     def ask(self) -> tuple[list[Element], str]:
-        """Return what of it is in the queue, and why that is not known, if it is not."""
+        """Return its elements in the queue, and a problem where squeue can't be asked, "" if there is none."""
         command = ["squeue", "--noheader", "--array", "--jobs", ",".join(self.ids), "--format", "%F|%K|%T|%N|%r"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_SECONDS, check=False)
@@ -316,8 +317,8 @@ class Submission:
             return [], f"squeue did not answer within {_ASK_SECONDS} s"
         if done.returncode:
             # The queue forgets jobs some minutes after their end.
-            said = " ".join(done.stderr.split())
-            return [], "" if "Invalid job id" in said else said
+            problem = " ".join(done.stderr.split())
+            return [], "" if "Invalid job id" in problem else problem
         found = [line.split("|", 4) for line in done.stdout.splitlines() if line.count("|") >= 4]
         return [Element(int(n) if n.isdecimal() else None, state, node, why) for _, n, state, node, why in found], ""
 
@@ -333,9 +334,9 @@ def latest_submission(results: Path) -> Submission | None:
 
 
 def queue_lines(results: Path, unfinished: Collection[str]) -> list[str]:
-    """Return a line for what of the latest submission is in the queue, and for each element that lacks results.
+    """Return lines about the latest submission: what is in the queue, and each element without all its results.
 
-    `unfinished` are the groups that are not done. Nothing where all is over and done.
+    `unfinished` are the groups that are not done. There are no lines where it has ended and all is done.
     """
     submission = latest_submission(results)
     if submission is None:
@@ -348,7 +349,7 @@ def queue_lines(results: Path, unfinished: Collection[str]) -> list[str]:
     at_work = {one.number: one for one in queue if one.number is not None}
     for number, names in enumerate(elements):
         left = [name for name in names if name in unfinished]
-        # Where it made everything, what is not done now has changed since.
+        # Where it succeeded, what is not done now has changed since.
         if submission.has_ended and submission.record(number).get("exit_code") == 0:
             continue
         if number in at_work and at_work[number].node:
@@ -362,14 +363,16 @@ def queue_lines(results: Path, unfinished: Collection[str]) -> list[str]:
 def _counted(queue: Sequence[Element], total: int) -> str:
     elements = [one for one in queue if one.number is not None]
     waiting = Counter(one.reason for one in elements if not one.node)
-    said = [f"{sum(bool(one.node) for one in elements)} of {total} elements run"] if total else []
-    said += [f"{count} wait ({reason})" for reason, count in waiting.items()]
-    said += [f"{total - len(elements)} have ended"] if total > len(elements) else []
-    return ", ".join(said + [f"the last job {one.state.lower()} ({one.reason})" for one in queue if one.number is None])
+    counts = [f"{sum(bool(one.node) for one in elements)} of {total} elements run"] if total else []
+    counts += [f"{count} wait ({reason})" for reason, count in waiting.items()]
+    counts += [f"{total - len(elements)} have ended"] if total > len(elements) else []
+    return ", ".join(
+        counts + [f"the last job {one.state.lower()} ({one.reason})" for one in queue if one.number is None]
+    )
 
 
 def _end(submission: Submission, number: int) -> str:
-    """Return how an element ended, by what it said itself."""
+    """Return how an element ended, by its own record."""
     record, log = submission.record(number), submission.folder / f"{number}.log"
     if not record:
         return f"which could not begin, see {log}" if log.exists() else "which never ran"

@@ -29,10 +29,12 @@ from neuroluigi.provenance.run_record import write_run_record
 from neuroluigi.runner.command_line import named_module
 from neuroluigi.runner.run import Run, command_line, interrupt, prepare_process
 from neuroluigi.runner.run_log import describe_run
-from neuroluigi.steps.base import INTERRUPTED, MADE, Step, start_clock
+from neuroluigi.steps.base import MADE, Step
 from neuroluigi.steps.config import results_root
+from neuroluigi.steps.describe import start_clock
 from neuroluigi.steps.matlab import SEATS_VARIABLE
 from neuroluigi.steps.plan import status_of, walk_statuses
+from neuroluigi.steps.spawn import INTERRUPTED
 
 # The commands of `neuroluigi` that the last job ends with.
 _LAST_COMMANDS = ("report", "status")
@@ -96,7 +98,7 @@ def _execute(run: Run) -> tuple[int, str]:
         code = INTERRUPTED
     except SystemExit as stopped:
         return 1, str(stopped)
-    return code, "it was told to end (scancel, preemption)" if code == INTERRUPTED else ""
+    return code, "it was ended by a signal (scancel, preemption)" if code == INTERRUPTED else ""
 
 
 @contextlib.contextmanager
@@ -137,10 +139,10 @@ def _count_made(run: Run | None) -> int:
 
 
 def last(folder: Path, words: list[str], settle: float) -> int:
-    """Run what is left when the array has ended, and say what is missing; return 1 where something is."""
+    """Run what is left when the array has ended, and print what is missing; return 1 where something is."""
     undone, has_more = _undone_in_the_end(folder, words, settle)
     if undone:
-        print(f"neuroluigi: not everything was made of {len(undone)} groups, so what rests on several is not run")
+        print(f"neuroluigi: not everything was made of {len(undone)} groups, so what depends on several is not run")
     elif has_more and (why := _execute(Run(words, is_whole=False))[1]):
         print(f"neuroluigi: {why}")
     sys.stdout.flush()

@@ -19,7 +19,7 @@ from neuroluigi.steps.tasks import WrapperTask
 
 
 class Subset(WrapperTask):
-    """All that a task needs and that rests on these groups alone."""
+    """All that a task requires and that depends on these groups alone."""
 
     # A pipeline may have a Subset of its own.
     task_namespace = "neuroluigi"

@@ -97,9 +97,8 @@ def find_engine(wanted: str, commands: Mapping[str, tuple[str, ...]], may_use_nu
     if may_use_numpy:
         return Engine("numpy")
     raise EngineError(
-        f"there is neither {' nor '.join(missing)}, and real recordings are not left to stand-ins unasked;"
-        f" {CURE['octave']}; or set [matlab] engine = numpy (--matlab-engine numpy) to run NumPy stand-ins of the"
-        " M-functions"
+        f"there is neither {' nor '.join(missing)}, and real recordings are analysed by NumPy functions only where you"
+        f" choose so; {CURE['octave']}; or set [matlab] engine = numpy (--matlab-engine numpy) to run these instead"
     )
 
 

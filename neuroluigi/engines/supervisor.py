@@ -219,15 +219,17 @@ def _end_descendants() -> None:
         time.sleep(0.05)
 
 
-def _usage() -> dict:
+def _usage() -> dict[str, float]:
     """Return what the program and its children used; empty on Windows, which has no such figures."""
-    if sys.platform == "win32":
-        return {}
-    import resource
+    figures: dict[str, float] = {}
+    if sys.platform != "win32":
+        import resource
 
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {"cpu_seconds": round(used.ru_utime + used.ru_stime, 6), "peak_memory_bytes": used.ru_maxrss * unit}
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        unit = 1 if sys.platform == "darwin" else 1024
+        figures["cpu_seconds"] = round(used.ru_utime + used.ru_stime, 6)
+        figures["peak_memory_bytes"] = used.ru_maxrss * unit
+    return figures
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, Declaration, Recording, RecordingsError, check_folder_name
@@ -152,7 +153,13 @@ def describe(row: Mapping[str, str], origin: str, declaration: Declaration, is_m
     """
     problems: list[str] = []
 
-    def cell(column: str, convert, is_right, expected: str, default=None):
+    def cell(
+        column: str,
+        convert: Callable[[str], Any],
+        is_right: Callable[[Any], object],
+        expected: str,
+        default: Any = None,
+    ) -> Any:
         text = row.get(column, "")
         if text == "":
             value, where = default, f"luigi.cfg, [recordings] {column}"

@@ -9,12 +9,17 @@ _MODULE = "neuroluigi.runner.run"
 CURE = "run pip install --force-reinstall --no-deps neuroluigi (in a checkout: -e .), or use neuroluigi run"
 
 
+def script_path() -> Path:
+    """Return the path of the `luigi` command that belongs to this Python."""
+    return Path(sys.executable).with_name("luigi.exe" if sys.platform == "win32" else "luigi")
+
+
 def script_problem(folder: Path | None = None) -> str:
     """Return what is wrong with the `luigi` script in a folder, "" if nothing; by default beside this Python.
 
     A package that is installed later replaces the script of one that came before, as pip install -U luigi does.
     """
-    folder = folder or Path(sys.executable).parent
+    folder = folder or script_path().parent
     paths = [path for name in ("luigi", "luigi.exe", "luigi-script.py") if (path := folder / name).is_file()]
     if not paths:
         return f"there is no luigi in {folder}; {CURE}"

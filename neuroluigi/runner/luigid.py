@@ -20,6 +20,7 @@ import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import luigi
 import luigi.rpc
@@ -76,7 +77,7 @@ class RemoteScheduler(luigi.rpc.RemoteScheduler):
         with contextlib.suppress(luigi.rpc.RPCError):
             self.ping(worker=worker, is_leaving=True)
 
-    def _request(self, url: str, data: Mapping, attempts: int = 3, allow_null: bool = True):
+    def _request(self, url: str, data: Mapping, attempts: int = 3, allow_null: bool = True) -> Any:
         if url == "/api/add_worker":
             # So that steps don't queue for a seat while others could fill the workers.
             self.update_resource(resource="matlab" + self._suffix, amount=self._seats)
@@ -146,7 +147,7 @@ class RemoteScheduler(luigi.rpc.RemoteScheduler):
                         " start it again (luigid) and run the same command to go on"
                     ) from error
                 if self._is_answering:
-                    logger.warning("no luigid answers at %s; waiting for it (%s)", self._url, error)
+                    logger.warning("no luigid answers at %s; waiting for it (%s)", self._address, error)
                 self._is_answering = False
                 time.sleep(_POLL_SECONDS)
             else:
@@ -227,7 +228,7 @@ class State(scheduler_state.State):
         """Return a task whose run has ended to the queue at once; Luigi takes it for failed."""
         alive = task.stakeholders | assistants
         if task.status in (RUNNING, BATCH_RUNNING) and task.worker_running and task.worker_running not in alive:
-            logging.getLogger("luigi.scheduler").info("%s goes to another run: its own is gone", task.id)
+            logging.getLogger("luigi.scheduler").info("%s goes to another run: its own has ended", task.id)
             task.worker_running = None
             self.set_status(task, PENDING, config)
 

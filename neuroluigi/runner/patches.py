@@ -11,7 +11,7 @@ import luigi.interface
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
 
-from neuroluigi.steps.base import StepError
+from neuroluigi.steps.describe import StepError
 
 logger = logging.getLogger("luigi-interface")
 

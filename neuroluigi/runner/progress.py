@@ -46,12 +46,12 @@ def is_wanted() -> bool:
     """
     if not sys.stderr or not sys.stderr.isatty() or logger.isEnabledFor(logging.DEBUG):
         return False
-    if sys.platform == "win32":
-        return True
-    with contextlib.suppress(OSError):
-        if os.tcgetpgrp(sys.stderr.fileno()) != os.getpgrp():
-            return False
-    return os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+    can_draw = True
+    if sys.platform != "win32":
+        can_draw = os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+        with contextlib.suppress(OSError):
+            can_draw &= os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
+    return can_draw
 
 
 class Events(CarriedHandler):
@@ -99,7 +99,7 @@ class Events(CarriedHandler):
         """Send a line to be printed above the bars."""
         self.send(event="line", text=line)
 
-    def send(self, **event) -> bool:
+    def send(self, **event: object) -> bool:
         """Send an event, in one write: those of several processes don't mix. False on a full disk."""
         line = f"{json.dumps(event)}\n".encode()
         try:
@@ -175,7 +175,7 @@ class Display:
             self._give_back()
             logger.warning("the display is gone, log lines follow; those so far are in %s", shown_path(self._log))
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(self, *exception: object) -> None:
         if not self._process:
             return
         self._send(event="stop")
@@ -187,7 +187,7 @@ class Display:
         finally:
             self._give_back()
 
-    def _send(self, **event) -> None:
+    def _send(self, **event: object) -> None:
         self.check()
         if self._process and self._events and not self._events.send(at=time.time(), **event):
             # What it draws from now on would be wrong.

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import luigi
 import luigi.retcodes
@@ -29,11 +30,12 @@ from neuroluigi.runner.options import deciding_settings, without_secrets
 from neuroluigi.runner.progress import Display
 from neuroluigi.runner.run_log import RunRecorder
 from neuroluigi.runner.worker import Worker
-from neuroluigi.steps.base import INTERRUPTED, Step
+from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import RunStopped, results_root, set_defaults, setting, shown_path
 from neuroluigi.steps.discovery import check_results_root
 from neuroluigi.steps.matlab import MatlabTask, matlab
 from neuroluigi.steps.plan import discard_statuses, plan_below, status_of, walk_statuses
+from neuroluigi.steps.spawn import INTERRUPTED
 
 logger = logging.getLogger("luigi-interface")
 
@@ -68,7 +70,7 @@ def check_engines(steps: Iterable[Step]) -> None:
 class CheckingWorker(Worker):
     """A worker that refuses before the first step what can't work, and passes on what happens to record and display."""
 
-    def __init__(self, recorder: RunRecorder, display: Display, **options):
+    def __init__(self, recorder: RunRecorder, display: Display, **options: Any):
         super().__init__(**options)
         self._recorder, self._display = recorder, display
         # Set when the run ends without an exception.

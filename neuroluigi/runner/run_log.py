@@ -19,9 +19,8 @@ from neuroluigi.provenance.record import describe_host, package_versions, timest
 from neuroluigi.provenance.run_record import SCHEMA, git_state, run_log_path, write_run_record
 from neuroluigi.runner.options import in_force, without_secrets
 from neuroluigi.runner.worker import Worker
-from neuroluigi.steps.base import INTERRUPTED
 from neuroluigi.steps.config import recordings_root
-from neuroluigi.steps.spawn import CarriedHandler
+from neuroluigi.steps.spawn import INTERRUPTED, CarriedHandler
 
 logger = logging.getLogger("luigi-interface")
 
@@ -129,7 +128,7 @@ class RunRecorder:
             self.log.open(run_log_path(self._results), is_emptied=not run_lock.others(self._results))
         return True
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         logger.removeHandler(self.log)
         self.log.close()
         if self._record is None or self._worker is None or self._results is None:

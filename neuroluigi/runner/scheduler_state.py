@@ -61,7 +61,7 @@ class Worker(luigi.scheduler.Worker):
         return not self.assistant and not state.counts["needing", self.id]
 
     def get_tasks(self, state: "State", *statuses: str) -> Iterator[Task]:
-        """Return its tasks of these statuses; of those that get_work looks through, the ones that can matter."""
+        """Return its tasks of these statuses; where get_work asks, only those that can matter."""
         if statuses == (PENDING, RUNNING):
             return itertools.chain(state.candidates(self), self.get_tasks(state, RUNNING))
         return (task for task in state.get_active_tasks_by_status(*statuses) if self.id in task.workers)

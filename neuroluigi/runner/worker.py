@@ -21,8 +21,9 @@ from neuroluigi.provenance.files import part_path, read_json
 from neuroluigi.provenance.record import package_versions
 from neuroluigi.runner import luigid
 from neuroluigi.runner.result_pipes import ResultPipes
-from neuroluigi.steps.base import MADE, UNCHANGED, Step, percentage, status_message
+from neuroluigi.steps.base import MADE, UNCHANGED, Step
 from neuroluigi.steps.plan import discard_statuses
+from neuroluigi.steps.progress_report import percentage, status_message
 from neuroluigi.steps.spawn import CarriesSettings
 
 logger = logging.getLogger("luigi-interface")

@@ -23,14 +23,15 @@ def blocks(data_file: str, dtype: str, channels: int) -> Iterator[np.ndarray]:
 
 
 def extreme(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
-    """Return the least (np.fmin) or largest (np.fmax) sample of each channel, (samples, channels) -> (channels,)."""
+    """Return the smallest (np.fmin) or largest (np.fmax) sample of each channel: (samples, channels) -> (channels,)."""
     return combine.reduce(x) if x.shape[1] == 1 else by_halves(combine, x)
 
 
 def by_halves(combine: np.ufunc, x: np.ndarray) -> np.ndarray:
-    """Combine all samples of each channel, (samples, channels) -> (channels,): halves with each other until one is left.
+    """Combine all samples of each channel, halves with each other until one is left.
 
-    For few channels many times faster than `combine.reduce`, and in an order that an M-function can keep.
+    (samples, channels) -> (channels,). For few channels many times faster than `combine.reduce`, and in an order that
+    an M-function can keep.
     """
     while len(x) > 1:
         half = len(x) // 2

@@ -10,13 +10,20 @@ import textwrap
 import unicodedata
 import warnings
 from bisect import bisect_left
+from collections.abc import Iterable
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from neuroluigi.signals.blocks import blocks, extreme
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 MAX_CHANNELS = 8
 MAX_EXCLUDED = 4
@@ -61,7 +68,7 @@ def group_figure(
     levels: list[float],
     threshold: float | None,
     made_by: str,
-):
+) -> "Figure":
     """Return the matplotlib Figure of a group, a row per channel (the first eight).
 
     `layout` is the content of aggregate.json, `edges` int64 (edges, 2) 0-based sample and channel, `levels` raw counts
@@ -79,88 +86,90 @@ def group_figure(
     is_long = samples > 8 * DETAIL_SAMPLES
     marks, counts = _edge_marks(edges, samples, shown, layout["channels"])
 
-    head = _wrap(title, 115)
+    head = textwrap.wrap(title, _limit(title, 95))
     summary = _summary(layout, samples, sum(counts), made_by)
-    # Inches: what stands above the axes must not take their width, however long it is.
-    head_height = 0.25 + 0.22 * len(head) + 0.18 * len(summary)
-    width, height = 14, head_height + 1.2 + 1.55 * shown
-    figure = Figure(figsize=(width, height), dpi=100)
+    # Inches
+    head_height = 0.1 + 0.22 * len(head)
+    top = head_height + 0.17 * len(summary) + 0.4
+    height = top + 0.6 + 1.55 * shown
+    figure = Figure(figsize=(14, height), dpi=100)
     FigureCanvasAgg(figure)
-    y = 1 - 0.1 / height
-    for line in head:
-        _text(figure.text(0.01, y, line, va="top", fontsize=13, fontweight="bold"))
-        y -= 0.22 / height
-    for line in summary:
-        _text(figure.text(0.01, y, line, va="top", fontsize=9, color="#333333"))
-        y -= 0.18 / height
+    _text(figure.text(0.01, 1 - 0.1 / height, "\n".join(head), va="top", fontsize=13, fontweight="bold"))
+    _text(figure.text(0.01, 1 - head_height / height, "\n".join(summary), va="top", fontsize=9, color="#333333"))
     axes = figure.subplots(
         shown, 1 + is_long, sharex="col", sharey="row", squeeze=False, width_ratios=(3, 1)[: 1 + is_long]
     )
     whole = axes[:, 0]
     x, y = envelope(data_file, layout["dtype"], layout["channels"], samples, shown, layout["segments"])
-    x_of = (lambda sample: np.asarray(sample) / rate) if rate else np.asarray
+    per_x = rate or 1  # samples per second, or per sample where no rate is known
     y = y * scale + offset
     places = [_place_of_level(level, y[:, channel]) for channel, level in enumerate(level_of)]
     level_of = [np.nan if place else level for level, place in zip(level_of, places, strict=True)]
-    _draw(whole, x_of(x), y, level_of, [x_of(m) for m in marks], marks_on_level=not is_long, ticks=10)
+    _draw(whole, x / per_x, y, level_of, [m / per_x for m in marks], marks_on_level=not is_long, ticks=10)
     if is_long:
         first, last = _detail(edges, layout["recordings"])
         y = _read(data_file, layout, first, last, shown) * scale + offset
         near = _edges_between(edges, first, last, shown)
-        x = x_of(np.arange(first, last))
-        _draw(axes[:, 1], x, y, level_of, [x_of(m) for m in near], marks_on_level=True, ticks=3)
+        x = np.arange(first, last) / per_x
+        _draw(axes[:, 1], x, y, level_of, [m / per_x for m in near], marks_on_level=True, ticks=3)
         for ax in whole:
-            ax.axvspan(x_of(first), x_of(last - 1), color=_DETAIL, alpha=0.5, linewidth=1.5)
+            ax.axvspan(first / per_x, (last - 1) / per_x, color=_DETAIL, alpha=0.5, linewidth=1.5)
         axes[0, 1].set_title(f"{_count(last - first, 'sample')} of it", fontsize=9, color="#333333", pad=4)
-    seams = np.array([recording["first_sample"] for recording in layout["recordings"]]) - 0.5
+    seams = (np.array([recording["first_sample"] for recording in layout["recordings"]]) - 0.5) / per_x
+    end = (samples - 0.5) / per_x
     names = layout.get("channel_names", [""] * shown)
     for channel, ax in enumerate(whole):
-        ax.vlines(x_of(seams[1:]), 0, 1, transform=ax.get_xaxis_transform(), color=_SEAM, linestyles=":",
+        ax.vlines(seams[1:], 0, 1, transform=ax.get_xaxis_transform(), color=_SEAM, linestyles=":",
                   linewidth=0.8 if len(seams) < 100 else 0.3)  # fmt: skip
-        _text(ax.set_ylabel(f"channel {channel}\n{names[channel]}\n[{unit}]".replace("\n\n", "\n"), fontsize=8))
-        text = _level_text(levels[channel], threshold, layout["dtype"], places[channel], counts[channel])
-        right = axes[channel, -1]
-        _text(right.text(1.02, 0.5, text, transform=right.transAxes, fontsize=8, va="center", color=_LEVEL))
-    whole[0].set_xlim(x_of(-0.5), x_of(samples - 0.5))
+        name = f"{_shortened(names[channel])}\n" if names[channel] else ""
+        _text(ax.set_ylabel(f"channel {channel}\n{name}[{_shortened(unit)}]", fontsize=8))
+    level_texts = [
+        _level_text(levels[channel], threshold, layout["dtype"], places[channel], counts[channel])
+        for channel in range(shown)
+    ]
+    for ax, text in zip(axes[:, -1], level_texts, strict=True):
+        _text(ax.annotate(text, (1, 0.5), (8, 0), xycoords="axes fraction", textcoords="offset points", fontsize=8,
+                          va="center", color=_LEVEL))  # fmt: skip
+    whole[0].set_xlim(-0.5 / per_x, end)
     for ax in axes[-1]:
         ax.set_xlabel("time [s]" if rate else "sample", fontsize=9)
-    _label_recordings(whole[0], layout["recordings"], x_of(seams), x_of(samples - 0.5), 850 if is_long else 1150)
-    _fit(figure, axes, head_height * figure.dpi)
+    _make_room(figure, axes, top, level_texts)
+    _label_recordings(whole[0], layout["recordings"], seams, end)
     return figure
 
 
-def _fit(figure, axes: np.ndarray, head: float) -> None:
-    """Give axes (rows, columns) the room that their labels leave below the first `head` pixels.
+def _make_room(figure: "Figure", axes: np.ndarray, top: float, level_texts: list[str]) -> None:
+    """Move the axes (rows, columns) below `top` inches of text, and apart by what their labels need.
 
-    Matplotlib's own layouts measure and draw everything twice, which is most of the time of a picture.
+    A letter counts as 0.07 inches: matplotlib's own layouts measure, and so draw, everything twice.
     """
-    renderer, pad = figure.canvas.get_renderer(), 8
-    beside = np.zeros((*axes.shape, 4))  # pixels of labels: left, bottom, right, top
-    for place, ax in np.ndenumerate(axes):
-        inner, outer = ax.get_window_extent(renderer), ax.get_tightbbox(renderer)
-        beside[place] = inner.x0 - outer.x0, inner.y0 - outer.y0, outer.x1 - inner.x1, outer.y1 - inner.y1
-    left, bottom, right, top = np.moveaxis(beside, -1, 0)
-    width, height = figure.bbox.size
-    begin, end = left[:, 0].max() + pad, width - right[:, -1].max() - pad
-    # The names of the recordings stand above the axes, too.
-    floor, ceiling = bottom[-1].max() + pad, height - head - max(top[0].max(), 12) - pad
+    width, height = figure.get_size_inches()
+
+    def inches(texts: Iterable[str]) -> float:
+        return 0.07 * max(map(len, texts))
+
+    left = 0.7 + inches(f"{tick:.10g}" for ax in axes[:, 0] for tick in ax.get_yticks())
+    between = 0.1 + inches(f"{tick:.10g}" for ax in axes[-1] for tick in ax.get_xticks())
+    right = width - 0.2 - inches(line for text in level_texts for line in text.split("\n"))
     figure.subplots_adjust(
-        left=begin / width,
-        right=end / width,
-        bottom=floor / height,
-        top=ceiling / height,
-        wspace=_share(right[:, :-1].max(initial=0) + left[:, 1:].max(initial=0) + pad, end - begin, axes.shape[1]),
-        hspace=_share(bottom[:-1].max(initial=0) + top[1:].max(initial=0) + pad, ceiling - floor, axes.shape[0]),
+        left=left / width,
+        right=right / width,
+        bottom=0.5 / height,
+        top=1 - top / height,
+        wspace=between / ((right - left - between) / 2),
+        hspace=0.1,
     )
 
 
-def _share(gap: float, extent: float, count: int) -> float:
-    """Return what part of the mean of `count` axes a gap between them is, where all together have that extent."""
-    return gap / ((extent - gap * (count - 1)) / count)
-
-
-def _draw(axes, x: np.ndarray, y: np.ndarray, levels: list[float], marks: list[np.ndarray], marks_on_level: bool,
-          ticks: int) -> None:  # fmt: skip
+def _draw(
+    axes: Iterable["Axes"],
+    x: np.ndarray,
+    y: np.ndarray,
+    levels: list[float],
+    marks: list[np.ndarray],
+    marks_on_level: bool,
+    ticks: int,
+) -> None:
     """Draw a channel in each of `axes`: y (n, channels) against x, the level, and a mark at each of `marks`."""
     for channel, ax in enumerate(axes):
         ax.plot(x, y[:, channel], color=_SAMPLES, linewidth=0.7, marker="." if len(x) < 300 else "")
@@ -222,7 +231,7 @@ def envelope(
     lowest, highest = np.full((2, COLUMNS, shown), np.nan)
     first = 0
     for block in blocks(data_file, dtype, channels):
-        from_column = np.searchsorted(starts, first, side="right") - 1
+        from_column = int(np.searchsorted(starts, first, side="right")) - 1
         to_column = np.searchsorted(starts, first + len(block), side="left")
         cuts = [*np.maximum(starts[from_column:to_column] - first, 0), len(block)]
         for column, (begin, end) in enumerate(pairwise(cuts), start=from_column):
@@ -243,7 +252,7 @@ def _edge_marks(edges: np.ndarray, samples: int, shown: int, channels: int) -> t
     """Return per shown channel the samples to mark, one per pixel column at most, and the number of edges of each."""
     starts = _column_starts(samples)
     counts = np.zeros(channels, dtype=np.int64)
-    marks = [[] for _ in range(shown)]
+    marks: list[list[int]] = [[] for _ in range(shown)]
     for first in range(0, COLUMNS, _COLUMNS_AT_A_TIME):
         edges = _mapped_anew(edges)
         bounds = [bisect_left(edges, start, key=_SAMPLE_OF) for start in starts[first : first + _COLUMNS_AT_A_TIME + 1]]
@@ -264,9 +273,10 @@ def _edge_marks(edges: np.ndarray, samples: int, shown: int, channels: int) -> t
 def _mapped_anew(edges: np.ndarray) -> np.ndarray:
     """Return the same edges; of a file that is mapped, what was read so far no longer counts as memory."""
     # A part of a map is one too, and says of itself what holds for the whole.
-    if not (isinstance(edges, np.memmap) and isinstance(edges.base, mmap.mmap)):
+    base: object = edges.base
+    if not (isinstance(edges, np.memmap) and isinstance(base, mmap.mmap) and edges.filename):
         return edges
-    order = "C" if edges.flags.c_contiguous else "F"
+    order: Literal["C", "F"] = "C" if edges.flags.c_contiguous else "F"
     return np.memmap(edges.filename, edges.dtype, "r", edges.offset, edges.shape, order)
 
 
@@ -299,18 +309,17 @@ def _level_text(level: float, threshold: float | None, dtype: str, place: str, e
     return "\n".join([*lines, _count(edges, "edge")])
 
 
-def _label_recordings(ax, recordings: list[dict], x: np.ndarray, end: float, pixels: int) -> None:
-    """Write the index of each recording at `x`, where its seam is, as far as there is room."""
-    free = 0
+def _label_recordings(ax: "Axes", recordings: list[dict], x: np.ndarray, end: float) -> None:
+    """Write the index of each recording at `x`, where its seam is; not where the one before is too near."""
+    free = 0.0  # pixels from the first one
     for position, recording in enumerate(recordings):
         name = f"{'recording ' if position == 0 else ''}{recording['index']}"
-        pixel = (x[position] - x[0]) / (end - x[0]) * pixels
+        pixel = (x[position] - x[0]) / (end - x[0]) * ax.bbox.width
         if pixel < free:
             continue
         _text(ax.annotate(name, (x[position], 1), (2, 2), xycoords=("data", "axes fraction"),
-                          textcoords="offset points", fontsize=7, color=_SEAM, annotation_clip=False,
-                          in_layout=False))  # fmt: skip
-        free = pixel + 6.5 * _width(name) + 8
+                          textcoords="offset points", fontsize=7, color=_SEAM, annotation_clip=False))  # fmt: skip
+        free = pixel + 6.5 * len(name) + 8
 
 
 def _summary(layout: dict, samples: int, edges: int, made_by: str) -> list[str]:
@@ -322,14 +331,14 @@ def _summary(layout: dict, samples: int, edges: int, made_by: str) -> list[str]:
     parts = [_count(len(layout["recordings"]), "recording"), _count(channels, "channel"), extent, _count(edges, "edge")]
     if channels > MAX_CHANNELS:
         parts[1] += f" (the first {MAX_CHANNELS} shown)"
-    lines = _wrap("  ·  ".join([*parts, made_by] if made_by else parts), 190)
+    lines = ["  ·  ".join([*parts, made_by] if made_by else parts)]
     excluded = layout["excluded"]
     for e in excluded[:MAX_EXCLUDED]:
         reason = f" ({e['reason']})" if e["reason"] else ""
-        lines += _wrap(f"left out: {e['session']}/{e['index']}{reason}", 190)
+        lines.append(f"left out: {e['session']}/{e['index']}{reason}")
     if len(excluded) > MAX_EXCLUDED:
         lines.append(f"left out: {len(excluded) - MAX_EXCLUDED} more")
-    return lines
+    return [part for line in lines for part in textwrap.wrap(line, _limit(line, 160))]
 
 
 def _duration(seconds: float) -> str:
@@ -344,21 +353,20 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}".replace(",", "\u202f")
 
 
-def _text(text) -> None:
+def _text(text: "Text") -> None:
     """Take a name as it is: a dollar sign in it starts no formula."""
     text.set_parse_math(False)
 
 
-def _width(text: str) -> int:
-    """Return how wide a text is, in Latin characters."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+def _limit(text: str, characters: int) -> int:
+    """Return so many characters, or half as many for a text with wide ones, such as Chinese."""
+    return characters // 2 if any(unicodedata.east_asian_width(one) in "WF" for one in text) else characters
 
 
-def _wrap(text: str, width: int) -> list[str]:
-    """Return the lines of a text, none wider than `width` Latin characters."""
-    if _width(text) <= width:
-        return [text]
-    return textwrap.wrap(text, width // 2 if _width(text) > len(text) else width)
+def _shortened(text: str) -> str:
+    """Return a name without its middle if it is longer than a row of the picture is high."""
+    part = _limit(text, 10)
+    return text if len(text) <= 2 * part else f"{text[:part]}…{text[-part + 1 :]}"
 
 
 def _fonts() -> list[str]:

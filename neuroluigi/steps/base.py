@@ -20,10 +20,6 @@ from neuroluigi.steps.config import folder_name, path_of, results, roots_of_path
 from neuroluigi.steps.describe import StepError, describe_error, describe_input, describe_times, start_clock
 from neuroluigi.steps.plan import ResultTask, discard_statuses, status_of
 from neuroluigi.steps.progress_report import ProgressReporter
-
-# For runner/worker.py.
-from neuroluigi.steps.progress_report import percentage as percentage
-from neuroluigi.steps.progress_report import status_message as status_message
 from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMethod, refusal
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
 from neuroluigi.steps.target import ResultTarget
@@ -37,11 +33,11 @@ AnyParameter = TypeVar("AnyParameter", bound="luigi.Parameter[Any]")
 
 
 @overload
-def setting_of_step(**options) -> luigi.OptionalStrParameter: ...
+def setting_of_step(**options: Any) -> luigi.OptionalStrParameter: ...
 
 
 @overload
-def setting_of_step(parameter: type[AnyParameter], **options) -> AnyParameter: ...
+def setting_of_step(parameter: type[AnyParameter], **options: Any) -> AnyParameter: ...
 
 
 def setting_of_step(parameter=luigi.OptionalStrParameter, **options):
@@ -181,7 +177,7 @@ class Step(CarriesSettings, ResultTask):
     def _beside_record(self, suffix: str) -> Path:
         return self.record_path.with_suffix(suffix)
 
-    def _make_and_commit(self, output, temporary: Mapping[ResultTarget, Path], start: Mapping) -> bool:
+    def _make_and_commit(self, output: object, temporary: Mapping[ResultTarget, Path], start: Mapping) -> bool:
         """Make the files at temporary paths and commit them; return False where another run was first."""
         status = status_of(self)
         if status.state == state.INPUT_MISSING:
@@ -202,7 +198,7 @@ class Step(CarriesSettings, ResultTask):
         files = {**finals, self.log: self._beside_record(".log")}
         return commit(files, self.record_path, record, failed, self._is_done)
 
-    def _make_logged(self, out) -> list[dict]:
+    def _make_logged(self, out: object) -> list[dict]:
         """Call `make`, with all that it prints in the log; return the inputs as they were before it."""
         roots = roots_of_paths()
         logger.debug("%s logs to %s", self, self.log)
@@ -270,7 +266,7 @@ class Step(CarriesSettings, ResultTask):
         return StepError(f"{self}: {reason}; see {shown_path(log)}")
 
 
-def _shaped_like(output, paths: Mapping[ResultTarget, Path]):
+def _shaped_like(output: Any, paths: Mapping[ResultTarget, Path]) -> Any:
     """Return `output`, a target or dicts and lists of them, with the path of each target in its place."""
     if isinstance(output, Mapping):
         return {name: _shaped_like(one, paths) for name, one in output.items()}

@@ -6,13 +6,15 @@ import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import luigi
 
 from neuroluigi.engines.program import ProgramTimeout, explain_exit, run_program, split_command
 from neuroluigi.provenance.files import tail
 from neuroluigi.provenance.record import is_version
-from neuroluigi.steps.base import Step, StepError, setting_of_step
+from neuroluigi.steps.base import Step, setting_of_step
+from neuroluigi.steps.describe import StepError
 
 
 class CommandTask(Step):
@@ -30,22 +32,22 @@ class CommandTask(Step):
     command: str
     version_arguments: Sequence[str] = ("--version",)
 
-    # Where the program is described, for those who read of it in the record; no part of what the result is.
+    # A page about the program, for readers of the record; the result does not depend on it.
     home_page: str = ""
 
-    def arguments(self, out) -> Sequence[object]:
+    def arguments(self, out: Any) -> Sequence[object]:
         """Return the program's arguments; numbers and paths become text; `out` as in Step.make."""
         raise TypeError(f"{self.task_family} does not say what {self.command} is called with: it has no arguments()")
 
     def words(self) -> list[str]:
-        """Return the program, after any words in front of it."""
+        """Return the command that starts the program, split into words."""
         return list(split_command(self.program or self.command))
 
     def tool_label(self) -> tuple[str, str]:
         return Path(self.words()[-1]).name, ""
 
     def found_version(self) -> str:
-        """Return the version that the program says it is of, "" where it says none."""
+        """Return the version that the program prints, "" for none."""
         return _version((*self.words(), *self.version_arguments))
 
     def make(self, out):

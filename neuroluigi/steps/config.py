@@ -3,7 +3,7 @@
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
@@ -154,12 +154,18 @@ def setting(section: type[Section]) -> Section:
     Raises RunStopped where a value can't be read.
     """
     run = CmdlineParser.get_instance()
-    return _setting_once(section, run) if run else _read_setting(section)
+    if run is None:
+        return _read_setting(section)
+    read = _sections_of_run(run)
+    if section not in read:
+        read[section] = _read_setting(section)
+    return read[section]
 
 
-@functools.lru_cache(maxsize=32)
-def _setting_once(section: type[Section], run: CmdlineParser) -> Section:
-    return _read_setting(section)
+@functools.lru_cache(maxsize=1)
+def _sections_of_run(run: CmdlineParser) -> dict[type[luigi.Config], Any]:
+    """Return the sections that a run has read so far."""
+    return {}
 
 
 def _read_setting(section: type[Section]) -> Section:

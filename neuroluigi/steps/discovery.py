@@ -15,34 +15,34 @@ from neuroluigi.steps.config import RunStopped, recordings, results, results_roo
 
 logger = logging.getLogger("luigi-interface")
 
-# The tasks of a pipeline that make recordings, and those that provide existing ones, in the order in which they were
-# defined; the last one of each counts.
+# The classes of a pipeline that make recordings, and those that provide existing ones, as they were defined; the last
+# one of each is used.
 recording_makers: list[type] = []
 existing_recordings: list[type] = []
 
 
 def groups() -> dict[str, Group]:
-    """Return the groups of today's recordings by their key; RunStopped where there are none to speak of."""
-    return _look()[0]
+    """Return the groups of today's recordings by their key; RunStopped where the settings name none."""
+    return _search()[0]
 
 
-def find_recording(*identity) -> Recording:
-    """Return the recording of that session, index and (see Recording) group; RunStopped where there is none."""
-    recording = _look()[1].get(identity)
+def find_recording(*identity: object) -> Recording:
+    """Return the recording of session, index and group (see Recording.identity); RunStopped where there is none."""
+    recording = _search()[1].get(identity)
     if recording is None:
         session, index, _ = identity
         raise RunStopped(f"luigi: there is no recording {index} of session {session!r}; see: neuroluigi recordings")
     return recording
 
 
-def _look() -> tuple[dict[str, Group], dict[tuple, Recording]]:
-    # A run looks once. Without a command line (a notebook) a look is good for about a second.
+def _search() -> tuple[dict[str, Group], dict[tuple, Recording]]:
+    # A run searches once. Without a command line (a notebook) the answer is kept for about a second.
     run = CmdlineParser.get_instance()
-    return _look_once(run or (int(time.monotonic()), setting(recordings), setting(results)))
+    return _search_once(run or (int(time.monotonic()), setting(recordings), setting(results)))
 
 
 @functools.lru_cache(maxsize=1)
-def _look_once(run: object):
+def _search_once(run: object) -> tuple[dict[str, Group], dict[tuple, Recording]]:
     try:
         by_key = _find_groups()
     except RecordingsError as error:
@@ -52,10 +52,10 @@ def _look_once(run: object):
 
 
 def check_results_root() -> None:
-    """RunStopped where the first results would lie among the recordings, to which not even a lock is written."""
+    """Raise RunStopped where the first results would be among the recordings: not even a lock is written there."""
     root = results_root()
     if root.is_dir() and not any(root.glob("*/runs")):
-        with contextlib.suppress(RecordingsError):  # what else is wrong is for those who need the recordings to say
+        with contextlib.suppress(RecordingsError):  # other errors are raised where the recordings are needed
             _check_apart(_find_groups())
 
 
@@ -68,7 +68,7 @@ def _check_apart(by_key: dict[str, Group]) -> None:
 
 def _find_groups() -> dict[str, Group]:
     declaration = setting(recordings).declaration()
-    # Results that were copied to a machine without the recordings tell what they were made from.
+    # Where the recordings are missing, as with results copied to another machine, the records name them.
     is_elsewhere = declaration.root and not declaration.folder.exists()
     by_key = groups_of_concatenations(_recorded_layouts(), declaration) if is_elsewhere else {}
     if by_key:
@@ -80,8 +80,7 @@ def _find_groups() -> dict[str, Group]:
 def _recorded_layouts() -> dict[str, dict]:
     layouts = {}
     for path in sorted(results_root().glob("*/runs/*.json")):
-        facts = (read_record(path) or {}).get("facts", {})
-        layout = facts.get("layout")
+        layout = (read_record(path) or {}).get("facts", {}).get("layout")
         if is_concatenation(layout) and {"dtype", "channels"} <= layout.keys() and "path" in layout["recordings"][0]:
             layouts[path.parent.parent.name] = layout
     return layouts

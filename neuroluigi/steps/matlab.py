@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import luigi
 
@@ -21,7 +22,7 @@ from neuroluigi.steps.config import WordsParameter, recordings, results_root, se
 SEATS_VARIABLE = "NEUROLUIGI_SEATS"
 
 # Their names in luigi.cfg, and for people.
-_ENGINES = {"auto": "Matlab or Octave", "matlab": "Matlab", "octave": "Octave", "numpy": "NumPy stand-in"}
+_ENGINES = {"auto": "Matlab or Octave", "matlab": "Matlab", "octave": "Octave", "numpy": "NumPy"}
 
 
 class matlab(luigi.Config):
@@ -30,7 +31,7 @@ class matlab(luigi.Config):
     engine = luigi.ChoiceParameter(
         default="auto",
         choices=tuple(_ENGINES),
-        description="auto: the first that is installed of matlab and octave; numpy: stand-ins without an engine",
+        description="auto: the first that is installed of matlab and octave; numpy: NumPy functions, without an engine",
     )
     command = luigi.Parameter(default="matlab", description="the command that starts Matlab")
     octave_command = luigi.Parameter(default="octave-cli", description="the command that starts Octave")
@@ -80,7 +81,7 @@ class MatlabTask(Step):
     function: str
     numpy_function: Callable | None = None
 
-    def arguments(self, out) -> Sequence[object]:
+    def arguments(self, out: Any) -> Sequence[object]:
         """Return the arguments of the call, as a Matlab user would type them; `out` as in Step.make."""
         raise TypeError(f"{self.task_family} does not say what {self.function} is called with: it has no arguments()")
 
@@ -111,7 +112,7 @@ class MatlabTask(Step):
             )
         if engine.name == "numpy" and not self.numpy_function:
             raise EngineError(
-                f"{self.task_family} has no NumPy stand-in for {self.function}.m; the engines that it can use are"
+                f"{self.task_family} has no NumPy function for {self.function}.m; the engines that it can use are"
                 " matlab and octave: install one, or set [matlab] engine (--matlab-engine)"
             )
         if engine.name != "numpy" and not has_function(m_folders(), self.function):

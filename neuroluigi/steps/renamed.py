@@ -1,6 +1,6 @@
-"""What earlier releases called otherwise: refused with the new name, in one table.
+"""Names of earlier releases, in one table: each is refused with the new name.
 
-There are no aliases: a name that two releases understand differently would be a silent change of what a lab asks for.
+There are no aliases: an old name that is ignored, or means something else now, would silently change what a lab gets.
 """
 
 COMMANDS = {"free": "drop", "crate": "export rocrate", "graph": "diagram"}
@@ -54,7 +54,7 @@ class RenamedMethod:
     def __init__(self, old: str, new: str):
         self.old, self.new = old, new
 
-    def __get__(self, step: object, owner: type):
+    def __get__(self, step: object, owner: type) -> "RenamedMethod":
         if step is None:
             return self
         raise AttributeError(refusal(f"method of {owner.__name__}", self.old, self.new))

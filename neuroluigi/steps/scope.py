@@ -9,7 +9,7 @@ from luigi.task import flatten
 from neuroluigi.steps.config import results_root
 from neuroluigi.steps.discovery import groups
 
-# What rests on no group, and what rests on more than one; no group has such a name.
+# The group of a task that depends on no group, or on more than one; no group has such a key.
 NO_GROUP, SEVERAL = "", "/"
 
 
@@ -22,12 +22,12 @@ def group_of(task: luigi.Task, of_recording: Mapping[tuple, str]) -> str:
 
 
 def groups_of_recordings() -> dict[tuple, str]:
-    """Return the group of each recording, by what tells it from every other one."""
+    """Return the key of the group of each recording, by Recording.identity."""
     return {one.identity: key for key, group in groups().items() for one in group.recordings}
 
 
 def folders_of_groups() -> dict[Path, str]:
-    """Return the group of every folder of results of today; "" for the one of all groups."""
+    """Return the group of each folder of results of today's recordings; "" for results/study."""
     today, root = groups(), results_root()
     of_recordings = {
         root / "recordings" / one.session / str(one.index) / one.group: key
@@ -38,9 +38,9 @@ def folders_of_groups() -> dict[Path, str]:
 
 
 def owners(root: luigi.Task, within: Container[str] | None = None) -> Iterator[tuple[luigi.Task, str]]:
-    """Yield a task and all that it needs, each after what it needs itself, and the group that it rests on alone.
+    """Yield a task and all below it, each after what it requires, with the one group that it depends on.
 
-    That is NO_GROUP or SEVERAL where it is not one. Where `within` names groups, what tasks of others need is left out.
+    NO_GROUP or SEVERAL where it is not one. With `within`, what tasks of other groups require is left out.
     """
     known, of_recording = groups(), groups_of_recordings()
     found: dict[str, str] = {}
@@ -57,12 +57,12 @@ def owners(root: luigi.Task, within: Container[str] | None = None) -> Iterator[t
         below = [] if is_foreign else flatten(current.requires())
         if current.task_id not in entered:
             entered.add(current.task_id)
-            # One that requires itself is entered already; a look says so.
+            # A task that requires itself is entered already; the plan reports it.
             waiting = [one for one in below if one.task_id not in found and one.task_id not in entered]
             if waiting:
                 stack += waiting
                 continue
-        rests_on = {group, *(found.get(one.task_id, NO_GROUP) for one in below)} - {NO_GROUP}
-        found[current.task_id] = rests_on.pop() if len(rests_on) == 1 else SEVERAL if rests_on else NO_GROUP
+        depends_on = {group, *(found.get(one.task_id, NO_GROUP) for one in below)} - {NO_GROUP}
+        found[current.task_id] = depends_on.pop() if len(depends_on) == 1 else SEVERAL if depends_on else NO_GROUP
         yield current, found[current.task_id]
         stack.pop()

@@ -23,7 +23,7 @@ INTERRUPTED = 130
 
 
 class CarriedHandler(logging.Handler):
-    """A log handler that a task carries into a process that was not forked; subclasses can be pickled."""
+    """A log handler that a task carries into a process that was not forked; a subclass has its __reduce__."""
 
     def install(self) -> None:
         """Attach this handler to the logger."""

@@ -1,4 +1,4 @@
-"""What one result is about, and so in which folder it is: a group, a recording, or the whole study.
+"""The kinds of steps: for a group, a recording, or the whole study, each with its folder of results.
 
 Recordings themselves are tasks too: those that exist (`ExistingRecording`), and those that a step makes
 (`RecordingMaker`).
@@ -101,7 +101,7 @@ class StudyTask(Step):
 
 
 class ExistingRecording(OfRecording, CarriesSettings, luigi.ExternalTask):
-    """A recording that exists, as the table or the pattern declares it."""
+    """A recording that exists, as the table or the pattern describes it."""
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -113,7 +113,7 @@ class ExistingRecording(OfRecording, CarriesSettings, luigi.ExternalTask):
 
 
 class RecordingMaker(Step):
-    """A step that makes recordings, where luigi.cfg names none that are there: recordings/<session>/rec_<index>.bin."""
+    """A step that makes recordings where luigi.cfg names no existing ones: recordings/<session>/rec_<index>.bin."""
 
     session = luigi.Parameter(description="session of the recording")
     index = luigi.IntParameter(description="number of the recording in its session")
@@ -137,7 +137,7 @@ class RecordingMaker(Step):
         return self.result(f"rec_{self.index}.bin")
 
     def declared(self) -> tuple:
-        """Return a row, as items of a dict, for each recording that there is to make."""
+        """Return a row of the table of recordings, as the items of a dict, for each recording to make."""
         return tuple(
             (
                 ("session", session),

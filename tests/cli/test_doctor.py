@@ -41,6 +41,25 @@ def test_a_machine_on_which_a_run_can_start(lab):
     assert not lab.results.exists() and not (lab.folder / "recordings").exists()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the environment is copied by links")
+def test_luigis_own_script_in_place_of_ours_is_told_with_its_cure(lab, tmp_path):
+    """As pip install -U luigi leaves it."""
+    environment = tmp_path / "venv"
+    shutil.copytree(BIN, environment / "bin", symlinks=True)
+    shutil.copy(BIN.parent / "pyvenv.cfg", environment)
+    (environment / "lib").symlink_to(BIN.parent / "lib")
+    command = [environment / "bin" / "python", "-m", "neuroluigi", "doctor", "--json"]
+
+    def luigi_command() -> dict:
+        done = subprocess.run(command, cwd=lab.folder, env=clean_environment(), capture_output=True, text=True)
+        return {one["what"]: one for one in json.loads(done.stdout)}["luigi command"]
+
+    assert (luigi_command()["text"], luigi_command()["problem"]) == (str(environment / "bin" / "luigi"), "")
+    (environment / "bin" / "luigi").write_text("from luigi.cmdline import luigi_run\nluigi_run()\n")
+    problem = luigi_command()["problem"]
+    assert "is Luigi's own, not neuroluigi's" in problem and "pip install --force-reinstall --no-deps" in problem
+
+
 @needs_octave
 def test_engines_are_started_and_timed(lab):
     code, found = examine(lab, "--matlab-command", str(FAKE_MATLAB), env={"FAKE_MATLAB": "slow=1"})

@@ -30,7 +30,7 @@ def bin_folder(tmp_path, monkeypatch):
     return folder
 
 
-def test_auto_takes_matlab_then_octave_then_the_stand_ins(bin_folder):
+def test_auto_takes_matlab_then_octave_then_numpy(bin_folder):
     matlab, octave = program(bin_folder / "matlab"), program(bin_folder / "octave-cli")
     assert find_engine("auto", COMMANDS, may_use_numpy=True) == Engine("matlab", (str(matlab),))
     matlab.unlink()
@@ -87,7 +87,7 @@ def test_an_engine_that_is_not_there_is_named_with_its_cure(bin_folder):
     )
 
 
-def test_real_recordings_are_not_left_to_stand_ins_unasked(bin_folder):
+def test_real_recordings_are_not_left_to_numpy_unasked(bin_folder):
     with pytest.raises(EngineError) as error:
         find_engine("auto", COMMANDS, may_use_numpy=False)
     message = str(error.value)
@@ -153,7 +153,7 @@ def test_an_octave_that_does_not_work_has_no_version(tmp_path, text):
     assert Engine("octave", (str(tmp_path / "gone"),)).version() == ""
 
 
-def test_the_stand_ins_have_the_version_of_numpy():
+def test_numpy_have_the_version_of_numpy():
     import numpy as np
 
     assert str(Engine("numpy")) == f"numpy {np.__version__}"

@@ -69,7 +69,7 @@ def test_a_deleted_result_is_made_again_the_same(pipeline, name):
     before = pipeline.files()
     (pipeline.results / "a-even" / name).unlink()
     if name != "plot.png":
-        # Luigi looks below a task only when that is not done itself.
+        # Luigi checks what a task requires only when the task itself is not done.
         (pipeline.results / "a-even" / "plot.png").unlink()
     if name.startswith(("aggregate", "stats")):
         (pipeline.results / "a-even" / "edges.npy").unlink()
@@ -194,7 +194,7 @@ def test_eeg_triggers_are_at_the_known_samples(real_results, engine):
 
 @needs_real_recordings
 @needs_octave
-def test_octave_and_stand_ins_agree_on_all_real_recordings(real_results):
+def test_octave_and_numpy_agree_on_all_real_recordings(real_results):
     compared = 0
     one, other = real_results("octave"), real_results("numpy")
     for path in sorted(p.relative_to(one) for p in one.glob("*/*") if p.suffix in (".bin", ".npy", ".json")):
@@ -204,7 +204,7 @@ def test_octave_and_stand_ins_agree_on_all_real_recordings(real_results):
 
 
 @needs_octave
-def test_octave_and_stand_ins_agree_on_all_fake_recordings(tmp_path):
+def test_octave_and_numpy_agree_on_all_fake_recordings(tmp_path):
     made = []
     for engine in ("octave", "numpy"):
         lab = Pipeline(tmp_path / engine)

@@ -234,8 +234,8 @@ def test_help_shows_an_example(lab, command):
 # What happens in the second process, for which PlotAll is to be large enough at two groups.
 SECOND = {
     "helps": "",
-    "fails": "looks._judge_for = lambda *args: 1 / 0",
-    "is killed": "looks._judge_for = lambda *args: os.kill(os.getpid(), 9)",
+    "fails": "plan._check_for = lambda *args: 1 / 0",
+    "is killed": "plan._check_for = lambda *args: os.kill(os.getpid(), 9)",
 }
 
 
@@ -249,12 +249,11 @@ def test_two_processes_find_what_one_does(lab, what):
     (lab.results / "s-even" / "edges.npy").unlink()
     ask(lab, "drop", "--step", "Aggregate", "--yes", code=0)
     alone = by_task(lab)
-    tasks = lab.folder / "tasks.py"
     hook = (
-        "import os\nfrom neuroluigi import looks\nlooks._WORTH_SHARING = 2\nlooks._may_share = lambda: True\n"
-        "began = looks._judge_by_two\ndef by_two(*args):\n    open('shared.txt', 'w').close()\n    began(*args)\n"
-        f"looks._judge_by_two = by_two\n{SECOND[what]}\n"
+        "import os\nfrom neuroluigi.steps import plan\nplan._WORTH_SHARING = 2\nplan._may_share = lambda: True\n"
+        "began = plan._check_by_two\ndef by_two(*args):\n    open('shared.txt', 'w').close()\n    began(*args)\n"
+        f"plan._check_by_two = by_two\n{SECOND[what]}\n"
     )
-    tasks.write_text(tasks.read_text() + hook)
+    lab.add(hook)
     assert by_task(lab) == alone
     assert (lab.folder / "shared.txt").exists()

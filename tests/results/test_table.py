@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 import subprocess
 
 import numpy as np
@@ -13,7 +12,7 @@ from neuroluigi.recordings.groups import find_groups
 from neuroluigi.recordings.recording import Declaration
 from neuroluigi.results.events import EVENT_COLUMNS
 from neuroluigi.results.table import collect_table, sort_rows
-from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment
+from tests.conftest import BIN, Pipeline, clean_environment
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +64,6 @@ def test_results_are_filtered_sorted_and_cut(lab):
     assert [int(row["edges"]) for row in rows] == sorted(expected.values(), reverse=True)
     text = ask(lab.folder, "results", *question).splitlines()
     assert [line.split() for line in text] == [["group", "edges"], *(list(row.values()) for row in rows)]
-
-
-def test_the_readme_shows_what_is_printed(lab):
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    block = re.search(r"\$ neuroluigi (results [^\n]*)\n(.*?)```", readme, re.DOTALL)
-    assert ask(lab.folder, *block[1].replace("'", "").split()) == block[2]
 
 
 @pytest.mark.parametrize(

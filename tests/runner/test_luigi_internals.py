@@ -38,8 +38,6 @@ PRIVATE = {
     " _run_task _running_tasks _scheduled_tasks _scheduler _stop_requesting_work _summary_dict _task_result_queue",
     # A parameter whose option is called otherwise than the parameter.
     "steps/matlab.py": "_parser_kwargs",
-    # The default of a parameter, for records that were written before it had one.
-    "steps/plan.py": "_default",
     # In a process that was spawned, the command line of the run.
     "steps/spawn.py": "_instance",
 }
@@ -124,7 +122,6 @@ def test_objects_have_the_private_attributes():
         one: [] for one in expected
     }
     assert luigi.cmdline_parser.CmdlineParser._instance is None
-    assert luigi.IntParameter(default=3)._default == 3
     assert luigi.server.Scheduler is luigi.scheduler.Scheduler
     # Of the queue for results the worker calls these alone; result_pipes.py stands in for it.
     source = inspect.getsource(luigi.worker)
@@ -140,15 +137,18 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__") and name != "_"
 
 
+def is_self(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
+
+
 def defined_by(tree: ast.AST) -> set[str]:
     """Return the private names that a class or a file defines, and the private attributes that it sets."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             found.add(node.name)
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
-                found.add(node.attr)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_self(node.value):
+            found.add(node.attr)
     for node in ast.iter_child_nodes(tree):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         found |= {one.id for one in targets if isinstance(one, ast.Name)}

@@ -14,8 +14,8 @@ from luigi.task_register import Register
 
 from neuroluigi.runner import patches, scheduler
 from neuroluigi.runner.run import Run, command_line
-from neuroluigi.steps.base import StepError
 from neuroluigi.steps.config import RunStopped
+from neuroluigi.steps.describe import StepError
 
 LOGGER = logging.getLogger("luigi-interface")
 
@@ -66,7 +66,7 @@ def test_options_are_exact_and_a_parser_serves_a_whole_run():
         first, second = (CmdlineParser._build_parser(root_task="Odd") for _ in range(2))
         assert first is second and not first.allow_abbrev
         with CmdlineParser.global_instance(["Odd", "--n", "5", "--local-scheduler"]) as parser:
-            assert parser.get_task_obj().n == 5 and not luigi.interface.core().no_lock
+            assert parser.get_task_obj().n == 5 and not parser.known_args.core_no_lock
         # A task that was imported meanwhile is known.
         with_more = type("Later", (luigi.Task,), {"__module__": __name__})
         assert CmdlineParser._build_parser(root_task="Odd") is not first and "Later" in Register.task_names()

@@ -1,4 +1,4 @@
-"""The stand-ins against values worked out by hand and against NumPy's and Python's own functions."""
+"""The NumPy functions against values worked out by hand and against NumPy's and Python's own functions."""
 
 import itertools
 import json

@@ -301,11 +301,19 @@ def test_strange_names_are_written_as_they_are(tmp_path, name):
     group.save(tmp_path / "plot.png", title=name, made_by=name)
 
 
-def boxes(figure) -> dict[str, object]:
-    """Return where each text is that stands in a figure, in pixels."""
+def boxes(figure) -> list[tuple[str, object]]:
+    """Return each text that is drawn in a figure, and where, in pixels."""
     figure.canvas.draw()
-    texts = [*figure.texts, *(text for ax in figure.axes for text in (*ax.texts, ax.title))]
-    return {text.get_text(): text.get_window_extent() for text in texts if text.get_text()}
+    texts = list(figure.texts)
+    for ax in figure.axes:
+        texts += [*ax.texts, ax.title]
+        for axis in (ax.xaxis, ax.yaxis):
+            lowest, highest = sorted(axis.get_view_interval())
+            texts += [
+                axis.label,
+                *(tick.label1 for tick in axis.get_major_ticks() if lowest <= tick.get_loc() <= highest),
+            ]
+    return [(text.get_text(), text.get_window_extent()) for text in texts if text.get_visible() and text.get_text()]
 
 
 LONG_NAME = "Mouse-17_visual-cortex_2024-03-05_session-with-a-VERY-LONG-name_probe-1_stream-ap"
@@ -320,11 +328,14 @@ LONG_REASON = "the electrode came loose in the middle of the recording and was r
 )
 def test_texts_neither_overlap_nor_leave_the_picture(tmp_path, samples, title, reason):
     excluded = [{"session": "s", "index": str(n), "reason": reason} for n in range(6)] if reason else []
-    group = Group(tmp_path, noise(samples, 2), [samples // 50] * 50, excluded=excluded, sampling_rate_hz=30_000.0)
+    group = Group(
+        tmp_path, noise(samples, 2), [samples // 50] * 50, excluded=excluded, sampling_rate_hz=30_000.0,
+        scale=1 / 3e7, offset=1 / 7e5, unit=title, channel_names=[title, title],
+    )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         figure = group.figure(level=191.25, threshold=0.75, title=title)
-        places = list(boxes(figure).items())
+        places = boxes(figure)
     width, height = figure.canvas.get_width_height()
     for name, box in places:
         assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, name
@@ -335,6 +346,12 @@ def test_texts_neither_overlap_nor_leave_the_picture(tmp_path, samples, title, r
             overlap = min(box.y1, its_box.y1) - max(box.y0, its_box.y0)
             assert is_apart or overlap < 2, (name, other)
     assert figure.axes[0].get_window_extent().width > 0.5 * width
+
+
+def test_the_ends_of_a_long_name_of_a_channel_are_kept(tmp_path):
+    names = [f"a long name of a channel in the hippocampus {n}" for n in range(2)]
+    said = words(Group(tmp_path, noise(50, 2), channel_names=names).figure())
+    assert "channel 0\na long nam…ocampus 0\n" in said and "channel 1\na long nam…ocampus 1\n" in said
 
 
 def test_indices_are_written_where_there_is_room(tmp_path):

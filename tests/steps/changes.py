@@ -181,9 +181,9 @@ def interrupt(lab, which, how):
     record.unlink()
 
 
-def free(lab, which, how):
-    """Free a result, as `neuroluigi drop` does of those that could be made again."""
-    there = lab.contents() | lab.freed_files()
+def drop(lab, which, how):
+    """Drop a result, as `neuroluigi drop` does of those that could be made again."""
+    there = lab.contents() | lab.dropped_files()
     names = [
         name
         for name, made in lab.made.items()
@@ -214,5 +214,5 @@ CHANGES = {
     lose_record: 2,
     lose_cache: 1,
     interrupt: 1,
-    free: 3,
+    drop: 3,
 }

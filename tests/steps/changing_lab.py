@@ -101,7 +101,7 @@ for line in sys.stdin:
 
 @dataclass(frozen=True)
 class Made:
-    """What a step was last made from and what came of it, as far as its run record still says so."""
+    """What a step was last made from, and its outputs, as far as its run record still has them."""
 
     inputs: list[tuple[str, str]]
     outputs: dict[str, bytes]
@@ -158,8 +158,8 @@ class ChangingLab:
         self.driver.stdin.write(json.dumps(command) + "\n")
         self.driver.stdin.flush()
         code = int(self.driver.stdout.readline())
-        told = (self.folder / f"{what}.log").read_text()
-        assert code in codes and "Traceback" not in told, f"{what} ended with {code}\n{told}"
+        printed = (self.folder / f"{what}.log").read_text()
+        assert code in codes and "Traceback" not in printed, f"{what} ended with {code}\n{printed}"
         return code
 
     def plan(self) -> list[Step]:
@@ -184,7 +184,7 @@ class ChangingLab:
     def contents(self) -> dict[str, bytes]:
         return {name: path.read_bytes() for name, path in self.paths().items()}
 
-    def freed_files(self) -> dict[str, bytes]:
+    def dropped_files(self) -> dict[str, bytes]:
         """Return what was in the files that are dropped."""
         there = self.paths()
         outputs = {name: data for record in self.dropped for name, data in self.made[record].outputs.items()}
@@ -210,7 +210,7 @@ class ChangingLab:
         return ()
 
     def must_be_made(self, step: Step, before: dict[str, bytes], after: dict[str, bytes]) -> bool:
-        """Say what the table does of a step, from its outputs before the run and its inputs as they stand after it."""
+        """Return whether the table has a step made, from its outputs before the run and its inputs after it."""
         made = self.made.get(step.name)
         if made and self.has_lost_recordings(made, after):
             return False
@@ -226,27 +226,27 @@ class ChangingLab:
         return made.inputs != checksums(step.inputs, after) or made.setup != self.setup(step) or is_other_code
 
     def has_lost_recordings(self, made: Made, after: dict[str, bytes]) -> bool:
-        is_told = self.settings.get("recordings-allow-missing") == "true"
-        return not is_told and any(name.startswith("real/") and name not in after for name, _ in made.inputs)
+        may_be_missing = self.settings.get("recordings-allow-missing") == "true"
+        return not may_be_missing and any(name.startswith("real/") and name not in after for name, _ in made.inputs)
 
     # Plan, run and plan again
 
     def compare(self) -> None:
-        before, times, self.was_freed = self.contents() | self.freed_files(), self.times(), set(self.dropped)
+        before, times, self.was_dropped = self.contents() | self.dropped_files(), self.times(), set(self.dropped)
         plan = self.plan()
-        assert self.times() == times, "a look changed files"
+        assert self.times() == times, "making the plan changed files"
         interrupted = {step.name for step in plan if pending(step.name) in before}
         code = self.command("run", (0, 30))
-        told = (self.folder / "run.log").read_text()
+        printed = (self.folder / "run.log").read_text()
         self.waiting = {name: part for name, part in self.waiting.items() if (self.folder / part).exists()}
         self.dropped &= {name for name in self.dropped if "dropped" in (read_record(self.folder / name) or ())}
-        after, times_after = self.contents() | self.freed_files(), self.times()
+        after, times_after = self.contents() | self.dropped_files(), self.times()
 
         names = {step.text: step.name for step in plan}
-        made = {names[text] for text in re.findall(r"^INFO: (.*) made in [\d.]+ s$", told, re.M)}
+        made = {names[text] for text in re.findall(r"^INFO: (.*) made in [\d.]+ s$", printed, re.M)}
         wanted, stuck = self.by_the_table(plan, before, after)
-        assert made == wanted, (sorted(made ^ wanted), plan, told)
-        assert bool(stuck) == (code == 30), (stuck, code, told)
+        assert made == wanted, (sorted(made ^ wanted), plan, printed)
+        assert bool(stuck) == (code == 30), (stuck, code, printed)
         for step in plan:
             for name in step.outputs:
                 if step.name not in made and step.name not in interrupted:
@@ -254,17 +254,17 @@ class ChangingLab:
                 if step.state == "damaged" and step.name in made and name in before:
                     assert before[name] in [data for path, data in after.items() if path.startswith(f"{name}.damaged")]
             if step.name not in stuck and step.name not in interrupted:
-                assert (step.name in made) == self.by_the_plan(step, after), (step, told)
+                assert (step.name in made) == self.by_the_plan(step, after), (step, printed)
         for step in plan:
             if step.name in made:
                 outputs = {name: after[name] for name in step.outputs}
                 made_from = checksums(step.inputs, after)
                 self.made[step.name] = Made(made_from, outputs, self.setup(step), self.code.get(step.family, 0))
         left = [step for step in self.plan() if step.todo and step.name not in stuck]
-        assert not left, (left, told)
+        assert not left, (left, printed)
 
     def by_the_plan(self, step: Step, after: dict[str, bytes]) -> bool:
-        """Say whether the plan has a step made, now that it is known which files changed."""
+        """Return whether the plan has a step made, now that it is known which files changed."""
         assert step.todo in ("", "make", "maybe"), step
         if step.todo != "maybe":
             return step.todo == "make"
@@ -289,13 +289,13 @@ class ChangingLab:
         return wanted, stuck
 
     def needed(self, plan: list[Step], makers: dict[str, str]) -> set[str]:
-        """Return what is dropped and stands below or above something else that may be made."""
+        """Return what is dropped and is an input or a dependent of something else that may be made."""
         busy = {step.name for step in plan if step.todo}
         pairs = {(step.name, makers[name]) for step in plan for name in step.inputs if name in makers}
-        found, newest = set(), busy - self.was_freed
+        found, newest = set(), busy - self.was_dropped
         while newest:
             beside = {a for a, b in pairs if b in newest} | {b for a, b in pairs if a in newest}
-            newest = (beside & self.was_freed) - found
+            newest = (beside & self.was_dropped) - found
             found |= newest
         return found
 

@@ -5,10 +5,15 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
+import luigi
 import psutil
 import pytest
 
+from neuroluigi import DamagedError, GroupTask, RunStopped
+from neuroluigi.steps.base import MADE, UNCHANGED, StepError, setting_of_step
 from tests.conftest import Pipeline, clean_environment
 
 STEP = """
@@ -35,7 +40,7 @@ def lab(tmp_path):
     return write
 
 
-def test_a_failure_says_what_happened_where_and_keeps_the_log(lab):
+def test_a_failure_names_reason_and_log_and_keeps_the_log(lab):
     pipeline = lab("print('halfway'); out.write_text('half'); raise KeyError('spam')")
     out = pipeline.run("Step", "--group", "g", code=30)
     line = next(line for line in out.splitlines() if line.startswith("ERROR"))
@@ -54,32 +59,103 @@ def test_a_failure_says_what_happened_where_and_keeps_the_log(lab):
     assert (runs / "Step.log").read_text() == "again\n"
 
 
-def test_a_failure_leaves_an_older_result_of_another_file_of_the_step_alone(lab):
-    pipeline = lab("out.write_text('old')")
-    pipeline.run("Step", "--group", "g")
-    runs = pipeline.results / "g" / "runs"
-    record = (runs / "Step.json").read_bytes()
-    (pipeline.results / "g" / "step.txt").unlink()
-    lab("raise ValueError('no')").run("Step", "--group", "g", code=30)
-    assert (runs / "Step.json").read_bytes() == record
+class BaseStep(GroupTask):
+    """A step whose make() is a function that the test sets."""
+
+    body: Callable
+
+    def output(self):
+        return self.result("step.txt")
+
+    def make(self, out):
+        type(self).body(out)
+
+
+@pytest.fixture
+def run_step(declare, monkeypatch):
+    """Return a function that runs the step in this process, with that body, and returns the outcome."""
+
+    def run_step(body):
+        monkeypatch.setattr(BaseStep, "body", staticmethod(body), raising=False)
+        step = BaseStep("g")
+        step.run()
+        return step.on_success()["outcome"]
+
+    return run_step
+
+
+def fail(error):
+    def body(out):
+        out.write_text("half")
+        raise error
+
+    return body
+
+
+def test_a_step_is_made_once(run_step):
+    assert run_step(lambda out: out.write_text("whole")) == MADE
+    assert run_step(fail(ValueError("not called"))) == UNCHANGED
+    assert Path(BaseStep("g").output().path).read_text() == "whole"
+
+
+def test_a_failure_leaves_an_older_result_of_another_file_of_the_step_alone(run_step):
+    run_step(lambda out: out.write_text("old"))
+    record = BaseStep("g").record_path.read_bytes()
+    Path(BaseStep("g").output().path).unlink()
+    with pytest.raises(StepError):
+        run_step(fail(ValueError("no")))
+    assert BaseStep("g").record_path.read_bytes() == record
 
 
 @pytest.mark.parametrize(
-    "body, message",
+    ("body", "message"),
     [
-        ("pass", "step.txt was not written"),
-        ("out.touch()", "step.txt is empty"),
-        ("out.mkdir()", "it is a folder; a result is a file"),
+        (lambda out: None, "was not written"),
+        (lambda out: out.touch(), "is empty"),
+        (lambda out: out.mkdir(), "is a folder; a result is a file"),
     ],
 )
-def test_success_without_a_result_is_a_failure(lab, body, message):
-    out = lab(body.replace("step.txt", "")).run("Step", "--group", "g", code=30)
-    assert message.split(" ", 1)[1] in out and not (lab(body).results / "g" / "step.txt").exists()
+def test_success_without_a_result_is_a_failure(run_step, tmp_path, body, message):
+    with pytest.raises(StepError, match=message):
+        run_step(body)
+    assert [path.name for path in (tmp_path / "results" / "g").iterdir()] == ["runs"]
 
 
-def test_a_step_that_exits_fails_alone(lab):
-    out = lab("import sys; sys.exit(0)").run("Step", "--group", "g", code=None)
-    assert "Step(group=g)" in out
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (SystemExit(0), r"BaseStep\(group=g\): SystemExit: 0 \(test_base\.py, line \d+\); see"),
+        (KeyError("spam"), r"BaseStep\(group=g\): KeyError: 'spam' \(test_base\.py, line \d+\); see"),
+        (OSError("no disk"), r"BaseStep\(group=g\): no disk; see"),
+        (RunStopped("luigi: no groups"), r"BaseStep\(group=g\): luigi: no groups; see"),
+        (DamagedError("step.txt is odd"), r"BaseStep\(group=g\): step\.txt is odd; see"),
+    ],
+)
+def test_whatever_a_step_raises_fails_the_step_with_its_reason(run_step, tmp_path, error, message):
+    with pytest.raises(StepError, match=message):
+        run_step(fail(error))
+    runs = tmp_path / "results" / "g" / "runs"
+    assert json.loads((runs / "BaseStep.failed.json").read_text())["log"] == "BaseStep.failed.log"
+    assert "Traceback" in (runs / "BaseStep.failed.log").read_text()
+    assert run_step(lambda out: out.write_text("whole")) == MADE
+    assert sorted(path.name for path in runs.iterdir() if path.suffix) == ["BaseStep.json", "BaseStep.log"]
+
+
+class BaseSettings(GroupTask):
+    program = setting_of_step(description="a program")
+    seconds = setting_of_step(luigi.OptionalFloatParameter)
+
+
+def test_a_setting_of_a_step_changes_neither_its_results_nor_its_arguments(declare):
+    declare("BaseSettings", program="sort", seconds="1.5")
+    step = BaseSettings("g")
+    assert (step.program, step.seconds) == ("sort", 1.5)
+    assert step.significant_parameters() == {"group": "g"} and step.task_id == BaseSettings("g", program="x").task_id
+
+
+def test_what_a_class_has_to_declare_is_named(declare):
+    with pytest.raises(TypeError, match=r"BaseSettings does not say how it is made: it has no make\(\)"):
+        BaseSettings("g").make(None)
 
 
 def test_the_log_grows_while_the_step_runs(lab):

@@ -65,7 +65,7 @@ def record(lab, name):
     return json.loads((lab.results / "study" / "runs" / f"{name}.json").read_text())
 
 
-def test_each_step_runs_with_its_version_and_the_record_says_so(lab):
+def test_each_step_runs_with_its_version_which_is_in_the_record(lab):
     declare(lab)
     lab.run("All")
     assert (lab.results / "study" / "first.txt").read_text() == "1.2.3|count it's|3"
@@ -87,7 +87,7 @@ def test_another_version_than_declared_fails_before_it_runs(lab):
     assert not (lab.results / "study" / "first.txt").exists()
 
 
-def test_a_newly_declared_version_is_reported_and_remade_when_told(lab):
+def test_a_newly_declared_version_is_reported_and_remade_where_rerun_on_has_tools(lab):
     declare(lab)
     lab.run("All")
     tool(lab, "1.2.3").write_text(COUNTER.format(version="1.9", body=""))
@@ -97,7 +97,7 @@ def test_a_newly_declared_version_is_reported_and_remade_when_told(lab):
     assert "Made: 1 First, 1 Second." in lab.run("All", "--results-rerun-on", "tools,inputs")
 
 
-def test_a_program_that_fails_is_told_with_its_last_words(lab):
+def test_a_program_that_fails_is_reported_with_its_last_output(lab):
     declare(lab)
     tool(lab, "1.2.3", "exit 3")
     out = lab.run("All", code=30)

@@ -15,28 +15,28 @@ from pathlib import Path
 from neuroluigi.provenance import files
 from neuroluigi.signals import blocks as of_samples, numpy_functions, plotting
 
-def tell(file, *words):
+def note(file, *words):
     with Path(file).open("a") as stream:
         stream.write(" ".join(map(str, words)) + "\\n")
 
 def watched_hash(path, *arguments, hash_file=files.hash_file):
-    tell("hashed", Path(path).name.split(".part-")[0], Path(path).parent.name)
+    note("hashed", Path(path).name.split(".part-")[0], Path(path).parent.name)
     return hash_file(path, *arguments)
 
 def watched_blocks(data_file, *arguments, blocks=of_samples.blocks):
     for block in blocks(data_file, *arguments):
-        tell("passed", block.nbytes)
+        note("passed", block.nbytes)
         yield block
 
 files.hash_file = watched_hash
 numpy_functions.blocks = plotting.blocks = watched_blocks
-atexit.register(lambda: tell("imported", *(name for name in sys.modules if "." not in name)))
+atexit.register(lambda: note("imported", *(name for name in sys.modules if "." not in name)))
 """
 
 
 @pytest.fixture
 def watched(tmp_path):
-    """A pipeline over real recordings, two groups of two, that says what it does."""
+    """A pipeline over real recordings, two groups of two, that notes what it does."""
     pipeline = Pipeline(tmp_path / "lab")
     with (pipeline.folder / "tasks.py").open("a") as file:
         file.write(WATCHED)
@@ -48,7 +48,7 @@ def watched(tmp_path):
     return pipeline
 
 
-def said(pipeline, file: str) -> Counter:
+def noted(pipeline, file: str) -> Counter:
     """Return how often each line was written since the last time."""
     path = pipeline.folder / file
     lines = Counter(path.read_text().splitlines()) if path.exists() else Counter()
@@ -66,28 +66,28 @@ def test_every_byte_is_hashed_once(watched, workers):
     run(watched, workers=workers)
     # Data and layout of the aggregate.
     of_each_group = {"rec_0.bin": 1, "rec_2.bin": 1, "aggregate": 2, "stats": 1, "edges": 1, "plot": 1}
-    assert said(watched, "hashed") == {f"{name} {g}": count for g in "ab" for name, count in of_each_group.items()}
+    assert noted(watched, "hashed") == {f"{name} {g}": count for g in "ab" for name, count in of_each_group.items()}
 
     assert "Nothing to make" in run(watched, workers=workers)
-    assert not said(watched, "hashed")
+    assert not noted(watched, "hashed")
 
     (watched.results / "a" / "aggregate.bin").unlink()
     assert "Made: 1 Aggregate." in run(watched, workers=workers)
-    assert said(watched, "hashed") == {"aggregate a": 2}
+    assert noted(watched, "hashed") == {"aggregate a": 2}
 
 
 def test_a_step_passes_once_over_its_data(watched):
     run(watched)
-    passed = said(watched, "passed")
+    passed = noted(watched, "passed")
     # Stats, edges and plot of two groups.
     assert sum(int(size) * count for size, count in passed.items()) == 3 * 2 * 100_000
 
 
 def test_what_is_not_used_is_not_imported(watched):
     run(watched)
-    assert any("matplotlib" in line.split() for line in said(watched, "imported"))
+    assert any("matplotlib" in line.split() for line in noted(watched, "imported"))
     assert "Nothing to make" in run(watched)
-    (imported,) = said(watched, "imported")
+    (imported,) = noted(watched, "imported")
     assert {"luigi", "neuroluigi"} <= set(imported.split())
     assert not {"matplotlib", "rich", "click", "jinja2", "PIL", "hypothesis"} & set(imported.split())
 
@@ -131,16 +131,16 @@ atexit.register(lambda: open("asked.txt", "w").write(f"{asked['stat']} {asked['o
 """
 
 
-def test_a_look_asks_the_disk_as_often_for_each_result_however_many_there_are(tmp_path):
+def test_a_plan_reads_the_disk_as_often_for_each_result_however_many_there_are(tmp_path):
     pipeline = Pipeline(tmp_path / "lab")
     with (pipeline.folder / "tasks.py").open("a") as file:
         file.write(COUNTED)
     asked = {}
     for sessions in (1, 2, 3):
         named = ",".join(f"s{number}" for number in range(sessions))
-        words = ["--FakeRecording-sessions", named, "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
-        pipeline.run("PlotAll", *words)
-        assert "Nothing to make" in pipeline.run("PlotAll", *words)
+        settings = ["--FakeRecording-sessions", named, "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
+        pipeline.run("PlotAll", *settings)
+        assert "Nothing to make" in pipeline.run("PlotAll", *settings)
         asked[sessions] = np.array((pipeline.folder / "asked.txt").read_text().split(), dtype=int)
     # A session more is two groups of five results with six files.
     first, second = asked[2] - asked[1], asked[3] - asked[2]

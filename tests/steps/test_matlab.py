@@ -83,7 +83,7 @@ def test_an_engine_that_is_not_there_stops_the_run_before_anything_is_made(pipel
 def test_a_step_without_a_stand_in_says_before_the_run_which_engines_it_can_use(own_steps):
     out = own_steps.run("Length", "--group", "a-even", "--matlab-engine", "numpy", code=None)
     message = (
-        "luigi: Length has no NumPy stand-in for writeLength.m; the engines that it can use are matlab and octave:"
+        "luigi: Length has no NumPy function for writeLength.m; the engines that it can use are matlab and octave:"
         " install one, or set [matlab] engine (--matlab-engine)"
     )
     assert message in out.splitlines()

@@ -21,9 +21,9 @@ from neuroluigi.results.status import (
     orphan_folders,
 )
 from neuroluigi.results.table import Table, collect_table
-from neuroluigi.steps.base import INTERRUPTED
 from neuroluigi.steps.config import results_root
 from neuroluigi.steps.discovery import groups
+from neuroluigi.steps.spawn import INTERRUPTED
 
 
 @dataclass(frozen=True)

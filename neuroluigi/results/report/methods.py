@@ -128,7 +128,7 @@ def _tool(box: diagram.Box, engine: str, version: str) -> str:
     tool = f"{_NAMES.get(engine, engine)} {version}".strip()
     if not box.calls:
         return tool
-    return f"a stand-in for {box.calls} in {tool}" if engine == "numpy" else f"{box.calls} on {tool}"
+    return f"the counterpart of {box.calls} in {tool}" if engine == "numpy" else f"{box.calls} on {tool}"
 
 
 def _varied(values: Counter) -> str:

@@ -1,8 +1,9 @@
 """The numbers of the report: the table of results, and small pictures of its columns."""
 
+import operator
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from neuroluigi.results.output import as_text, right_aligned
 from neuroluigi.results.report import charts
@@ -73,18 +74,23 @@ def _measures(table: Table) -> Iterable[tuple[str, list[tuple[str, float]]]]:
         columns = [n for n in columns if n not in ("min", "max")]
         yield "range", _points(table, lambda row: row["max"] - row["min"])
     for name in columns:
-        points = _points(table, lambda row, name=name: row[name])
+        points = _points(table, operator.itemgetter(name))
         if len({value for _, value in points}) > 1:
             yield name, points
+    has_rate = any(row.get("sampling_rate_hz") for row in table.rows)
     for name in table.events:
-        if any(row.get("sampling_rate_hz") for row in table.rows):
-            points = _points(table, lambda row, name=name: row[name] * row["sampling_rate_hz"] / row["count"])
-            yield f"{name} per second", points
+        if has_rate:
+            yield f"{name} per second", _points(table, _rate_of(name, "sampling_rate_hz"))
         else:
-            yield f"{name} per 1,000 samples", _points(table, lambda row, name=name: 1000 * row[name] / row["count"])
+            yield f"{name} per 1,000 samples", _points(table, _rate_of(name))
 
 
-def _points(table: Table, measure) -> list[tuple[str, float]]:
+def _rate_of(name: str, samples_per_unit: str = "") -> Callable[[Mapping], float]:
+    """Return a function that gives the events of a row per second, or per 1,000 samples where no rate is named."""
+    return lambda row: row[name] * (row[samples_per_unit] if samples_per_unit else 1000) / row["count"]
+
+
+def _points(table: Table, measure: Callable[[Mapping], float]) -> list[tuple[str, float]]:
     points = []
     for row in table.rows:
         try:

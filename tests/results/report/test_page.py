@@ -65,8 +65,8 @@ def test_every_number_of_the_methods_is_of_a_record(made):
     known = json.dumps([json.loads(path.read_text()) for path in made.folder.rglob("runs/*.json")])
     assert "2 recordings in 2 groups (uint8; channels: 1) were analysed with Python" in text
     numpy = f"NumPy {np.__version__}"
-    assert f"Stats (2 results) was computed with a stand-in for computeStats.m in {numpy}." in text
-    assert f"was computed with a stand-in for findRisingEdges.m in {numpy}, threshold 0.75." in text
+    assert f"Stats (2 results) was computed with the counterpart of computeStats.m in {numpy}." in text
+    assert f"was computed with the counterpart of findRisingEdges.m in {numpy}, threshold 0.75." in text
     for version in re.findall(r"\d+(?:\.\d+)+", text):
         assert f'"{version}"' in known or version in known
 

@@ -1,0 +1,63 @@
+"""What a run record has of one attempt: inputs with their checksums, times, errors."""
+
+import hashlib
+import json
+import time
+
+import pytest
+
+from neuroluigi.provenance import files
+from neuroluigi.steps.describe import StepError, describe_input, describe_times, start_clock
+from neuroluigi.steps.target import RecordingTarget, ResultTarget
+
+SHA256 = hashlib.sha256(b"0123").hexdigest()
+
+
+@pytest.fixture
+def roots(tmp_path):
+    (tmp_path / "results" / "runs").mkdir(parents=True)
+    return {"results": tmp_path / "results", "recordings": tmp_path / "data"}
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """The files that are hashed."""
+    paths, hash_file = [], files.hash_file
+    monkeypatch.setattr(files, "hash_file", lambda path, *more: paths.append(path) or hash_file(path, *more))
+    return paths
+
+
+def test_an_input_is_hashed_once_and_then_known_by_its_record(roots, hashed):
+    path = roots["results"] / "a.bin"
+    path.write_bytes(b"0123")
+    record = roots["results"] / "runs" / "A.json"
+    target = ResultTarget(path, record)
+    described = describe_input(target, roots, record.parent)
+    assert described["root"] == "results" and described["path"] == "a.bin"
+    assert (described["bytes"], described["sha256"]) == (4, SHA256)
+    assert described["mtime_ns"] == path.stat().st_mtime_ns and len(hashed) == 1
+    record.write_text(json.dumps({"schema": 1, "step": "A", "outputs": [described]}))
+    assert describe_input(target, roots, record.parent) == described and len(hashed) == 1
+    # A recording is an input of another step's record.
+    recording = RecordingTarget(str(path))
+    (record.parent / "B.json").write_text(json.dumps({"schema": 1, "step": "B", "inputs": [described]}))
+    assert describe_input(recording, roots, record.parent) == described and len(hashed) == 1
+    path.write_bytes(b"01234")
+    assert describe_input(target, roots, record.parent)["bytes"] == 5 and len(hashed) == 2
+
+
+def test_a_recording_that_is_not_that_of_the_table_is_refused(roots, tmp_path):
+    path = tmp_path / "rec.bin"
+    path.write_bytes(b"0123")
+    assert describe_input(RecordingTarget(str(path), sha256=SHA256), roots, tmp_path)["sha256"] == SHA256
+    with pytest.raises(StepError, match=f"rec.bin is not the file that .* its sha256 is {SHA256}, the table says ff"):
+        describe_input(RecordingTarget(str(path), sha256="ff"), roots, tmp_path)
+
+
+def test_times_are_counted_from_the_start(monkeypatch):
+    start = start_clock()
+    monkeypatch.setattr(time, "monotonic", lambda: start["monotonic"] + 1.23456)
+    monkeypatch.setattr(time, "process_time", lambda: start["cpu"] + 0.5)
+    times = describe_times(start)
+    assert (times["seconds"], times["cpu_seconds"], times["started"]) == (1.235, 0.5, start["started"])
+    assert times["ended"] >= times["started"]
