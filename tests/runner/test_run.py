@@ -63,7 +63,8 @@ def test_it_takes_the_tasks_of_the_folder_it_is_run_in(tmp_path):
     (lab / "tasks.py").write_text(TINY.format(name="lab"))
     first_clone = Pipeline(tmp_path / "first clone").folder
     for folder, content in ((second_clone, b"made in second clone"), (lab, b"made in lab"), (first_clone, None)):
-        done = luigi(folder, "--module", "tasks", "PlotAll", "--local-scheduler", "--matlab-engine", "numpy")
+        words = ["--matlab-engine", "numpy", "--FakeRecording-sessions", "a", "--FakeRecording-count", "1"]
+        done = luigi(folder, "--module", "tasks", "PlotAll", "--local-scheduler", *words)
         assert done.returncode == 0, done.stderr
         made = (folder / "recordings" / "a" / "rec_0.bin").read_bytes()
         assert made == content if content else len(made) == 100
@@ -88,7 +89,8 @@ def test_a_step_without_files_is_refused(tmp_path):
     config = folder / "luigi.cfg"
     config.write_text(config.read_text() + "\n[Video]\nthreshold = 0.5\n")
     tasks = folder / "tasks.py"
-    tasks.write_text(tasks.read_text() + "\n\nclass NoFile(GroupTask):\n    def make(self, out):\n        pass\n")
+    step = "from neuroluigi import GroupTask\n\nclass NoFile(GroupTask):\n    def make(self, out):\n        pass\n"
+    tasks.write_text(f"{tasks.read_text()}\n{step}")
     words = ["NoFile", "--group", "a-even", "--local-scheduler", "--matlab-engine", "numpy"]
     line = refusal(luigi(folder, "--module", "tasks", *words)).split("luigi: ")[-1]
     assert line == "NoFile.output() names no file; a step's files are self.result(NAME)"
