@@ -58,17 +58,18 @@ import luigi, numpy
 from matplotlib.figure import Figure
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task import flatten
-from neuroluigi.runner import run as runner
+from neuroluigi.runner import command_line, run
 from neuroluigi.signals import numpy_functions, plotting
+from neuroluigi.steps.config import set_defaults
 from neuroluigi.steps.plan import walk_statuses
 
 Figure().savefig(io.BytesIO())
 sys.dont_write_bytecode = True
 
 def plan(argv):
-    runner.use_current_folder("tasks")
-    runner.set_defaults()
-    root = runner.parse_command_line(argv)
+    command_line.use_current_folder("tasks")
+    set_defaults()
+    root = command_line.parse(argv)
     with CmdlineParser.global_instance(argv):
         steps = [
             {
@@ -89,7 +90,7 @@ def child(folder, what, argv):
     log = os.open(f"{what}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    return runner.luigi_command(argv) if what == "run" else plan(argv)
+    return run.luigi_command(argv) if what == "run" else plan(argv)
 
 for line in sys.stdin:
     process = os.fork()
