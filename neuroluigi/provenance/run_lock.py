@@ -9,6 +9,7 @@ import logging
 import os
 import random
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -64,7 +65,7 @@ def _enter(path: Path, lock: filelock.FileLock, run: Mapping) -> None:
     for left in reversed(range(_TRIES)):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            _lock_current_file(lock)
             write_json(path, run)
         except FileNotFoundError:
             # Another run, the only one so far, ended at this moment and removed the folder.
@@ -75,6 +76,21 @@ def _enter(path: Path, lock: filelock.FileLock, run: Mapping) -> None:
             return
 
 
+def _lock_current_file(lock: filelock.FileLock) -> None:
+    """Acquire a lock on the file that has its name now.
+
+    Another run that found this one gone may have removed the file while this run waited for its lock; a lock on a
+    removed file excludes nobody.
+    """
+    while True:
+        lock.acquire()
+        try:
+            filelock.FileLock(lock.lock_file).acquire(timeout=0).lock.release()
+        except filelock.Timeout:
+            return
+        lock.release()
+
+
 def _leave(path: Path, lock: filelock.FileLock) -> None:
     _remove(path, lock)
     # Only the last one succeeds.
@@ -83,12 +99,16 @@ def _leave(path: Path, lock: filelock.FileLock) -> None:
 
 
 def _remove(path: Path, lock: filelock.FileLock) -> None:
-    # First the file, as without it no one asks for the lock. Windows removes no file that is open.
-    with contextlib.suppress(OSError):
-        path.unlink()
+    # First the file, as without it no one asks for the lock; then the lock's file, still locked, so that whoever waits
+    # for it notices that it is gone. Windows removes no file that is open: there it goes last.
+    lock_file = path.with_suffix(".lock")
+    for one in (path, lock_file):
+        with contextlib.suppress(OSError):
+            one.unlink()
     lock.release()
-    with contextlib.suppress(OSError):
-        path.with_suffix(".lock").unlink()
+    if sys.platform == "win32":
+        with contextlib.suppress(OSError):
+            lock_file.unlink()
 
 
 def _path(results: Path, host: str, pid: int) -> Path:

@@ -40,7 +40,7 @@ def part(pipeline, *names, code=0, of="Part"):
 
 def test_parts_make_what_a_run_of_the_whole_makes_but_what_rests_on_several_groups(pipeline):
     tasks = pipeline.folder / "tasks.py"
-    tasks.write_text(tasks.read_text() + STUDY)
+    tasks.write_text(tasks.read_text() + "\n\nfrom neuroluigi import *\n" + STUDY)
     out = part(pipeline, "s-even", "t-odd")
     assert "Made: 2 Aggregate, 2 Edges, 2 FakeRecording, 2 Plot, 2 Stats." in out and "2 plots: " in out
     assert folders(pipeline.results) == ["s-even", "t-odd"]

@@ -179,10 +179,10 @@ def test_m_files_that_a_call_reaches(tmp_path):
     }
     for name, text in files.items():
         (folder / name).write_text(text)
-    found = matlab_sources(folder, "stats")
-    assert [one["path"] for one in found] == ["matlab/private/deep.m", "matlab/helper.m", "matlab/stats.m"]
+    found = matlab_sources({folder: "matlab"}, "stats")
+    assert [one["path"] for one in found] == ["matlab/helper.m", "matlab/private/deep.m", "matlab/stats.m"]
     assert found[2]["sha256"] == sha256(folder / "stats.m")
     (folder / "helper.m").write_text("1;\n")
     os.utime(folder / "helper.m", (1, 1))
-    assert [one["path"] for one in matlab_sources(folder, "stats")] == ["matlab/helper.m", "matlab/stats.m"]
-    assert matlab_sources(folder, "none") == []
+    assert [one["path"] for one in matlab_sources({folder: "matlab"}, "stats")] == ["matlab/helper.m", "matlab/stats.m"]
+    assert matlab_sources({folder: "matlab"}, "none") == []

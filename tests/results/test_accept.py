@@ -42,7 +42,7 @@ def test_edges_that_were_taken_out_can_be_accepted_and_are_kept_where_they_are_n
 
 
 def test_why_asks_of_which_group(lab):
-    assert ask(lab, "why", "Stats", code=1) == "neuroluigi: say of which group: neuroluigi why Stats s-even\n"
+    assert ask(lab, "why", "Stats", code=1) == "neuroluigi: which group? For example: neuroluigi why Stats s-even\n"
 
 
 def test_what_is_damaged_or_would_be_replaced_is_not_accepted(lab):

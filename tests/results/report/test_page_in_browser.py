@@ -52,7 +52,7 @@ def test_in_a_browser_it_sorts_filters_and_shows_records_and_asks_for_nothing(pa
     driver.find_element("css selector", "#groups tr:last-child td:last-child a").send_keys("\ue007")
     wait(page, "return document.getElementById('result').open")
     assert page.run("return document.getElementById('result-name').textContent").startswith("✓ Plot(group=")
-    assert "Wrote" in page.run("return document.querySelector('#result .said').textContent")
+    assert "Wrote" in page.run("return document.querySelector('#result .lines').textContent")
     shown = json.loads(page.run("return document.querySelector('#result .record').textContent"))
     assert shown == json.loads((lab.results / ODD / "runs" / "Plot.json").read_text())
     driver.switch_to.active_element.send_keys("\ue00c")  # Escape
