@@ -113,7 +113,7 @@ def path_in_root(path: str | Path, roots: Mapping[str, str | Path]) -> dict:
     text = os.fspath(path)
     for name, root in roots.items():
         top = os.fspath(root).rstrip(os.sep)
-        if text.startswith(top) and text[len(top)] == os.sep:
+        if text.startswith(top + os.sep):
             return {"root": name, "path": text[len(top) + 1 :].replace(os.sep, "/")}
     return {"path": text.replace(os.sep, "/")}
 

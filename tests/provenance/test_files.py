@@ -1,0 +1,100 @@
+"""Files that are written whole, found again by their process, hashed and described."""
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from neuroluigi.provenance.files import (
+    describe_file,
+    hash_file,
+    is_abandoned,
+    is_part_of_host,
+    last_lines,
+    part_path,
+    path_in_root,
+    read_json,
+    remove_abandoned,
+    tail,
+    write_json,
+    write_text,
+)
+
+
+def ended_process() -> int:
+    """Return the id of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_json_comes_back_as_it_was_written(tmp_path):
+    content = {"name": "Grüße \udcff", "values": [1, 2.5, None, True], "below": {"a": "b"}}
+    write_json(tmp_path / "a.json", content)
+    assert read_json(tmp_path / "a.json") == content
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", '{"a": 1', "7", "[" * 100_000])
+def test_what_is_no_json_object_is_none(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    assert read_json(tmp_path / "a.json") is None
+    assert read_json(tmp_path / "missing.json") is None
+
+
+def test_a_text_that_can_not_be_encoded_leaves_the_old_file(tmp_path):
+    path = tmp_path / "page.html"
+    write_text(path, "old")
+    with pytest.raises(TypeError):
+        write_text(path, b"new")
+    assert path.read_text() == "old" and [one.name for one in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_temporary_files_belong_to_a_process_of_a_host(tmp_path):
+    own, other = part_path(tmp_path / "a.b.json"), part_path(tmp_path / "a.b.json")
+    assert own != other and own.suffix == ".json" and own.parent == tmp_path
+    assert is_part_of_host(own, socket.gethostname()) and not is_part_of_host(own, "another")
+    gone = tmp_path / f"a.part-{socket.gethostname()}-{ended_process()}-0.json"
+    elsewhere = tmp_path / f"a.part-another-{ended_process()}-0.json"
+    assert is_abandoned(gone) and not is_abandoned(own) and not is_abandoned(elsewhere)
+    for path in (own, gone, elsewhere, tmp_path / "a.json"):
+        path.touch()
+    remove_abandoned(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([own.name, elsewhere.name, "a.json"])
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) + 3])
+def test_the_checksum_is_that_of_all_bytes(tmp_path, size):
+    data, sizes = os.urandom(size), []
+    (tmp_path / "a").write_bytes(data)
+    assert hash_file(tmp_path / "a", sizes.append) == hashlib.sha256(data).hexdigest()
+    assert sum(sizes) == size
+
+
+def test_a_file_is_described_relative_to_the_first_root_that_it_is_in(tmp_path):
+    path = tmp_path / "results" / "a-even" / "edges.npy"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"abc")
+    roots = {"results": tmp_path / "results", "recordings": tmp_path}
+    described = describe_file(path, roots)
+    assert described == {
+        "root": "results",
+        "path": "a-even/edges.npy",
+        "bytes": 3,
+        "mtime_ns": path.stat().st_mtime_ns,
+        "sha256": hashlib.sha256(b"abc").hexdigest(),
+    }
+    assert path_in_root(tmp_path / "results-2" / "x", roots) == {"root": "recordings", "path": "results-2/x"}
+    outside = tmp_path.parent / "x"
+    assert path_in_root(outside, roots) == {"path": outside.as_posix()}
+    assert "root" not in path_in_root(tmp_path, roots)
+
+
+def test_the_last_lines_of_a_log(tmp_path):
+    log = tmp_path / "a.log"
+    log.write_bytes(b"first\n" + b"x" * 100_000 + b"\nlast \xff but one\nlast\n")
+    assert last_lines(log, 2) == ["last \ufffd but one", "last"]
+    assert tail(log, 1) == "last" and tail(tmp_path / "missing.log") == ""
