@@ -16,7 +16,7 @@ from luigi.task_register import Register, TaskClassException
 
 from neuroluigi.steps.config import RunStopped, neuroluigi, recordings, results
 from neuroluigi.steps.matlab import matlab
-from neuroluigi.steps.renamed import SETTINGS, refusal, setting_in_file, setting_option
+from neuroluigi.steps.renamed import RENAMED_OPTIONS, SETTINGS, refusal, setting_in_file
 from neuroluigi.steps.spawn import CarriesSettings
 
 # The sections of luigi.cfg that are this package's; Luigi's own are Luigi's to check.
@@ -72,8 +72,8 @@ def check_options(argv: Sequence[str]) -> None:
     for word in argv:
         option = word.partition("=")[0]
         if option.startswith("--") and option not in known:
-            if renamed_to := {setting_option(old): setting_option(new) for old, new in SETTINGS.items()}.get(option):
-                raise RunStopped(f"luigi: {refusal('option', option, renamed_to)}")
+            if option in RENAMED_OPTIONS:
+                raise RunStopped(f"luigi: {refusal('option', option, RENAMED_OPTIONS[option])}")
             near = difflib.get_close_matches(option, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise RunStopped(f"luigi: there is no option {option}{hint}")

@@ -58,3 +58,10 @@ class RenamedMethod:
         if step is None:
             return self
         raise AttributeError(refusal(f"method of {owner.__name__}", self.old, self.new))
+
+
+# Options as they are typed, old and new.
+RENAMED_OPTIONS = {
+    **{f"--{old}": f"--{new}" for old, new in OPTIONS.items()},
+    **{setting_option(old): setting_option(new) for old, new in SETTINGS.items()},
+}

@@ -55,6 +55,12 @@ def lab(declare, tmp_path, monkeypatch):
     return declare
 
 
+@pytest.mark.parametrize(("old", "new"), OPTIONS.items())
+def test_an_option_is_refused(lab, old, new):
+    with pytest.raises(RunStopped, match=f"the option --{old} is called --{new} now"):
+        luigi_command(["RenamedStep", "--module", "renamed_tasks", f"--{old}", "--local-scheduler"])
+
+
 @pytest.mark.parametrize(("old", "new"), SETTINGS.items())
 def test_a_setting_is_refused_in_luigi_cfg_and_on_the_command_line(lab, old, new, capsys):
     command = ["--module", "renamed_tasks", "RenamedStep", "--local-scheduler"]
