@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from neuroluigi.provenance.files import hash_file
+from neuroluigi.provenance.files import hash_file, is_young
 
 logger = logging.getLogger("luigi-interface")
 
@@ -26,23 +26,33 @@ class Checksums:
     def __init__(self, root: Path):
         self._root = root
         self._path = root / ".checksums.jsonl"
-        self._known: dict[tuple[str, int, int], str] | None = None
         self._read_bytes = 0
         self._last_message: float | None = None
         self._has_warned = False
 
     def of(self, path: str) -> str:
         """Return the sha256 of a file. Raises OSError."""
+        now_ns = time.time_ns()
+        key = self._key(path)
+        if key not in self._kept:
+            self._kept[key] = hash_file(path, functools.partial(self._on_block, path))
+            if not is_young(key[2], now_ns):
+                # Without the cache the file is read again next time.
+                with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps([*key, self._kept[key]], ensure_ascii=False) + "\n")
+        return self._kept[key]
+
+    def known(self, path: str) -> str | None:
+        """Return the sha256 of a file if it was read before, else None. Raises OSError."""
+        return self._kept.get(self._key(path))
+
+    def _key(self, path: str) -> tuple[str, int, int]:
         found = os.stat(path)
-        key = (os.path.relpath(path, self._root), found.st_size, found.st_mtime_ns)
-        if self._known is None:
-            self._known = dict(self._load())
-        if key not in self._known:
-            self._known[key] = hash_file(path, functools.partial(self._on_block, path))
-            # Without the cache the file is read again next time.
-            with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps([*key, self._known[key]], ensure_ascii=False) + "\n")
-        return self._known[key]
+        return os.path.relpath(path, self._root), found.st_size, found.st_mtime_ns
+
+    @functools.cached_property
+    def _kept(self) -> dict[tuple[str, int, int], str]:
+        return dict(self._load())
 
     def _load(self) -> Iterator[tuple[tuple[str, int, int], str]]:
         with contextlib.suppress(OSError):

@@ -15,6 +15,10 @@ import psutil
 _BLOCK = 1 << 20
 # The last lines of a log are searched in so much of its end.
 _TAIL_BYTES = 1 << 16
+# Two writes so close to each other may leave a file with one time: whole seconds are kept by some network disks, every
+# second one by exFAT; other times come from a clock of at most 16 ms.
+_SECOND = 1_000_000_000
+_TICK = _SECOND // 50
 _PART = re.compile(r".*\.part-(?P<host>.+)-(?P<pid>\d+)-\d+(\.\w+)?")
 _counter = itertools.count()
 
@@ -106,6 +110,22 @@ def describe_file(path: Path, roots: Mapping[str, Path], sha256: str | None = No
         "mtime_ns": stat.st_mtime_ns,
         "sha256": sha256 or hash_file(path),
     }
+
+
+def is_young(mtime_ns: int, now_ns: int, tick_ns: int = _TICK) -> bool:
+    """Return whether a file that has this time could change right after `now_ns` and have it still."""
+    grain = 2 * _SECOND if mtime_ns % (2 * _SECOND) == 0 else _SECOND if mtime_ns % _SECOND == 0 else tick_ns
+    # The clock of a file server is not ours.
+    return -60 * _SECOND < now_ns - mtime_ns < grain
+
+
+def with_known_time(described: Mapping, now_ns: int, tick_ns: int = _TICK) -> dict:
+    """Return the description of a file, of `now_ns`, for a record: a time that proves nothing becomes None.
+
+    The file is then read again at each look, until its checksum is kept for a time that does.
+    """
+    young = is_young(described["mtime_ns"], now_ns, tick_ns)
+    return {**described, "mtime_ns": None if young else described["mtime_ns"]}
 
 
 def path_in_root(path: str | Path, roots: Mapping[str, str | Path]) -> dict:

@@ -2,6 +2,10 @@
 
 Paths in a record are relative to a root that it names ("results", "recordings"), so that records stay true when the
 folders are copied or moved; a path outside both is absolute.
+
+Readers pass over fields that they don't know, and a field that a record lacks contradicts nothing. So a later release
+adds fields, such as the part of a raw file that an input is, without making an earlier result undone; `schema` grows
+where a field changes its meaning, and read_record() gives records of every earlier schema as today's.
 """
 
 import contextlib
@@ -9,24 +13,59 @@ import datetime
 import functools
 import getpass
 import importlib.metadata
+import json
 import os
 import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from neuroluigi.provenance.files import read_json
 
-SCHEMA = 1
+SCHEMA = 2
 
 # Packages whose versions can change a result.
 PACKAGES = ("neuroluigi", "luigi", "numpy", "matplotlib")
 
 
 def read_record(path: str | Path) -> dict | None:
-    """Return the run record at `path`; None where there is none, or none that this version can read."""
+    """Return the run record at `path`, in today's schema; None where there is none that this version can read."""
     record = read_json(path)
-    return record if record and _is_record(record) else None
+    return _in_todays_schema(record) if record and _is_record(record) else None
+
+
+def checked_record(record: Mapping) -> dict:
+    """Return a record as it will be read again; ValueError for one that would not be read as what it is."""
+    read = json.loads(json.dumps(record))
+    if read != record or not _is_record(read):
+        raise ValueError("the run record would not be read again as it is")
+    return read
+
+
+def without_paths(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a fingerprint without the paths of recordings that a concatenation names: where they lie changes nothing.
+
+    What they are is in the record's inputs, by checksum.
+    """
+    return {name: _without_paths_of_rows(one) if isinstance(one, Mapping) else one for name, one in fingerprint.items()}
+
+
+def _without_paths_of_rows(concatenation: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(concatenation)
+    for name in ("recordings", "excluded"):
+        if isinstance(rows := found.get(name), (list, tuple)) and all(isinstance(row, Mapping) for row in rows):
+            found[name] = [{key: value for key, value in row.items() if key != "path"} for row in rows]
+    return found
+
+
+def _in_todays_schema(record: dict) -> dict:
+    if record["schema"] >= SCHEMA:
+        return record
+    # `sources` of schema 1 is code by another scheme than `code`: it is shown, and not compared.
+    renamed = {"facts": "fingerprint", "freed": "dropped"}
+    record = {renamed.get(name, name): value for name, value in record.items()}
+    return {**record, "schema": SCHEMA, "fingerprint": without_paths(record.get("fingerprint", {}))}
 
 
 def made_by(record: Mapping) -> str:
@@ -42,6 +81,11 @@ def engine_and_version(record: Mapping) -> tuple[str, str]:
     return str(tool.get("engine", "?")), str(version)
 
 
+def recorded_code(record: Mapping) -> list[dict]:
+    """Return the code that made a result, each {"path", "sha256"}; records of schema 1 named it by another scheme."""
+    return record.get("code") or record.get("sources") or []
+
+
 def read_failure(record_path: str | Path) -> dict:
     """Return the recorded failure of the step with that record, with its keys error and started; {} without one."""
     failed = read_json(sibling_path(record_path, ".failed.json")) or {}
@@ -55,7 +99,8 @@ def _is_record(record: Mapping) -> bool:
             record["schema"] <= SCHEMA
             and all(isinstance(record.get(name, {}), dict) for name in _OBJECTS)
             and all(_is_file(one) for name in ("inputs", "outputs") for one in record.get(name, ()))
-            and all(_is_named(one) for one in record.get("sources", ()))
+            and all(_is_named(one) for name in ("code", "sources") for one in record.get(name, ()))
+            and all(isinstance(one.get("parameters", {}), dict) for one in record.get("requires", ()))
             and all(isinstance(one.get("by", {}), dict) for one in record.get("accepted", ()))
             and all(isinstance(record.get("tool", {}).get(name), (str, type(None))) for name in _TOOL)
         )
@@ -63,7 +108,7 @@ def _is_record(record: Mapping) -> bool:
         return False
 
 
-_OBJECTS = ("parameters", "facts", "tool", "host", "versions")
+_OBJECTS = ("parameters", "fingerprint", "facts", "tool", "host", "versions")
 _TOOL = ("engine", "release", "version")
 
 
@@ -73,7 +118,7 @@ def _is_named(one: Mapping) -> bool:
 
 
 def _is_file(one: Mapping) -> bool:
-    return _is_named(one) and one["bytes"] >= 0 and one["mtime_ns"] >= 0
+    return _is_named(one) and one["bytes"] >= 0 and isinstance(one["mtime_ns"], (int, type(None)))
 
 
 def sibling_path(record_path: str | Path, suffix: str) -> str:

@@ -110,8 +110,7 @@ def _find_layout(folder: Path) -> dict:
     contents: list[dict | None] = [read_json(path) for path in result_files(folder) if path.suffix == ".json"]
     # The file of one that is dropped is gone, its record stays.
     for path in sorted(folder.glob("runs/*.json")):
-        facts = (read_record(path) or {}).get("facts")
-        contents += facts.values() if isinstance(facts, dict) else ()
+        contents += (read_record(path) or {}).get("fingerprint", {}).values()
     for content in contents:
         if content is not None and is_concatenation(content):
             return content

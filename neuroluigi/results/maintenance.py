@@ -264,7 +264,7 @@ def drop(plan: Plan) -> list[RecordedResult]:
                     plan.left.append((entry.path, "it was made again meanwhile"))
                     continue
                 # First the record: a file that is not there, and not dropped, is made again.
-                write_json(entry.path, {**(entry.record or {}), "freed": timestamp()})
+                write_json(entry.path, {**(entry.record or {}), "dropped": timestamp()})
                 for path in entry.files:
                     path.unlink()
             dropped.append(entry)

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from neuroluigi.provenance.checksums import Checksums
 from neuroluigi.provenance.files import path_in_root, remove_abandoned, write_text
-from neuroluigi.provenance.record import made_by, read_record, sibling_path, timestamp
+from neuroluigi.provenance.record import made_by, read_record, recorded_code, sibling_path, timestamp
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
 from neuroluigi.results import recorded
 from neuroluigi.steps.config import RunStopped, results_root, roots_of_paths
@@ -156,7 +156,7 @@ class _Graph:
         edits = {str(one.get("path")): one for one in record.get("accepted", ())}
         for one in record.get("outputs", ()):
             notes = [_acceptance(edits[one["path"]])] if one["path"] in edits else []
-            if record.get("freed"):
+            if record.get("dropped"):
                 notes.append(f"its bytes were dropped on {record['freed']}")
             self.add_file(one, notes)
             today = self._there.get(one["path"]) if one.get("root") == "results" else None
@@ -202,7 +202,7 @@ class _Graph:
             description=_details(record),
             startTime=_utc(record.get("started")),
             endTime=_utc(record.get("ended")),
-            instrument=_ids([self._add_tool(record), *map(self._add_source, record.get("sources", ()))]),
+            instrument=_ids([self._add_tool(record), *map(self._add_source, recorded_code(record))]),
             agent=_ids([self._add_agent(record.get("host", {}))]),
             object=_ids([*inputs, *self._add_parameters(record)]),
             result=_ids([*outputs, *(self.add_beside(file) for file in files if file.is_file())]),

@@ -12,7 +12,7 @@ import luigi
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.files import last_lines
-from neuroluigi.provenance.record import engine_and_version, read_failure, sibling_path
+from neuroluigi.provenance.record import engine_and_version, read_failure, recorded_code, sibling_path
 from neuroluigi.recordings.recording import Group
 from neuroluigi.steps.plan import walk_statuses
 from neuroluigi.steps.result_task import ResultTask
@@ -225,7 +225,7 @@ def _history(record: Mapping) -> list[str]:
         lines.append(f"With {', '.join(f'{name} {value}' for name, value in parameters.items() if value is not None)}.")
     for verb, files in (("From", record.get("inputs", ())), ("Wrote", record.get("outputs", ()))):
         lines += [f"{verb} {one['path']}, {one['bytes']} bytes, sha256 {one['sha256'][:12]}..." for one in files]
-    lines += [f"By {one['path']}, sha256 {one['sha256'][:12]}..." for one in record.get("sources", ())]
+    lines += [f"By {one['path']}, sha256 {one['sha256'][:12]}..." for one in recorded_code(record)]
     for one in record.get("accepted", ()):
         by = one.get("by", {})
         lines.append(

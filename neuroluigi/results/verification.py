@@ -75,7 +75,7 @@ def verify(
 
 def _verify_files(entry: RecordedResult, found: Verified, on_read: Callable[[Path, int], None]) -> None:
     for path, output in entry.outputs.items():
-        if (entry.record or {}).get("freed") and not path.exists():
+        if (entry.record or {}).get("dropped") and not path.exists():
             found.dropped += 1
             continue
         wrong = _compare(path, output)

@@ -4,8 +4,9 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -14,12 +15,33 @@ from luigi.task import flatten
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.commit import commit, put_aside, recover
-from neuroluigi.provenance.files import describe_file, part_path, path_in_root, remove_path, write_json
-from neuroluigi.provenance.record import SCHEMA, describe_host, made_by, package_versions, read_record
+from neuroluigi.provenance.files import (
+    describe_file,
+    part_path,
+    path_in_root,
+    remove_path,
+    with_known_time,
+    write_json,
+)
+from neuroluigi.provenance.record import (
+    SCHEMA,
+    checked_record,
+    describe_host,
+    made_by,
+    package_versions,
+    read_record,
+)
 from neuroluigi.steps.config import folder_name, path_of, results, roots_of_paths, setting, shown_path
 from neuroluigi.steps.describe import StepError, describe_error, describe_input, describe_times, start_clock
-from neuroluigi.steps.plan import discard_statuses, status_of
+from neuroluigi.steps.expectation import recorded_fingerprint
+from neuroluigi.steps.plan import (
+    discard_statuses,
+    problem_of,
+    requirements_of,
+    status_of,
+)
 from neuroluigi.steps.progress_report import ProgressReporter
+from neuroluigi.steps.reading import note_tool_read, only_required
 from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMethod, refusal
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
@@ -105,6 +127,7 @@ class Step(CarriesSettings, ResultTask):
 
     def made_by(self) -> str:
         """Return the engine that made the result, with its version, as its record has it; "" without a record."""
+        note_tool_read(self)
         return made_by(read_record(self.record_path) or {})
 
     def report_progress(self, k: float, n: float, message: str = "") -> None:
@@ -183,13 +206,21 @@ class Step(CarriesSettings, ResultTask):
         status = status_of(self)
         if status.state == state.INPUT_MISSING:
             raise StepError("; ".join(reason.text for reason in status.reasons))
+        if problem := problem_of(self):
+            raise StepError(problem)
+        requires = requirements_of(self)
         for part in temporary.values():
             part.parent.mkdir(parents=True, exist_ok=True)
-        inputs = self._make_logged(_shaped_like(output, temporary))
+        read_ns = time.time_ns()
+        inputs, asked_for_tool = self._make_logged(_shaped_like(output, temporary), [task for task, _ in requires])
         for one, part in temporary.items():
             one.check(part)
         self._check_unchanged(inputs)
-        record = self._describe(inputs, temporary, start)
+        record = {
+            **self._describe(temporary, start),
+            "inputs": [with_known_time(one, read_ns) for one in inputs],
+            "requires": [one.as_recorded(task.task_id in asked_for_tool) for task, one in requires],
+        }
         self._seconds = record["seconds"]
         finals = {part: Path(one.path) for one, part in temporary.items()}
         if status.state == state.DAMAGED:
@@ -197,10 +228,13 @@ class Step(CarriesSettings, ResultTask):
                 logger.warning("%s: what was there is kept as %s", self, shown_path(kept))
         failed = (self._beside_record(".failed.json"), self._beside_record(".failed.log"))
         files = {**finals, self.log: self._beside_record(".log")}
-        return commit(files, self.record_path, record, failed, self._is_done)
+        return commit(files, self.record_path, checked_record(record), failed, self._is_done)
 
-    def _make_logged(self, out: object) -> list[dict]:
-        """Call `make`, with all that it prints in the log; return the inputs as they were before it."""
+    def _make_logged(self, out: object, required: Sequence[luigi.Task]) -> tuple[list[dict], set[str]]:
+        """Call `make`, with all that it prints in the log.
+
+        Returns the inputs as they were before it, and the ids of the tasks of which it asked for the tool.
+        """
         roots = roots_of_paths()
         logger.debug("%s logs to %s", self, self.log)
         with (
@@ -211,11 +245,12 @@ class Step(CarriesSettings, ResultTask):
             try:
                 self._reporter.report_start()
                 inputs = [describe_input(one, roots, self.record_path.parent) for one in flatten(self.input())]
-                self.make(out)
+                with only_required(self, required) as asked_for_tool:
+                    self.make(out)
             except (Exception, SystemExit):
                 traceback.print_exc()
                 raise
-        return inputs
+        return inputs, asked_for_tool
 
     def _check_unchanged(self, inputs: list[dict]) -> None:
         for one, before in zip(flatten(self.input()), inputs, strict=True):
@@ -223,17 +258,21 @@ class Step(CarriesSettings, ResultTask):
             if (stat.st_size, stat.st_mtime_ns) != (before["bytes"], before["mtime_ns"]):
                 raise StepError(f"{one.path} was changed while it was being read; run again")
 
-    def _describe(self, inputs: list[dict], temporary: Mapping[ResultTarget, Path], start: Mapping) -> dict:
-        """Return the run record of the files at their temporary paths, under their final names."""
-        roots = roots_of_paths()
+    def _describe(self, temporary: Mapping[ResultTarget, Path], start: Mapping) -> dict:
+        """Return the run record of the files at their temporary paths, under their final names; without its inputs."""
+        roots, now_ns = roots_of_paths(), time.time_ns()
+        # Nobody else changes a file between its last byte and its commit: the clock's tick makes no difference.
         outputs = [
-            {**describe_file(part, roots), **path_in_root(Path(one.path), roots)} for one, part in temporary.items()
+            {
+                **with_known_time(describe_file(part, roots), now_ns, tick_ns=0),
+                **path_in_root(Path(one.path), roots),
+            }
+            for one, part in temporary.items()
         ]
         return {
             "schema": SCHEMA,
             **self._identity(),
-            "facts": self.fingerprint(),
-            "inputs": inputs,
+            "fingerprint": recorded_fingerprint(self),
             "outputs": outputs,
             **self._made_with(),
             "log": self._beside_record(".log").name,
@@ -247,7 +286,7 @@ class Step(CarriesSettings, ResultTask):
     def _made_with(self) -> dict:
         """Return the code and the tool of the record; they are known once `make` has begun."""
         tool = {"engine": "python", **self.tool}
-        return {"sources": self.sources(tool["engine"]), "tool": tool, "versions": package_versions()}
+        return {"code": self.sources(tool["engine"]), "tool": tool, "versions": package_versions()}
 
     def note_failure(self, reason: str, start: Mapping) -> None:
         """Write runs/<step>.failed.json: that the step failed, and why; `start` is of start_clock."""

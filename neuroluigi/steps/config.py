@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import luigi
 from luigi.cmdline_parser import CmdlineParser
 
-from neuroluigi.provenance import state
+from neuroluigi.provenance.expected import KINDS
 from neuroluigi.recordings.recording import Declaration, RecordingsError, check_folder_name
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ class KindsParameter(WordsParameter):
 
     def normalize(self, x):
         kinds = super().normalize(x)
-        if wrong := set(kinds) - set(state.KINDS):
-            raise ValueError(f"{', '.join(sorted(wrong))}: results are remade for {', '.join(state.KINDS)}")
+        if wrong := set(kinds) - set(KINDS):
+            raise ValueError(f"{', '.join(sorted(wrong))}: results are remade for {', '.join(KINDS)}")
         return kinds
 
 
@@ -139,7 +139,7 @@ class results(luigi.Config):
 
     root = luigi.Parameter(default="results", description="folder of all results")
     rerun_on = KindsParameter(
-        default=("inputs", "parameters"), description=f"remake a result when these changed: {', '.join(state.KINDS)}"
+        default=("inputs", "parameters"), description=f"remake a result when these changed: {', '.join(KINDS)}"
     )
     trust_existing = luigi.BoolParameter(
         default=False,

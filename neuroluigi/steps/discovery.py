@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import time
+from collections.abc import Mapping
 
 from luigi.cmdline_parser import CmdlineParser
 
@@ -80,10 +81,20 @@ def _find_groups() -> dict[str, Group]:
 def _recorded_layouts() -> dict[str, dict]:
     layouts = {}
     for path in sorted(results_root().glob("*/runs/*.json")):
-        layout = (read_record(path) or {}).get("facts", {}).get("layout")
-        if is_concatenation(layout) and {"dtype", "channels"} <= layout.keys() and "path" in layout["recordings"][0]:
-            layouts[path.parent.parent.name] = layout
+        record = read_record(path) or {}
+        layout = record.get("fingerprint", {}).get("layout")
+        if is_concatenation(layout) and {"dtype", "channels"} <= layout.keys():
+            layouts[path.parent.parent.name] = {**layout, "recordings": _with_paths(layout["recordings"], record)}
     return layouts
+
+
+def _with_paths(rows: list[dict], record: Mapping) -> list[dict]:
+    """Return the rows of a recorded concatenation with the paths that its inputs had."""
+    inputs = record.get("inputs", [])
+    are_recordings = len(inputs) == len(rows) and all(one.get("root") != "results" for one in inputs)
+    # Where a step stands between, its own record has the path.
+    paths = [one["path"] for one in inputs] if are_recordings else [f"{r['session']}/{r['index']}" for r in rows]
+    return [{**row, "path": path} for row, path in zip(rows, paths, strict=True)]
 
 
 def _made_recordings() -> tuple:

@@ -1,8 +1,10 @@
 """The value of each parameter of a task, resolved here alone: given > command line > luigi.cfg > default."""
 
 import functools
+import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
@@ -12,6 +14,11 @@ from luigi.parameter import (
     UnconsumedParameterWarning,
     UnknownParameterException,
 )
+
+from neuroluigi.provenance.plain_data import NotPlainError, plain
+from neuroluigi.steps.config import RunStopped
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 
 # Of a task: its parameters by name, in the order of their declaration.
 Parameters = Sequence[tuple[str, luigi.Parameter]]
@@ -37,6 +44,10 @@ class ResolvedParameters(luigi.Task):
         if key not in known:
             known[key] = _resolve(cls, params, args, kwargs)
         return known[key]
+
+    def significant_parameters(self) -> dict[str, Any]:
+        """Return the parameters that make a difference to the result, as plain data (others as their text)."""
+        return significant_values(self)
 
 
 _params_of: dict[type, list[tuple[str, luigi.Parameter]]] = {}
@@ -114,6 +125,26 @@ def default_of(name: str, parameter: luigi.Parameter) -> object:
     return parameter.task_value("", name) if parameter.has_task_value("", name) else None
 
 
-def plain_value(parameter: luigi.Parameter, value: object) -> object:
-    """Return a parameter's value as JSON can have it: as it is, or as its text in luigi.cfg."""
-    return value if value is None or isinstance(value, (str, bool, int, float)) else parameter.serialize(value)
+def significant_values(task: luigi.Task) -> dict[str, Any]:
+    """Return the significant parameters of a task, as run records have them."""
+    values = task.param_kwargs
+    return {
+        name: plain_value(parameter, values[name], f"{task.task_family}.{name}")
+        for name, parameter in task.get_params()
+        if parameter.significant
+    }
+
+
+def plain_value(parameter: luigi.Parameter, value: Any, what: str) -> Any:
+    """Return a parameter's value as run records have it: numbers and text as plain data, others as in luigi.cfg.
+
+    Raises RunStopped for a value whose text may be another one in each run.
+    """
+    try:
+        if value is None or isinstance(value, (str, bool, int, float, Set)) or type(value).__module__ == "numpy":
+            return plain(value, what)
+        text = parameter.serialize(value)
+        # An object without a text of its own has its address in memory.
+        return plain(value if _ADDRESS.search(text) else text, what)
+    except NotPlainError as error:
+        raise RunStopped(f"luigi: {error}") from error

@@ -21,9 +21,7 @@ from luigi.task import flatten
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.checksums import Checksums, FolderListings
-from neuroluigi.provenance.files import path_in_root
-from neuroluigi.provenance.record import read_record
-from neuroluigi.recordings.recording import RecordingsError
+from neuroluigi.provenance.expected import Reason, Requirement
 from neuroluigi.steps.config import (
     RunStopped,
     recordings,
@@ -32,7 +30,7 @@ from neuroluigi.steps.config import (
     roots_of_paths,
     setting,
 )
-from neuroluigi.steps.parameters import default_of, plain_value
+from neuroluigi.steps.expectation import defaults_of, expect, recordings_problem, requirements
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import ResultTarget
 
@@ -40,7 +38,7 @@ from neuroluigi.steps.target import ResultTarget
 _WORTH_SHARING = 1_000
 
 
-class _Plan:
+class Plan:
     """The statuses of one plan, and what they are computed from."""
 
     def __init__(self):
@@ -50,6 +48,8 @@ class _Plan:
         self.below: dict[str, list[luigi.Task]] = {}
         # What output() returns, flattened; a target of the lab's own need not have a path.
         self.outputs: dict[str, list] = {}
+        # Of each step: its significant parameters, and the digest of what it adds to its record.
+        self.read_of: dict[str, tuple[Mapping[str, Any], str | None]] = {}
         self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}
         self.rerun_on = frozenset(setting(results).rerun_on)
         self.allow_missing = setting(recordings).allow_missing
@@ -63,11 +63,15 @@ class _Plan:
         self.wanted_tool: Callable[[type], dict[str, str]] = functools.cache(
             lambda kind: self.examples[kind].wanted_tool()
         )
-        self.defaults: Callable[[type], dict[str, object]] = functools.cache(_defaults)
+        self.defaults: Callable[[type], dict[str, object]] = functools.cache(defaults_of)
         self.examples: dict[type, ResultTask] = {}
 
+    def shared(self) -> tuple[dict[str, Any], ...]:
+        """Return what is found by task, for the process that checks the other half."""
+        return self.statuses, self.below, self.outputs, self.read_of
 
-_plan: _Plan | None = None
+
+_plan: Plan | None = None
 
 
 def discard_statuses() -> None:
@@ -104,7 +108,7 @@ def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
             stack += flatten(current.requires())
 
 
-def plan_below(root: luigi.Task) -> _Plan:
+def plan_below(root: luigi.Task) -> Plan:
     """Return the plan of a run of a task.
 
     Whether it makes a dropped result depends on what else it makes. Raises RunStopped for a task that requires itself,
@@ -124,7 +128,7 @@ def plan_below(root: luigi.Task) -> _Plan:
     return plan
 
 
-def _refuse_clashes(tasks: list[luigi.Task], plan: _Plan) -> None:
+def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
     """Raise RunStopped where two tasks would make the same file, or share a run record."""
     makers: dict[str, luigi.Task] = {}
     for task in tasks:
@@ -144,7 +148,7 @@ def _refuse_clashes(tasks: list[luigi.Task], plan: _Plan) -> None:
             )
 
 
-def _in_order(root: luigi.Task, plan: _Plan) -> list[luigi.Task]:
+def _in_order(root: luigi.Task, plan: Plan) -> list[luigi.Task]:
     """Return a task and all below it, each after those that it requires."""
     found: dict[str, luigi.Task] = {}
     stack = [root]
@@ -156,7 +160,7 @@ def _in_order(root: luigi.Task, plan: _Plan) -> list[luigi.Task]:
     return [found[task_id] for task_id in plan.statuses if task_id in found]
 
 
-def _make_dropped_again(root: luigi.Task, plan: _Plan) -> None:
+def _make_dropped_again(root: luigi.Task, plan: Plan) -> None:
     """Plan to make each dropped result that is needed; what requires it then waits for it, and may need more."""
     order = _in_order(root, plan)
     again: dict[str, state.Status] = {}
@@ -167,7 +171,7 @@ def _make_dropped_again(root: luigi.Task, plan: _Plan) -> None:
             status, above = plan.statuses[current.task_id], needed_by.get(current.task_id)
             if above and status.is_dropped and not status.todo:
                 is_dropped = "" if plan.trusts_existing else "it is dropped, and "
-                reason = state.Reason("", f"{is_dropped}{above.task_family} needs it")
+                reason = Reason("", f"{is_dropped}{above.task_family} needs it")
                 unknown = dict.fromkeys(status.checksums)
                 again[current.task_id] = status = replace(
                     status, reasons=(*status.reasons, reason), todo=state.MAKE, checksums=unknown
@@ -188,7 +192,7 @@ def _may_share() -> bool:
     return is_free and sys.platform not in ("win32", "darwin") and (os.cpu_count() or 1) > 1
 
 
-def _check_by_two(tasks: list[luigi.Task], plan: _Plan) -> None:
+def _check_by_two(tasks: list[luigi.Task], plan: Plan) -> None:
     """Check one half of the tasks here and the other in a second process; tasks at which that fails stay unchecked.
 
     At 10,000 finished groups of four results, on two processors, `luigi` and `neuroluigi status` take 0.69 of the time
@@ -205,17 +209,15 @@ def _check_by_two(tasks: list[luigi.Task], plan: _Plan) -> None:
         for one in tasks[:half]:
             _check_below(one)
         with contextlib.suppress(EOFError):
-            statuses, below, outputs = reader.recv()
-            plan.statuses.update(statuses)
-            plan.below.update(below)
-            plan.outputs.update(outputs)
+            for ours, found in zip(plan.shared(), reader.recv(), strict=True):
+                ours.update(found)
     finally:
         second.kill()
         second.join()
         reader.close()
 
 
-def _check_for(tasks: list[luigi.Task], plan: _Plan, writer: Connection) -> None:
+def _check_for(tasks: list[luigi.Task], plan: Plan, writer: Connection) -> None:
     """Check tasks in a process of its own and send the statuses to its parent."""
     global _plan
     _plan, parent = plan, os.getppid()
@@ -227,18 +229,18 @@ def _check_for(tasks: list[luigi.Task], plan: _Plan, writer: Connection) -> None
             _check_below(one)
             if os.getppid() != parent:
                 return
-        writer.send((plan.statuses, plan.below, plan.outputs))
+        writer.send(plan.shared())
 
 
-def _plan_of_run() -> _Plan:
+def _plan_of_run() -> Plan:
     """Return the plan of this run; without a command line a new one."""
     global _plan
     if _plan is None or CmdlineParser.get_instance() is None:
-        _plan = _Plan()
+        _plan = Plan()
     return _plan
 
 
-def _open(current: luigi.Task, plan: _Plan) -> list[luigi.Task]:
+def _open(current: luigi.Task, plan: Plan) -> list[luigi.Task]:
     """Note what is directly below a task, and return those of it that have no status yet."""
     if current.task_id not in plan.below:
         plan.below[current.task_id] = flatten(current.requires())
@@ -246,7 +248,7 @@ def _open(current: luigi.Task, plan: _Plan) -> list[luigi.Task]:
     return [one for one in plan.below[current.task_id] if one.task_id not in plan.statuses]
 
 
-def _check_below(root: luigi.Task) -> _Plan:
+def _check_below(root: luigi.Task) -> Plan:
     """Check what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
     plan, stack, entered = _plan_of_run(), [root], set()
     while stack:
@@ -266,18 +268,18 @@ def _check_below(root: luigi.Task) -> _Plan:
     return plan
 
 
-def _status(current: luigi.Task, below: list[luigi.Task], plan: _Plan) -> state.Status:
+def _status(current: luigi.Task, below: list[luigi.Task], plan: Plan) -> state.Status:
     below_it = (plan.statuses[one.task_id] for one in below if isinstance(one, (ResultTask, luigi.WrapperTask)))
     rests_on_work = any(one.todo or one.rests_on_work for one in below_it)
     status = _status_alone(current, below, plan)
     return replace(status, rests_on_work=True) if rests_on_work else status
 
 
-def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: _Plan) -> state.Status:
+def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: Plan) -> state.Status:
     if isinstance(current, ResultTask) and plan.trusts_existing:
         return _trust(plan.outputs[current.task_id])
     if isinstance(current, ResultTask):
-        return state.check_result(_today(current, below, plan), plan.checksums, plan.folders)
+        return state.check_result(expect(current, below, plan), plan.checksums, plan.folders)
     # A task of Luigi's own: done by its own complete(), or when all that it wraps is.
     if isinstance(current, luigi.WrapperTask):
         wrapped = [plan.statuses[one.task_id] for one in below]
@@ -292,74 +294,16 @@ def _trust(outputs: list) -> state.Status:
     missing = [os.path.basename(one.path) for one in outputs if not one.exists()]
     if not missing:
         return state.Status(state.DONE)
-    reason = state.Reason("", f"{', '.join(missing)} is not there")
+    reason = Reason("", f"{', '.join(missing)} is not there")
     return state.Status(state.MISSING, (reason,), is_there=False, is_dropped=True)
 
 
-def _today(step: ResultTask, below: list[luigi.Task], plan: _Plan) -> state.Expected:
-    plan.examples.setdefault(type(step), step)
-    inputs = tuple(_inputs(below, plan))
-    fingerprint, problem = _fingerprint(step, inputs, plan)
-    outputs = plan.outputs[step.task_id]
-    if not outputs:
-        raise RunStopped(f"luigi: {type(step).__name__}.output() names no file; a step's files are self.result(NAME)")
-    if wrong := [one for one in outputs if not (isinstance(one, ResultTarget) and one.record)]:
-        raise RunStopped(
-            f"luigi: {type(step).__name__}.output() returns {wrong[0]!r}; a step's files are self.result(NAME)"
-        )
-    return state.Expected(
-        outputs={one.path: one.check for one in outputs},
-        record=outputs[0].record,
-        parameters=step.significant_parameters(),
-        defaults=plan.defaults(type(step)),
-        fingerprint=fingerprint,
-        problem=problem,
-        inputs=inputs,
-        sources=functools.partial(plan.sources, type(step)),
-        tool=plan.wanted_tool(type(step)),
-        rerun_on=frozenset(step.rerun_on) or plan.rerun_on,
-        roots=plan.roots,
-        allow_missing=plan.allow_missing,
-    )
+def requirements_of(step: luigi.Task) -> list[tuple[luigi.Task, Requirement]]:
+    """Return the tasks that a step requires, those in wrappers too, with what can be read of each as of now."""
+    plan = _check_below(step)
+    return list(requirements(plan.below[step.task_id], plan))
 
 
-def _defaults(step: type[ResultTask]) -> dict[str, object]:
-    """Return the defaults of a step's parameters, as its records have parameters."""
-    return {name: plain_value(parameter, default_of(name, parameter)) for name, parameter in step.get_params()}
-
-
-def _fingerprint(step: ResultTask, inputs: tuple[state.Input, ...], plan: _Plan) -> tuple[Mapping | None, str]:
-    """Return the fingerprint, None while it can't be known, and what is wrong with the recordings."""
-    pending = {_key(one.path, plan) for one in inputs if one.is_pending}
-    recorded = (read_record(step.record_path) or {}).get("inputs", ()) if pending else ()
-    sizes = {(one.get("root"), one["path"]): one["bytes"] for one in recorded}
-    if not pending <= sizes.keys():
-        return None, ""
-    step.assumed_bytes = {o.path: sizes[_key(o.path, plan)] for o in inputs if o.is_pending}
-    try:
-        return step.fingerprint(), ""
-    except RecordingsError as error:
-        return None, "" if pending else str(error)
-    except (OSError, ValueError):
-        # A file that the fingerprint is read from is damaged, which is in the status of that file.
-        return None, ""
-    finally:
-        step.assumed_bytes = {}
-
-
-def _key(path: str, plan: _Plan) -> tuple:
-    relative = path_in_root(path, plan.roots)
-    return relative.get("root"), relative["path"]
-
-
-def _inputs(below: list[luigi.Task], plan: _Plan) -> Iterator[state.Input]:
-    for one in below:
-        status_below = plan.statuses[one.task_id]
-        is_step = isinstance(one, ResultTask)
-        # No step makes what is there for good, such as a recording: its size and time are final.
-        is_pending = bool(status_below.todo) and not isinstance(one, luigi.ExternalTask)
-        for output in plan.outputs[one.task_id]:
-            if path := getattr(output, "path", None):
-                path = os.fspath(path)
-                checksum = status_below.checksums.get(path) if is_step else None
-                yield state.Input(path, checksum, is_pending)
+def problem_of(step: ResultTask) -> str:
+    """Return what is wrong with the recordings that a step would be made from, "" for nothing."""
+    return recordings_problem(step, _check_below(step).below[step.task_id])

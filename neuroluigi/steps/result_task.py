@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import luigi
-
 from neuroluigi.provenance.code import python_sources
 from neuroluigi.steps.config import KindsParameter
-from neuroluigi.steps.parameters import plain_value
+from neuroluigi.steps.parameters import ResolvedParameters
+from neuroluigi.steps.reading import guard, read_input
 
 
-class ResultTask(luigi.Task):
+class ResultTask(ResolvedParameters):
     """A task whose results have run records, with what its status depends on; base.Step is one."""
 
     rerun_on = KindsParameter(
@@ -20,6 +19,21 @@ class ResultTask(luigi.Task):
         description="remade for these instead of [results] rerun_on",
     )
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        guard(cls)
+
+    def input(self):
+        """Return the targets of what the step requires, in the shape of requires()."""
+        return read_input(self, super().input)
+
+    # Set where requires() asked for recordings and got none, because one of them has a problem.
+    lacks_recordings = False
+
+    def recordings_problem(self) -> str:
+        """Return what is wrong with the recordings of the step's group, or with its recording; "" for nothing."""
+        return ""
+
     @property
     def record_path(self) -> Path:
         """The path of the run record."""
@@ -27,14 +41,6 @@ class ResultTask(luigi.Task):
 
     # Set during fingerprint(), which is asked for the case that no input changes that may be made again: their bytes.
     assumed_bytes: Mapping[str, int] = {}
-
-    def significant_parameters(self) -> dict:
-        """Return the parameters that make a difference to the result, as plain data (others as their text)."""
-        return {
-            name: plain_value(parameter, self.param_kwargs[name])
-            for name, parameter in self.get_params()
-            if parameter.significant
-        }
 
     def fingerprint(self) -> dict:
         """Return what the result depends on beside parameters, inputs and code, as JSON; it is kept in the record."""

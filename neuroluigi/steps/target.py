@@ -1,5 +1,6 @@
 """Targets: the files of recordings and of results, and the checks that a file is whole by its own format."""
 
+import codecs
 import json
 import os
 import struct
@@ -43,7 +44,22 @@ def check_png(path: Path) -> None:
         raise DamagedError(f"{path} is not a whole PNG picture")
 
 
-CHECKS: Mapping[str, Callable[[Path], None]] = {".json": check_json, ".npy": check_npy, ".png": check_png}
+def check_text(path: Path) -> None:
+    """Raise DamagedError for a text file with zero bytes, which a power cut leaves; any encoding will do."""
+    with path.open("rb") as file:
+        is_utf16 = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        file.seek(0)
+        if not is_utf16 and any(b"\0" in block for block in iter(lambda: file.read(_BLOCK), b"")):
+            raise DamagedError(f"{path} is not text: it has zero bytes")
+
+
+CHECKS: Mapping[str, Callable[[Path], None]] = {
+    ".json": check_json,
+    ".npy": check_npy,
+    ".png": check_png,
+    **dict.fromkeys((".csv", ".tsv", ".txt"), check_text),
+}
+_BLOCK = 1 << 20
 
 
 class RecordingTarget(luigi.Target):
@@ -82,6 +98,11 @@ class ResultTarget(luigi.Target):
         # Not Path.is_file(): that raises where a folder can't be read, and complete() must not.
         is_pending = self.record and os.path.exists(pending_path(self.record))  # noqa: PTH110
         return os.path.isfile(self.path) and not is_pending  # noqa: PTH113
+
+    @property
+    def has_format(self) -> bool:
+        """Whether check() knows the format, and so tells a file that was cut short from one that was edited."""
+        return type(self).check is not ResultTarget.check or os.path.splitext(self.path)[1] in CHECKS  # noqa: PTH122
 
     def check(self, path: Path) -> None:
         """Raise DamagedError unless `path` holds what this target should: by default by its extension."""

@@ -48,8 +48,9 @@ class GroupTask(Step):
 
     @property
     def recordings(self) -> tuple[Recording, ...]:
-        """The group's recordings in order, for requires(); none if one has a problem, which concatenation() reports."""
+        """The group's recordings in order, for requires(); none if one has a problem: then the step fails with it."""
         group = self._group()
+        self.lacks_recordings = bool(group.problems)
         return () if group.problems else group.recordings
 
     def concatenation(self) -> dict:
@@ -63,11 +64,20 @@ class GroupTask(Step):
             self._group(), files, settings.partial_sample, settings.contiguous, self.assumed_bytes
         )
 
+    def recordings_problem(self) -> str:
+        # A pipeline without recordings has groups of its own.
+        has_recordings = setting(recordings).are_real() or recording_makers
+        return "\n".join(self._group().problems) if has_recordings else ""
+
     def _group(self) -> Group:
         known = groups()
         if self.group not in known:
             raise RunStopped(f"luigi: there is no group {self.group!r}; the groups are: {', '.join(known)}")
         return known[self.group]
+
+
+# What the table or luigi.cfg says of the samples of a recording.
+_DESCRIPTION = ("dtype", "channels", "sampling_rate_hz", "header_bytes", "scale", "offset", "unit")
 
 
 class OfRecording(luigi.Task):
@@ -91,6 +101,9 @@ class RecordingTask(OfRecording, Step):
         # One that shares session and index with another has a folder more.
         return path_of(results_root(), "recordings", folder_name(self.session, "session"), str(self.index), self.group)
 
+    def recordings_problem(self) -> str:
+        return "\n".join(self.recording.problems)
+
 
 class StudyTask(Step):
     """A step over all groups; its files are in results/study/."""
@@ -106,6 +119,11 @@ class ExistingRecording(OfRecording, CarriesSettings, luigi.ExternalTask):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         existing_recordings.append(cls)
+
+    def significant_parameters(self):
+        """Return how the recording is described: what a step can read of it beside its bytes."""
+        # Not where it lies nor what it is called: the same bytes are the same recording.
+        return {name: getattr(self.recording, name) for name in _DESCRIPTION}
 
     def output(self):
         recording = self.recording

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neuroluigi.provenance.checksums import Checksums, FolderListings
+from neuroluigi.provenance.expected import Expected, Input
 from neuroluigi.provenance.files import describe_file
-from neuroluigi.provenance.state import Expected, Input, Status, check_result
+from neuroluigi.provenance.state import Status, check_result
 
 THRESHOLD = {"threshold": 0.75, "level": None}
 FINGERPRINT = {"layout": {"dtype": "uint8", "segments": [0, 3]}}
@@ -57,16 +58,17 @@ class Result:
             inputs=tuple(self.inputs),
             sources=self.sources,
             tool={},
+            without_format=frozenset({str(self.npy)}),
             rerun_on=frozenset({"inputs", "parameters"}),
             roots={"results": str(self.results), "recordings": str(self.recordings)},
         )
         self.record: dict | None = {
-            "schema": 1,
+            "schema": 2,
             "parameters": dict(THRESHOLD),
-            "facts": FINGERPRINT,
+            "fingerprint": FINGERPRINT,
             "inputs": [self.described(path) for path in (self.first, self.second, self.stats)],
             "outputs": [self.described(path) for path in (self.json, self.npy)],
-            "sources": SOURCES,
+            "code": SOURCES,
             "tool": TOOL,
         }
 
@@ -186,7 +188,7 @@ def interrupted(result: Result) -> None:
     result.sibling(".pending.json", '{"schema": 1}')
 
 
-dropped = together(record(freed={"at": "2024-05-01"}), remove("json", "npy"))
+dropped = together(record(dropped={"at": "2024-05-01"}), remove("json", "npy"))
 
 
 @dataclass

@@ -1,7 +1,9 @@
 """Checksums of files, each computed once; listings of folders, each read once."""
 
+import hashlib
 import json
 import os
+import time
 
 import pytest
 
@@ -17,7 +19,14 @@ def file(tmp_path):
     path = tmp_path / "ä" / "x.bin"
     path.parent.mkdir()
     path.write_bytes(b"abc")
+    age(path)
     return path
+
+
+def age(path, seconds: float = 3.1):
+    """Give a file a time of some seconds ago, that is no whole second."""
+    then_ns = time.time_ns() - int(seconds * 1e9)
+    os.utime(path, ns=(then_ns, then_ns - then_ns % 1000 + 1))
 
 
 def unreadable(path, on_block):
@@ -36,12 +45,30 @@ def test_a_file_is_read_again_when_its_time_or_size_changes(tmp_path, file):
     known = Checksums(tmp_path)
     before = known.of(str(file))
     os.utime(file, (1, 1))
-    file_of_same_size = file.stat().st_mtime_ns
+    same_time = file.stat().st_mtime_ns
     assert known.of(str(file)) == before
     file.write_bytes(b"abcd")
-    os.utime(file, ns=(file_of_same_size, file_of_same_size))
+    os.utime(file, ns=(same_time, same_time))
     assert known.of(str(file)) != before
     assert len((tmp_path / ".checksums.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_file_is_known_once_it_was_read(tmp_path, file):
+    assert Checksums(tmp_path).known(str(file)) is None
+    Checksums(tmp_path).of(str(file))
+    assert Checksums(tmp_path).known(str(file)) == ABC
+
+
+@pytest.mark.parametrize("step_ns", [1, 1_000_000_000, 2_000_000_000])
+def test_a_change_of_the_same_size_within_the_grain_of_the_times_is_seen(tmp_path, file, step_ns):
+    """A disk that keeps whole seconds, or every second one, gives both writes one time."""
+    now_ns = time.time_ns()
+    same_time = now_ns - now_ns % step_ns
+    os.utime(file, ns=(same_time, same_time))
+    assert Checksums(tmp_path).of(str(file)) == ABC
+    file.write_bytes(b"xyz")
+    os.utime(file, ns=(same_time, same_time))
+    assert Checksums(tmp_path).of(str(file)) == hashlib.sha256(b"xyz").hexdigest()
 
 
 def test_malformed_lines_of_the_cache_are_ignored(tmp_path, file, monkeypatch):

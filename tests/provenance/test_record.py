@@ -7,19 +7,19 @@ import os
 import pytest
 
 from neuroluigi.provenance.files import describe_file, hash_file, path_in_root, write_json
-from neuroluigi.provenance.record import read_failure, read_record
+from neuroluigi.provenance.record import checked_record, read_failure, read_record
 
 
 def test_write_leaves_the_old_record_when_the_new_one_can_not_be_written(tmp_path):
     path = tmp_path / "Step.json"
-    write_json(path, {"schema": 1, "is": "old"})
+    write_json(path, {"schema": 2, "is": "old"})
     try:
         write_json(path, {"is": {1, 2}})  # a set has no JSON
     except TypeError:
         pass
     else:
         raise AssertionError("a set was written as JSON")
-    assert read_record(path) == {"schema": 1, "is": "old"}
+    assert read_record(path) == {"schema": 2, "is": "old"}
     assert [p.name for p in tmp_path.iterdir()] == ["Step.json"]
 
 
@@ -46,6 +46,11 @@ MALFORMED = {
     "null for parameters": {"schema": 1, "parameters": None},
     "a tool that is text": {"schema": 1, "tool": "x"},
     "sources that are a number": {"schema": 1, "sources": 5},
+    "code that is a number": {"schema": 2, "code": 5},
+    "what is required in a text": {"schema": 2, "requires": "x"},
+    "a required task with a number for parameters": {"schema": 2, "requires": [{"parameters": 5}]},
+    "a fingerprint that is a list": {"schema": 2, "fingerprint": [1]},
+    "a time that is a text": {"schema": 2, "inputs": [{**FILE, "mtime_ns": "1"}]},
     "a host that is text": {"schema": 1, "host": "x"},
     "accepted by a number": {"schema": 1, "accepted": 1},
     "accepted by a text": {"schema": 1, "accepted": [{"by": "me"}]},
@@ -64,9 +69,44 @@ def test_read_takes_a_bottomless_record_for_none_and_a_good_one_for_what_it_is(t
     path = tmp_path / "Step.json"
     path.write_text("[" * 200_000)
     assert read_record(path) is None
-    good = {"schema": 1, "inputs": [FILE], "outputs": [FILE], "sources": [{"path": "a.m", "sha256": "ab"}]}
+    good = {"schema": 2, "inputs": [FILE], "outputs": [FILE], "code": [{"path": "a.m", "sha256": "ab"}]}
     path.write_text(json.dumps(good))
     assert read_record(path) == good
+
+
+def test_a_record_of_schema_1_is_read_in_the_words_of_today(tmp_path):
+    row = {"session": "a", "index": 0, "path": "a/r.bin", "first_sample": 0}
+    facts = {"layout": {"dtype": "uint8", "recordings": [row], "excluded": [{"path": "a/x.bin", "reason": "noise"}]}}
+    (tmp_path / "Step.json").write_text(json.dumps({"schema": 1, "facts": facts, "freed": "2024-05-01", "tool": {}}))
+    assert read_record(tmp_path / "Step.json") == {
+        "schema": 2,
+        "fingerprint": {
+            "layout": {
+                "dtype": "uint8",
+                "recordings": [{"session": "a", "index": 0, "first_sample": 0}],
+                "excluded": [{"reason": "noise"}],
+            }
+        },
+        "dropped": "2024-05-01",
+        "tool": {},
+    }
+
+
+def test_times_before_1970_of_the_future_and_none_are_read(tmp_path):
+    path = tmp_path / "Step.json"
+    for mtime_ns in (-1, 10**20, None):
+        record = {"schema": 2, "outputs": [{**FILE, "mtime_ns": mtime_ns}]}
+        write_json(path, record)
+        assert read_record(path) == record == checked_record(record)
+
+
+@pytest.mark.parametrize("wrong", [{"a": float("nan")}, {"a": (1, 2)}, {1: "a"}])
+def test_a_record_that_would_be_read_as_another_is_not_written(wrong):
+    assert checked_record({"schema": 2, "fingerprint": {"a": [1, 2]}})
+    with pytest.raises(ValueError, match="would not be read again"):
+        checked_record({"schema": 2, "fingerprint": wrong})
+    with pytest.raises(ValueError, match="would not be read again"):
+        checked_record({"schema": 2, "inputs": [wrong]})
 
 
 def test_a_failure_is_a_text_or_none(tmp_path):

@@ -134,9 +134,9 @@ def test_modified_result_is_taken_as_done_and_what_depends_on_it_is_made_again(d
     made, _, out = done.go()
     assert made == {"Plot": 1} and edges.read_bytes() == mine
     assert "Modified by hand, taken as done: results/s-even/edges.npy" in out
-    # Not even a changed parameter overwrites it.
+    # Not even a changed parameter overwrites it; the plot shows the level of that parameter.
     made, _, out = done.go("--Edges-threshold", "0.6")
-    assert made == {"Edges": 1, "Plot": 1} and edges.read_bytes() == mine
+    assert made == {"Edges": 1, "Plot": 2} and edges.read_bytes() == mine
     edges.unlink()
     made, _, out = done.go()
     assert made["Edges"] == 2 and "Modified" not in out

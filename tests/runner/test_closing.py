@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from neuroluigi.provenance import state
-from neuroluigi.provenance.state import Reason, Status
+from neuroluigi.provenance.expected import Reason
+from neuroluigi.provenance.state import Status
 from neuroluigi.runner.closing import (
     Ending,
     closing_lines,

@@ -131,4 +131,4 @@ def test_a_default_is_that_of_the_declaration(declare, command_line):
     ],
 )
 def test_a_plain_value_is_what_json_can_have(parameter, value, plain):
-    assert plain_value(parameter, value) == plain
+    assert plain_value(parameter, value, "Step.name") == plain

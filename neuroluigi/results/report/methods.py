@@ -9,7 +9,7 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from neuroluigi.provenance.record import engine_and_version
+from neuroluigi.provenance.record import engine_and_version, recorded_code
 from neuroluigi.recordings.concatenation import is_concatenation
 from neuroluigi.results.output import as_text
 from neuroluigi.results.report import charts, diagram
@@ -59,7 +59,7 @@ def made_with(facts: Facts) -> dict:
             versions.setdefault(engine, Counter())[version] += 1
         host = one.record.get("host", {})
         hosts[f"{host.get('name', '?')}, {host.get('platform', '?')}"] += 1
-        for source in one.record.get("sources", ()):
+        for source in recorded_code(one.record):
             code[source["path"]][source["sha256"]] += 1
     settings = [one for one in (facts.run or {}).get("settings", ()) if isinstance(one, dict)]
     return {
@@ -87,7 +87,7 @@ def methods(facts: Facts) -> str:
         return ""
     recordings = {one["path"] for f in made for one in f.record.get("inputs", ()) if one.get("root") == "recordings"}
     keys = {str(f.record.get("parameters", {}).get("group", "")) for f in made} - {""}
-    layouts = [one for f in made for one in f.record.get("facts", {}).values() if is_concatenation(one)]
+    layouts = [one for f in made for one in f.record.get("fingerprint", {}).values() if is_concatenation(one)]
     what = f"{counted(len(recordings), 'recording')} in {counted(len(keys), 'group')}{_described(layouts)}"
     packages = [f"{_NAMES.get(name, name)} {_varied(some)}" for name, some in _versions(made).items()]
     sentences = [f"{what} were analysed with {_listed(packages)}."]

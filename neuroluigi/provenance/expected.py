@@ -1,0 +1,102 @@
+"""What the pipeline expects of a result today, as plain data, to be compared with its run record."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# What can differ from the run record; a run makes the result again for those in rerun_on, and reports the others.
+KINDS = ("inputs", "parameters", "code", "tools")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a result is not simply done.
+
+    `kind` is one of KINDS, or "" for what its files show; `text` a sentence; `detail` old and new value where the
+    sentence does not name them.
+    """
+
+    kind: str
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file that a result is made from.
+
+    `path` is absolute; `sha256` is None where no status of another result has it. `is_pending`: a step of this run may
+    make the file again first. `is_made`: a step makes it, so it is no recording or other file from outside.
+    """
+
+    path: str
+    sha256: str | None
+    is_pending: bool = False
+    is_made: bool = False
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a step can read of one task that it requires, beside the content of its files.
+
+    `parameters` are its significant ones, and of a recording how it is described; `defaults` hold for those that a
+    record lacks. `fingerprint` and `inputs` are digests of what the task adds to its record and of the checksums of
+    its own inputs, None while they are not known. `made_by` is the tool that made it, with its version. Of a task
+    inside a wrapper, whose files are no inputs of the step, `files` is the digest of theirs, and `pending` names those
+    that a run may make again first.
+    """
+
+    step: str
+    parameters: Mapping[str, Any]
+    defaults: Mapping[str, Any]
+    fingerprint: str | None = None
+    inputs: str | None = None
+    files: str | None = None
+    pending: tuple[str, ...] = ()
+    made_by: str = ""
+
+    def as_recorded(self, is_tool_read: bool) -> dict[str, Any]:
+        """Return what a run record has of it; the tool only where the step asked for it."""
+        known = {name: getattr(self, name) for name in ("fingerprint", "inputs", "files")}
+        known["made_by"] = self.made_by if is_tool_read else ""
+        return {"step": self.step, "parameters": dict(self.parameters), **{k: v for k, v in known.items() if v}}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the pipeline expects of one result today, to be compared with its run record.
+
+    Paths are absolute and plain text, as a plan has hundreds of thousands of them.
+
+    outputs: path of each file -> a check that raises for a file that is not whole
+    record: path of the run record
+    parameters: significant parameters by name; `defaults` are used for those that the record does not have
+    fingerprint: what the step adds to its record; None where it can't be known before an input is made
+    inputs: the files that the result is made from, in order
+    requires: the tasks that the step requires, in order
+    sources: engine -> code that the step runs there, each {"path", "sha256"}
+    tool: engine, release, version as far as a setting asks for them by name
+    rerun_on: those of KINDS for which the result is made again
+    roots: folders that records name ("results", "recordings") -> path
+    problem: what is wrong with the recordings that the result would be made from, "" for nothing
+    allow_missing: whether recordings that can't be found are left out instead of leaving the result alone
+    reads_moved: whether files are read to find out which of them is a recording that moved
+    without_format: the outputs whose check knows no format, and can't tell a file that was cut short from a whole one
+    """
+
+    outputs: Mapping[str, Callable[[Path], None]]
+    record: str
+    parameters: Mapping[str, object]
+    defaults: Mapping[str, object]
+    fingerprint: Mapping[str, object] | None
+    inputs: tuple[Input, ...]
+    sources: Callable[[str], list[dict]]
+    tool: Mapping[str, str]
+    rerun_on: frozenset[str]
+    roots: Mapping[str, str]
+    requires: tuple[Requirement, ...] = ()
+    problem: str = ""
+    allow_missing: bool = False
+    reads_moved: bool = True
+    without_format: frozenset[str] = frozenset()

@@ -1,0 +1,167 @@
+"""What is expected of a step's result today: what a plan compares with its run record."""
+
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import luigi
+
+from neuroluigi.provenance import state
+from neuroluigi.provenance.expected import Expected, Input, Requirement
+from neuroluigi.provenance.files import path_in_root
+from neuroluigi.provenance.plain_data import NotPlainError, digest, plain
+from neuroluigi.provenance.record import read_record, without_paths
+from neuroluigi.recordings.recording import RecordingsError
+from neuroluigi.steps.config import RunStopped
+from neuroluigi.steps.parameters import ResolvedParameters, default_of, plain_value, significant_values
+from neuroluigi.steps.result_task import ResultTask
+from neuroluigi.steps.target import ResultTarget
+
+if TYPE_CHECKING:
+    from neuroluigi.steps.plan import Plan
+
+
+def expect(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> Expected:
+    """Return what is expected of a step's result today, by the statuses of what is directly below it."""
+    plan.examples.setdefault(type(step), step)
+    inputs = tuple(_inputs(below, plan))
+    problem = recordings_problem(step, below)
+    fingerprint, unreadable = (None, "") if problem else _fingerprint(step, inputs, plan)
+    parameters = step.significant_parameters()
+    plan.read_of[step.task_id] = parameters, None if fingerprint is None else digest(fingerprint)
+    outputs = plan.outputs[step.task_id]
+    if not outputs:
+        raise RunStopped(f"luigi: {type(step).__name__}.output() names no file; a step's files are self.result(NAME)")
+    if wrong := [one for one in outputs if not (isinstance(one, ResultTarget) and one.record)]:
+        raise RunStopped(
+            f"luigi: {type(step).__name__}.output() returns {wrong[0]!r}; a step's files are self.result(NAME)"
+        )
+    return Expected(
+        outputs={one.path: one.check for one in outputs},
+        record=outputs[0].record,
+        parameters=parameters,
+        defaults=plan.defaults(type(step)),
+        fingerprint=fingerprint,
+        problem=problem or unreadable,
+        inputs=inputs,
+        requires=tuple(one for _, one in requirements(below, plan)),
+        sources=functools.partial(plan.sources, type(step)),
+        tool=plan.wanted_tool(type(step)),
+        rerun_on=frozenset(step.rerun_on) or plan.rerun_on,
+        roots=plan.roots,
+        allow_missing=plan.allow_missing,
+        without_format=frozenset(one.path for one in outputs if not one.has_format),
+    )
+
+
+def recordings_problem(step: ResultTask, below: list[luigi.Task]) -> str:
+    """Return what is wrong with the recordings that a step would be made from, "" for nothing."""
+    # What is made from results alone is made from those that are there, also where the recordings are gone.
+    is_from_results = below and all(isinstance(one, (ResultTask, luigi.WrapperTask)) for one in below)
+    return "" if is_from_results and not step.lacks_recordings else step.recordings_problem()
+
+
+def defaults_of(step: type[luigi.Task]) -> dict[str, object]:
+    """Return the defaults of a step's parameters, as its records have parameters."""
+    return {
+        name: plain_value(parameter, default_of(name, parameter), f"the default of {step.get_task_family()}.{name}")
+        for name, parameter in step.get_params()
+    }
+
+
+def _fingerprint(step: ResultTask, inputs: tuple[Input, ...], plan: "Plan") -> tuple[Mapping | None, str]:
+    """Return the fingerprint, None while it can't be known, and what is wrong with the recordings."""
+    pending = {_key(one.path, plan) for one in inputs if one.is_pending}
+    recorded = (read_record(step.record_path) or {}).get("inputs", ()) if pending else ()
+    sizes = {(one.get("root"), one["path"]): one["bytes"] for one in recorded}
+    if not pending <= sizes.keys():
+        return None, ""
+    step.assumed_bytes = {o.path: sizes[_key(o.path, plan)] for o in inputs if o.is_pending}
+    try:
+        return recorded_fingerprint(step), ""
+    except RecordingsError as error:
+        return None, "" if pending else str(error)
+    except (OSError, ValueError):
+        # A file that the fingerprint is read from is damaged, which is in the status of that file.
+        return None, ""
+    finally:
+        step.assumed_bytes = {}
+
+
+def recorded_fingerprint(step: ResultTask) -> dict[str, Any]:
+    """Return what a step adds to its record, as plain data. Raises RunStopped where a record can't hold it."""
+    fingerprint = step.fingerprint()
+    if not isinstance(fingerprint, Mapping):
+        raise RunStopped(f"luigi: {type(step).__name__}.fingerprint() returns {fingerprint!r}, not a dict")
+    try:
+        return plain(without_paths(fingerprint), f"{type(step).__name__}.fingerprint()")
+    except NotPlainError as error:
+        raise RunStopped(f"luigi: {error}") from error
+
+
+def _key(path: str, plan: "Plan") -> tuple:
+    relative = path_in_root(path, plan.roots)
+    return relative.get("root"), relative["path"]
+
+
+def _inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[Input]:
+    for one in below:
+        status_below = plan.statuses[one.task_id]
+        is_step = isinstance(one, ResultTask)
+        # No step makes what is there for good, such as a recording: its size and time are final.
+        is_pending = bool(status_below.todo) and not isinstance(one, luigi.ExternalTask)
+        for output in plan.outputs[one.task_id]:
+            if path := getattr(output, "path", None):
+                path = os.fspath(path)
+                checksum = status_below.checksums.get(path) if is_step else None
+                yield Input(path, checksum, is_pending, is_step)
+
+
+def requirements(below: list[luigi.Task], plan: "Plan") -> Iterator[tuple[luigi.Task, Requirement]]:
+    """Yield each task that a step requires, those in wrappers too, with what can be read of it."""
+    for one, is_wrapped in _through_wrappers(below, plan):
+        status = plan.statuses[one.task_id]
+        if one.task_id not in plan.read_of:
+            is_ours = isinstance(one, ResolvedParameters)
+            plan.read_of[one.task_id] = one.significant_parameters() if is_ours else significant_values(one), None
+        parameters, fingerprint = plan.read_of[one.task_id]
+        yield (
+            one,
+            Requirement(
+                step=one.task_family,
+                parameters=parameters,
+                defaults=plan.defaults(type(one)),
+                # Of recordings that can't be found nothing is known.
+                fingerprint=None if status.state == state.INPUT_MISSING else fingerprint,
+                inputs=status.inputs,
+                # What is required directly is among the inputs.
+                files=_digest_of_files(one, status, plan) if is_wrapped else None,
+                pending=tuple(map(os.path.basename, _paths_of_files(one, plan))) if is_wrapped and status.todo else (),
+                made_by=status.made_by,
+            ),
+        )
+
+
+def _through_wrappers(
+    below: list[luigi.Task], plan: "Plan", is_wrapped: bool = False
+) -> Iterator[tuple[luigi.Task, bool]]:
+    for one in below:
+        yield one, is_wrapped
+        if isinstance(one, luigi.WrapperTask):
+            yield from _through_wrappers(plan.below[one.task_id], plan, is_wrapped=True)
+
+
+def _paths_of_files(task: luigi.Task, plan: "Plan") -> list[str]:
+    return [os.fspath(path) for one in plan.outputs[task.task_id] if (path := getattr(one, "path", None))]
+
+
+def _digest_of_files(task: luigi.Task, status: state.Status, plan: "Plan") -> str | None:
+    if isinstance(task, ResultTask):
+        known = list(status.checksums.values())
+    else:
+        try:
+            known = [plan.checksums.of(path) for path in _paths_of_files(task, plan)]
+        except OSError:
+            return None
+    return digest(known) if known and all(known) else None

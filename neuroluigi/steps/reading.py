@@ -1,0 +1,104 @@
+"""What a step may read of other tasks while it is made: its record has to know all that its result rests on.
+
+Of a task that it requires the record has the files, the parameters, what that task adds to its own record, and a digest
+of its inputs. So its attributes, output() and methods may be used. What lies deeper, and any other step, is refused.
+"""
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import luigi
+
+
+class ReadingError(RuntimeError):
+    """A step that reads what it does not require; the message says what to add to its requires()."""
+
+
+class _Making:
+    """The step that is made now, the tasks that it requires, and of which of these it asked for the tool."""
+
+    def __init__(self, step: luigi.Task, required: Iterable[luigi.Task]):
+        self.step = step
+        self.required = {one.task_id for one in required}
+        self.asked_for_tool: set[str] = set()
+        # While a required task reads its own inputs, which are in the record.
+        self.is_open = False
+
+
+_making: _Making | None = None
+
+
+@contextlib.contextmanager
+def only_required(step: luigi.Task, required: Iterable[luigi.Task]) -> Iterator[set[str]]:
+    """While `step` is made, refuse what it reads and does not require.
+
+    Gives the ids of the required tasks of which it asked by which tool they were made.
+    """
+    global _making
+    for one in required:
+        # Of a class to which luigi.util.requires gave its method after it was defined.
+        guard(type(one))
+    before, _making = _making, _Making(step, required)
+    try:
+        yield _making.asked_for_tool
+    finally:
+        _making = before
+
+
+def guard(step: type[luigi.Task]) -> None:
+    """Let requires() and output() of a class of steps be refused while a step is made that does not require it."""
+    for name in ("requires", "output"):
+        method = getattr(step, name)
+        if not hasattr(method, "is_guarded"):
+            setattr(step, name, _guarded(method, name))
+
+
+def _guarded(method: Callable, name: str) -> Callable:
+    @functools.wraps(method)
+    def ask(self, *args, **kwargs):
+        if _making is not None:
+            _refuse_deeper(_making, self, name)
+        return method(self, *args, **kwargs)
+
+    ask.is_guarded = True  # type: ignore[attr-defined]
+    return ask
+
+
+def read_input(task: luigi.Task, read: Callable[[], Any]) -> Any:
+    """Return a task's input(), `read`; refused to a step that is made, unless a method of the task itself asks."""
+    if _making is None or task.task_id == _making.step.task_id:
+        return read()
+    # The frame of input(), and that of its caller.
+    if task.task_id not in _making.required or sys._getframe(2).f_locals.get("self") is not task:
+        _refuse_deeper(_making, task, "input")
+    is_open, _making.is_open = _making.is_open, True
+    try:
+        return read()
+    finally:
+        _making.is_open = is_open
+
+
+def note_tool_read(task: luigi.Task) -> None:
+    """Note that the step that is made asked by which tool a task was made."""
+    if _making is not None:
+        _making.asked_for_tool.add(task.task_id)
+
+
+def _refuse_deeper(making: _Making, task: luigi.Task, name: str) -> None:
+    is_own = task.task_id == making.step.task_id
+    is_required = task.task_id in making.required
+    if making.is_open or is_own or (is_required and name == "output"):
+        return
+    step, other = making.step.task_family, task.task_family
+    if is_required:
+        raise ReadingError(
+            f"{step} asks {other} for its {name}() while it is made: what is read deeper has to be required; add the"
+            f" task in question to {step}.requires(), and read it from there"
+        )
+    raise ReadingError(
+        f"{step} reads {other} while it is made and does not require it, so it would not be made again when {other}"
+        f" changes; add {task} to {step}.requires()"
+    )
