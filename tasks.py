@@ -5,8 +5,11 @@ luigi --module tasks PlotAll --local-scheduler
 
 import luigi
 
-from neuroluigi import (
+# GroupTask and MatlabTask are for steps of your own, which you add below.
+from neuroluigi import (  # noqa: F401
     ExistingRecording,
+    GroupTask,
+    MatlabTask,
     RecordingMaker,
     ReportTask,
     WrapperTask,

@@ -11,6 +11,7 @@ from neuroluigi.results.query import QueryError
 from neuroluigi.results.report.page import ReportTask
 from neuroluigi.runner.run import command_line, use_current_folder
 from neuroluigi.steps.config import RunStopped, whole_pipeline
+from neuroluigi.steps.plan import only_looking
 
 # Options that a command does not know go to Luigi's command line parser, so that all settings work as they do in a run.
 LUIGI_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -34,7 +35,7 @@ def pipeline_of(context: click.Context, needs_tasks: bool = True) -> Iterator[lu
         if needs_tasks:
             raise
         module, task = "neuroluigi.steps.config", "results"
-    with command_line([task or whole_pipeline(), "--module", module, *context.args]) as root:
+    with command_line([task or whole_pipeline(), "--module", module, *context.args]) as root, only_looking():
         # A report requires nothing itself; what it shows is the pipeline.
         yield root.shows() if isinstance(root, ReportTask) else root
 

@@ -7,12 +7,21 @@ record, its step counts as not done.
 
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import filelock
 
-from neuroluigi.provenance.files import hash_file, remove_abandoned, sync_folder, write_json
+from neuroluigi.provenance.files import (
+    describe_file,
+    hash_file,
+    read_json,
+    remove_abandoned,
+    sync_folder,
+    with_known_time,
+    write_json,
+)
 from neuroluigi.provenance.record import read_record, sibling_path
 
 
@@ -63,6 +72,19 @@ def recover(record_path: Path, folder: Path) -> None:
         _finish(record_path)
         for one in {folder, record_path.parent}:
             remove_abandoned(one)
+
+
+def follow_moved(record_path: Path, moved: Mapping[int, str], roots: Mapping[str, Path]) -> None:
+    """Record where the inputs lie now that were moved or renamed, by their position in the record. Raises OSError."""
+    with folder_lock(record_path.parent):
+        # As it is, whatever its schema.
+        record = read_json(record_path) or {}
+        inputs = record.get("inputs", [])
+        for position, path in moved.items():
+            described = describe_file(Path(path), roots, inputs[position]["sha256"])
+            kept = {name: value for name, value in inputs[position].items() if name != "root"}
+            inputs[position] = {**kept, **with_known_time(described, time.time_ns())}
+        write_json(record_path, record)
 
 
 def put_aside(paths: Iterable[Path]) -> list[Path]:

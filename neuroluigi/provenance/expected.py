@@ -28,12 +28,14 @@ class Input:
 
     `path` is absolute; `sha256` is None where no status of another result has it. `is_pending`: a step of this run may
     make the file again first. `is_made`: a step makes it, so it is no recording or other file from outside.
+    `recording` is session and index of an existing recording: "a/0".
     """
 
     path: str
     sha256: str | None
     is_pending: bool = False
     is_made: bool = False
+    recording: str = ""
 
 
 @dataclass(frozen=True)

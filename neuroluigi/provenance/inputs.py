@@ -86,10 +86,14 @@ class Inputs:
 
     def _missing(self) -> Iterator[str]:
         found = {key_of(old) for old in self._same.values()}
+        recordings = {one.recording for one in self._today.values() if one.recording and self._stat(one.path)}
         for key, old in self._before.items():
             one = self._today.get(key)
+            if key in found or not _is_from_outside(old) or (one is None and old.get("recording") in recordings):
+                # It lies elsewhere, as it was or with other content.
+                continue
             # One that a step makes will be there again.
-            if _is_from_outside(old) and key not in found and not (one and (one.is_made or one.is_pending)):
+            if not (one and (one.is_made or one.is_pending)):
                 path = one.path if one else _located(old, self._expected.roots)
                 if self._stat(path) is None:
                     yield old["path"]
@@ -186,7 +190,7 @@ def old_and_new(old: str | None, new: str | None) -> str:
 
 def _is_from_outside(recorded: Mapping) -> bool:
     """Whether no step of the pipeline made the file that a record names: it may be a recording below the results."""
-    return bool(recorded.get("recording")) or recorded.get("root") != "results"
+    return "recording" in recorded or recorded.get("root") != "results"
 
 
 def _located(recorded: Mapping, roots: Mapping[str, str]) -> str:

@@ -22,6 +22,7 @@ from luigi.cmdline_parser import CmdlineParser
 from neuroluigi.engines.engine import EngineError
 from neuroluigi.engines.pool import close_pool, open_pool
 from neuroluigi.provenance import run_lock, state
+from neuroluigi.provenance.commit import follow_moved
 from neuroluigi.provenance.run_record import run_log_path
 from neuroluigi.runner import luigid, patches, scheduler
 from neuroluigi.runner.closing import Ending, closing_lines, ending
@@ -31,7 +32,7 @@ from neuroluigi.runner.progress import Display
 from neuroluigi.runner.run_log import RunRecorder
 from neuroluigi.runner.worker import Worker
 from neuroluigi.steps.base import Step
-from neuroluigi.steps.config import RunStopped, results_root, set_defaults, setting, shown_path
+from neuroluigi.steps.config import RunStopped, results_root, roots_of_paths, set_defaults, setting, shown_path
 from neuroluigi.steps.discovery import check_results_root
 from neuroluigi.steps.matlab import MatlabTask, matlab
 from neuroluigi.steps.plan import discard_statuses, plan_below, status_of, walk_statuses
@@ -52,6 +53,16 @@ def log_replacements(steps: Iterable[Step]) -> None:
     )
     for (family, text), count in sorted(changes.items()):
         logger.warning("%s: %d made with %s", family, count, text)
+
+
+def follow_moved_recordings(root: luigi.Task) -> None:
+    """Bring the records up to date of results whose recordings lie elsewhere now; their bytes are the same."""
+    roots = roots_of_paths()
+    for step, status in walk_statuses(root):
+        if status.moved:
+            # Where that can't be written, the next run finds it again.
+            with contextlib.suppress(OSError):
+                follow_moved(step.record_path, status.moved, roots)
 
 
 def check_engines(steps: Iterable[Step]) -> None:
@@ -86,6 +97,8 @@ class CheckingWorker(Worker):
 
     def run(self):
         self.has_run = True
+        if self.root is not None:
+            follow_moved_recordings(self.root)
         steps = [one for one in self.scheduled_tasks if isinstance(one, Step)]
         # By their statuses, not complete(): a step whose complete() raises fails alone.
         steps = [one for one in steps if not status_of(one).is_complete]

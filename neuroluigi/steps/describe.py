@@ -61,7 +61,7 @@ def describe_input(one: Any, roots: Mapping[str, Path], runs: Path) -> dict:
     known = next((described["sha256"] for described in recorded if here.items() <= described.items()), None)
     described = describe_file(path, roots, known)
     if isinstance(one, RecordingTarget):
-        described["recording"] = True
+        described["recording"] = one.recording
     if isinstance(one, RecordingTarget) and one.sha256 and one.sha256 != described["sha256"]:
         raise StepError(
             f"{path} is not the file that the table describes: its sha256 is {described['sha256']}, the table says"

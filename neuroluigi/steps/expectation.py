@@ -51,6 +51,7 @@ def expect(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> Expected:
         rerun_on=frozenset(step.rerun_on) or plan.rerun_on,
         roots=plan.roots,
         allow_missing=plan.allow_missing,
+        reads_moved=plan.reads_moved,
         without_format=frozenset(one.path for one in outputs if not one.has_format),
     )
 
@@ -115,7 +116,7 @@ def _inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[Input]:
             if path := getattr(output, "path", None):
                 path = os.fspath(path)
                 checksum = status_below.checksums.get(path) if is_step else None
-                yield Input(path, checksum, is_pending, is_step)
+                yield Input(path, checksum, is_pending, is_step, getattr(output, "recording", ""))
 
 
 def requirements(below: list[luigi.Task], plan: "Plan") -> Iterator[tuple[luigi.Task, Requirement]]:

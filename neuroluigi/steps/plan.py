@@ -52,6 +52,7 @@ class Plan:
         self.read_of: dict[str, tuple[Mapping[str, Any], str | None]] = {}
         self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}
         self.rerun_on = frozenset(setting(results).rerun_on)
+        self.reads_moved = _reads_moved
         self.allow_missing = setting(recordings).allow_missing
         self.trusts_existing = setting(results).trust_existing
         self.checksums = Checksums(results_root())
@@ -72,6 +73,20 @@ class Plan:
 
 
 _plan: Plan | None = None
+
+# Whether a plan reads files to find out which of them is a recording that moved.
+_reads_moved = True
+
+
+@contextlib.contextmanager
+def only_looking() -> Iterator[None]:
+    """Let plans in this context read no recording that may have moved: a look must not take as long as a run."""
+    global _reads_moved
+    before, _reads_moved = _reads_moved, False
+    try:
+        yield
+    finally:
+        _reads_moved = before
 
 
 def discard_statuses() -> None:

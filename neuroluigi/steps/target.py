@@ -65,11 +65,13 @@ _BLOCK = 1 << 20
 class RecordingTarget(luigi.Target):
     """The file of an existing recording; never written to.
 
-    The samples begin after `header_bytes`; `sha256` is that of the table, "" for none.
+    The samples begin after `header_bytes`; `sha256` is that of the table, "" for none; `recording` is its session and
+    index: "a/0".
     """
 
-    def __init__(self, path: str, header_bytes: int = 0, sha256: str = ""):
+    def __init__(self, path: str, header_bytes: int = 0, sha256: str = "", recording: str = ""):
         self.path = path
+        self.recording = recording
         self.header_bytes = header_bytes
         self.sha256 = sha256
 

@@ -127,7 +127,8 @@ class ExistingRecording(OfRecording, CarriesSettings, luigi.ExternalTask):
 
     def output(self):
         recording = self.recording
-        return RecordingTarget(recording.path, recording.header_bytes, recording.sha256)
+        name = f"{recording.session}/{recording.index}"
+        return RecordingTarget(recording.path, recording.header_bytes, recording.sha256, name)
 
 
 class RecordingMaker(Step):

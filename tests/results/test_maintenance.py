@@ -213,7 +213,7 @@ def test_freed_results_are_done_and_made_again_when_a_step_needs_them(lab):
     answer = json.loads(ask(lab, "drop", "--step", "Aggregate", "--group", "s-even", "--yes", "--json"))
     assert answer["bytes"] == size and [one["step"] for one in answer["dropped"]] == ["Aggregate"]
     assert before.keys() - everything(lab).keys() == {"results/s-even/aggregate.bin", "results/s-even/aggregate.json"}
-    assert read_record(lab.results / "s-even" / "runs" / "Aggregate.json")["freed"] <= timestamp()
+    assert read_record(lab.results / "s-even" / "runs" / "Aggregate.json")["dropped"] <= timestamp()
     assert "Nothing to be dropped" in ask(lab, "drop", "--step", "Aggregate", "--group", "s-even")
     assert nothing(lab.go())
     assert "2 more are dropped: all as recorded" in ask(lab, "verify")

@@ -108,6 +108,8 @@ class Made:
     outputs: dict[str, bytes]
     setup: object
     code: int
+    # Of each step that made an input: its setup, and the checksums of what it is made from, None where not known.
+    required: list[tuple[object, list[str] | None] | None]
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,8 @@ class ChangingLab:
     waiting: dict[str, str] = field(default_factory=dict)
     # Records whose files were dropped.
     dropped: set[str] = field(default_factory=set)
+    # The step that makes a file, by the name of the file.
+    makers: dict[str, Step] = field(default_factory=dict, repr=False)
     fresh: count = field(default_factory=lambda: count(10))
 
     def copied_to(self, folder: Path, copy=shutil.copy2) -> "ChangingLab":
@@ -210,6 +214,23 @@ class ChangingLab:
             return self.settings.get("recordings-sampling-rate-hz"), has_seams
         return ()
 
+    def required(self, step: Step, files: dict[str, bytes]) -> list[tuple[object, list[str] | None] | None]:
+        """Return what can be read of the steps that made the inputs of a step, beside their files."""
+        makers = {maker.name: maker for name in step.inputs if (maker := self.makers.get(name))}
+        return [self.read_of(maker, files) for maker in makers.values()]
+
+    def read_of(self, maker: Step, files: dict[str, bytes]) -> tuple[object, list[str] | None] | None:
+        made = self.made.get(maker.name)
+        if made and self.has_lost_recordings(made, files):
+            return None
+        # Without a record it is not known what it was made from.
+        return self.setup(maker), [sha256 for _, sha256 in checksums(maker.inputs, files)] if made else None
+
+    def has_other_required(self, step: Step, made: Made, files: dict[str, bytes]) -> bool:
+        pairs = zip(made.required, self.required(step, files), strict=False)
+        known = [(then, now) for then, now in pairs if then and now]
+        return any(then[0] != now[0] or (then[1] and now[1] and then[1] != now[1]) for then, now in known)
+
     def must_be_made(self, step: Step, before: dict[str, bytes], after: dict[str, bytes]) -> bool:
         """Return whether the table has a step made, from its outputs before the run and its inputs after it."""
         made = self.made.get(step.name)
@@ -219,12 +240,14 @@ class ChangingLab:
             return True
         if not made:
             return False
-        if any(len(before[name]) < len(data) for name, data in made.outputs.items()):
+        # Its format does not tell whether it was cut short.
+        if any(len(before[name]) < len(data) for name, data in made.outputs.items() if name.endswith(".bin")):
             return True
         if any(before[name] != data for name, data in made.outputs.items()):
             return False
         is_other_code = made.code != self.code.get(step.family, 0) and "results-rerun-on" in self.settings
-        return made.inputs != checksums(step.inputs, after) or made.setup != self.setup(step) or is_other_code
+        is_other = made.inputs != checksums(step.inputs, after) or made.setup != self.setup(step)
+        return is_other or is_other_code or self.has_other_required(step, made, after)
 
     def has_lost_recordings(self, made: Made, after: dict[str, bytes]) -> bool:
         may_be_missing = self.settings.get("recordings-allow-missing") == "true"
@@ -233,8 +256,10 @@ class ChangingLab:
     # Plan, run and plan again
 
     def compare(self) -> None:
+        self.was_made = dict(self.made)
         before, times, self.was_dropped = self.contents() | self.dropped_files(), self.times(), set(self.dropped)
         plan = self.plan()
+        self.makers = {name: step for step in plan for name in step.outputs}
         assert self.times() == times, "making the plan changed files"
         interrupted = {step.name for step in plan if pending(step.name) in before}
         code = self.command("run", (0, 30))
@@ -256,11 +281,13 @@ class ChangingLab:
                     assert before[name] in [data for path, data in after.items() if path.startswith(f"{name}.damaged")]
             if step.name not in stuck and step.name not in interrupted:
                 assert (step.name in made) == self.by_the_plan(step, after), (step, printed)
+        # Each after those that it is made from.
         for step in plan:
             if step.name in made:
                 outputs = {name: after[name] for name in step.outputs}
-                made_from = checksums(step.inputs, after)
-                self.made[step.name] = Made(made_from, outputs, self.setup(step), self.code.get(step.family, 0))
+                made_from, code = checksums(step.inputs, after), self.code.get(step.family, 0)
+                required = self.required(step, after)
+                self.made[step.name] = Made(made_from, outputs, self.setup(step), code, required)
         left = [step for step in self.plan() if step.todo and step.name not in stuck]
         assert not left, (left, printed)
 
@@ -271,7 +298,8 @@ class ChangingLab:
             return step.todo == "make"
         now = dict(checksums(step.inputs, after))
         then = dict(self.made[step.name].inputs)
-        return any(now[name] != then.get(name) for name in step.inputs if Path(name).name in step.waits_for)
+        is_other = any(now[name] != then.get(name) for name in step.inputs if Path(name).name in step.waits_for)
+        return is_other or self.has_other_required(step, self.was_made[step.name], after)
 
     def by_the_table(self, plan: list[Step], before: dict, after: dict) -> tuple[set[str], set[str]]:
         """Return the steps that the table has made, and those that it has made and that can't be as things are."""

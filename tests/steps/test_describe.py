@@ -39,9 +39,9 @@ def test_an_input_is_hashed_once_and_then_known_by_its_record(roots, hashed):
     record.write_text(json.dumps({"schema": 1, "step": "A", "outputs": [described]}))
     assert describe_input(target, roots, record.parent) == described and len(hashed) == 1
     # A recording is an input of another step's record.
-    recording = RecordingTarget(str(path))
+    recording = RecordingTarget(str(path), recording="a/0")
     (record.parent / "B.json").write_text(json.dumps({"schema": 1, "step": "B", "inputs": [described]}))
-    assert describe_input(recording, roots, record.parent) == described and len(hashed) == 1
+    assert describe_input(recording, roots, record.parent) == {**described, "recording": "a/0"} and len(hashed) == 1
     path.write_bytes(b"01234")
     assert describe_input(target, roots, record.parent)["bytes"] == 5 and len(hashed) == 2
 
