@@ -85,15 +85,11 @@ class Inputs:
         return {key: self._checksum(key, one) for key, one in self._today.items()}
 
     def _missing(self) -> Iterator[str]:
-        found = {key_of(old) for old in self._same.values()}
-        recordings = {one.recording for one in self._today.values() if one.recording and self._stat(one.path)}
+        elsewhere = {key_of(old) for old in (*self._same.values(), *self._replaced.values())}
         for key, old in self._before.items():
             one = self._today.get(key)
-            if key in found or not _is_from_outside(old) or (one is None and old.get("recording") in recordings):
-                # It lies elsewhere, as it was or with other content.
-                continue
             # One that a step makes will be there again.
-            if not (one and (one.is_made or one.is_pending)):
+            if _is_from_outside(old) and key not in elsewhere and not (one and (one.is_made or one.is_pending)):
                 path = one.path if one else _located(old, self._expected.roots)
                 if self._stat(path) is None:
                     yield old["path"]
@@ -114,6 +110,21 @@ class Inputs:
             if key not in same and (matched := self._of_same_content(one, left)):
                 same[key] = left.pop(matched)
         return same
+
+    @functools.cached_property
+    def _replaced(self) -> dict[Key, Mapping]:
+        """The recorded file of the same recording that lay elsewhere and had other content, by the key of today."""
+        same = {key_of(old) for old in self._same.values()}
+        left = {
+            old["recording"]: old
+            for key, old in self._before.items()
+            if old.get("recording") and key not in self._today and key not in same
+        }
+        return {
+            key: left[one.recording]
+            for key, one in self._today.items()
+            if one.recording in left and key not in self._before and key not in self._same and self._stat(one.path)
+        }
 
     def _of_same_content(self, one: Input, left: Mapping[Key, Mapping]) -> Key | None:
         found = self._stat(one.path)
@@ -143,7 +154,7 @@ class Inputs:
         old = self._before.get(key)
         if old and self._has_size_and_time(one, old):
             return old["sha256"]
-        if old is None and len(self._today) != len(self._recorded):
+        if old is None and key not in self._replaced and len(self._today) != len(self._recorded):
             # It is new, whatever is in it.
             return None
         try:
@@ -152,9 +163,10 @@ class Inputs:
             return _UNREADABLE
 
     def _reasons(self) -> Iterator[Reason]:
-        found = {key_of(old) for old in self._same.values()}
+        elsewhere = {key_of(old) for old in (*self._same.values(), *self._replaced.values())}
         for key, one in self._today.items():
-            name, old, now = os.path.basename(one.path), self._before.get(key), self._now[key]
+            name, now = os.path.basename(one.path), self._now[key]
+            old = self._before.get(key) or self._replaced.get(key)
             if now == _UNREADABLE:
                 yield Reason("inputs", f"{name} can't be read")
             elif old is None and key not in self._same:
@@ -162,7 +174,7 @@ class Inputs:
             elif old is not None and now not in (None, old["sha256"]):
                 yield Reason("inputs", f"{name} changed", old_and_new(old["sha256"], now))
         for key in self._before:
-            if key not in self._today and key not in found:
+            if key not in self._today and key not in elsewhere:
                 yield Reason("inputs", f"{key[1]} is not used now")
         if self._before.keys() == self._today.keys() and list(self._before) != list(self._today):
             yield Reason("inputs", "the order of the inputs changed")
