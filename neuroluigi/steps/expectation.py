@@ -26,7 +26,7 @@ def expect(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> Expected:
     """Return what is expected of a step's result today, by the statuses of what is directly below it."""
     plan.examples.setdefault(type(step), step)
     inputs = tuple(_inputs(below, plan))
-    problem = recordings_problem(step, below)
+    problem = recordings_problem(step, below, plan)
     fingerprint, unreadable = (None, "") if problem else _fingerprint(step, inputs, plan)
     parameters = step.significant_parameters()
     plan.read_of[step.task_id] = parameters, None if fingerprint is None else digest(fingerprint)
@@ -56,11 +56,14 @@ def expect(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> Expected:
     )
 
 
-def recordings_problem(step: ResultTask, below: list[luigi.Task]) -> str:
+def recordings_problem(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> str:
     """Return what is wrong with the recordings that a step would be made from, "" for nothing."""
     # What is made from results alone is made from those that are there, also where the recordings are gone.
     is_from_results = below and all(isinstance(one, (ResultTask, luigi.WrapperTask)) for one in below)
-    return "" if is_from_results and not step.lacks_recordings else step.recordings_problem()
+    own = "" if is_from_results and not step.lacks_recordings else step.recordings_problem()
+    required = (one for one, _ in _through_wrappers(below, plan) if isinstance(one, luigi.ExternalTask))
+    asked = (one.recordings_problem() for one in required if hasattr(one, "recordings_problem"))
+    return own or next(filter(None, asked), "")
 
 
 def defaults_of(step: type[luigi.Task]) -> dict[str, object]:

@@ -321,4 +321,5 @@ def requirements_of(step: luigi.Task) -> list[tuple[luigi.Task, Requirement]]:
 
 def problem_of(step: ResultTask) -> str:
     """Return what is wrong with the recordings that a step would be made from, "" for nothing."""
-    return recordings_problem(step, _check_below(step).below[step.task_id])
+    plan = _check_below(step)
+    return recordings_problem(step, plan.below[step.task_id], plan)

@@ -92,6 +92,10 @@ class OfRecording(luigi.Task):
         """The row that describes the recording."""
         return find_recording(self.session, self.index, self.group)
 
+    def recordings_problem(self) -> str:
+        """Return what is wrong with the recording, "" for nothing."""
+        return "\n".join(self.recording.problems)
+
 
 class RecordingTask(OfRecording, Step):
     """A step for one recording; its files are in results/recordings/<session>/<index>/."""
@@ -100,9 +104,6 @@ class RecordingTask(OfRecording, Step):
     def folder(self) -> Path:
         # One that shares session and index with another has a folder more.
         return path_of(results_root(), "recordings", folder_name(self.session, "session"), str(self.index), self.group)
-
-    def recordings_problem(self) -> str:
-        return "\n".join(self.recording.problems)
 
 
 class StudyTask(Step):
