@@ -1,7 +1,16 @@
 """The value of a parameter: given, else of the command line, else of luigi.cfg, else the default."""
 
+import datetime
+import enum
+import json
+from pathlib import Path
+
 import luigi
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from luigi import date_interval
 from luigi.parameter import (
     DuplicateParameterException,
     MissingParameterException,
@@ -9,7 +18,7 @@ from luigi.parameter import (
     UnknownParameterException,
 )
 
-from neuroluigi.steps.config import WordsParameter
+from neuroluigi.steps.config import RunStopped, WordsParameter
 from neuroluigi.steps.parameters import ResolvedParameters, default_of, plain_value
 
 
@@ -132,3 +141,62 @@ def test_a_default_is_that_of_the_declaration(declare, command_line):
 )
 def test_a_plain_value_is_what_json_can_have(parameter, value, plain):
     assert plain_value(parameter, value, "Step.name") == plain
+
+
+class Mode(enum.Enum):
+    FAST = 1
+    SLOW = 2
+
+
+plain_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+texts = st.text(st.characters(codec="utf-8"))
+days = st.dates(datetime.date(1900, 1, 1))
+moments = st.datetimes(datetime.datetime(1900, 1, 1)).map(lambda one: one.replace(microsecond=0))
+KINDS_OF_PARAMETERS = {
+    "text": (luigi.Parameter(), texts),
+    "number": (luigi.FloatParameter(), st.floats()),
+    "NumPy number": (luigi.FloatParameter(), st.floats(width=32).map(np.float32)),
+    "whole number": (luigi.IntParameter(), st.integers()),
+    "NumPy whole number": (luigi.IntParameter(), st.integers(-99, 99).map(np.int16)),
+    "yes or no": (luigi.BoolParameter(), st.booleans()),
+    "number or none": (luigi.OptionalFloatParameter(), st.none() | st.floats()),
+    "in a range": (luigi.NumericalParameter(var_type=float, min_value=0, max_value=1), st.floats(0, 1)),
+    "choice": (luigi.ChoiceParameter(choices=["a", "b"]), st.sampled_from("ab")),
+    "choices": (luigi.ChoiceListParameter(choices=["a", "b"]), st.lists(st.sampled_from("ab")).map(tuple)),
+    "enum": (luigi.EnumParameter(enum=Mode), st.sampled_from(Mode)),
+    "enums": (luigi.EnumListParameter(enum=Mode), st.lists(st.sampled_from(Mode)).map(tuple)),
+    "list": (luigi.ListParameter(), st.lists(plain_json)),
+    "tuple": (luigi.TupleParameter(), st.lists(plain_json).map(tuple)),
+    "dict": (luigi.DictParameter(), st.dictionaries(st.text(), plain_json)),
+    "set of no parameter's own": (luigi.Parameter(), st.frozensets(texts)),
+    "day": (luigi.DateParameter(), days),
+    "month": (luigi.MonthParameter(), days),
+    "year": (luigi.YearParameter(), days),
+    "hour": (luigi.DateHourParameter(), moments),
+    "minute": (luigi.DateMinuteParameter(), moments),
+    "second": (luigi.DateSecondParameter(), moments),
+    "span": (luigi.TimeDeltaParameter(), st.timedeltas(datetime.timedelta(0))),
+    "interval": (luigi.DateIntervalParameter(), days.map(date_interval.Date.from_date)),
+    "path": (luigi.PathParameter(), texts.filter(lambda one: "\0" not in one).map(Path)),
+    "task": (luigi.TaskParameter(), st.just(Resolved)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_PARAMETERS)
+@given(data=st.data())
+def test_a_value_that_was_recorded_and_read_again_is_the_value(kind, data):
+    parameter, values = KINDS_OF_PARAMETERS[kind]
+    value = parameter.normalize(data.draw(values))
+    recorded = plain_value(parameter, value, "Step.name")
+    read = json.loads(json.dumps(recorded, allow_nan=False))
+    assert read == recorded == plain_value(parameter, value, "Step.name")
+
+
+@pytest.mark.parametrize("value", [object(), lambda: 1, (object(),), {"a": object()}])
+def test_a_value_with_another_text_in_each_run_is_refused_with_its_name(value):
+    with pytest.raises(RunStopped, match=r"^luigi: Step\.name.* a run record can't hold"):
+        plain_value(luigi.Parameter(), value, "Step.name")
