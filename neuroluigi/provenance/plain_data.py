@@ -24,34 +24,12 @@ def plain(value: Any, what: str) -> Any:
     scalars numbers. Raises NotPlainError, with `what`, for any other value, whose text may be another one in each run,
     and for a dict of which two keys have the same text.
     """
-    if isinstance(value, enum.Enum):
-        # One of texts or numbers is what it stands for.
-        return plain(value.value, what) if isinstance(value, (str, int, float)) else value.name
-    if value is None or isinstance(value, (bool, str)):
-        # A subclass, such as numpy.str_, may write itself in another way.
-        return value if value is None or isinstance(value, bool) else str.__str__(value)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else _not_finite(value)
-    if isinstance(value, Mapping):
-        return _plain_mapping(value, what)
-    if isinstance(value, Set):
-        return sorted((plain(one, what) for one in value), key=_sortable)
-    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
-        return [plain(one, what) for one in value]
-    if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
-    if isinstance(value, (datetime.timedelta, decimal.Decimal, uuid.UUID)):
-        return str(value)
-    if isinstance(value, os.PathLike):
-        return plain(os.fspath(value), what)
-    # NumPy's scalars and arrays, without NumPy. One that has no Python counterpart, such as longdouble, returns itself.
-    if type(value).__module__ == "numpy" and type(listed := value.tolist()) is not type(value):
-        return plain(listed, what)
-    raise NotPlainError(
-        f"{what} is {_named(value)}, which a run record can't hold: give numbers, texts, lists or dicts of these"
-    )
+    try:
+        return _plain(value)
+    except NotPlainError as error:
+        raise NotPlainError(
+            f"{what} {error}, which a run record can't hold: give numbers, texts, lists or dicts"
+        ) from None
 
 
 def digest(value: Any) -> str:
@@ -60,14 +38,51 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plain_mapping(value: Mapping, what: str) -> dict:
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return value
+    if isinstance(value, enum.Enum):
+        # One of texts or numbers is what it stands for.
+        return _plain(value.value) if isinstance(value, (str, int, float)) else value.name
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else _not_finite(value)
+    if isinstance(value, Mapping):
+        return _plain_mapping(value)
+    if isinstance(value, str):
+        # A subclass, such as numpy.str_, may write itself in another way.
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, Set):
+        return sorted(map(_plain, value), key=_sortable)
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
+        return [_plain(one) for one in value]
+    # NumPy's scalars and arrays, without NumPy. One that has no Python counterpart, such as longdouble, returns itself.
+    if kind.__module__ == "numpy" and type(listed := value.tolist()) is not kind:
+        return _plain(listed)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    """Return the text of a value that has the same one in each run. Raises NotPlainError for others."""
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, (datetime.timedelta, decimal.Decimal, uuid.UUID)):
+        return str(value)
+    if isinstance(value, os.PathLike) and isinstance(path := os.fspath(value), str):
+        return path
+    raise NotPlainError(f"holds {_named(value)}")
+
+
+def _plain_mapping(value: Mapping) -> dict:
     found: dict[str, Any] = {}
     for key, item in value.items():
-        name = plain(key, f"a key of {what}")
+        name = _plain(key)
         text = name if isinstance(name, str) else json.dumps(name)
         if text in found:
-            raise NotPlainError(f"{what} has two keys that a run record has as {text!r}")
-        found[text] = plain(item, f"{what}[{text!r}]")
+            raise NotPlainError(f"has two keys that are written as {text!r}")
+        found[text] = _plain(item)
     return found
 
 

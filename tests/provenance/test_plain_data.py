@@ -107,7 +107,7 @@ def test_what_may_have_another_text_in_each_run_is_refused_by_name(value):
 
 
 def test_two_keys_of_one_text_are_refused():
-    with pytest.raises(NotPlainError, match="two keys that a run record has as '1'"):
+    with pytest.raises(NotPlainError, match="two keys that are written as '1', which a run record"):
         plain({1: "a", "1": "b"}, "Step.fingerprint()")
 
 
