@@ -4,6 +4,7 @@ One group is made for real and multiplied, folders and run records, through the 
 shape in plain Luigi: four LocalTargets per group.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from unittest import mock
 from table import BIN, Row, luigi, make_lab, plain_luigi, run
 
 from neuroluigi.provenance.files import write_json
-from neuroluigi.provenance.record import read_record
+from neuroluigi.provenance.plain_data import digest
 
 FIRST = "g00000"
 SETTINGS = ("--recordings-root", "real", "--matlab-engine", "numpy")
@@ -58,9 +59,13 @@ def make_groups(lab: Path, count: int) -> None:
             shutil.copytree(lab / folder / FIRST, lab / folder / group)
         # They need not outlive a power cut.
         with mock.patch.object(os, "fsync"):
-            for path in (lab / "results" / group / "runs").glob("*.json"):
-                path.write_text(path.read_text().replace(FIRST, group))
-                write_json(path, read_record(path))
+            runs = lab / "results" / group / "runs"
+            records = {path.stem: json.loads(path.read_text().replace(FIRST, group)) for path in runs.glob("*.json")}
+            for step, record in records.items():
+                for one in record["requires"]:
+                    if "fingerprint" in one:
+                        one["fingerprint"] = digest(records[one["step"]]["fingerprint"])
+                write_json(runs / f"{step}.json", record)
     for number in range(count):
         folder = lab / "plain" / f"g{number:05}"
         folder.mkdir(parents=True)
