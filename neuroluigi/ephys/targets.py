@@ -5,6 +5,7 @@ Little-endian throughout; samples and channels are counted from 0.
 
 import json
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +71,10 @@ class Edges(ResultTarget):
 def levels(stats: dict, threshold: float, level: float | None) -> list[float]:
     """Return the level of each channel in raw counts: `level`, or min + threshold * (max - min) of the channel.
 
-    NaN, through which nothing rises, for a channel without numbers. Raises ValueError for a level that is not finite,
-    and for a channel with infinite samples, whose range has no fractions.
+    That is worked out exactly, with the threshold as it is written (0.1 is a tenth), and rounded once: at threshold 1
+    it is the maximum itself, which a sum of rounded terms may miss. NaN, through which nothing rises, for a channel
+    without numbers. Raises ValueError for a level that is not finite, and for a channel with infinite samples, whose
+    range has no fractions.
     """
     if level is not None:
         if not math.isfinite(level):
@@ -83,4 +86,13 @@ def levels(stats: dict, threshold: float, level: float | None) -> list[float]:
             f"channel {infinite[0]} has infinite samples, so a fraction of its range is no level; give one in raw"
             " counts with --Edges-level"
         )
-    return (stats["min"] + threshold * (stats["max"] - stats["min"])).tolist()
+    fraction = Fraction(repr(threshold))
+    return [_between(low, high, fraction) for low, high in zip(stats["min"], stats["max"], strict=True)]
+
+
+def _between(low: float, high: float, fraction: Fraction) -> float:
+    """Return low + fraction * (high - low), rounded to the nearest double; NaN where either is."""
+    if math.isnan(low) or math.isnan(high):
+        return math.nan
+    least = Fraction(float(low))
+    return float(least + fraction * (Fraction(float(high)) - least))

@@ -1,9 +1,13 @@
 """The files of ready-made steps: read in a notebook, checked by their own format."""
 
 import json
+import math
+from fractions import Fraction as Exact
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import targets
 from neuroluigi.ephys.edges import Fraction
@@ -68,6 +72,34 @@ def test_a_level_is_a_fraction_of_each_channels_range_or_the_same_for_all():
     assert targets.levels(ranges([0, -10], [10, 10]), 0.75, None) == [7.5, 5.0]
     assert targets.levels(ranges([0, -10], [10, 10]), 0.75, 3.0) == [3.0, 3.0]
     assert np.isnan(targets.levels(ranges([np.nan], [np.nan]), 0.75, None)).all()
+
+
+@given(
+    st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 2).map(sorted),
+    st.floats(0, 1) | st.sampled_from([0.1, 0.3, 0.75, 1.0]),
+)
+@example([-0.1, 0.3], 1.0)
+@example([0.0, 10.0], 0.1)
+@example([-1.7976931348623157e308, 1.7976931348623157e308], 0.5)
+@example([0.0, 5e-324], 0.5)
+def test_a_level_is_the_double_nearest_to_the_exact_one(limits, threshold):
+    low, high = limits
+    (level,) = targets.levels(ranges([low], [high]), threshold, None)
+    exact = Exact(low) + Exact(repr(threshold)) * (Exact(high) - Exact(low))
+    assert low <= level <= high
+    assert level == low or threshold != 0
+    assert level == high or threshold != 1
+    # No neighbour is nearer.
+    for neighbour in (math.nextafter(level, -math.inf), math.nextafter(level, math.inf)):
+        if math.isfinite(neighbour):
+            assert abs(Exact(level) - exact) <= abs(Exact(neighbour) - exact)
+
+
+def test_levels_of_counts_are_as_before():
+    # Of whole numbers the rounded sum is right for the default threshold, and so are the results of earlier releases.
+    for low in range(-50, 50):
+        for high in range(low, 256, 7):
+            assert targets.levels(ranges([low], [high]), 0.75, None) == [low + 0.75 * (high - low)]
 
 
 def test_what_gives_no_level_is_an_error_that_names_the_option():
