@@ -281,8 +281,8 @@ def _mapped_anew(edges: np.ndarray) -> np.ndarray:
 
 
 def _units(layout: dict) -> tuple[float, float, str]:
-    if all(name in layout for name in ("scale", "offset", "unit")):
-        return layout["scale"], layout["offset"], layout["unit"]
+    if "scale" in layout and "unit" in layout:
+        return layout["scale"], layout.get("offset", 0.0), layout["unit"]
     return 1.0, 0.0, "counts"
 
 

@@ -38,11 +38,19 @@ def test_physical_units(tmp_path):
     assert marks.get_xdata().tolist() == [1] and marks.get_ydata() == pytest.approx([0.5])
 
 
-@pytest.mark.parametrize("known", [{}, {"scale": 2.0}, {"scale": 2.0, "offset": 1.0}, {"unit": "mV"}])
+@pytest.mark.parametrize(
+    "known", [{}, {"scale": 2.0}, {"scale": 2.0, "offset": 1.0}, {"unit": "mV"}, {"offset": 1.0, "unit": "mV"}]
+)
 def test_counts_where_units_are_not_known_in_full(tmp_path, known):
     figure = Group(tmp_path, noise(10), **known).figure()
     assert "[counts]" in words(figure)
     assert figure.axes[0].lines[0].get_ydata().max() == noise(10).max()
+
+
+def test_an_offset_that_is_not_declared_is_0(tmp_path):
+    figure = Group(tmp_path, noise(10), scale=2.0, unit="mV").figure()
+    assert "[mV]" in words(figure)
+    assert figure.axes[0].lines[0].get_ydata().max() == 2 * int(noise(10).max())
 
 
 def test_seconds_or_sample_numbers(tmp_path):
