@@ -4,6 +4,7 @@ import configparser
 import difflib
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from luigi.task_register import Register, TaskClassException
 
 from neuroluigi.steps.config import RunStopped, neuroluigi, recordings, results
 from neuroluigi.steps.matlab import matlab
+from neuroluigi.steps.parameters import default_of
 from neuroluigi.steps.renamed import RENAMED_OPTIONS, SETTINGS, refusal, setting_in_file
 from neuroluigi.steps.spawn import CarriesSettings
 
@@ -53,6 +55,7 @@ def parse(argv: list[str]) -> luigi.Task:
     """Return the root task; RunStopped with one line where the command line or luigi.cfg can't be understood."""
     try:
         check_options(argv)
+        apply_blank_options(argv)
         with CmdlineParser.global_instance(argv) as parser:
             check_settings()
             return parser.get_task_obj()
@@ -65,10 +68,7 @@ def check_options(argv: Sequence[str]) -> None:
     """Refuse an option that does not exist: Luigi would print its usage, or take it for a longer one."""
     if module := named_module(argv):
         importlib.import_module(module)
-    known = {"--help"}
-    for section, is_without_section, name, _ in Register.get_all_params():
-        option = name if is_without_section else f"{section}_{name}"
-        known |= {f"--{one.replace('_', '-')}" for one in ((option, name) if section in argv else (option,))}
+    known = {"--help", *_options(argv)}
     for word in argv:
         option = word.partition("=")[0]
         if option.startswith("--") and option not in known:
@@ -79,6 +79,31 @@ def check_options(argv: Sequence[str]) -> None:
             raise RunStopped(f"luigi: there is no option {option}{hint}")
 
 
+def apply_blank_options(argv: Sequence[str]) -> None:
+    """Blank in luigi.cfg what is blank on the command line, as in --recordings-select '': Luigi ignores such options.
+
+    Those whose default is not blank keep what they have. It is in force in every process of the run.
+    """
+    options = _options(argv)
+    for word, following in zip(argv, (*argv[1:], None), strict=True):
+        option, equals, value = word.partition("=")
+        is_blank = not value if equals else following == ""
+        if is_blank and option in options:
+            section, name, parameter = options[option]
+            if not default_of(name, parameter):
+                luigi.configuration.get_config().set(section, name, "")
+
+
+def _options(argv: Sequence[str]) -> dict[str, tuple[str, str, luigi.Parameter]]:
+    """Return the section, name and parameter that each option of a command line sets."""
+    options = {}
+    for section, is_without_section, name, parameter in Register.get_all_params():
+        option = name if is_without_section else f"{section}_{name}"
+        for one in (option, name) if section in argv else (option,):
+            options[f"--{one.replace('_', '-')}"] = (section, name, parameter)
+    return options
+
+
 def check_settings() -> None:
     """Refuse a setting that can't be read, or that no task has: Luigi sees neither before the task is needed.
 
@@ -87,6 +112,7 @@ def check_settings() -> None:
     known: dict[str, list[str]] = {}
     for section, _, name, parameter in Register.get_all_params():
         known.setdefault(section, []).append(name)
+        _check_comment(section, name)
         _check_value(section, name, parameter)
     if (workers := luigi.interface.core().workers) < 1:
         raise RunStopped(f"luigi: --workers {workers}: there has to be at least one")
@@ -95,6 +121,18 @@ def check_settings() -> None:
         if config.has_option(*old.split(".")):
             raise RunStopped(f"luigi: luigi.cfg: {refusal('setting', setting_in_file(old), setting_in_file(new))}")
     _check_names({name: config.options(name) for name in config.sections()}, known)
+
+
+def _check_comment(section: str, name: str) -> None:
+    """Refuse a value with a comment behind it, which Luigi takes for a part of the value."""
+    config = luigi.configuration.get_config()
+    is_there = isinstance(config, configparser.ConfigParser) and config.has_option(section, name)
+    sign = re.search(r"(?:^|\s)([#;])", config.get(section, name, raw=True)) if is_there else None
+    if sign:
+        raise RunStopped(
+            f"luigi: luigi.cfg, [{section}] {name}: {sign[1]} and what follows are a part of the value; put a comment"
+            f" on a line of its own, or, where it is none, give the value as --{section}-{name.replace('_', '-')}"
+        )
 
 
 def _check_value(section: str, name: str, parameter: luigi.Parameter) -> None:

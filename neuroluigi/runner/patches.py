@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import functools
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -55,10 +56,15 @@ def factory(make: Callable[[], luigi.interface._WorkerSchedulerFactory]) -> Patc
     return Patch(luigi.interface, "_WorkerSchedulerFactory", make)
 
 
+# Python before 3.14 knows neither -1e2 nor -inf, and takes them for options.
+_NEGATIVE_NUMBER = re.compile(r"-((\d+\.?\d*|\.\d+)(e[-+]?\d+)?|inf|infinity|nan)$", re.IGNORECASE)
+
+
 def one_exact_parser() -> Patch:
     """Options are not abbreviated, as --n of a step would be Luigi's --no-lock; and the parser is made once per run.
 
-    Luigi makes it fifteen times in a run, and each takes as long as there are parameters.
+    A negative number is the value of the option before it, in whichever way it is written. Luigi makes the parser
+    fifteen times in a run, and each takes as long as there are parameters.
     """
     luigis = CmdlineParser._build_parser
 
@@ -67,6 +73,7 @@ def one_exact_parser() -> Patch:
     def parser_of(root_task: str | None, help_all: bool, tasks: int) -> argparse.ArgumentParser:
         parser = luigis(root_task, help_all)
         parser.allow_abbrev = False
+        parser._negative_number_matcher = _NEGATIVE_NUMBER
         return parser
 
     def build_parser(root_task: str | None = None, help_all: bool = False) -> argparse.ArgumentParser:

@@ -3,7 +3,7 @@
 import pytest
 
 from neuroluigi.runner.command_line import check_options, named_module, use_current_folder
-from neuroluigi.steps.config import RunStopped
+from neuroluigi.steps.config import RunStopped, recordings, results, setting
 
 
 def refusal(parsed, *words) -> str:
@@ -73,6 +73,68 @@ def test_a_setting_that_can_not_be_understood(parsed, pipeline, old, new, line):
     found = refusal(parsed, "PlotAll")
     assert line in found
     assert not new.startswith("root") or found.endswith("write %% for a per cent sign")
+
+
+def rewrite(pipeline, old, new):
+    config = pipeline.folder / "luigi.cfg"
+    assert f"\n{old}\n" in config.read_text()
+    config.write_text(config.read_text().replace(f"\n{old}\n", f"\n{new}\n", 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "setting", "sign"),
+    [
+        ("dtype = uint8", "dtype = int16  # counts", "recordings] dtype", "#"),
+        ("channels = 1", "channels = 4 ; tetrode", "recordings] channels", ";"),
+        ("unit =", "unit = # not known", "recordings] unit", "#"),
+        ("engine = auto", "engine = octave\t# ours", "matlab] engine", "#"),
+        ("threshold = 0.75", "threshold = 0.5 #", "Edges] threshold", "#"),
+        ("root = results", "root = results # on the disk", "results] root", "#"),
+        ("workers = 1", "workers = 2  # cores", "core] workers", "#"),
+    ],
+)
+def test_a_comment_behind_a_value(parsed, pipeline, old, new, setting, sign):
+    rewrite(pipeline, old, new)
+    line = refusal(parsed, "PlotAll")
+    assert f"luigi.cfg, [{setting}: {sign} and what follows are a part of the value; put a comment on a line" in line
+
+
+@pytest.mark.parametrize("value", ["rat#7", "a;b", "x;", "#".join("ab")])
+def test_a_sign_of_comments_inside_a_value_and_a_comment_on_its_own_line(parsed, pipeline, value):
+    rewrite(pipeline, "root = results", f"root = {value}\n  # a comment\n; another")
+    with parsed("PlotAll"):
+        assert setting(results).root == value
+
+
+def test_a_blank_option_takes_away_what_luigi_cfg_says(parsed, pipeline):
+    rewrite(pipeline, "select =", "select = stream=ap")
+    rewrite(pipeline, "level =", "level = 100")
+    with parsed("PlotAll"):
+        assert setting(recordings).select == ("stream=ap",)
+    for words in (["--recordings-select", ""], ["--recordings-select="]):
+        with parsed("PlotAll", *words):
+            assert setting(recordings).select == ()
+    for words in (["--Edges-level", ""], ["--level="]):
+        with parsed("Edges", "--group", "a-odd", *words) as root:
+            assert root.level is None
+    with parsed("PlotAll", "--recordings-dtype", "int16", "--results-root", ""):
+        assert (setting(recordings).dtype, setting(recordings).select) == ("int16", ("stream=ap",))
+        assert setting(results).root == "results"
+
+
+@pytest.mark.parametrize("text", ["-1e2", "-1E+2", "-100", "-.5", "-1.", "-2.5e-3", "-inf"])
+def test_a_negative_number_is_the_value_of_its_option(parsed, text):
+    for words in ([f"--Edges-level={text}"], ["--Edges-level", text], ["--level", text]):
+        with parsed("Edges", "--group", "a-odd", *words) as root:
+            assert root.level == float(text)
+    with parsed("PlotAll", "--recordings-offset", text):
+        assert setting(recordings).offset == float(text)
+
+
+def test_what_is_no_number_is_an_option(parsed, capsys):
+    with pytest.raises(SystemExit), parsed("PlotAll", "--Edges-level", "-x1"):
+        pass
+    assert "--Edges-level: expected one argument" in capsys.readouterr().err
 
 
 def test_a_section_of_another_step_and_the_case_of_names_are_no_error(parsed, pipeline):
