@@ -14,6 +14,7 @@ from tests.browser import browser  # noqa: F401 (a fixture for all)
 
 REPOSITORY = Path(__file__).parent.parent
 REAL_RECORDINGS = REPOSITORY.parent / "shared" / "data" / "recordings"
+FORMATS = REPOSITORY.parent / "shared" / "data" / "formats"
 BIN = Path(sys.executable).parent
 
 # A program that imitates what Matlab's documentation says of the command `matlab`.
@@ -27,6 +28,7 @@ OF_THE_RUN = ("run.json", "run.log")
 
 HAS_OCTAVE = shutil.which("octave-cli") is not None
 needs_octave = pytest.mark.skipif(not HAS_OCTAVE, reason="octave-cli is not installed")
+needs_formats = pytest.mark.skipif(not FORMATS.is_dir(), reason="no files of other formats beside the clone")
 needs_real_recordings = pytest.mark.skipif(not REAL_RECORDINGS.is_dir(), reason="no real recordings beside the clone")
 
 

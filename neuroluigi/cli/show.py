@@ -1,8 +1,10 @@
 """Commands that show the pipeline and its results, and run nothing: from recordings and status to report."""
 
 import dataclasses
+import itertools
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from neuroluigi.cli.pipeline import JSON_OPTION, LUIGI_OPTIONS, answered, option
 from neuroluigi.cli.tables import console, print_fitting, print_table
 from neuroluigi.cluster import slurm
 from neuroluigi.provenance.record import read_record
+from neuroluigi.recordings.concatenation import gap_between
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
 from neuroluigi.results.events import EVENT_COLUMNS, read_events
@@ -38,6 +41,9 @@ from neuroluigi.results.table import collect_table, select_rows
 from neuroluigi.steps.config import RunStopped, recordings, results_root, setting, shown_path
 from neuroluigi.steps.discovery import groups
 
+# Of the gaps in a group that are known the first ones are named.
+_MOST_GAPS = 3
+
 
 @click.command("recordings", context_settings=LUIGI_OPTIONS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -53,12 +59,13 @@ def recordings_command(context, as_json):
     """
     with pipeline_of(context):
         today = groups()
-        partial_sample = setting(recordings).partial_sample
+        settings = setting(recordings)
+        partial_sample = settings.partial_sample
     if as_json:
         listed = {key: _group_as_data(group, partial_sample) for key, group in today.items()}
         click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
     else:
-        _print_groups(today, partial_sample)
+        _print_groups(today, partial_sample, settings.contiguous)
     sys.exit(1 if any(group.problems for group in today.values()) else 0)
 
 
@@ -73,7 +80,7 @@ def _group_as_data(group: Group, partial_sample: str) -> dict:
                 "dtype": r.dtype,
                 "channels": r.channels,
                 "sampling_rate_hz": r.sampling_rate_hz,
-                "samples": _samples(r, partial_sample),
+                "samples": _measured(r, partial_sample)[0],
                 "columns": dict(r.columns),
             }
             for r in group.recordings
@@ -86,21 +93,33 @@ def _group_as_data(group: Group, partial_sample: str) -> dict:
     }
 
 
-def _samples(recording: Recording, partial_sample: str) -> int | None:
-    """Return samples per channel; None where the file does not exist (yet) or can't be measured."""
+def _measured(recording: Recording, partial_sample: str) -> tuple[int | None, int]:
+    """Return samples per channel and dropped bytes; None and 0 where the file can't be measured, or is not made yet."""
     if recording.problems or not Path(recording.path).is_file():
-        return None
+        return None, 0
     try:
-        return measure(recording, partial_sample)[0]
+        return measure(recording, partial_sample)
     except RecordingsError:
-        return None
+        return None, 0
 
 
-def _print_groups(groups: dict[str, Group], partial_sample: str) -> None:
+def _gap_lines(groups: dict[str, Group], partial_sample: str) -> Iterator[str]:
+    """Yield a line for each group of contiguous recordings in which samples are missing all the same."""
+    for key, group in groups.items():
+        if not group.problems:
+            pairs = itertools.pairwise(group.recordings)
+            reasons = [gap_between(one, following, _measured(one, partial_sample)[1]) for one, following in pairs]
+            known = [reason for reason in reasons if reason]
+            more = f"; and {len(known) - _MOST_GAPS} more" if len(known) > _MOST_GAPS else ""
+            if known:
+                yield f"not contiguous in {key}: {'; '.join(known[:_MOST_GAPS])}{more}"
+
+
+def _print_groups(groups: dict[str, Group], partial_sample: str, contiguous: bool) -> None:
     rows = []
     for key, group in groups.items():
         for position, r in enumerate((*group.recordings, *group.excluded)):
-            samples = _samples(r, partial_sample)
+            samples = _measured(r, partial_sample)[0]
             note = ""
             if r.made and samples is None:
                 note = " (to be made)"
@@ -113,6 +132,10 @@ def _print_groups(groups: dict[str, Group], partial_sample: str) -> None:
     screen = console()
     recordings, excluded = (sum(len(getattr(g, name)) for g in groups.values()) for name in ("recordings", "excluded"))
     screen.print(Text(f"\n{recordings} recordings in {len(groups)} groups, {excluded} left out."))
+    if any(len({r.session for r in group.recordings}) > 1 for group in groups.values()):
+        screen.print(Text("Groups of several sessions are in the order of session, then index."))
+    for line in _gap_lines(groups, partial_sample) if contiguous else ():
+        screen.print(Text(line))
     for key, group in groups.items():
         for problem in group.problems:
             screen.print(Text(f"problem in {key}: {problem}", style="red"))

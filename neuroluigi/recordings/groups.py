@@ -1,11 +1,19 @@
 """Group recordings by the values of their columns, and describe every problem of a group."""
 
 import os
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from neuroluigi.recordings.recording import Declaration, Group, Recording, RecordingsError, check_folder_name
+from neuroluigi.recordings.recording import (
+    Declaration,
+    Group,
+    Recording,
+    RecordingsError,
+    check_folder_name,
+    folder_identity,
+)
 from neuroluigi.recordings.table import declared_rows, describe, made_rows, selected
 
 # Names in the folder of results that are not those of groups.
@@ -15,14 +23,19 @@ RESERVED_KEYS = ("recordings", "study", "runs", "run.json", "run.log", "report.h
 _MOST_NAMED = 5
 
 
-def find_groups(declaration: Declaration, made: Iterable[Mapping[str, str]] = ()) -> dict[str, Group]:
+def find_groups(
+    declaration: Declaration,
+    made: Iterable[Mapping[str, str]] = (),
+    notify: Callable[[str], object] = warnings.warn,
+) -> dict[str, Group]:
     """Find all recordings and group them.
 
     `made` are rows (session, index, path) of recordings that the pipeline makes itself, used where neither root nor
-    table is set. Raises RecordingsError for errors that concern all groups; those of one are in its `problems`.
+    table is set. `notify` is called with a sentence for each kind of files that look like recordings and are left out.
+    Raises RecordingsError for errors that concern all groups; those of one are in its `problems`.
     """
     is_made = not (declaration.root or declaration.table)
-    rows = made_rows(list(made)) if is_made else declared_rows(declaration)
+    rows = made_rows(list(made)) if is_made else declared_rows(declaration, notify)
     recordings = [describe(row, origin, declaration, is_made) for origin, row in selected(rows, declaration.select)]
     return _group(recordings, declaration)
 
@@ -38,6 +51,7 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
                 )
         members.setdefault(tuple(recording.columns[c] for c in declaration.group_by), []).append(recording)
     groups: dict[str, Group] = {}
+    key_of: dict[str, str] = {}
     for values, rows in members.items():
         key = "-".join(values)
         named = ", ".join(f"{c}={v}" for c, v in zip(declaration.group_by, values, strict=True))
@@ -46,16 +60,16 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
                 raise RecordingsError(f"{rows[0].problems[0]}; so its group is not known")
             check_folder_name(value, f"{rows[0].origin}, column {column}")
         check_folder_name(key, f"group {named}")
-        if key.casefold() in RESERVED_KEYS:
+        if folder_identity(key) in RESERVED_KEYS:
             raise RecordingsError(f"group {named}: in the folder of results, {key} is kept for what is not a group's")
-        if key in groups:
-            other = ", ".join(f"{c}={v}" for c, v in groups[key].values.items())
+        if other := groups.get(key_of.setdefault(folder_identity(key), key)):
+            declared = ", ".join(f"{c}={v}" for c, v in other.values.items())
             raise RecordingsError(
-                f"two groups have the key {key}: {other} ({groups[key].recordings[0].origin}) and {named}"
-                f" ({rows[0].origin}); change [recordings] group_by or the names"
+                f"two groups have the {_clash('key', key, other.key)}: {declared} ({other.recordings[0].origin}) and"
+                f" {named} ({rows[0].origin}); change [recordings] group_by or the names"
             )
         used = sorted(
-            (r for r in rows if r.columns["use"] == "yes"), key=lambda r: (r.index is None, r.index, r.session)
+            (r for r in rows if r.columns["use"] == "yes"), key=lambda r: (r.session, r.index is None, r.index)
         )
         if used:
             problems = [*(p for r in used for p in r.problems), *_duplicates(used)]
@@ -68,7 +82,28 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
             )
     if not groups:
         raise RecordingsError("every recording is left out by use = no; there is nothing to analyse")
+    _check_sessions(groups)
     return _distinguished(groups)
+
+
+def _clash(what: str, name: str, other: str) -> str:
+    """Return how two names, or one, are the same folder."""
+    if name == other:
+        return f"{what} {name}"
+    return f"same folder for the {what}s {other!r} and {name!r} where case or the form of Unicode does not count"
+
+
+def _check_sessions(groups: Mapping[str, Group]) -> None:
+    """Raise RecordingsError where two sessions would share a folder of results, which steps per recording have."""
+    first: dict[str, Recording] = {}
+    for group in groups.values():
+        for recording in group.recordings:
+            other = first.setdefault(folder_identity(recording.session), recording)
+            if other.session != recording.session:
+                raise RecordingsError(
+                    f"two sessions have the {_clash('session', recording.session, other.session)}: {other.origin} and"
+                    f" {recording.origin}; change the names"
+                )
 
 
 def groups_of_concatenations(layouts: Mapping[str, Mapping], declaration: Declaration) -> dict[str, Group]:

@@ -1,6 +1,7 @@
 """A recording, a group of recordings, and the declaration of them in luigi.cfg; plain data."""
 
 import functools
+import os
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,20 @@ BYTES_PER_VALUE = {"uint8": 1, "int8": 1, "uint16": 2, "int16": 2, "int32": 4, "
 
 # File systems take names of up to 255 bytes; temporary files add to the name of the group's files, not to the group's.
 LONGEST_NAME = 255
+
+# What Windows refuses in a name, and the names that it keeps for devices, with any extension.
+_NOT_ON_WINDOWS = frozenset('<>:"|?*')
+_DEVICES = frozenset(
+    {
+        "con",
+        "prn",
+        "aux",
+        "nul",
+        "conin$",
+        "conout$",
+        *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³"),
+    }
+)
 
 
 class RecordingsError(ValueError):
@@ -38,7 +53,7 @@ class Declaration:
     partial_sample: str = "fail"
     allow_missing: bool = False
 
-    @property
+    @functools.cached_property
     def folder(self) -> Path:
         """The folder to which paths are relative; where nothing is set, the one for recordings that are made."""
         if self.root or not self.table:
@@ -95,23 +110,56 @@ class Group:
     problems: tuple[str, ...]
 
 
-@functools.lru_cache(maxsize=1 << 16)
 def check_folder_name(name: str, what: str) -> None:
     """Raise RecordingsError for a name that can't name a folder on every machine; `what` is where the name is from."""
-    reason = ""
-    if not name.strip():
-        reason = "it is empty"
-    elif name[0] in ".-":
-        reason = f"it begins with {name[0]!r}"
-    elif ".." in name:
-        reason = "it contains '..'"
-    elif any(character in "/\\" for character in name):
-        reason = "it contains a path separator"
-    elif any(unicodedata.category(character) == "Cs" for character in name):
-        reason = "it is not valid UTF-8"
-    elif any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
-        reason = "it contains a control character"
-    elif len(name.encode("utf-8")) > LONGEST_NAME:
-        reason = f"it is longer than {LONGEST_NAME} bytes"
-    if reason:
+    if reason := _why_no_folder(name):
         raise RecordingsError(f"{what}: {name!r} can't name a folder: {reason}")
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _why_no_folder(name: str) -> str:
+    """Return why a name can't name a folder on every machine; "" where it can."""
+    categories = {unicodedata.category(character) for character in name}
+    if not name.strip():
+        return "it is empty"
+    if name[0] in ".-":
+        return f"it begins with {name[0]!r}"
+    if ".." in name:
+        return "it contains '..'"
+    if not {"/", "\\"}.isdisjoint(name):
+        return "it contains a path separator"
+    if "Cs" in categories:
+        return "it is not valid UTF-8"
+    if categories & {"Cc", "Zl", "Zp"}:
+        return "it contains a control character"
+    if len(name.encode("utf-8")) > LONGEST_NAME:
+        return f"it is longer than {LONGEST_NAME} bytes"
+    return _refused_by_windows(name)
+
+
+def _refused_by_windows(name: str) -> str:
+    """Return why Windows, or a disk that it shares, can't have a file or folder of this name; "" where it can."""
+    if found := sorted(_NOT_ON_WINDOWS.intersection(name)):
+        return f"it contains {' '.join(found)}, which Windows does not allow"
+    if name[-1] in ". ":
+        return f"it ends with {name[-1]!r}, which Windows drops"
+    device = name.partition(".")[0].rstrip(" ")
+    return f"Windows keeps {device} for a device" if device.casefold() in _DEVICES else ""
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def folder_identity(name: str) -> str:
+    """Return what two names share that are one folder on a disk that ignores case or normalises Unicode."""
+    # Twice: folding the case of a normal form need not give one.
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def is_missing(path: str | os.PathLike) -> bool:
+    """Whether nothing is there, or a link to nothing; False where it can't be known, as without permission."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,7 +1,6 @@
 """Find the recordings by a table, by a pattern of paths, or as the pipeline makes them; describe each row."""
 
 import csv
-import glob
 import io
 import math
 import os
@@ -12,14 +11,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from neuroluigi.recordings.formats.raw import measure
-from neuroluigi.recordings.recording import BYTES_PER_VALUE, Declaration, Recording, RecordingsError, check_folder_name
+from neuroluigi.recordings.formats.raw import check_sidecar, measure
+from neuroluigi.recordings.pattern import Row, pattern_rows
+from neuroluigi.recordings.recording import (
+    BYTES_PER_VALUE,
+    Declaration,
+    Recording,
+    RecordingsError,
+    check_folder_name,
+    is_missing,
+)
 
 # The key of a cell right of the last column; no column of a table has such a name.
 _BEYOND = "\0beyond"
 
+_DTYPES = f"one of {', '.join(BYTES_PER_VALUE)}"
+_WHOLE = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
+_SHA256 = re.compile("[0-9a-f]{64}")
 
-Row = tuple[str, Mapping[str, str]]
+_REQUIRED = ("session", "index", "path")
 
 
 def made_rows(rows: list[Mapping[str, str]]) -> list[Row]:
@@ -32,18 +42,22 @@ def made_rows(rows: list[Mapping[str, str]]) -> list[Row]:
     return [(f"made recording {row['session']}/{row['index']}", row) for row in rows]
 
 
-def declared_rows(declaration: Declaration) -> list[Row]:
-    """Return (origin, columns) of each recording, by the table or else the pattern. Raises RecordingsError."""
+def declared_rows(declaration: Declaration, notify: Callable[[str], object]) -> list[Row]:
+    """Return (origin, columns) of each recording, by the table or else the pattern. Raises RecordingsError.
+
+    `notify` gets a sentence for each kind of files that nearly match the pattern.
+    """
     root = declaration.folder
-    if declaration.root and not root.is_dir():
-        raise RecordingsError(f"recordings folder {root} is not there; see [recordings] root (--recordings-root)")
+    if declaration.root and not os.path.isdir(root):
+        why = "is not there" if is_missing(root) else "can't be read as a folder"
+        raise RecordingsError(f"recordings folder {root} {why}; see [recordings] root (--recordings-root)")
     table = Path(declaration.table) if declaration.table else root / "recordings.csv"
     # A recordings.csv that can't be read is an error, not a reason to use the pattern.
     if declaration.table or os.path.lexists(table):
         rows = _table_rows(table)
         settings = f"table {table}"
     else:
-        rows = _pattern_rows(root, declaration.pattern)
+        rows = pattern_rows(root, declaration.pattern, notify)
         settings = f"{root} by pattern {declaration.pattern} (and no recordings.csv is there)"
     if not rows:
         raise RecordingsError(f"no recordings in {settings}; see [recordings] root, table and pattern in luigi.cfg")
@@ -61,9 +75,10 @@ def _table_rows(table: Path) -> list[Row]:
         raise RecordingsError(
             f"can't read the table of recordings {table}: it has binary content, not CSV text; see [recordings] table"
         )
-    first_line = text.split("\n", 1)[0]
-    # Where the decimal sign is a comma, spreadsheets write semicolons.
-    delimiter = max(",;\t", key=first_line.count)
+    # Excel's first line that names the separator is none of the table's; Excel does not show it as a row either.
+    named = re.match(r'"?sep=(.)"?(\r\n|\r|\n|$)', text, re.IGNORECASE)
+    text = text[named.end() :] if named else text
+    delimiter = named[1] if named else _delimiter(text)
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
@@ -72,7 +87,7 @@ def _table_rows(table: Path) -> list[Row]:
     # Spreadsheets also save columns that were emptied.
     while header and not header[-1]:
         header.pop()
-    missing = [name for name in ("session", "index", "path") if name not in header]
+    missing = [name for name in _REQUIRED if name not in header]
     if missing:
         raise RecordingsError(
             f"the table of recordings {table} has no column {', '.join(missing)}; its columns are:"
@@ -96,38 +111,14 @@ def _table_rows(table: Path) -> list[Row]:
     return rows
 
 
-def _pattern_rows(root: Path, pattern: str) -> list[Row]:
-    pieces = re.split(r"\{(\w+)\}", pattern)
-    names = pieces[1::2]
-    missing = [name for name in ("session", "index") if name not in names]
-    if missing:
-        raise RecordingsError(
-            f"[recordings] pattern {pattern} has no {{{missing[0]}}}; an example: {{session}}/rec_{{index}}.bin"
-        )
-    unusable = [name for name in names if not name.isidentifier()]
-    if unusable:
-        raise RecordingsError(
-            f"[recordings] pattern {pattern}: {{{unusable[0]}}} is no name of a column; it has to begin with a letter"
-        )
-    regex, wildcard, seen = "", "", set()
-    for position, piece in enumerate(pieces):
-        if position % 2 == 0:
-            regex += re.escape(piece)
-            wildcard += glob.escape(piece)
-            continue
-        if piece in seen:
-            regex += f"(?P={piece})"
-        else:
-            regex += f"(?P<{piece}>{r'[0-9]+' if piece == 'index' else '[^/]+?'})"
-        seen.add(piece)
-        wildcard += "*"
-    rows: list[Row] = []
-    for name in sorted(glob.glob(wildcard, root_dir=root)):  # Path.glob has no root_dir and no escape
-        match = re.fullmatch(regex, name.replace(os.sep, "/"))
-        path = os.path.join(root, name)
-        if match and os.path.isfile(path):
-            rows.append((path, {**match.groupdict(), "path": name}))
-    return rows
+def _delimiter(text: str) -> str:
+    """Return what separates the columns: where the decimal sign is a comma, spreadsheets write semicolons."""
+
+    def columns(delimiter: str) -> tuple[int, int]:
+        header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        return len({name.strip() for name in header}.intersection(_REQUIRED)), len(header)
+
+    return max(",;\t", key=columns)
 
 
 def selected(rows: list[Row], select: tuple[str, ...]) -> list[Row]:
@@ -161,36 +152,28 @@ def describe(row: Mapping[str, str], origin: str, declaration: Declaration, is_m
         default: Any = None,
     ) -> Any:
         text = row.get(column, "")
-        if text == "":
-            value, where = default, f"luigi.cfg, [recordings] {column}"
-            if value is None:
-                return None
-        else:
-            where = f"{origin}, column {column}"
-            try:
-                value = convert(text)
-            except ValueError:
-                problems.append(f"{where}: {text!r} is not {expected}")
-                return None
-        if not is_right(value):
-            problems.append(f"{where}: {text or value!r} is not {expected}")
-            return None
-        return value
+        try:
+            value = convert(text) if text else default
+            if value is None or is_right(value):
+                return value
+        except ValueError:
+            value = text
+        where = f"{origin}, column {column}" if text else f"luigi.cfg, [recordings] {column}"
+        problems.append(f"{where}: {text or value!r} is not {expected}")
+        return None
 
     session = row.get("session", "")
     check_folder_name(session, f"{origin}, column session")
     index = cell("index", _whole, lambda n: n >= 0, "a whole number from 0")
     if index is None and not problems:
         problems.append(f"{origin}, column index: there is no value")
-    dtype = cell(
-        "dtype", str, lambda d: d in BYTES_PER_VALUE, f"one of {', '.join(BYTES_PER_VALUE)}", declaration.dtype
-    )
+    dtype = cell("dtype", str, BYTES_PER_VALUE.__contains__, _DTYPES, declaration.dtype)
     channels = cell("channels", _whole, lambda n: n >= 1, "a whole number from 1", declaration.channels)
     rate = cell("sampling_rate_hz", _number, lambda x: 0 < x < math.inf, "a rate above 0", declaration.sampling_rate_hz)
     header = cell("header_bytes", _whole, lambda n: n >= 0, "a whole number from 0", declaration.header_bytes)
     scale = cell("scale", _number, lambda x: math.isfinite(x) and x != 0, "a number other than 0", declaration.scale)
     offset = cell("offset", _number, math.isfinite, "a number", declaration.offset)
-    sha256 = cell("sha256", str.lower, re.compile("[0-9a-f]{64}").fullmatch, "a sha256 of 64 hexadecimal digits")
+    sha256 = cell("sha256", str.lower, _SHA256.fullmatch, "a sha256 of 64 hexadecimal digits")
     use = cell("use", str.lower, ("yes", "no").__contains__, "yes or no", "yes")
     if _BEYOND in row:
         problems.append(f"{origin}: {row[_BEYOND]!r} stands right of the last column")
@@ -223,10 +206,11 @@ def describe(row: Mapping[str, str], origin: str, declaration: Declaration, is_m
     )
     if problems or is_made or recording.columns["use"] == "no":
         return recording
-    if declaration.allow_missing and not os.path.exists(path):
+    if declaration.allow_missing and is_missing(path):
         return replace(recording, columns={**recording.columns, "use": "no", "reason": "it is not there any more"})
     try:
         measure(recording, declaration.partial_sample)
+        check_sidecar(recording)
     except RecordingsError as error:
         return replace(recording, problems=(str(error),))
     return recording
@@ -239,8 +223,9 @@ def _number(text: str) -> float:
 
 
 def _whole(text: str) -> int:
-    number = _number(text)  # "3.0" is what a spreadsheet or pandas makes of 3
-    if not number.is_integer():
+    # "3.0" is what a spreadsheet or pandas makes of 3; 1.23457E+12 is what Excel leaves of a long one.
+    match = _WHOLE.fullmatch(text)
+    if not match:
         raise ValueError(text)
-    # A float can't hold all digits of an index such as 20260131235959999.
-    return int(text) if text.lstrip("+-").isdigit() else int(number)
+    # Not by way of a float, which can't hold all digits of an index such as 20260131235959999.
+    return int(match[1])

@@ -107,7 +107,7 @@ class recordings(luigi.Config):
     sampling_rate_hz = luigi.OptionalFloatParameter(default=None, description="sampling rate, where the table has none")
     header_bytes = luigi.IntParameter(default=0, description="bytes before the samples, where the table has none")
     scale = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
-    offset = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
+    offset = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset; blank: 0")
     unit = luigi.Parameter(default="", description="physical unit, such as mV")
     contiguous = luigi.BoolParameter(
         default=False,

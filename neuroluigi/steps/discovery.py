@@ -4,14 +4,14 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from luigi.cmdline_parser import CmdlineParser
 
 from neuroluigi.provenance.record import read_record
 from neuroluigi.recordings.concatenation import is_concatenation
 from neuroluigi.recordings.groups import check_apart, find_groups, groups_of_concatenations
-from neuroluigi.recordings.recording import Group, Recording, RecordingsError
+from neuroluigi.recordings.recording import Group, Recording, RecordingsError, is_missing
 from neuroluigi.steps.config import RunStopped, recordings, results, results_root, setting
 
 logger = logging.getLogger("luigi-interface")
@@ -45,11 +45,17 @@ def _search() -> tuple[dict[str, Group], dict[tuple, Recording]]:
 @functools.lru_cache(maxsize=1)
 def _search_once(run: object) -> tuple[dict[str, Group], dict[tuple, Recording]]:
     try:
-        by_key = _find_groups()
+        by_key = _find_groups(_warn_once)
     except RecordingsError as error:
         raise RunStopped(f"luigi: {error}") from error
     _check_apart(by_key)
     return by_key, {r.identity: r for group in by_key.values() for r in group.recordings}
+
+
+@functools.cache
+def _warn_once(note: str) -> None:
+    """Log a warning, once per process: a run searches again when it is over."""
+    logger.warning("%s", note)
 
 
 def check_results_root() -> None:
@@ -57,7 +63,7 @@ def check_results_root() -> None:
     root = results_root()
     if root.is_dir() and not any(root.glob("*/runs")):
         with contextlib.suppress(RecordingsError):  # other errors are raised where the recordings are needed
-            _check_apart(_find_groups())
+            _check_apart(_find_groups(lambda note: None))
 
 
 def _check_apart(by_key: dict[str, Group]) -> None:
@@ -67,15 +73,15 @@ def _check_apart(by_key: dict[str, Group]) -> None:
         raise RunStopped(f"luigi: {error}") from error
 
 
-def _find_groups() -> dict[str, Group]:
+def _find_groups(notify: Callable[[str], object]) -> dict[str, Group]:
     declaration = setting(recordings).declaration()
     # Where the recordings are missing, as with results copied to another machine, the records name them.
-    is_elsewhere = declaration.root and not declaration.folder.exists()
+    is_elsewhere = declaration.root and is_missing(declaration.folder)
     by_key = groups_of_concatenations(_recorded_layouts(), declaration) if is_elsewhere else {}
     if by_key:
-        logger.warning("%s is not there; the groups are those of the results", declaration.folder)
+        notify(f"{declaration.folder} is not there; the groups are those of the results")
         return by_key
-    return find_groups(declaration, [dict(row) for row in _made_recordings()])
+    return find_groups(declaration, [dict(row) for row in _made_recordings()], notify)
 
 
 def _recorded_layouts() -> dict[str, dict]:

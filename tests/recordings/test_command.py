@@ -78,6 +78,28 @@ def test_command_lists_problems_last_and_fails(root, tmp_path):
     assert listed["s"]["recordings"][0]["samples"] is None
 
 
+def test_command_says_the_order_of_sessions_and_where_samples_are_missing(root, tmp_path):
+    rows = ("s,0,a/rec_0.bin,yes", "s,1,a/rec_1.bin,no", "s,2,a/rec_2.bin,yes", "r,5,b/rec_0.bin,yes")
+    write_table(root, "session,index,path,use,area", *(f"{row},x" for row in rows))
+    options = ("recordings", "--recordings-root", root, "--recordings-group-by", "area")
+    out = neuroluigi(tmp_path / "lab", *options).stdout
+    assert [line.split()[-1].rpartition("data/")[2] for line in out.splitlines()[1:4]] == [
+        "b/rec_0.bin", "a/rec_0.bin", "a/rec_2.bin"
+    ]  # fmt: skip
+    assert out.endswith("Groups of several sessions are in the order of session, then index.\n")
+    out = neuroluigi(tmp_path / "lab", *options, "--recordings-contiguous", "true").stdout
+    gaps = "session s follows session r; s/1 is not in the group"
+    assert out.splitlines()[-1] == f"not contiguous in x: {gaps}"
+
+
+def test_command_says_what_it_left_out(root, tmp_path):
+    (root / "a/rec_7.BIN").write_bytes(b"x")
+    done = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", root)
+    assert "a/rec_7.BIN" not in done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"left out of the recordings in {root}: a/rec_7.BIN: it differs from {{session}}/rec_")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

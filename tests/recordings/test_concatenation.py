@@ -46,7 +46,42 @@ def test_lay_out(root):
     }
     assert json.loads(json.dumps(layout)) == layout
     assert data_bytes(layout) == [12, 4, 8]
-    assert describe_concatenation(group, files, "drop", contiguous=True)["segments"] == [0]
+    # Recordings 1, 2 and 4 would lie between.
+    assert describe_concatenation(group, files, "drop", contiguous=True)["segments"] == [0, 3, 4]
+
+
+# Of recordings of 10 bytes and one of 11: rows of the table, settings, the samples at which segments begin.
+SEAMS = {
+    "one after the other": (("s,0,x", "s,1,y", "s,2,z"), {}, [0, 10, 20], [0]),
+    "not from 0, and not in order": (("s,8,x", "s,7,y"), {}, [0, 10], [0]),
+    "one left out": (("s,0,x", "s,1,y,no", "s,2,z"), {}, [0, 10], [0, 10]),
+    "one gone": (("s,0,x", "s,1,gone", "s,2,z"), {"allow_missing": True}, [0, 10], [0, 10]),
+    "the last one left out": (("s,0,x", "s,1,y", "s,2,z,no"), {}, [0, 10], [0]),
+    "one that is not in the table": (("s,0,x", "s,1,y", "s,3,z"), {}, [0, 10, 20], [0, 20]),
+    "those of another group": (("s,0,x", "s,1,y", "s,2,z"), {"group_by": ("parity",)}, [0, 10], [0, 10]),
+    "two sessions": (("r,0,x", "s,1,y", "s,2,z"), {"group_by": ("use",)}, [0, 10, 20], [0, 10]),
+    "bytes dropped": (("s,0,long", "s,1,x", "s,2,y"), {"dtype": "int16"}, [0, 5, 10], [0, 5]),
+    "bytes dropped at the end of all": (("s,0,x", "s,1,long"), {"dtype": "int16"}, [0, 5], [0]),
+}
+
+
+@pytest.mark.parametrize(("rows", "settings", "apart", "contiguous"), SEAMS.values(), ids=SEAMS)
+def test_contiguous_recordings_have_a_gap_where_samples_are_missing(root, rows, settings, apart, contiguous):
+    write_files(root, "x", "y", "z")
+    write_files(root, "long", size=11)
+    rows = [row if row.endswith(",no") else f"{row},yes" for row in rows]
+    group = next(iter(found(root, "session,index,path,use", *rows, partial_sample="drop", **settings).values()))
+    files = [(r.path, 0) for r in group.recordings]
+    assert describe_concatenation(group, files, "drop", contiguous=False)["segments"] == apart
+    assert describe_concatenation(group, files, "drop", contiguous=True)["segments"] == contiguous
+
+
+def test_what_a_step_made_of_a_recording_has_its_gap_too(root):
+    write_files(root, "x", size=11)
+    write_files(root, "y", "filtered/x", "filtered/y")
+    group = found(root, "session,index,path", "s,0,x", "s,1,y", dtype="int16", partial_sample="drop")["s"]
+    files = [(str(root / "filtered" / r.name), 0) for r in group.recordings]
+    assert describe_concatenation(group, files, "drop", contiguous=True)["segments"] == [0, 5]
 
 
 def test_lay_out_of_what_is_not_known(root):

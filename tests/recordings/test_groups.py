@@ -143,9 +143,9 @@ def test_parity_of_the_table_goes_before(root):
     assert list(found(root, *lines, group_by=("parity",))) == ["left", "right"]
 
 
-def test_groups_over_sessions_are_in_index_order(root):
+def test_groups_over_sessions_are_in_the_order_of_sessions_and_then_of_indices(root):
     groups = found(root, group_by=("parity",))
-    assert [(r.session, r.index) for r in groups["even"].recordings] == [("a", 0), ("b", 0), ("a", 2)]
+    assert [(r.session, r.index) for r in groups["even"].recordings] == [("a", 0), ("a", 2), ("b", 0)]
 
 
 def test_group_by_unknown_column(root):
@@ -160,6 +160,51 @@ def test_two_groups_with_one_key(root):
     assert "two groups have the key a-b-c: session=a-b, day=c (" in text
     assert "row 2) and session=a, day=b-c (" in text
     assert "row 3); change [recordings] group_by" in text
+
+
+# Names that are one folder on the disks of macOS and Windows, or on those that they share.
+ONE_FOLDER = [
+    ("m1", "M1"),
+    ("Größe", "GRÖSSE"),
+    ("e\u0301", "é"),
+    ("E\u0301", "é"),
+    ("Å", "\u212b"),
+    ("가", "\u1100\u1161"),
+    ("\u01c4", "\u01c6"),
+    ("Σ", "ς"),
+]
+
+
+@pytest.mark.parametrize("names", ONE_FOLDER)
+@pytest.mark.parametrize("group_by", [("session",), ("note",), ("session", "note")])
+def test_names_that_are_one_folder_on_some_disks(root, names, group_by):
+    one, other = names
+    rows = (f"{one},0,a/rec_0.bin,{one}", "z,0,b/rec_0.bin,z", f"{other},1,a/rec_1.bin,{other}")
+    text = refusal(root, "session,index,path,note", *rows, group_by=group_by)
+    assert text.startswith("two groups have the same folder for the keys ")
+    assert "row 2" in text and "row 4" in text
+    assert "where case or the form of Unicode does not count" in text
+
+
+@pytest.mark.parametrize("names", ONE_FOLDER)
+def test_sessions_that_are_one_folder_on_some_disks(root, names):
+    # The folders of steps per recording.
+    lines = ("session,index,path,note", f"{names[0]},0,a/rec_0.bin,x", f"{names[1]},1,a/rec_1.bin,y")
+    for group_by in (("note",), ("use",)):
+        text = refusal(root, *lines, group_by=group_by)
+        assert text.startswith("two sessions have the same folder for the sessions ")
+        assert "row 2" in text and "row 3" in text
+
+
+def test_names_that_are_two_folders_everywhere(root):
+    lines = ("session,index,path", "m1,0,a/rec_0.bin", "m10,0,a/rec_1.bin", "ml,0,a/rec_2.bin", "é,0,b/rec_0.bin")
+    assert list(found(root, *lines, "e,0,a/../a/rec_0.bin")) == ["m1", "m10", "ml", "é", "e"]
+
+
+def test_recordings_that_are_made_have_folders_of_their_own(tmp_path):
+    rows = [{"session": name, "index": "0", "path": str(tmp_path / name)} for name in ("a", "A")]
+    with pytest.raises(RecordingsError, match=r"made recording a/0.*made recording A/0"):
+        find_groups(Declaration(), rows)
 
 
 @pytest.mark.parametrize("name", ["recordings", "Study", "runs", "run.json", "report.html"])

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from neuroluigi.recordings.groups import find_groups
-from neuroluigi.recordings.recording import Declaration, RecordingsError, check_folder_name
+from neuroluigi.recordings.recording import Declaration, RecordingsError, check_folder_name, folder_identity
 from tests.recordings.files import only, refusal, write_files
 
 BAD_NAMES = {
@@ -25,15 +25,26 @@ BAD_NAMES = {
     "a\u2028b": "control character",
     "x" * 256: "longer than 255 bytes",
     "猫" * 86: "longer than 255 bytes",
+    **{f"a{character}b": f"it contains {character}, which Windows" for character in '<>:"|?*'},
+    "*": "it contains *, which Windows",
+    **dict.fromkeys(("a.", "a ", " a ", "x" * 200 + " "), "which Windows drops"),
+    **dict.fromkeys(
+        ("CON", "nul", "Nul.txt", "aux.a.b", "COM1", "lpt9.bin", "COM²", "con .x", "CONIN$"), "for a device"
+    ),
     "": "empty",
     " ": "empty",
 }
 
 
 GOOD_NAMES = [
-    "a", "rat 7", " a ", "O'Brien", 'say "hi"', "$HOME", "`id`", "100%", "%s", "Größe", "猫の脳", "e\u0301", "a;b&c|d",
-    "a.b", "a-b", "{session}", "[x]", "~", "*", "#1", "x" * 255, "猫" * 85, "🧠",
+    "a", "rat 7", " a", "O'Brien", "$HOME", "`id`", "100%", "%s", "Größe", "猫の脳", "e\u0301", "a;b&c", "a.b", "a-b",
+    "{session}", "[x]", "~", "#1", "x" * 255, "猫" * 85, "🧠", "COM", "COM10", "console", "com1x", "a.con", "NULL",
 ]  # fmt: skip
+
+
+def test_the_identity_of_a_folder_is_one_for_all_names_that_a_disk_may_take_for_it():
+    assert folder_identity("M1") == folder_identity("m1") != folder_identity("m2")
+    assert len({folder_identity(name) for name in ("É", "e\u0301", "E\u0301", "é")}) == 1
 
 
 @pytest.mark.parametrize(("name", "reason"), BAD_NAMES.items())

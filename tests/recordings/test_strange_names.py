@@ -17,8 +17,8 @@ def root(tmp_path) -> Path:
 
 
 STRANGE_NAMES = [
-    " spaces around ", "it's \"x\"", "$HOME $x_$", "$(touch owned) `touch owned`", "%s%d%n 100%", "%(root)s",
-    "Größe e\u0301", "猫の脳 🧠", "a;b&c|d", "x=1,y=2", "{session}", "[bold]b #1!", "~", "*", "n" * 255,
+    " space before", "it's x", "$HOME $x_$", "$(touch owned) `touch owned`", "%s%d%n 100%", "%(root)s", "Größe e\u0301",
+    "猫の脳 🧠", "a;b&c", "x=1,y=2", "{session}", "[bold]b #1!", "~", "n" * 255,
 ]  # fmt: skip
 
 
@@ -51,9 +51,8 @@ def test_strange_names_in_tables_and_settings(tmp_path):
     pipeline = Pipeline(tmp_path / "lab")
     root, table = tmp_path / f"data {STRANGE}", tmp_path / f"table {STRANGE}.csv"
     write_root(root, **{"it's": samples(0, 9)})
-    name = 'say "hi", $HOME; `id` 100% 猫'
-    quoted = name.replace('"', '""')
-    table.write_text(f'session;index;path\n"{quoted}";0;"it\'s.bin"\n', encoding="utf-8")
+    name = "say 'hi', $HOME; `id` 100% 猫"
+    table.write_text(f'session;index;path\n"{name}";0;"it\'s.bin"\n', encoding="utf-8")
     arguments = ("--recordings-root", root, "--recordings-table", table, "--results-root", f"out {STRANGE}")
     assert run(pipeline, *arguments, "--group", name, task="Edges").code == 0
     assert np.load(pipeline.folder / f"out {STRANGE}" / name / "edges.npy").tolist() == [[1, 0]]
@@ -63,7 +62,9 @@ def test_strange_names_in_tables_and_settings(tmp_path):
 def test_strange_names_on_octave(tmp_path):
     pipeline = Pipeline(tmp_path / f"lab {STRANGE}")
     root = tmp_path / f"data {STRANGE}"
-    names = [f" {STRANGE} `touch owned` $(touch owned)", "%(root)s [b] {x} * # 🧠 e\u0301, x=1"]
+    # What folders of the lab may have, sessions may not: not every machine has it.
+    safe = STRANGE.replace('"', "").replace("|", "")
+    names = [f" {safe} `touch owned` $(touch owned)", "%(root)s [b] {x} # 🧠 e\u0301, x=1"]
     write_strange(root, names)
     before = snapshot(root)
     for engine in ("octave", "numpy"):

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -210,8 +210,10 @@ class ChangingLab:
         if step.family == "Edges":
             return float(self.settings.get("Edges-threshold", 0.75)), self.settings.get("Edges-level")
         if step.family == "Aggregate":
-            has_seams = len(step.inputs) > 1 and self.settings.get("recordings-contiguous") != "true"
-            return self.settings.get("recordings-sampling-rate-hz"), has_seams
+            is_contiguous = self.settings.get("recordings-contiguous") == "true"
+            numbers = [int(Path(name).stem.rpartition("_")[2]) for name in step.inputs]
+            gaps = [not is_contiguous or second != first + 1 for first, second in pairwise(numbers)]
+            return self.settings.get("recordings-sampling-rate-hz"), gaps
         return ()
 
     def required(self, step: Step, files: dict[str, bytes]) -> list[tuple[object, list[str] | None] | None]:

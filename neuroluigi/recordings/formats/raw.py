@@ -4,6 +4,8 @@ import hashlib
 import os
 import stat
 
+from neuroluigi.recordings.formats.sidecars import sidecar_of
+from neuroluigi.recordings.formats.signatures import START_BYTES, format_of
 from neuroluigi.recordings.recording import Recording, RecordingsError
 
 
@@ -14,17 +16,24 @@ def measure(
 
     `path` and `header_bytes` name another file with the same samples, such as the result of a step per recording;
     `size` is its size in bytes if it is not made yet.
-    Raises RecordingsError where the file is not there, has no samples, or ends in the middle of one and
-    `partial_sample` is not "drop".
+    Raises RecordingsError where the file is not there or can't be read, has no samples, ends in the middle of one and
+    `partial_sample` is not "drop", or is of another format and no header is declared.
     """
     path = path or recording.path
     header_bytes = recording.header_bytes if header_bytes is None else header_bytes
-    try:
-        size = _size_of(path) if size is None else size
-    except OSError as error:
-        raise RecordingsError(
-            f"{recording.origin}, column path: {recording.name!r} can't be read as a file ({path}: {error.strerror})"
-        ) from error
+    if size is None:
+        try:
+            size, start = _size_and_start(path)
+        except OSError as error:
+            raise RecordingsError(
+                f"{recording.origin}, column path: {recording.name!r} can't be read as a file"
+                f" ({path}: {error.strerror})"
+            ) from error
+        if not header_bytes and (what := format_of(path, start)):
+            raise RecordingsError(
+                f"{recording.origin}: {path} is {what}, not raw samples; convert it, or declare header_bytes where its"
+                " samples lie raw behind a header"
+            )
     samples, rest = divmod(size - header_bytes, recording.bytes_per_sample)
     if samples <= 0:
         raise RecordingsError(
@@ -40,14 +49,40 @@ def measure(
     return samples, rest
 
 
-def _size_of(path: str) -> int:
+def check_sidecar(recording: Recording) -> None:
+    """Raise RecordingsError where a file beside the recording says that it has another dtype or number of channels.
+
+    Who declares a header describes the file by hand: then nothing is compared.
+    """
+    said = None if recording.header_bytes else sidecar_of(recording.path)
+    if said and (said.dtype, said.channels) != (recording.dtype, recording.channels):
+        raise RecordingsError(
+            f"{recording.origin}: {recording.path} has {said.channels} channels of {said.dtype} by {said.path}"
+            f" ({said.system}), declared are {recording.channels} of {recording.dtype}; correct dtype and channels, or"
+            " take that file away if it is of another recording"
+        )
+
+
+def _size_and_start(path: str) -> tuple[int, bytes]:
+    """Return the size and the first bytes of a regular file; OSError with the reason for anything else."""
     try:
-        found = os.stat(path)
+        # Without waiting for whoever writes into a pipe. An opened file can be read, which stat() does not say.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
-        raise OSError(0, "it is not there") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(0, "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no regular file")
-    return found.st_size
+        raise OSError(0, _why_missing(path)) from None
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(0, "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no regular file")
+        return found.st_size, os.read(descriptor, START_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _why_missing(path: str) -> str:
+    if os.path.islink(path):
+        return f"it is a link to {os.readlink(path)}, which is not there; with git-annex or DataLad, get it first"
+    return "it is not there"
 
 
 def fake_samples(session: str, index: int, size: int) -> bytes:
