@@ -32,7 +32,9 @@ ABOUT_SETTINGS = """
 
 A setting has a place in `luigi.cfg` and an option on the command line; the option counts where both are given. A
 folder without a luigi.cfg has the defaults below. In luigi.cfg, `true` and `false` are written in lower case, lists
-with commas, and a per cent sign as `%%`. `neuroluigi doctor` prints every setting in force, and where it comes from.
+with commas, and a per cent sign as `%%`. A comment has a line of its own: behind a value it would be a part of it, and
+is refused. A blank option, as in `--recordings-select ''`, takes away what luigi.cfg says, where the default is blank.
+`neuroluigi doctor` prints every setting in force, and where it comes from.
 
 A name that does not exist is refused, with the one that was probably meant. The sections `[core]`, `[worker]`,
 `[scheduler]` and `[retcode]` are Luigi's own; [luigi.cfg](../luigi.cfg) has those that matter here, with the reason.
