@@ -26,6 +26,8 @@ from neuroluigi.recordings.recording import (
 _BEYOND = "\0beyond"
 
 _DTYPES = f"one of {', '.join(BYTES_PER_VALUE)}"
+# Longer numbers than this one, Excel writes with an exponent.
+_LONG_IN_EXCEL = 1e11
 _WHOLE = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -223,9 +225,12 @@ def _number(text: str) -> float:
 
 
 def _whole(text: str) -> int:
-    # "3.0" is what a spreadsheet or pandas makes of 3; 1.23457E+12 is what Excel leaves of a long one.
-    match = _WHOLE.fullmatch(text)
-    if not match:
+    # "3.0" is what a spreadsheet or pandas makes of 3. Not by way of a float, which can't hold all digits of an index
+    # such as 20260131235959999.
+    if match := _WHOLE.fullmatch(text):
+        return int(match[1])
+    number = _number(text)
+    # Excel leaves 2.0260131E+16 of that one: the other digits are lost.
+    if not number.is_integer() or abs(number) >= _LONG_IN_EXCEL:
         raise ValueError(text)
-    # Not by way of a float, which can't hold all digits of an index such as 20260131235959999.
-    return int(match[1])
+    return int(number)

@@ -213,10 +213,7 @@ def test_root_missing_or_without_recordings(root, tmp_path):
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        *(
-            ("index", value)
-            for value in ("one", "-1", "1.5", "nan", "inf", "1e400", "1.23457E+12", "1_0", "0x1", "1,5", "٣")
-        ),
+        *(("index", value) for value in ("one", "-1", "1.5", "nan", "inf", "1e400", "1.2E+12", "1_0", "0x1", "1,5")),
         *(("dtype", value) for value in ("uint12", "INT16", "<i2", "double", "complex64")),
         *(("channels", value) for value in ("0", "-2", "1.5", "two", "nan")),
         *(("sampling_rate_hz", value) for value in ("0", "-5", "fast", "nan", "inf", "30 kHz", "0,5", "30_000")),
