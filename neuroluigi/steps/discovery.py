@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import multiprocessing
 import time
 from collections.abc import Callable, Mapping
 
@@ -54,8 +55,9 @@ def _search_once(run: object) -> tuple[dict[str, Group], dict[tuple, Recording]]
 
 @functools.cache
 def _warn_once(note: str) -> None:
-    """Log a warning, once per process: a run searches again when it is over."""
-    logger.warning("%s", note)
+    """Log a warning, once per run: it searches again when it is over, and in processes that were not forked."""
+    if multiprocessing.parent_process() is None:
+        logger.warning("%s", note)
 
 
 def check_results_root() -> None:
