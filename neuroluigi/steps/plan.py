@@ -22,6 +22,7 @@ from luigi.task import flatten
 from neuroluigi.provenance import state
 from neuroluigi.provenance.checksums import Checksums, FolderListings
 from neuroluigi.provenance.expected import Reason, Requirement
+from neuroluigi.recordings.recording import folder_identity
 from neuroluigi.steps.config import (
     RunStopped,
     recordings,
@@ -144,13 +145,18 @@ def plan_below(root: luigi.Task) -> Plan:
 
 
 def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
-    """Raise RunStopped where two tasks would make the same file, or share a run record."""
-    makers: dict[str, luigi.Task] = {}
+    """Raise RunStopped where two tasks would make the same file, or share a run record, on any kind of disk."""
+    makers: dict[str, tuple[luigi.Task, str]] = {}
     for task in tasks:
         targets = plan.outputs[task.task_id] if isinstance(task, ResultTask) else []
         outputs = [one.path for one in targets]
         for path in dict.fromkeys((*outputs, *(one.record for one in targets if isinstance(one, ResultTarget)))):
-            other = makers.setdefault(path, task)
+            other, others = makers.setdefault(path.lower() if path.isascii() else folder_identity(path), (task, path))
+            if path != others:
+                raise RunStopped(
+                    f"luigi: {other} and {task} would make {others} and {path}, one file on a disk that ignores case or"
+                    " normalises Unicode; give them names that differ in more than that"
+                )
             if other is task:
                 continue
             if path in outputs:

@@ -177,6 +177,21 @@ class PlanTwins(WrapperTask):
         return [PlanTwin(side, name) for side, name in zip(("left", "right"), self.names, strict=True)]
 
 
+class PlanNamed(StudyTask):
+    value = luigi.Parameter()
+    filename_parameters = ("value",)
+
+    def output(self):
+        return self.result(f"named-{self.value}.txt")
+
+
+class PlanNames(WrapperTask):
+    values = luigi.ListParameter()
+
+    def requires(self):
+        return [PlanNamed(value) for value in self.values]
+
+
 class PlanNothing(StudyTask):
     def output(self):
         return []
@@ -201,6 +216,13 @@ class PlanUnrecorded(StudyTask):
             r"both make .*a\.txt; give them different files, or the same parameters",
         ),
         (lambda: PlanTwins(["a.txt", "b.txt"]), r"would share the run record .*filename_parameters = \('NAME',\)"),
+        (lambda: PlanTwins(["é.txt", "É.txt"]), r"would make .*É\.txt and .*é\.txt, one file on a disk"),
+        (
+            lambda: PlanTwins(["\u00e9.txt", "e\u0301.txt"]),
+            r"one file on a disk that ignores case or norm",
+        ),
+        (lambda: PlanNames(["a", "A"]), r"value=A\) and .*value=a\) would make .*one file on a disk"),
+        (lambda: PlanNames(["NUL"]), r"value: 'NUL' can't name a folder: Windows keeps NUL for a device"),
         (lambda: PlanNothing(), r"PlanNothing\.output\(\) names no file; a step's files are self\.result\(NAME\)"),
         (lambda: PlanForeign(), r"PlanForeign\.output\(\) returns .*; a step's files are self\.result\(NAME\)"),
         (lambda: PlanUnrecorded(), r"PlanUnrecorded\.output\(\) returns .*; a step's files are self\.result\(NAME\)"),
