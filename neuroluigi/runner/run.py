@@ -8,6 +8,7 @@ or a test.
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
 from collections import Counter
@@ -184,9 +185,7 @@ class Run:
             self.worker = factory.worker if factory.worker and factory.worker.has_run else None
         reasons = f"are in {shown_path(run_log_path(results))}" if display.was_there else "stand above"
         lines = closing_lines(self.worker, self.worker.ending, code, reasons) if self.worker else []
-        # A closed or full standard output does not make a run fail that did not.
-        with contextlib.suppress(OSError):
-            print("\n".join(lines), flush=True)
+        _print_last(lines)
         return code
 
     def _run_luigi(self, factory: _Factory) -> int:
@@ -201,6 +200,15 @@ class Run:
             is_done = factory.worker is not None and factory.worker.ending.is_done
             return 0 if is_done and stopped.code in (codes.already_running, codes.not_run) else stopped.code
         return 0
+
+
+def _print_last(lines: Iterable[str]) -> None:
+    """Print the last lines of a run; a closed or full standard output does not make it fail if it did not."""
+    try:
+        print("\n".join(lines), flush=True)
+    except OSError:
+        # Python writes what is left when it ends, and where it can't, exits with 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def luigi_command(argv: list[str]) -> int:

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from neuroluigi.provenance import run_lock
+from tests import commands
 from tests.conftest import BIN
 from tests.lab import Lab, nothing
 
@@ -106,7 +107,7 @@ def test_a_run_that_was_killed_keeps_nobody_waiting(lab):
 def test_nothing_is_cleaned_while_a_run_is_at_work(lab):
     before = lab.files()
     with run_lock.side_by_side(lab.results, {}, "luigi A"):
-        done = subprocess.run(
+        done = commands.run(
             [BIN / "neuroluigi", "clean", "--step", "Edges", "--yes", *FAKES],
             cwd=lab.folder,
             capture_output=True,

@@ -11,6 +11,7 @@ import urllib.request
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from tests import commands
 from tests.conftest import BIN, clean_environment
 
 # Luigid's own luigi.cfg and that of the runs, with shorter waits.
@@ -91,7 +92,7 @@ class Luigid:
     def start(self, *arguments):
         with (self.folder / "luigid.log").open("a") as log:
             command = [BIN / "luigid", "--port", str(self.port), *arguments]
-            self.process = subprocess.Popen(
+            self.process = commands.start(
                 command, cwd=self.folder, env=clean_environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         wait_for(self.is_answering)
@@ -137,7 +138,7 @@ class Lab:
     def start(self, *arguments):
         command = [BIN / "luigi", "--module", "tasks", *arguments, "--scheduler-port", str(self.luigid.port)]
         with (self.folder / "run.log").open("a") as log:
-            return subprocess.Popen(
+            return commands.start(
                 command, cwd=self.folder, env=clean_environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
 

@@ -13,6 +13,7 @@ import pytest
 from luigi.scheduler import DONE, FAILED, RUNNING
 
 from neuroluigi.provenance.run_record import read_run_record
+from tests import commands
 from tests.conftest import BIN, FAKE_MATLAB, REPOSITORY, clean_environment, needs_octave
 from tests.runner.luigid_lab import Lab, check_apart, wait_for
 
@@ -140,7 +141,7 @@ def test_what_is_shown_of_a_step_while_it_runs_and_after(tmp_path, luigid):
 def test_it_listens_on_this_machine_alone_and_a_second_one_is_refused(luigid):
     listening = [one for one in psutil.Process(luigid.process.pid).net_connections() if one.status == "LISTEN"]
     assert [(one.laddr.ip, one.laddr.port) for one in listening] == [("127.0.0.1", luigid.port)]
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "luigid", "--port", str(luigid.port)], cwd=luigid.folder, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("luigid: ") and "--port" in done.stderr

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests import commands
 from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment, folders
 
 TINY = """
@@ -27,7 +28,7 @@ class PlotAll(WrapperTask):
 
 
 def luigi(folder, *arguments, env=None):
-    return subprocess.run(
+    return commands.run(
         [BIN / "luigi", *arguments],
         cwd=folder,
         env={**clean_environment(), **(env or {})},
@@ -317,7 +318,7 @@ def test_names_that_the_terminal_has_no_letters_for_are_written_with_escapes(pip
 
 
 def test_a_closed_standard_output_does_not_fail_a_run(pipeline):
-    process = subprocess.Popen(
+    process = commands.start(
         [BIN / "luigi", "--module", "tasks", "FakeRecording", "--session", "s", "--index", "1", "--local-scheduler"],
         cwd=pipeline.folder,
         env=clean_environment(),

@@ -1,12 +1,12 @@
 """Steps that run a program, in the version that luigi.cfg declares."""
 
 import json
-import subprocess
 import time
 
 import pytest
 
 from neuroluigi.provenance.record import is_version
+from tests import commands
 from tests.conftest import BIN, Pipeline, is_running
 
 TASKS = """
@@ -130,7 +130,7 @@ def test_status_warns_of_results_of_more_than_one_version(tmp_path):
     content = json.loads(path.read_text())
     content["tool"] = {"engine": "octave", "version": "7.3.0"}
     path.write_text(json.dumps(content))
-    asked = subprocess.run([BIN / "neuroluigi", "status", *settings], cwd=lab.folder, capture_output=True, text=True)
+    asked = commands.run([BIN / "neuroluigi", "status", *settings], cwd=lab.folder, capture_output=True, text=True)
     assert "Stats: results of more than one tool: 1 by numpy" in asked.stdout
     assert "1 by octave 7.3.0" in asked.stdout and "Edges: results" not in asked.stdout
 
