@@ -2,13 +2,15 @@
 
 Loading Luigi, NumPy and Matplotlib takes longer than most of what the tests ask. So a process loads them once, and each
 command is a fork of it: a process of its own, with its folder, environment, pipes and exit code, that executes the
-installed script. What a test has started in other ways, or with an environment of its own, starts from nothing; so do
-all with NEUROLUIGI_FORK=0.
+installed script. A test that is about a start itself, or looks at a process from outside (/proc/PID/environ is that of
+what it is a fork of), says forks=False. With NEUROLUIGI_FORK=0 all start from nothing.
 """
 
 import atexit
 import contextlib
+import functools
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -27,6 +29,9 @@ BIN = Path(sys.executable).parent
 SCRIPTS = [BIN / name for name in ("luigi", "neuroluigi", "luigid")]
 MAY_FORK = sys.platform == "linux" and os.environ.get("NEUROLUIGI_FORK") != "0"
 
+# What takes long to load.
+PACKAGES = ("jinja2", "neuroluigi.cli.main", "neuroluigi.runner.luigid", "neuroluigi.signals.plotting")
+
 # Beginnings of variables that are read where Python starts or a package is imported.
 READ_AT_START = ("PYTHON", "LUIGI", "MPL", "LANG", "LC_", "OMP_", "OPENBLAS_")
 
@@ -43,11 +48,19 @@ def clean_environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 
 
+def read_at_start(env) -> dict[str, str]:
+    """Return the variables that a fork has from the process that it is a fork of."""
+    return {name: value for name, value in env.items() if name.startswith(READ_AT_START)}
+
+
+AT_START = read_at_start(os.environ)
+
+
 def start(command, *, forks=True, env=None, **options):
     """Start a command, from nothing if told so; options and what is returned are those of subprocess.Popen."""
-    is_plain = env is None or env == clean_environment()
-    if forks and MAY_FORK and is_plain and command[0] in SCRIPTS:
-        return Forked(command, dict(os.environ) if env is None else env, **options)
+    env = dict(os.environ) if env is None else env
+    if forks and MAY_FORK and command[0] in SCRIPTS and read_at_start(env) == AT_START:
+        return Forked(command, env, **options)
     return subprocess.Popen(command, env=env, **options)
 
 
@@ -95,7 +108,7 @@ class Forked:
             stack.callback(os.close, ending)
             self._ended = os.fdopen(ended, "rb", buffering=0)
             request = [[str(word) for word in command], str(cwd or Path.cwd()), env]
-            socket.send_fds(Server.of(env).requests, [json.dumps(request).encode()], [*fds, ending])
+            socket.send_fds(server().requests, [json.dumps(request).encode()], [*fds, ending])
         self.pid = int(self._ended.read(16))
 
     def poll(self):
@@ -148,26 +161,19 @@ class Forked:
 class Server:
     """The process that commands are forks of; it ends with the process of the tests."""
 
-    running: dict[tuple, "Server"] = {}
-
-    def __init__(self, env):
+    def __init__(self):
         self.requests, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
             command = [sys.executable, __file__, str(other.fileno())]
-            self.process = subprocess.Popen(command, env=env, stdin=DEVNULL, stdout=DEVNULL, pass_fds=[other.fileno()])
+            self.process = subprocess.Popen(command, stdin=DEVNULL, stdout=DEVNULL, pass_fds=[other.fileno()])
         atexit.register(self.end)
 
     def end(self):
         self.requests.close()
         self.process.wait()
 
-    @classmethod
-    def of(cls, env) -> "Server":
-        """Return the one in which those variables are as in this environment that are read once."""
-        at_start = tuple(sorted(pair for pair in env.items() if pair[0].startswith(READ_AT_START)))
-        if at_start not in cls.running:
-            cls.running[at_start] = cls(env)
-        return cls.running[at_start]
+
+server = functools.cache(Server)
 
 
 def serve(requests: socket.socket) -> list:
@@ -221,9 +227,11 @@ def become(requests: socket.socket, fds: list[int], words: list[str], folder: st
 if __name__ == "__main__":
     # As it is for a script, whose folder is that of the scripts.
     sys.path[0] = str(BIN)
-    import jinja2  # noqa: F401
-    import PIL.PngImagePlugin  # noqa: F401
-
+    for package in PACKAGES:
+        importlib.import_module(package)
+    # With the first figure, Matplotlib reads its fonts.
+    canvas = importlib.import_module("matplotlib.backends.backend_agg").FigureCanvasAgg
+    canvas(importlib.import_module("matplotlib.figure").Figure()).print_png(os.devnull)
     # That other threads, which are NumPy's, are not in a fork.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     gc.freeze()

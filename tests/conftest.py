@@ -1,6 +1,7 @@
 """What the tests share: a pipeline in a folder of its own, run through the real `luigi` command."""
 
 import compileall
+import os
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Where nothing writes bytecode, each process that starts from nothing would compile the package again.
 compileall.compile_dir(REPOSITORY / "neuroluigi", quiet=1)
+
+# A step waits until its files are on the disk; in memory that takes no time, and no test needs more than a little.
+IN_MEMORY = Path("/dev/shm")
+if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 # What a run leaves of itself beside the folders of its results.
 OF_THE_RUN = ("run.json", "run.log")
