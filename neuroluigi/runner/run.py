@@ -159,7 +159,8 @@ class Run:
         if module := named_module(self._argv):
             use_current_folder(module)
         set_defaults()
-        with patches.applied(patches.one_exact_parser(), patches.plain_log_lines()), _sigterm_as_ctrl_c():
+        changes = patches.one_exact_parser(), patches.options_of_sections(), patches.plain_log_lines()
+        with patches.applied(*changes), _sigterm_as_ctrl_c():
             return self._execute(parse(self._argv))
 
     def _execute(self, root: luigi.Task) -> int:
@@ -221,7 +222,7 @@ def command_line(argv: list[str]) -> Iterator[luigi.Task]:
     """Put luigi.cfg and a command line in force, as they are in a run; give the root task."""
     if module := named_module(argv):
         use_current_folder(module)
-    with patches.applied(patches.one_exact_parser()):
+    with patches.applied(patches.one_exact_parser(), patches.options_of_sections()):
         parse(argv)
         with CmdlineParser.global_instance(argv) as parser:
             try:
