@@ -164,8 +164,10 @@ class Server:
     def __init__(self):
         self.requests, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
-            command = [sys.executable, __file__, str(other.fileno())]
-            self.process = subprocess.Popen(command, stdin=DEVNULL, stdout=DEVNULL, pass_fds=[other.fileno()])
+            command, folder = [sys.executable, __file__, str(other.fileno())], Path(__file__).parent
+            self.process = subprocess.Popen(
+                command, cwd=folder, stdin=DEVNULL, stdout=DEVNULL, pass_fds=[other.fileno()]
+            )
         atexit.register(self.end)
 
     def end(self):
@@ -221,6 +223,8 @@ def become(requests: socket.socket, fds: list[int], words: list[str], folder: st
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
+    # Luigi looked for a luigi.cfg when it was imported, where there was none.
+    importlib.import_module("luigi").configuration.get_config().reload()
     return words
 
 

@@ -25,10 +25,12 @@ def about(*_):
         "streams": [(one.isatty(), one.encoding, one.errors, one.line_buffering) for one in streams],
         "main": [here.__name__, here.__file__], "process": multiprocessing.current_process().name,
         "handlers": [getattr(one, "__name__", one) for one in handlers], "group": os.getpgrp(), "session": os.getsid(0),
+        "setting": luigi.configuration.get_config().get("Tell", "setting"),
         "files": [os.readlink(f"/proc/self/fd/{one}") for one in range(3)],
     }
 
 class Tell(luigi.Task):
+    setting = luigi.Parameter("")
     def complete(self):
         with open("about.json", "w") as file:
             json.dump(about(), file, sort_keys=True)
@@ -47,6 +49,7 @@ LUIGI = [BIN / "luigi", "--module", "tasks", "Tell", "--local-scheduler"]
 @pytest.fixture
 def telling(tmp_path):
     (tmp_path / "tasks.py").write_text(TELLING)
+    (tmp_path / "luigi.cfg").write_text("[Tell]\nsetting = of the folder\n")
     return tmp_path
 
 
@@ -59,7 +62,7 @@ def test_it_has_the_same_of_everything_and_ends_likewise(telling):
             assert commands.run(LUIGI, forks=forks, **options).returncode == 7
         assert (telling / "out.txt").read_text().startswith("a line read: asked __mp_main__\nan error\n")
         about.append(json.loads((telling / "about.json").read_text()))
-    assert about[0] == about[1] and len(about[0]) == 11
+    assert about[0] == about[1] and len(about[0]) == 12 and about[0]["setting"] == "of the folder"
 
 
 def test_streams_apart_bytes_and_a_code_that_is_checked(telling):

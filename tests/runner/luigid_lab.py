@@ -17,7 +17,7 @@ from tests.conftest import BIN, clean_environment
 # Luigid's own luigi.cfg and that of the runs, with shorter waits.
 HASTE = """
 [scheduler]
-worker_disconnect_delay = 3
+worker_disconnect_delay = 5
 [core]
 rpc_retry_attempts = 30
 rpc_retry_wait = 1
@@ -113,7 +113,7 @@ class Luigid:
 
     def call(self, method, **data):
         query = urllib.parse.urlencode({"data": json.dumps(data)})
-        with urllib.request.urlopen(f"{self.url}api/{method}?{query}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}api/{method}?{query}", timeout=60) as answer:
             return json.load(answer)["response"]
 
     def tasks(self, **of):

@@ -21,7 +21,7 @@ from tests.conftest import HAS_OCTAVE, Pipeline, needs_octave
 MOMENTS = int(os.environ.get("NEUROLUIGI_KILLS", "3"))
 LANES = 2
 MARK = "NEUROLUIGI_TEST_RUN"
-GONE_SECONDS = 10
+GONE_SECONDS = 60
 GRANDCHILD = "sleep 61.03"
 
 
@@ -128,7 +128,7 @@ def kill_once(lab: KilledPipeline, what: str, number: int, moment: float) -> boo
     while left := marked(mark):
         assert time.monotonic() - killed_at < GONE_SECONDS, f"killed at {moment:.3f}: {left} live on"
         time.sleep(0.1)
-    process.communicate(timeout=5)
+    process.communicate(timeout=60)
     if list(lab.folder.rglob("*.part-*")):
         # Its owner was still dying when the next run looked; the step that runs there next removes it.
         for path in lab.results.glob("*/*.*"):

@@ -38,11 +38,12 @@ def test_four_runs_share_the_steps_and_take_over_those_of_one_that_is_killed(tmp
 
 
 def test_a_run_that_is_interrupted_gives_its_steps_back(tmp_path, luigid):
-    lab = Lab(tmp_path / "lab", luigid, seconds=1)
+    lab = Lab(tmp_path / "lab", luigid)
+    (lab.folder / "hold").touch()
     run = lab.start("Last", "--workers", "2")
     wait_for(lambda: len(lab.is_at_work()) == 2)
     run.send_signal(signal.SIGINT)
-    assert run.wait(timeout=30) == 130
+    assert run.wait(timeout=60) == 130
     assert luigid.call("worker_list") == [] and not luigid.call("task_list", status=RUNNING)
 
 
@@ -64,12 +65,14 @@ def test_a_run_goes_on_when_luigid_is_started_again(tmp_path, luigid, number):
 
 
 def test_a_run_whose_luigid_stays_away_finishes_its_steps_and_says_so(tmp_path, luigid):
-    lab = Lab(tmp_path / "lab", luigid, seconds=1.5)
+    lab = Lab(tmp_path / "lab", luigid)
+    (lab.folder / "hold").touch()
     config = lab.folder / "luigi.cfg"
     config.write_text(config.read_text().replace("rpc_retry_attempts = 30", "rpc_retry_attempts = 1"))
     run = lab.start("Last", "--workers", "2")
     wait_for(lambda: len(lab.is_at_work()) == 2)
     luigid.end(signal.SIGKILL)
+    (lab.folder / "hold").unlink()
     assert run.wait(timeout=60) == 1
     last = lab.said().splitlines()[-1]
     assert last.startswith("luigi: no luigid answered at http://localhost:") and "run the same command" in last
@@ -158,10 +161,10 @@ def test_the_history_of_tasks_goes_into_sqlite(tmp_path, luigid):
     luigid.start()
     Lab(tmp_path / "lab", luigid, sessions="a", seconds=0).run("First", "--group", "a-odd")
     assert (luigid.folder / "luigid-history.db").is_file()
-    with urllib.request.urlopen(f"{luigid.url}history/by_name/First", timeout=10) as answer:
+    with urllib.request.urlopen(f"{luigid.url}history/by_name/First", timeout=60) as answer:
         page = answer.read().decode()
     assert "a-odd" in page and "DONE" in page
-    with urllib.request.urlopen(f"{luigid.url}history", timeout=10) as answer:
+    with urllib.request.urlopen(f"{luigid.url}history", timeout=60) as answer:
         assert "First" in answer.read().decode()
 
 
