@@ -32,8 +32,8 @@ def test_processes_of_one_run_share_sessions_one_at_a_time(warm_lab):
     warm_lab.log.unlink()
     met = warm_lab.folder / "met"
     met.mkdir()
-    here = f"printf('%d ', getpid()); fclose(fopen(sprintf('{met}/%d', getpid()), 'w')); until = now() + 60 / 86400;"
-    warm_lab.write("meet", here, f"while numel(dir('{met}')) < 4 && now() < until, pause(0.05); end")
+    here = f"printf('%d ', getpid()); fclose(fopen(sprintf('{met}/%d', getpid()), 'w')); last = now() + 60 / 86400;"
+    warm_lab.write("meet", here, f"while numel(dir('{met}')) < 4 && now() < last, pause(0.05); end")
     both = [warm_lab.in_another_process("meet") for _ in range(2)]
     assert [one.wait(60) for one in both] == [0, 0]
     assert len(set(warm_lab.log.read_text().split())) == 2

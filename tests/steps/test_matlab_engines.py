@@ -111,9 +111,9 @@ class All(WrapperTask):
 """
     )
     (pipeline.folder / "matlab" / "slow.m").write_text(
-        "function slow(file)\n  until = now() + 60 / 86400;\n"
+        "function slow(file)\n  last = now() + 60 / 86400;\n"
         "  while numel(dir(fullfile(fileparts(file), 'quick-?.txt'))) < 4\n"
-        "    if now() > until, error('slow:alone', 'nobody makes the others'); end\n    pause(0.05);\n  end\n"
+        "    if now() > last, error('slow:alone', 'nobody makes the others'); end\n    pause(0.05);\n  end\n"
         "  fid = fopen(file, 'w');\n  fprintf(fid, 'x');\n  fclose(fid);\nend\n"
     )
     config = pipeline.folder / "luigi.cfg"
@@ -151,8 +151,8 @@ def test_progress_reaches_the_scheduler_and_the_terminal(own_steps, workers):
         "function total = countBytes(files, how)\n  total = numel(files);\n"
         "  reportProgress(1, 4, 'rec_0.bin');\n  waitFor('1/4 rec_0.bin');\n"
         "  reportProgress(3, 4, 'rec_2.bin');\n  waitFor('3/4 rec_2.bin');\nend\n"
-        "function waitFor(message)\n  until = now() + 60 / 86400;\n"
-        f"  while isempty(strfind(fileread('{own_steps.folder / 'told.txt'}'), message)) && now() < until\n"
+        "function waitFor(message)\n  last = now() + 60 / 86400;\n"
+        f"  while isempty(strfind(fileread('{own_steps.folder / 'told.txt'}'), message)) && now() < last\n"
         # Longer than the scheduler is told nothing more.
         "    pause(0.3);\n  end\nend\n"
     )
