@@ -88,11 +88,11 @@ class Pipeline:
         return out
 
     def files(self) -> dict[str, bytes]:
-        """Return all results but records and logs, by path."""
+        """Return all results but records, logs and the cache of checksums, by path."""
         return {
             path.relative_to(self.results).as_posix(): path.read_bytes()
             for path in sorted(self.results.rglob("*"))
-            if path.is_file() and not {"runs", ".runs", ".seats", *OF_THE_RUN} & set(path.parts)
+            if path.is_file() and not {"runs", ".runs", ".seats", ".checksums.jsonl", *OF_THE_RUN} & set(path.parts)
         }
 
 

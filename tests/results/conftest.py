@@ -7,6 +7,7 @@ import pytest
 from tests import commands
 from tests.conftest import BIN, OF_THE_RUN, clean_environment
 from tests.lab import Lab
+from tests.steps.conftest import declare  # noqa: F401 (a fixture)
 
 FAKES = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
 

@@ -56,9 +56,8 @@ class KilledPipeline(Pipeline):
         shutil.rmtree(self.folder / "recordings")
 
     def finished(self):
-        """Return the results without temporary files of steps that were killed, and the cache of checksums."""
-        results = self.files().items()
-        return {name: content for name, content in results if ".part-" not in name and name != ".checksums.jsonl"}
+        """Return the results without temporary files of steps that were killed."""
+        return {name: content for name, content in self.files().items() if ".part-" not in name}
 
     def wrong_files(self):
         return [name for name, content in self.finished().items() if self.right.get(name) != content]
