@@ -1,27 +1,36 @@
 """What the tests share: a pipeline in a folder of its own, run through the real `luigi` command."""
 
+import compileall
 import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests import commands
 from tests.browser import browser  # noqa: F401 (a fixture for all)
+from tests.commands import BIN, clean_environment
 
 REPOSITORY = Path(__file__).parent.parent
 REAL_RECORDINGS = REPOSITORY.parent / "shared" / "data" / "recordings"
 FORMATS = REPOSITORY.parent / "shared" / "data" / "formats"
-BIN = Path(sys.executable).parent
 
 # A program that imitates what Matlab's documentation says of the command `matlab`.
 FAKE_MATLAB = Path(__file__).parent / "fake_matlab" / "bin" / "matlab"
 
 # Where the tests run in the background of a script, Ctrl-C is ignored, and so it would be by all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Where nothing writes bytecode, each process that starts from nothing would compile the package again.
+compileall.compile_dir(REPOSITORY / "neuroluigi", quiet=1)
+
+# A step waits until its files are on the disk; in memory that takes no time, and no test needs more than a little.
+IN_MEMORY = Path("/dev/shm")
+if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 # What a run leaves of itself beside the folders of its results.
 OF_THE_RUN = ("run.json", "run.log")
@@ -59,10 +68,10 @@ class Pipeline:
         added = "".join(f"    {line}\n" for line in lines)
         tasks.write_text(f'{head}\nclass {step}({base}"""\n\n{added}{body}', encoding="utf-8")
 
-    def start(self, *arguments, env=None) -> subprocess.Popen:
+    def start(self, *arguments, env=None, forks=True) -> subprocess.Popen | commands.Forked:
         """Start `luigi --module tasks ARGUMENTS --local-scheduler`; standard error goes to the same pipe as output."""
         command = [BIN / "luigi", "--module", "tasks", *map(str, arguments), "--local-scheduler"]
-        return subprocess.Popen(
+        return commands.start(
             command,
             cwd=self.folder,
             env={**clean_environment(), **(env or {})},
@@ -70,21 +79,22 @@ class Pipeline:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            forks=forks,
         )
 
-    def run(self, *arguments, env=None, code: int | None = 0) -> str:
+    def run(self, *arguments, env=None, code: int | None = 0, forks=True) -> str:
         """Run it to its end, expect the exit code (None: any but 0), and return what it printed."""
-        process = self.start(*arguments, env=env)
+        process = self.start(*arguments, env=env, forks=forks)
         out = process.communicate(timeout=300)[0]
         assert process.returncode == code if code is not None else process.returncode != 0, out
         return out
 
     def files(self) -> dict[str, bytes]:
-        """Return all results but records and logs, by path."""
+        """Return all results but records, logs and the cache of checksums, by path."""
         return {
             path.relative_to(self.results).as_posix(): path.read_bytes()
             for path in sorted(self.results.rglob("*"))
-            if path.is_file() and not {"runs", ".runs", ".seats", *OF_THE_RUN} & set(path.parts)
+            if path.is_file() and not {"runs", ".runs", ".seats", ".checksums.jsonl", *OF_THE_RUN} & set(path.parts)
         }
 
 
@@ -101,12 +111,6 @@ def is_running(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def clean_environment() -> dict[str, str]:
-    """Return the environment of a user: the activated environment first on PATH, and no PYTHONPATH."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return {**environment, "PATH": f"{BIN}{os.pathsep}{environment['PATH']}"}
 
 
 @pytest.fixture

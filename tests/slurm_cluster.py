@@ -85,7 +85,7 @@ class Cluster:
             self.start_controller()
             for node in self.nodes:
                 self.run("slurmd", "-N", node)
-            wait_for(lambda: self.run("sinfo", "-hN", "-t", "idle").count("\n") == len(self.nodes), 20)
+            wait_for(lambda: self.run("sinfo", "-hN", "-t", "idle").count("\n") == len(self.nodes), 60)
         except BaseException:
             self.__exit__()
             raise
@@ -94,7 +94,7 @@ class Cluster:
     def __exit__(self, *_):
         with contextlib.suppress(subprocess.CalledProcessError):
             self.run("scancel", "--me")
-            wait_for(lambda: not self.queue(), 20)
+            wait_for(lambda: not self.queue(), 60)
         for pattern in ("slurmd-*.pid", "slurmctld.pid", "munge.pid"):
             _end([int(path.read_text()) for path in self.base.glob(pattern) if path.read_text().strip()])
 
@@ -145,7 +145,7 @@ class Cluster:
 
     def revive_node(self, node: str) -> None:
         self.run("slurmd", "-N", node)
-        wait_for(lambda: "down" not in self.run("sinfo", "-hN", "-n", node, "-o", "%t"), 20)
+        wait_for(lambda: "down" not in self.run("sinfo", "-hN", "-n", node, "-o", "%t"), 60)
 
 
 def wait_for(is_so: Callable[[], bool], seconds: float) -> None:

@@ -2,12 +2,15 @@
 
 import argparse
 import contextlib
+import copy
 import functools
 import logging
 import re
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import luigi.cmdline_parser
 import luigi.interface
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
@@ -60,6 +63,21 @@ def factory(make: Callable[[], luigi.interface._WorkerSchedulerFactory]) -> Patc
 _NEGATIVE_NUMBER = re.compile(r"-((\d+\.?\d*|\.\d+)(e[-+]?\d+)?|inf|infinity|nan)$", re.IGNORECASE)
 
 
+class _ExactParser(argparse.ArgumentParser):
+    """A parser whose options are not abbreviated, and of which two may have the same name: the first has it."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**options, allow_abbrev=False)
+        self._negative_number_matcher = _NEGATIVE_NUMBER
+
+    def add_argument(self, *names: Any, **options: Any) -> Any:
+        try:
+            return super().add_argument(*names, **options)
+        except argparse.ArgumentError:
+            # Luigi looks for its value all the same.
+            self.set_defaults(**{options["dest"]: None})
+
+
 def one_exact_parser() -> Patch:
     """Options are not abbreviated, as --n of a step would be Luigi's --no-lock; and the parser is made once per run.
 
@@ -71,15 +89,34 @@ def one_exact_parser() -> Patch:
     # A module that is imported meanwhile adds tasks.
     @functools.lru_cache(maxsize=8)
     def parser_of(root_task: str | None, help_all: bool, tasks: int) -> argparse.ArgumentParser:
-        parser = luigis(root_task, help_all)
-        parser.allow_abbrev = False
-        parser._negative_number_matcher = _NEGATIVE_NUMBER
-        return parser
+        # Its name in Luigi's module alone: argparse itself looks for its class by that name.
+        ours = SimpleNamespace(**{**vars(argparse), "ArgumentParser": _ExactParser})
+        with applied(Patch(luigi.cmdline_parser, "argparse", ours)):
+            return luigis(root_task, help_all)
 
     def build_parser(root_task: str | None = None, help_all: bool = False) -> argparse.ArgumentParser:
         return parser_of(root_task, help_all, len(Register.task_names()))
 
     return Patch(CmdlineParser, "_build_parser", staticmethod(build_parser))
+
+
+def options_of_sections() -> Patch:
+    """An option that a section and the task that is run both have is the section's, as --matlab-command is [matlab]'s.
+
+    A parameter of that task has a short option beside --TASK-PARAMETER; Luigi has one place for the values of both.
+    """
+    luigis = CmdlineParser.get_task_obj
+
+    def get_task_obj(parser: CmdlineParser) -> luigi.Task:
+        of_sections = {f"{section}_{name}" for section, _, name, _ in Register.get_all_params()}
+        names = [name for name, _ in Register.get_task_cls(parser.known_args.root_task).get_params()]
+        own = copy.copy(parser)
+        own.known_args = argparse.Namespace(
+            **{**vars(parser.known_args), **dict.fromkeys(of_sections.intersection(names))}
+        )
+        return luigis(own)
+
+    return Patch(CmdlineParser, "get_task_obj", get_task_obj)
 
 
 def plain_log_lines() -> Patch:

@@ -8,6 +8,7 @@ or a test.
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
 from collections import Counter
@@ -171,7 +172,8 @@ class Run:
         if module := named_module(self._argv):
             use_current_folder(module)
         set_defaults()
-        with patches.applied(patches.one_exact_parser(), patches.plain_log_lines()), _sigterm_as_ctrl_c():
+        changes = patches.one_exact_parser(), patches.options_of_sections(), patches.plain_log_lines()
+        with patches.applied(*changes), _sigterm_as_ctrl_c():
             return self._execute(parse(self._argv))
 
     def _execute(self, root: luigi.Task) -> int:
@@ -197,9 +199,7 @@ class Run:
             self.worker = factory.worker if factory.worker and factory.worker.has_run else None
         reasons = f"are in {shown_path(run_log_path(results))}" if display.was_there else "stand above"
         lines = closing_lines(self.worker, self.worker.ending, code, reasons) if self.worker else []
-        # A closed or full standard output does not make a run fail that did not.
-        with contextlib.suppress(OSError):
-            print("\n".join(lines), flush=True)
+        _print_last(lines)
         return code
 
     def _run_luigi(self, factory: _Factory) -> int:
@@ -216,6 +216,15 @@ class Run:
         return 0
 
 
+def _print_last(lines: Iterable[str]) -> None:
+    """Print the last lines of a run; a closed or full standard output does not make it fail if it did not."""
+    try:
+        print("\n".join(lines), flush=True)
+    except OSError:
+        # Python writes what is left when it ends, and where it can't, exits with 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def luigi_command(argv: list[str]) -> int:
     """Run Luigi with the words of a command line and return its exit code."""
     return Run(argv).execute()
@@ -226,7 +235,7 @@ def command_line(argv: list[str]) -> Iterator[luigi.Task]:
     """Put luigi.cfg and a command line in force, as they are in a run; give the root task."""
     if module := named_module(argv):
         use_current_folder(module)
-    with patches.applied(patches.one_exact_parser()):
+    with patches.applied(patches.one_exact_parser(), patches.options_of_sections()):
         parse(argv)
         with CmdlineParser.global_instance(argv) as parser:
             try:

@@ -1,6 +1,5 @@
 """MatlabTask: a step that is one call of an M-function, by Matlab, Octave or its NumPy function."""
 
-import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -48,19 +47,6 @@ class matlab(luigi.Config):
     call_timeout = luigi.OptionalFloatParameter(default=None, description="seconds that a call may take; blank: any")
 
 
-class _OwnMatlabCommand(luigi.OptionalStrParameter):
-    """A step's matlab_command, whose short option --matlab-command (of the task that is run) is that of [matlab]."""
-
-    class _Stored(argparse._StoreAction):
-        def __init__(self, option_strings, **options):
-            super().__init__(["--own-matlab-command"], **options)
-
-    @classmethod
-    def _parser_kwargs(cls, param_name, task_name=None):
-        options = super()._parser_kwargs(param_name, task_name)
-        return options if task_name else {**options, "action": cls._Stored}
-
-
 class MatlabTask(Step):
     """A step whose `function` is an M-function, called with `arguments`.
 
@@ -72,7 +58,7 @@ class MatlabTask(Step):
     engine = setting_of_step(
         luigi.OptionalChoiceParameter, choices=tuple(_ENGINES), description="instead of [matlab] engine"
     )
-    matlab_command = setting_of_step(_OwnMatlabCommand, description="instead of [matlab] command")
+    matlab_command = setting_of_step(description="instead of [matlab] command")
     matlab_release = setting_of_step(description="the release that Matlab must be of, such as R2019a")
     octave_command = setting_of_step(description="instead of [matlab] octave_command")
     octave_version = setting_of_step(description="the version that Octave must be of, such as 8 or 8.4.0")

@@ -3,11 +3,11 @@
 import json
 import os
 import shutil
-import subprocess
 
 import pytest
 
 from neuroluigi.provenance import run_lock
+from tests import commands
 from tests.conftest import BIN, FAKE_MATLAB, HAS_OCTAVE, Pipeline, clean_environment, needs_octave
 
 
@@ -18,7 +18,7 @@ def lab(tmp_path):
 
 def examine(lab, *arguments, env=None):
     """Return the exit code, and {what: (text, problem)}."""
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", "doctor", "--json", *arguments],
         cwd=lab.folder,
         env={**clean_environment(), **(env or {})},
@@ -51,7 +51,7 @@ def test_luigis_own_script_in_place_of_ours_is_told_with_its_cure(lab, tmp_path)
     command = [environment / "bin" / "python", "-m", "neuroluigi", "doctor", "--json"]
 
     def luigi_command() -> dict:
-        done = subprocess.run(command, cwd=lab.folder, env=clean_environment(), capture_output=True, text=True)
+        done = commands.run(command, cwd=lab.folder, env=clean_environment(), capture_output=True, text=True)
         return {one["what"]: one for one in json.loads(done.stdout)}["luigi command"]
 
     assert (luigi_command()["text"], luigi_command()["problem"]) == (str(environment / "bin" / "luigi"), "")
@@ -109,6 +109,6 @@ def test_runs_that_are_at_work_are_named(lab):
 
 def test_plain_text_ends_with_what_is_wrong(lab):
     command = [BIN / "neuroluigi", "doctor", "--matlab-engine", "numpy"]
-    done = subprocess.run(command, cwd=lab.folder, env=clean_environment(), capture_output=True, text=True)
+    done = commands.run(command, cwd=lab.folder, env=clean_environment(), capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.endswith("Nothing is wrong.\n")
     assert ("starts, answers and exits" in done.stdout) == HAS_OCTAVE

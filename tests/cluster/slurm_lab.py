@@ -1,15 +1,15 @@
 """What the tests of Slurm share: the command `neuroluigi` in a lab, and what a submission leaves."""
 
 import json
-import subprocess
 from pathlib import Path
 
 from neuroluigi.provenance.record import timestamp
+from tests import commands
 from tests.conftest import BIN, clean_environment
 
 
 def neuroluigi(lab, *arguments, env=None, code=0) -> str:
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", *map(str, arguments)],
         cwd=lab.folder,
         env={**clean_environment(), **(env or {})},

@@ -105,7 +105,7 @@ class Lab(Pipeline):
         ids = slurm.latest_submission(self.results).ids
         return [line for line in self.cluster.queue() if re.split("[_ ]", line)[0] in ids]
 
-    def wait(self, seconds=90):
+    def wait(self, seconds=180):
         """Wait for the end of all its jobs."""
 
         def is_over():
@@ -123,7 +123,7 @@ class Lab(Pipeline):
         logs = "".join(path.read_text() for path in self.results.glob(".slurm/*/*.log"))
         return Counter(re.findall(r"^INFO: (.*) made in [\d.]+ s$", logs, re.M))
 
-    def assert_is_right(self, right, seconds=90):
+    def assert_is_right(self, right, seconds=180):
         self.wait(seconds)
         assert self.files() == right, self.log("last")
         assert "✓ done" in self.log("last") and "○" not in self.log("last")
@@ -227,7 +227,7 @@ def test_scancel_leaves_nothing_half_made_and_the_next_submission_goes_on(lab, c
     out = lab.status(code=1)
     assert f"{slurm.latest_submission(lab.results)}: " in out and "element " not in out
     lab.free()
-    lab.wait_for(lambda: sum(name.startswith("Plot") for name in lab.made()) == 2, 60)
+    lab.wait_for(lambda: sum(name.startswith("Plot") for name in lab.made()) == 2, 120)
     cluster.start_controller()
     lab.assert_is_right(right)
     assert set(lab.made().values()) == {1} and most_at_a_time(lab.records()) == 2
@@ -254,7 +254,7 @@ def test_a_step_that_is_longer_than_the_walltime_fails_with_that_reason(walled, 
     lab.slurm("--time", "60")
     # The signal that Slurm sends before the walltime ends; only the first time was anything made before.
     for restarts in range(3):
-        lab.wait_for(lambda n=restarts: cluster.hurry() or [one["restarts"] for one in lab.records()] == [n], 60)
+        lab.wait_for(lambda n=restarts: cluster.hurry() or [one["restarts"] for one in lab.records()] == [n], 120)
         lab.wait_until_held(1)
         cluster.run("scancel", "--batch", "--signal=USR2", f"{slurm.latest_submission(lab.results).ids[0]}_0")
     lab.wait()
@@ -270,7 +270,7 @@ def test_a_step_that_is_longer_than_the_walltime_fails_with_that_reason(walled, 
 
 @needs_slurm
 def test_an_element_goes_on_after_its_walltime(walled, cluster):
-    walled.wait(150)
+    walled.wait(300)
     (long,) = walled.records()
     assert long["exit_code"] == 0 and long["restarts"] >= 1, walled.log("0")
     assert "✓ done" in walled.log("last") and "○" not in walled.log("last")

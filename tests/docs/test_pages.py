@@ -240,12 +240,13 @@ known = {}
 for section, _, name, _ in Register.get_all_params():
     known.setdefault(section, set()).add(name)
 like = json.loads(sys.argv[2])
-config = configparser.ConfigParser(interpolation=None)
-config.read_string(sys.argv[1])
-for section in config.sections():
-    for name in config.options(section):
-        if name not in known.get(like.get(section, section), ()):
-            print(section, name)
+for text in json.loads(sys.argv[1]):
+    config = configparser.ConfigParser(interpolation=None)
+    config.read_string(text)
+    for section in config.sections():
+        for name in config.options(section):
+            if name not in known.get(like.get(section, section), ()):
+                print(section, name)
 """
 
 
@@ -254,15 +255,14 @@ def test_settings_of_ini_blocks_are_known(page, pipeline):
     for text in {one: None for where in (README, page) for one in blocks(where, "python")}:
         if not text.startswith((" ", '"""')):
             add(pipeline, text)
-    for text in blocks(page, "ini"):
-        done = subprocess.run(
-            [sys.executable, "-c", UNKNOWN_SETTINGS, text, json.dumps(LIKE)],
-            cwd=pipeline.folder,
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-        )
-        assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", UNKNOWN_SETTINGS, json.dumps(blocks(page, "ini")), json.dumps(LIKE)],
+        cwd=pipeline.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("page", [README, DOCS / "recordings.md"], ids=name)

@@ -1,7 +1,6 @@
 """The pipeline of tasks.py, end to end, through the real `luigi` command."""
 
 import csv
-import json
 import os
 
 import numpy as np
@@ -39,23 +38,6 @@ def test_fake_recordings_become_ten_plots_and_a_second_run_makes_nothing(pipelin
     assert "Nothing to make" in out and out.splitlines()[-1] == "10 plots: results/*/plot.png"
 
 
-def test_an_aggregate_is_the_recordings_in_order(pipeline):
-    pipeline.run("Aggregate", "--group", "b-odd", "--matlab-engine", "numpy")
-    recordings = [(pipeline.folder / f"recordings/b/rec_{i}.bin").read_bytes() for i in (1, 3)]
-    assert (pipeline.results / "b-odd" / "aggregate.bin").read_bytes() == b"".join(recordings)
-    layout = json.loads((pipeline.results / "b-odd" / "aggregate.json").read_text())
-    assert layout == {
-        "dtype": "uint8",
-        "channels": 1,
-        "recordings": [
-            {"session": "b", "index": 1, "path": "b/rec_1.bin", "first_sample": 0, "samples": 100},
-            {"session": "b", "index": 3, "path": "b/rec_3.bin", "first_sample": 100, "samples": 100},
-        ],
-        "segments": [0, 100],
-        "excluded": [],
-    }
-
-
 def test_a_single_step_makes_what_it_needs_and_no_more(pipeline):
     pipeline.run("Stats", "--group", "a-even", "--matlab-engine", "numpy")
     assert list(pipeline.files()) == ["a-even/aggregate.bin", "a-even/aggregate.json", "a-even/stats.json"]
@@ -77,25 +59,6 @@ def test_a_deleted_result_is_made_again_the_same(pipeline, name):
         (pipeline.results / "a-even" / "stats.json").unlink()
     pipeline.run(*arguments)
     assert pipeline.files() == before
-
-
-def test_a_level_in_raw_counts_replaces_the_threshold(pipeline):
-    pipeline.run("Edges", "--group", "a-even", "--matlab-engine", "numpy", "--Edges-level", "100")
-    samples = np.fromfile(pipeline.results / "a-even" / "aggregate.bin", np.uint8)
-    rises = [i for i in range(1, 200) if samples[i] >= 100 > samples[i - 1] and i != 100]
-    edges = np.load(pipeline.results / "a-even" / "edges.npy")
-    assert edges[:, 0].tolist() == rises and not edges[:, 1].any()
-
-
-def test_contiguous_recordings_may_have_an_edge_on_the_seam(pipeline):
-    (pipeline.folder / "recordings" / "s").mkdir(parents=True)
-    for index, samples in enumerate(([0, 9, 0], [9, 0, 0])):
-        np.array(samples, np.uint8).tofile(pipeline.folder / "recordings" / "s" / f"rec_{index}.bin")
-    arguments = ("Edges", "--group", "s", "--recordings-root", "recordings", "--matlab-engine", "numpy")
-    pipeline.run(*arguments)
-    assert np.load(pipeline.results / "s" / "edges.npy").tolist() == [[1, 0]]
-    pipeline.run(*arguments, "--recordings-contiguous", "true", "--results-root", "joined")
-    assert np.load(pipeline.folder / "joined" / "s" / "edges.npy").tolist() == [[1, 0], [3, 0]]
 
 
 def test_real_recordings_can_be_grouped_by_other_columns(pipeline):

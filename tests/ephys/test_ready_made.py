@@ -1,13 +1,13 @@
 """Ready-made steps in a lab's own pipeline: a few lines of tasks.py, settings under the lab's own names."""
 
 import json
-import subprocess
 
 import luigi
 import numpy as np
 import pytest
 
 from neuroluigi import GroupTask, ephys
+from tests import commands
 from tests.conftest import BIN, clean_environment
 
 TEN_LINES = """
@@ -37,7 +37,7 @@ def lab(tmp_path):
 
 def luigi_command(folder, *words, code=0):
     command = [BIN / "luigi", "--module", "tasks", *words]
-    done = subprocess.run(
+    done = commands.run(
         command, cwd=folder, env=clean_environment(), capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == code, done.stdout + done.stderr
@@ -61,7 +61,7 @@ def test_options_are_those_of_the_labs_steps_alone(lab):
 
 
 def test_an_option_of_the_ready_made_class_is_refused(lab):
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "luigi", "--module", "tasks", "All", "--local-scheduler", "--ephys.Edges-threshold", "0.9"],
         cwd=lab, env=clean_environment(), capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
@@ -70,7 +70,7 @@ def test_an_option_of_the_ready_made_class_is_refused(lab):
 
 
 def test_the_settings_in_force_have_each_once(lab):
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", "doctor"], cwd=lab, env=clean_environment(), capture_output=True, text=True, timeout=120,
         check=False,
     )  # fmt: skip

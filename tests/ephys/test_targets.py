@@ -10,8 +10,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import targets
-from neuroluigi.ephys.edges import Fraction
-from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.target import DamagedError
 
 
@@ -107,10 +105,3 @@ def test_what_gives_no_level_is_an_error_that_names_the_option():
         targets.levels(ranges([0], [1]), 0.75, float("inf"))
     with pytest.raises(ValueError, match=r"channel 1 has infinite samples, .* --Edges-level"):
         targets.levels(ranges([0, 0], [1, np.inf]), 0.75, None)
-
-
-@pytest.mark.parametrize("value", [-0.1, 1.5])
-def test_a_threshold_is_a_fraction(value):
-    assert Fraction().normalize(0.5) == 0.5
-    with pytest.raises(RunStopped, match=rf"threshold {value}: threshold is a fraction .* use --Edges-level {value}"):
-        Fraction().normalize(value)

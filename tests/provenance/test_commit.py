@@ -1,6 +1,8 @@
 """Commit of several files: all or none, whichever system call it is killed at."""
 
+import itertools
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -9,39 +11,38 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuroluigi.provenance.commit import pending_path, recover
+from neuroluigi.provenance.commit import commit, pending_path, recover
 from neuroluigi.provenance.files import part_path, write_json
 from neuroluigi.steps.target import DamagedError, ResultTarget
 
-# Commits two files and a record, and dies right before the N-th call that changes the disk.
-KILLED_COMMIT = """
-import os, pathlib, sys
-from pathlib import Path
-from neuroluigi.provenance import commit, files
+# A process for each kill, without imports of its own where the system can fork one.
+_METHODS = multiprocessing.get_all_start_methods()
+PROCESSES = multiprocessing.get_context("forkserver" if "forkserver" in _METHODS else "spawn")
+PROCESSES.set_forkserver_preload([__name__])
 
-left = int(sys.argv[1])
-folder = Path(sys.argv[2])
 
-def counted(call):
-    def counting(*args, **kwargs):
-        global left
-        if left == 0:
-            os._exit(9)
-        left -= 1
-        return call(*args, **kwargs)
-    return counting
+def killed_commit(call: int, folder: Path) -> None:
+    """Commit two files and a record, and die right before that call of those that change the disk."""
+    left = itertools.count(call, -1)
 
-record = folder / "runs" / "Step.json"
-parts = {}
-for name in ("a.bin", "b.json"):
-    part = files.part_path(folder / name)
-    part.write_text('"new"')
-    parts[part] = folder / name
-os.fsync = counted(os.fsync)
-Path.replace = counted(Path.replace)
-Path.unlink = counted(Path.unlink)
-commit.commit(parts, record, {"schema": 1, "is": "new"}, obsolete=[folder / "runs" / "Step.failed.json"])
-"""
+    def counted(function):
+        def counting(*args, **kwargs):
+            if next(left) == 0:
+                os._exit(9)
+            return function(*args, **kwargs)
+
+        return counting
+
+    record = folder / "runs" / "Step.json"
+    parts = {}
+    for name in ("a.bin", "b.json"):
+        part = part_path(folder / name)
+        part.write_text('"new"')
+        parts[part] = folder / name
+    os.fsync = counted(os.fsync)
+    Path.replace = counted(Path.replace)
+    Path.unlink = counted(Path.unlink)
+    commit(parts, record, {"schema": 1, "is": "new"}, obsolete=[folder / "runs" / "Step.failed.json"])
 
 
 def make_old(folder: Path) -> None:
@@ -53,7 +54,10 @@ def make_old(folder: Path) -> None:
 
 
 def kill_at(call: int, folder: Path) -> int:
-    return subprocess.run([sys.executable, "-c", KILLED_COMMIT, str(call), str(folder)], check=False).returncode
+    process = PROCESSES.Process(target=killed_commit, args=(call, folder))
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 def state(folder: Path) -> tuple[str, str, str]:

@@ -1,13 +1,14 @@
 """Results of earlier releases stay done: a field that their records lack contradicts nothing."""
 
 import json
-import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import BIN, Pipeline, clean_environment
+from tests import commands
+from tests.commands import BIN, clean_environment
+from tests.conftest import Pipeline
 
 EARLIER = Path(__file__).with_name("earlier")
 ARCHIVES = sorted(EARLIER.glob("*.tar.gz"))
@@ -30,7 +31,7 @@ def lab(request, tmp_path) -> Path:
 
 
 def run(lab: Path, *command: str, codes=(0,)) -> str:
-    done = subprocess.run(
+    done = commands.run(
         [BIN / command[0], *command[1:], "--matlab-engine", "numpy"],
         cwd=lab,
         env=clean_environment(),

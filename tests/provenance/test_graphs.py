@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 
+from tests import commands
 from tests.conftest import BIN, Pipeline
 
 
@@ -105,7 +106,7 @@ class Both(WrapperTask):
     (tmp_path / "real" / "a").mkdir(parents=True)
     (tmp_path / "real" / "a" / "rec_0.bin").write_bytes(b"x")
     command = [BIN / "neuroluigi", "--task", "Both", "status", "--recordings-root", "real"]
-    asked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    asked = commands.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert asked.returncode == 1 and "both make" in asked.stderr and "Traceback" not in asked.stderr
 
 

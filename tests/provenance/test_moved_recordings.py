@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 import time
 
 import pytest
 
-from tests.conftest import BIN, clean_environment
+from tests import commands
+from tests.commands import BIN, clean_environment
 from tests.lab import Lab, nothing
 
 
@@ -37,7 +37,7 @@ def write_table(lab: Lab, *folders: str) -> None:
 
 def status(lab: Lab, *words: str) -> tuple[int, str]:
     command = [BIN / "neuroluigi", "status", "--recordings-root", "real", "--matlab-engine", "numpy", *words]
-    done = subprocess.run(
+    done = commands.run(
         command, cwd=lab.folder, env=clean_environment(), capture_output=True, text=True, timeout=60, check=False
     )
     return done.returncode, done.stdout + done.stderr

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from neuroluigi.provenance import run_lock
+from tests import commands
 from tests.conftest import BIN
 from tests.lab import Lab, nothing
 
@@ -78,35 +79,32 @@ for _ in range(10):
     assert not (tmp_path / "results" / ".runs").exists()
 
 
-def test_runs_that_agree_go_side_by_side(tmp_path, monkeypatch):
+def test_runs_that_agree_go_side_by_side(tmp_path, monkeypatch, caplog):
     settings = {"Edges.threshold": "0.75"}
     with run_lock.side_by_side(tmp_path, settings, "luigi A"):
         (name,) = run_lock.running(tmp_path)
         assert name.startswith("luigi A, process ")
-        began = time.monotonic()
         monkeypatch.setattr(run_lock.os, "getpid", lambda: 1)
         with run_lock.side_by_side(tmp_path, {**settings, "Mine.level": "1"}, "luigi B"):
-            assert time.monotonic() - began < 1
+            assert "waiting" not in caplog.text
     assert run_lock.running(tmp_path) == []
 
 
 def test_a_run_that_was_killed_keeps_nobody_waiting(lab):
     run = start(lab, "--Edges-threshold", "0.1")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not list((lab.results / ".runs").glob("*.json")):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     run.kill()
     run.communicate()
-    began = time.monotonic()
-    lab.go()
-    assert time.monotonic() - began < 20 and not list((lab.results / ".runs").glob("*.json"))
+    assert "waiting" not in lab.go()[2] and not list((lab.results / ".runs").glob("*.json"))
 
 
 def test_nothing_is_cleaned_while_a_run_is_at_work(lab):
     before = lab.files()
     with run_lock.side_by_side(lab.results, {}, "luigi A"):
-        done = subprocess.run(
+        done = commands.run(
             [BIN / "neuroluigi", "clean", "--step", "Edges", "--yes", *FAKES],
             cwd=lab.folder,
             capture_output=True,

@@ -6,7 +6,6 @@ Each state by itself, with its reasons, is in test_state.py.
 import json
 import os
 import shutil
-import subprocess
 from collections import Counter
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 
 from neuroluigi.provenance.files import write_json
 from neuroluigi.provenance.record import read_record
+from tests import commands
 from tests.conftest import BIN, REPOSITORY, needs_octave
 from tests.lab import Lab, nothing
 
@@ -164,7 +164,7 @@ def test_malformed_files_of_some_steps_stop_no_run(done):
     malformed = '{"schema": 1, "inputs": 5, "error": 5}'
     for name in ("s-even/runs/Stats.json", "s-odd/runs/Stats.pending.json", "s-even/runs/Edges.failed.json"):
         (done.results / name).write_text(malformed)
-    assert subprocess.run([BIN / "neuroluigi", "status"], cwd=done.folder, capture_output=True).returncode in (0, 1)
+    assert commands.run([BIN / "neuroluigi", "status"], cwd=done.folder, capture_output=True).returncode in (0, 1)
     _, _, out = done.go()
     assert "Traceback" not in out and "Failed" not in out
     outcome = done.go()
@@ -234,7 +234,7 @@ def test_result_missing_with_its_recording_is_reported_as_missing(real):
     _, _, out = real.go()
     assert "everything is there" not in out and "a/rec_0.bin is not there any more" in out
     assert "aggregate.bin is not there" in out
-    asked = subprocess.run(
+    asked = commands.run(
         [BIN / "neuroluigi", "status", "--recordings-root", "real"], cwd=real.folder, capture_output=True, text=True
     )
     assert asked.returncode == 1 and "1/2" in asked.stdout and "aggregate.bin is not there" in asked.stdout
@@ -245,7 +245,7 @@ def test_results_without_the_folder_of_recordings_are_shown_and_left_alone(real)
     made, unchanged, out = real.go()
     assert not made and not unchanged and "real is not there; the groups are those of the results" in out
     for command in (["status"], ["results", "--csv"], ["events", "a", "--csv"], ["why", "Stats", "a"]):
-        asked = subprocess.run(
+        asked = commands.run(
             [BIN / "neuroluigi", *command, "--recordings-root", "real"], cwd=real.folder, capture_output=True, text=True
         )
         assert "Traceback" not in asked.stderr and len(asked.stdout.splitlines()) > 1, asked
@@ -306,7 +306,7 @@ def test_trust_existing_is_the_rule_of_luigi_in_status_and_run(done):
     (done.results / "s-even" / "plot.png").unlink()
     (done.results / "s-odd" / "aggregate.bin").unlink()
     command = [BIN / "neuroluigi", "status", "--FakeRecording-sessions", "s", "--FakeRecording-count", "2", *trust]
-    asked = subprocess.run([*command, "--json"], cwd=done.folder, capture_output=True, text=True)
+    asked = commands.run([*command, "--json"], cwd=done.folder, capture_output=True, text=True)
     todo = {(one["row"], one["step"]): one["todo"] for one in json.loads(asked.stdout)["results"] if one["todo"]}
     # The plot of s-odd is there, so nobody asks for what is below it.
     assert todo == {("s-even", "Plot"): "make"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests import commands
 from tests.conftest import BIN, Pipeline, clean_environment
 
 STRANGE = 'ö "x" it\'s $HOME `id` 100% %s 中文 ;&|'
@@ -23,7 +24,7 @@ class Run:
 
 def run(pipeline: Pipeline, *arguments, engine: str = "numpy", task: str = "PlotAll") -> Run:
     command = [BIN / "luigi", "--module", "tasks", task, "--local-scheduler", "--matlab-engine", engine]
-    done = subprocess.run(
+    done = commands.run(
         [*command, *map(str, arguments)],
         cwd=pipeline.folder,
         env=clean_environment(),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import commands
 from tests.conftest import BIN, REPOSITORY, clean_environment
 from tests.recordings.files import write_table
 
@@ -17,7 +18,7 @@ def neuroluigi(folder: Path, *arguments, code: int = 0) -> subprocess.CompletedP
     for name in ("tasks.py", "targets.py", "luigi.cfg"):
         shutil.copy(REPOSITORY / name, folder)
     before = sorted(folder.iterdir())
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", *map(str, arguments)],
         cwd=folder,
         env=clean_environment(),
@@ -118,7 +119,7 @@ def test_command_refuses(tmp_path, arguments, message):
 
 
 def test_command_without_tasks_says_where_it_looked(tmp_path):
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", "recordings"],
         cwd=tmp_path,
         env=clean_environment(),

@@ -4,8 +4,10 @@ import subprocess
 
 import pytest
 
+from tests import commands
 from tests.conftest import BIN, OF_THE_RUN, clean_environment
 from tests.lab import Lab
+from tests.steps.conftest import declare  # noqa: F401 (a fixture)
 
 FAKES = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
 
@@ -25,7 +27,7 @@ def lab(first, tmp_path):
 
 def ask(lab, *arguments, code=0):
     """Run `neuroluigi` in the lab; return its output, or the one line of its error."""
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", *map(str, arguments), *([] if lab.real else FAKES)],
         cwd=lab.folder,
         env=clean_environment(),

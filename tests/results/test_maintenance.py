@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
 
 from neuroluigi.provenance.files import write_json
 from neuroluigi.provenance.record import read_record, timestamp
+from tests import commands
 from tests.conftest import BIN, OF_THE_RUN, clean_environment
 from tests.lab import Lab, nothing
 from tests.results.conftest import FAKES, ask, everything
@@ -51,7 +51,7 @@ def test_clean_asks_at_a_terminal_and_takes_nothing_but_y_for_yes(lab, typed, is
     before = everything(lab)
     keyboard, terminal = pty.openpty()
     os.write(keyboard, f"{typed}\n".encode())
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", "clean", "--step", "Edges", "--group", "s-even", *FAKES],
         cwd=lab.folder,
         env=clean_environment(),

@@ -16,6 +16,7 @@ import pytest
 from neuroluigi.provenance import run_lock
 from neuroluigi.provenance.files import write_json
 from neuroluigi.provenance.record import describe_host, package_versions, read_record
+from tests import commands
 from tests.conftest import BIN, HAS_OCTAVE, clean_environment
 from tests.lab import Lab
 
@@ -74,7 +75,7 @@ def lab(done, tmp_path):
 
 def ask(folder, *arguments, code=0):
     """Run `neuroluigi` in a folder; return its output, or the one line of its error."""
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", *map(str, arguments)],
         cwd=folder,
         env={**clean_environment(), **SECRETS},

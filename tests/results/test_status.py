@@ -3,19 +3,19 @@
 import json
 import os
 import re
-import subprocess
 
 import pytest
 
 from neuroluigi.provenance import state
 from neuroluigi.results.status import FAILED, SIGNS, WAITING
+from tests import commands
 from tests.conftest import BIN, Pipeline, clean_environment
 
 SETTINGS = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
 
 
 def ask(lab, *arguments, code=None):
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", *arguments, *SETTINGS],
         cwd=lab.folder,
         env=clean_environment(),
@@ -150,7 +150,7 @@ def test_what_only_a_start_would_tell_is_said(lab, tmp_path):
     matlab.chmod(0o755)
     lab.run("PlotAll", *SETTINGS)
     named = ["--matlab-engine", "matlab", "--matlab-command", str(matlab)]
-    out = subprocess.run(
+    out = commands.run(
         [BIN / "neuroluigi", "status", *SETTINGS[:4], *named],
         cwd=lab.folder,
         env=clean_environment(),
@@ -172,7 +172,7 @@ def test_on_a_terminal_states_have_colours_and_nothing_is_wider_than_it(lab):
     (lab.results / "s-even" / "stats.json").unlink()
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-    process = subprocess.Popen(
+    process = commands.start(
         [BIN / "neuroluigi", "status", *SETTINGS],
         cwd=lab.folder,
         env={**clean_environment(), "TERM": "xterm-256color"},
@@ -227,7 +227,7 @@ def test_what_is_misspelt_is_refused_in_one_line(lab, arguments, expected):
 
 @pytest.mark.parametrize("command", ["status", "why", "recordings", "results", "events", "slurm"])
 def test_help_shows_an_example(lab, command):
-    done = subprocess.run([BIN / "neuroluigi", command, "--help"], capture_output=True, text=True, check=True)
+    done = commands.run([BIN / "neuroluigi", command, "--help"], capture_output=True, text=True, check=True)
     assert f"neuroluigi {command}" in done.stdout.split("Example")[1]
 
 

@@ -12,6 +12,7 @@ from neuroluigi.recordings.groups import find_groups
 from neuroluigi.recordings.recording import Declaration
 from neuroluigi.results.events import EVENT_COLUMNS
 from neuroluigi.results.table import collect_table, sort_rows
+from tests import commands
 from tests.conftest import BIN, Pipeline, clean_environment
 
 
@@ -24,7 +25,7 @@ def lab(tmp_path_factory):
 
 
 def ask(folder, *arguments, code=0):
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", *map(str, arguments)],
         cwd=folder,
         env=clean_environment(),
@@ -113,7 +114,7 @@ def test_a_reader_that_closes_the_pipe_is_no_error(lab, tmp_path):
     layout = json.loads((lab.results / "a-even" / "aggregate.json").read_text())
     (folder / "aggregate.json").write_text(json.dumps(layout))
     np.save(folder / "edges.npy", np.zeros((200_000, 2), np.int64))
-    process = subprocess.Popen(
+    process = commands.start(
         [BIN / "neuroluigi", "events", "a-even", "--csv", "--results-root", tmp_path / "results"],
         cwd=lab.folder,
         env=clean_environment(),

@@ -9,6 +9,7 @@ from luigi.task_register import Register
 
 from neuroluigi.runner.run import command_line
 from tests.runner.luigid_lab import Luigid
+from tests.steps.conftest import declare  # noqa: F401 (a fixture)
 
 
 @pytest.fixture

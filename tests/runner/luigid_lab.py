@@ -11,12 +11,13 @@ import urllib.request
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from tests import commands
 from tests.conftest import BIN, clean_environment
 
 # Luigid's own luigi.cfg and that of the runs, with shorter waits.
 HASTE = """
 [scheduler]
-worker_disconnect_delay = 3
+worker_disconnect_delay = 5
 [core]
 rpc_retry_attempts = 30
 rpc_retry_wait = 1
@@ -91,7 +92,7 @@ class Luigid:
     def start(self, *arguments):
         with (self.folder / "luigid.log").open("a") as log:
             command = [BIN / "luigid", "--port", str(self.port), *arguments]
-            self.process = subprocess.Popen(
+            self.process = commands.start(
                 command, cwd=self.folder, env=clean_environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         wait_for(self.is_answering)
@@ -112,7 +113,7 @@ class Luigid:
 
     def call(self, method, **data):
         query = urllib.parse.urlencode({"data": json.dumps(data)})
-        with urllib.request.urlopen(f"{self.url}api/{method}?{query}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}api/{method}?{query}", timeout=60) as answer:
             return json.load(answer)["response"]
 
     def tasks(self, **of):
@@ -137,7 +138,7 @@ class Lab:
     def start(self, *arguments):
         command = [BIN / "luigi", "--module", "tasks", *arguments, "--scheduler-port", str(self.luigid.port)]
         with (self.folder / "run.log").open("a") as log:
-            return subprocess.Popen(
+            return commands.start(
                 command, cwd=self.folder, env=clean_environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
 

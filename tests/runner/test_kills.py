@@ -1,6 +1,8 @@
 """Kills at random moments: no result without its full content, no process left, and a next run that completes."""
 
 import contextlib
+import copy
+import functools
 import os
 import random
 import shutil
@@ -15,11 +17,11 @@ import pytest
 
 from tests.conftest import HAS_OCTAVE, Pipeline, needs_octave
 
-# Kills of each kind, of ten; to look closer: NEUROLUIGI_KILLS=20 make test
-MOMENTS = int(os.environ.get("NEUROLUIGI_KILLS", "5"))
+# Kills of each kind, of ten, each in its own third of the run; to look closer: NEUROLUIGI_KILLS=20 make test
+MOMENTS = int(os.environ.get("NEUROLUIGI_KILLS", "3"))
 LANES = 2
 MARK = "NEUROLUIGI_TEST_RUN"
-GONE_SECONDS = 10
+GONE_SECONDS = 60
 GRANDCHILD = "sleep 61.03"
 
 
@@ -38,19 +40,24 @@ class KilledPipeline(Pipeline):
         # With one worker Luigi runs the steps itself; forced, there is a worker process to kill.
         self.arguments += ["--worker-force-multiprocessing"] if workers == 1 else []
         began = time.monotonic()
-        self.run(*self.arguments)
+        self.run(*self.arguments, forks=False)
         self.seconds = time.monotonic() - began
         self.right = self.files()
         assert len(self.right) == 5 * workers
+
+    def copied_to(self, folder):
+        shutil.copytree(self.folder, folder)
+        copied = copy.copy(self)
+        copied.folder = folder
+        return copied
 
     def forget(self):
         shutil.rmtree(self.results)
         shutil.rmtree(self.folder / "recordings")
 
     def finished(self):
-        """Return the results without temporary files of steps that were killed, and the cache of checksums."""
-        results = self.files().items()
-        return {name: content for name, content in results if ".part-" not in name and name != ".checksums.jsonl"}
+        """Return the results without temporary files of steps that were killed."""
+        return {name: content for name, content in self.files().items() if ".part-" not in name}
 
     def wrong_files(self):
         return [name for name, content in self.finished().items() if self.right.get(name) != content]
@@ -93,7 +100,7 @@ def victim_of(process: subprocess.Popen, what: str, mark: str):
                     found += [one] if VICTIMS[what](one, luigi) else []
         if found:
             return random.choice(found)
-        time.sleep(0.01)
+        time.sleep(0.03)
     return None
 
 
@@ -101,7 +108,8 @@ def kill_once(lab: KilledPipeline, what: str, number: int, moment: float) -> boo
     """Kill a fresh run after `moment` of its time; return whether it was still running."""
     lab.forget()
     mark = str(uuid.uuid4())
-    process = lab.start(*lab.arguments, env={MARK: mark})
+    # From nothing: moments of its imports count as well, and its environment is what its processes are known by.
+    process = lab.start(*lab.arguments, env={MARK: mark}, forks=False)
     time.sleep(moment * lab.seconds)
     victim = victim_of(process, what, mark)
     was_running = process.poll() is None and victim is not None
@@ -119,7 +127,7 @@ def kill_once(lab: KilledPipeline, what: str, number: int, moment: float) -> boo
     while left := marked(mark):
         assert time.monotonic() - killed_at < GONE_SECONDS, f"killed at {moment:.3f}: {left} live on"
         time.sleep(0.1)
-    process.communicate(timeout=5)
+    process.communicate(timeout=60)
     if list(lab.folder.rglob("*.part-*")):
         # Its owner was still dying when the next run looked; the step that runs there next removes it.
         for path in lab.results.glob("*/*.*"):
@@ -128,6 +136,12 @@ def kill_once(lab: KilledPipeline, what: str, number: int, moment: float) -> boo
         lab.run(*lab.arguments)
         assert not list(lab.folder.rglob("*.part-*")), f"killed at {moment:.3f}: temporary files stay behind"
     return was_running
+
+
+@pytest.fixture(scope="module")
+def right(tmp_path_factory):
+    """Return a function that gives a pipeline after its first run; each is made once, for copying."""
+    return functools.cache(lambda *about: KilledPipeline(tmp_path_factory.mktemp("right") / "lab", *about))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -141,12 +155,13 @@ def kill_once(lab: KilledPipeline, what: str, number: int, moment: float) -> boo
         pytest.param("grandchild", signal.SIGKILL, marks=needs_octave),
     ],
 )
-def test_a_kill_at_any_moment_loses_nothing(tmp_path, workers, what, number):
-    chance = random.Random(f"{workers} {what} {number}")
-    moments = [chance.uniform(0.1, 1) for _ in range(MOMENTS)]
+def test_a_kill_at_any_moment_loses_nothing(right, tmp_path, workers, what, number):
+    chance, part = random.Random(f"{workers} {what} {number}"), 0.9 / MOMENTS
+    moments = [0.1 + part * (before + chance.random()) for before in range(MOMENTS)]
+    finished = right(workers, what == "grandchild")
 
     def lane(number_of_lane):
-        lab = KilledPipeline(tmp_path / str(number_of_lane), workers, what == "grandchild")
+        lab = finished.copied_to(tmp_path / str(number_of_lane))
         for moment in moments[number_of_lane::LANES]:
             # A run that had ended already was no kill.
             while not kill_once(lab, what, number, moment):

@@ -36,8 +36,6 @@ PRIVATE = {
     "runner/scheduler_state.py": "_active_workers _remove_workers_from_tasks _status_tasks _task_batchers _tasks",
     "runner/worker.py": "_add_task _config _create_task_process _first_task _handle_next_task _id _keep_alive"
     " _run_task _running_tasks _scheduled_tasks _scheduler _stop_requesting_work _summary_dict _task_result_queue",
-    # A parameter whose option is called otherwise than the parameter.
-    "steps/matlab.py": "_parser_kwargs",
     # In a process that was spawned, the command line of the run.
     "steps/spawn.py": "_instance",
 }
@@ -80,7 +78,6 @@ SIGNATURES = [
     (luigi.scheduler.SimpleTaskState, "update_status", "(self, task, config)"),
     (luigi.scheduler.Worker, "get_tasks", "(self, state, *statuses)"),
     (luigi.scheduler.Worker, "is_trivial_worker", "(self, state)"),
-    (luigi.parameter.Parameter, "_parser_kwargs", "(param_name, task_name=None)"),
     (luigi.rpc.RemoteScheduler, "_fetch", "(self, url_suffix, body)"),
     (luigi.rpc.RemoteScheduler, "_request", "(self, url, data, attempts=3, allow_null=True)"),
     (luigi.interface._WorkerSchedulerFactory, "create_local_scheduler", "(self)"),
@@ -90,6 +87,7 @@ SIGNATURES = [
         "create_worker",
         "(self, scheduler, worker_processes, assistant=False)",
     ),
+    (luigi.cmdline_parser.CmdlineParser, "get_task_obj", "(self)"),
     (luigi.cmdline_parser.CmdlineParser, "_build_parser", "(root_task=None, help_all=False)"),
     (luigi.execution_summary, "_summary_dict", "(worker)"),
     (luigi.retcodes, "run_with_retcodes", "(argv)"),

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from importlib import metadata
 
 import pytest
 
@@ -54,6 +55,26 @@ def test_a_program_of_windows_ends_with_its_script(tmp_path, line, is_ours):
         file.writestr("__main__.py", line)
     (tmp_path / "luigi.exe").write_bytes(b"MZ launcher" + archive.getvalue())
     assert (script_problem(tmp_path) == "") == is_ours
+
+
+def test_a_program_that_keeps_its_script_packed_is_known_by_its_size_in_the_record(tmp_path, monkeypatch):
+    scripts, site = tmp_path / "Scripts", tmp_path / "site-packages"
+    about = site / "neuroluigi-0.1.0.dist-info"
+    for folder in (scripts, about):
+        folder.mkdir(parents=True)
+    (scripts / "luigi.exe").write_bytes(b"MZ packed launcher")
+    (about / "RECORD").write_text("../Scripts/luigi.exe,sha256=x,18\nneuroluigi/__init__.py,,\n")
+    monkeypatch.setattr(metadata, "distribution", lambda name: metadata.PathDistribution(about))
+    assert script_problem(scripts) == ""
+    # Luigi's, which came later, has another size.
+    (scripts / "luigi.exe").write_bytes(b"MZ packed launcher of Luigi")
+    assert "luigi.exe is Luigi's own, not neuroluigi's" in script_problem(scripts)
+
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", absent)
+    assert "luigi.exe is Luigi's own, not neuroluigi's" in script_problem(scripts)
 
 
 def test_no_script_at_all(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 from luigi.scheduler import DONE, FAILED, RUNNING
 
 from neuroluigi.provenance.run_record import read_run_record
+from tests import commands
 from tests.conftest import BIN, FAKE_MATLAB, REPOSITORY, clean_environment, needs_octave
 from tests.runner.luigid_lab import Lab, check_apart, wait_for
 
@@ -37,11 +38,12 @@ def test_four_runs_share_the_steps_and_take_over_those_of_one_that_is_killed(tmp
 
 
 def test_a_run_that_is_interrupted_gives_its_steps_back(tmp_path, luigid):
-    lab = Lab(tmp_path / "lab", luigid, seconds=1)
+    lab = Lab(tmp_path / "lab", luigid)
+    (lab.folder / "hold").touch()
     run = lab.start("Last", "--workers", "2")
     wait_for(lambda: len(lab.is_at_work()) == 2)
     run.send_signal(signal.SIGINT)
-    assert run.wait(timeout=30) == 130
+    assert run.wait(timeout=60) == 130
     assert luigid.call("worker_list") == [] and not luigid.call("task_list", status=RUNNING)
 
 
@@ -63,12 +65,14 @@ def test_a_run_goes_on_when_luigid_is_started_again(tmp_path, luigid, number):
 
 
 def test_a_run_whose_luigid_stays_away_finishes_its_steps_and_says_so(tmp_path, luigid):
-    lab = Lab(tmp_path / "lab", luigid, seconds=1.5)
+    lab = Lab(tmp_path / "lab", luigid)
+    (lab.folder / "hold").touch()
     config = lab.folder / "luigi.cfg"
     config.write_text(config.read_text().replace("rpc_retry_attempts = 30", "rpc_retry_attempts = 1"))
     run = lab.start("Last", "--workers", "2")
     wait_for(lambda: len(lab.is_at_work()) == 2)
     luigid.end(signal.SIGKILL)
+    (lab.folder / "hold").unlink()
     assert run.wait(timeout=60) == 1
     last = lab.said().splitlines()[-1]
     assert last.startswith("luigi: no luigid answered at http://localhost:") and "run the same command" in last
@@ -140,7 +144,7 @@ def test_what_is_shown_of_a_step_while_it_runs_and_after(tmp_path, luigid):
 def test_it_listens_on_this_machine_alone_and_a_second_one_is_refused(luigid):
     listening = [one for one in psutil.Process(luigid.process.pid).net_connections() if one.status == "LISTEN"]
     assert [(one.laddr.ip, one.laddr.port) for one in listening] == [("127.0.0.1", luigid.port)]
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "luigid", "--port", str(luigid.port)], cwd=luigid.folder, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("luigid: ") and "--port" in done.stderr
@@ -157,10 +161,10 @@ def test_the_history_of_tasks_goes_into_sqlite(tmp_path, luigid):
     luigid.start()
     Lab(tmp_path / "lab", luigid, sessions="a", seconds=0).run("First", "--group", "a-odd")
     assert (luigid.folder / "luigid-history.db").is_file()
-    with urllib.request.urlopen(f"{luigid.url}history/by_name/First", timeout=10) as answer:
+    with urllib.request.urlopen(f"{luigid.url}history/by_name/First", timeout=60) as answer:
         page = answer.read().decode()
     assert "a-odd" in page and "DONE" in page
-    with urllib.request.urlopen(f"{luigid.url}history", timeout=10) as answer:
+    with urllib.request.urlopen(f"{luigid.url}history", timeout=60) as answer:
         assert "First" in answer.read().decode()
 
 

@@ -3,11 +3,11 @@
 import os
 import re
 import socket
-import subprocess
 import urllib.parse
 from collections import Counter
 from pathlib import Path
 
+from tests import commands
 from tests.browser import needs_browser
 from tests.conftest import BIN, clean_environment
 from tests.runner.luigid_lab import wait_for
@@ -38,7 +38,7 @@ def test_the_visualiser_shows_the_graph_and_what_failed(browser, tmp_path, luigi
     (pipeline.folder / "tasks.py").open("a").write(BROKEN_GROUP)
     remote = ["--scheduler-port", str(luigid.port)]
     command = [BIN / "luigi", "--module", "tasks", "PlotAll", "--matlab-engine", "numpy", *remote]
-    done = subprocess.run(command, cwd=pipeline.folder, env=clean_environment(), capture_output=True, text=True)
+    done = commands.run(command, cwd=pipeline.folder, env=clean_environment(), capture_output=True, text=True)
     assert done.returncode == 30, done.stderr
     asked, refused = [], []
 

@@ -1,5 +1,6 @@
 """The scheduler of luigid, in memory."""
 
+import logging
 import pickle
 import time
 
@@ -91,3 +92,31 @@ def test_what_is_saved_is_what_was_known(tmp_path, clock):
     assert ask(other, "Y") == (None, 2, 1, True)
     other.add_task(task_id="a", status=DONE, worker="X", runnable=None)
     assert ask(other, "Y") == ("b", 2, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("saved", "why"),
+    [
+        # A task of the release before, whose modules were elsewhere.
+        (b"cneuroluigi.scheduling\nTask\n.", "No module named 'neuroluigi.scheduling'"),
+        (b"\x80\x04half", ""),
+        (b"", "Ran out of input"),
+    ],
+)
+def test_what_can_not_be_read_is_refused_in_one_line_and_the_runs_register_again(tmp_path, caplog, saved, why):
+    (tmp_path / "state").write_bytes(saved)
+    scheduler = Scheduler(state_path=str(tmp_path / "state"))
+    with caplog.at_level(logging.WARNING, "luigi.scheduler"):
+        scheduler.load()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"{tmp_path / 'state'} is not used: it is damaged or of another release ({why}")
+    assert line.endswith("); the runs register again") and "\n" not in line and not scheduler.task_list()
+    scheduler.add_task(task_id="a", worker="X", family="a")
+    scheduler.dump()
+    scheduler.load()
+    assert list(scheduler.task_list()) == ["a"]
+
+
+def test_where_nothing_was_saved_nothing_is_said(tmp_path, caplog):
+    Scheduler(state_path=str(tmp_path / "state")).load()
+    assert not caplog.records

@@ -1,5 +1,6 @@
 """What is changed of Luigi: it holds inside its context, nested ones too, and nothing of it stays."""
 
+import argparse
 import contextlib
 import logging
 import signal
@@ -16,6 +17,8 @@ from neuroluigi.runner import patches, scheduler
 from neuroluigi.runner.run import Run, command_line
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.describe import StepError
+from neuroluigi.steps.matlab import MatlabTask, matlab
+from neuroluigi.steps.tasks import StudyTask
 
 LOGGER = logging.getLogger("luigi-interface")
 
@@ -27,6 +30,7 @@ def luigis_state() -> list:
     return [
         luigi.interface.__dict__["_WorkerSchedulerFactory"],
         CmdlineParser.__dict__["_build_parser"],
+        CmdlineParser.get_task_obj,
         luigi.server.Scheduler,
         tornado.web.StaticFileHandler.set_extra_headers,
         list(LOGGER.filters),
@@ -38,6 +42,7 @@ def luigis_state() -> list:
 ALL = [
     lambda: patches.factory(scheduler.Factory),
     patches.one_exact_parser,
+    patches.options_of_sections,
     patches.plain_log_lines,
     lambda: patches.luigid_scheduler(scheduler.Scheduler),
     patches.pages_from_luigid_alone,
@@ -71,6 +76,45 @@ def test_options_are_exact_and_a_parser_serves_a_whole_run():
         with_more = type("Later", (luigi.Task,), {"__module__": __name__})
         assert CmdlineParser._build_parser(root_task="Odd") is not first and "Later" in Register.task_names()
     assert with_more and CmdlineParser._build_parser().allow_abbrev
+
+
+class clash(luigi.Config):
+    word = luigi.Parameter(default="section")
+
+
+class Clashing(luigi.Task):
+    clash_word = luigi.Parameter(default="task")
+
+
+@pytest.mark.parametrize(
+    ("words", "of_section", "of_task"),
+    [
+        ([], "section", "task"),
+        (["--clash-word", "x"], "x", "task"),
+        (["--Clashing-clash-word", "y"], "section", "y"),
+        (["--clash-word=x", "--Clashing-clash-word=y"], "x", "y"),
+    ],
+)
+def test_an_option_of_a_section_is_not_one_of_the_task_that_is_run(words, of_section, of_task):
+    with given("Clashing", *words) as parser:
+        assert (clash().word, parser.get_task_obj().clash_word) == (of_section, of_task)
+
+
+def test_a_step_of_matlab_has_a_command_of_its_own_beside_that_of_all():
+    step = type("ClashingStep", (StudyTask, MatlabTask), {"__module__": __name__})
+    with given(step.__name__, "--matlab-command", "of all", "--ClashingStep-matlab-command", "own") as parser:
+        assert (matlab().command, parser.get_task_obj().matlab_command) == ("of all", "own")
+    with given(step.__name__, "--matlab-command", "of all") as parser:
+        assert (matlab().command, parser.get_task_obj().matlab_command) == ("of all", None)
+    assert luigi.cmdline_parser.argparse is argparse
+
+
+@contextlib.contextmanager
+def given(*words):
+    """Put a command line in force, as a run does."""
+    ours = patches.one_exact_parser(), patches.options_of_sections()
+    with patches.applied(*ours), CmdlineParser.global_instance(list(words)) as parser:
+        yield parser
 
 
 def test_a_step_that_failed_is_logged_in_one_line_and_chatter_not_at_all(caplog):

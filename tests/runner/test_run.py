@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests import commands
 from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment, folders
 
 TINY = """
@@ -27,7 +28,7 @@ class PlotAll(WrapperTask):
 
 
 def luigi(folder, *arguments, env=None):
-    return subprocess.run(
+    return commands.run(
         [BIN / "luigi", *arguments],
         cwd=folder,
         env={**clean_environment(), **(env or {})},
@@ -161,7 +162,7 @@ def test_a_failed_step_ends_the_run_with_an_exit_code_and_names_it(pipeline):
     assert out.splitlines()[-1] == "1 plot: results/t/plot.png"
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -178,7 +179,7 @@ class Slow(GroupTask):
     def make(self, out):
         out.write_text("half")
         (self.folder / "begun").touch()
-        time.sleep(60)
+        time.sleep(600)
 
 class PlotAll(WrapperTask):
     def requires(self):
@@ -194,7 +195,7 @@ def test_a_signal_ends_the_run_at_once_and_leaves_nothing_half_made(tmp_path, wo
     process = lab.start("PlotAll", "--workers", workers)
     wait_for(lambda: len(list(lab.results.glob("*/begun"))) == workers)
     process.send_signal(number)
-    out = process.communicate(timeout=10)[0]
+    out = process.communicate(timeout=60)[0]
     assert process.returncode == 130
     assert out.splitlines()[-1].startswith("luigi: interrupted") and "Traceback" not in out
     assert not list(lab.results.rglob("slow*"))
@@ -317,7 +318,7 @@ def test_names_that_the_terminal_has_no_letters_for_are_written_with_escapes(pip
 
 
 def test_a_closed_standard_output_does_not_fail_a_run(pipeline):
-    process = subprocess.Popen(
+    process = commands.start(
         [BIN / "luigi", "--module", "tasks", "FakeRecording", "--session", "s", "--index", "1", "--local-scheduler"],
         cwd=pipeline.folder,
         env=clean_environment(),

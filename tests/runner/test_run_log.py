@@ -141,7 +141,7 @@ def test_a_folder_whose_name_is_no_text(lab):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_ended(lab, number):
-    give(lab, "self.report_progress(1, 2); time.sleep(60)")
+    give(lab, "self.report_progress(1, 2); time.sleep(600)")
     run = lab.start("One")
     wait_for(lambda: read_run_record(lab.results))
     record = read_run_record(lab.results)
@@ -164,7 +164,7 @@ def test_a_run_whose_groups_are_told_on_the_command_line_is_interrupted(pipeline
     (pipeline.folder / "real" / "mine").mkdir(parents=True)
     (pipeline.folder / "real" / "mine" / "rec_0.bin").write_bytes(bytes(100))
     with (pipeline.folder / "tasks.py").open("a") as tasks:
-        tasks.write("\nEdges.make = lambda self, out: __import__('time').sleep(60)\n")
+        tasks.write("\nEdges.make = lambda self, out: __import__('time').sleep(600)\n")
     run = pipeline.start("PlotAll", "--recordings-root", "real", "--workers", workers, *NUMPY)
     wait_for(lambda: (pipeline.results / "mine" / "stats.json").exists())
     wait_for(lambda: list((pipeline.results / "mine" / "runs").glob("Edges.part-*")))

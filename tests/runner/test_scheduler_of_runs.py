@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import commands
 from tests.conftest import BIN, clean_environment
 
 GRAPHS = '''
@@ -206,7 +207,7 @@ def run_graph(folder: Path, root: str, workers: int, arguments: list[str], linea
     (folder / "graphs.py").write_text(GRAPHS)
     (folder / "luigi.cfg").write_text("[resources]\npool = 2\n[worker]\nwait_interval = 0.05\n")
     command = [BIN / "luigi", "--module", "graphs", root, "--local-scheduler", "--workers", str(workers), *arguments]
-    done = subprocess.run(
+    done = commands.run(
         [*command, "--neuroluigi-fast-scheduler", str(linear).lower()],
         cwd=folder,
         # Tasks that become known at the same moment come in the order of their hashes.

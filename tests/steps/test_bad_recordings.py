@@ -1,11 +1,12 @@
 """A step of a lab's own on a bad recording fails with its reason, as Aggregate does; it never runs on what is left."""
 
 import json
-import subprocess
 
 import pytest
 
-from tests.conftest import BIN, Pipeline, clean_environment
+from tests import commands
+from tests.commands import BIN, clean_environment
+from tests.conftest import Pipeline
 
 STEPS = """
 class OfGroup(GroupTask):
@@ -115,7 +116,7 @@ def test_when_it_is_repaired_and_breaks_again(lab, out):
     lab.run("All", *SETTINGS)
     bad.write_bytes(bytes(63))
     command = [BIN / "neuroluigi", "--task", "All", "status", "--json", *SETTINGS]
-    status = subprocess.run(command, cwd=lab.folder, env=clean_environment(), capture_output=True, check=False)
+    status = commands.run(command, cwd=lab.folder, env=clean_environment(), capture_output=True, check=False)
     reasons = {one["task"]: one["reasons"] for one in json.loads(status.stdout)["results"] if one["state"] == "stale"}
     assert set(reasons) == FAILED
     assert all("63 bytes" in str(one) for one in reasons.values())

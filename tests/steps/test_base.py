@@ -221,7 +221,7 @@ def test_a_full_disk_fails_with_a_message_and_loses_nothing(pipeline, small_disk
 
 
 def test_two_runs_at_the_same_time_both_end_well(pipeline):
-    arguments = ["PlotAll", "--matlab-engine", "numpy", "--workers", "2"]
+    arguments = ["PlotAll", "--matlab-engine", "numpy", "--workers", "2", "--FakeRecording-sessions", "a,b"]
     processes = [pipeline.start(*arguments) for _ in range(2)]
     for process in processes:
         out = process.communicate(timeout=120)[0]

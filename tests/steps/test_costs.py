@@ -56,9 +56,9 @@ def noted(pipeline, file: str) -> Counter:
     return lines
 
 
-def run(pipeline, *options, workers=1):
+def run(pipeline, workers=1, forks=True):
     settings = ("--recordings-root", "data", "--matlab-engine", "numpy", "--workers", workers)
-    return pipeline.run("PlotAll", *settings, *options)
+    return pipeline.run("PlotAll", *settings, forks=forks)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -84,9 +84,9 @@ def test_a_step_passes_once_over_its_data(watched):
 
 
 def test_what_is_not_used_is_not_imported(watched):
-    run(watched)
+    run(watched, forks=False)
     assert any("matplotlib" in line.split() for line in noted(watched, "imported"))
-    assert "Nothing to make" in run(watched)
+    assert "Nothing to make" in run(watched, forks=False)
     (imported,) = noted(watched, "imported")
     assert {"luigi", "neuroluigi"} <= set(imported.split())
     assert not {"matplotlib", "rich", "click", "jinja2", "PIL", "hypothesis"} & set(imported.split())

@@ -2,12 +2,12 @@
 
 import re
 import shutil
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import needs_octave
+from tests.engines.lab import wait_for
 from tests.steps.matlab_lab import (
     FEW,
     MATLAB_FOLDER,
@@ -93,7 +93,6 @@ def test_one_process_per_call_when_told(pipeline, tmp_path):
 def test_steps_of_python_fill_the_workers_while_others_wait_for_a_seat(pipeline, tmp_path):
     (pipeline.folder / "tasks.py").write_text(
         """
-import time
 import luigi
 from neuroluigi import MatlabTask, StudyTask, WrapperTask
 class Slow(StudyTask, MatlabTask):
@@ -106,13 +105,16 @@ class Quick(StudyTask):
     n = luigi.IntParameter()
     filename_parameters = ("n",)
     def output(self): return self.result(f"quick-{self.n}.txt")
-    def make(self, out): out.write_text("x"); time.sleep(0.1)
+    def make(self, out): out.write_text("x")
 class All(WrapperTask):
     def requires(self): return [*(Slow(n) for n in range(3)), *(Quick(n) for n in range(4))]
 """
     )
     (pipeline.folder / "matlab" / "slow.m").write_text(
-        "function slow(file)\n  pause(1);\n  fid = fopen(file, 'w');\n  fprintf(fid, 'x');\n  fclose(fid);\nend\n"
+        "function slow(file)\n  last = now() + 60 / 86400;\n"
+        "  while numel(dir(fullfile(fileparts(file), 'quick-?.txt'))) < 4\n"
+        "    if now() > last, error('slow:alone', 'nobody makes the others'); end\n    pause(0.05);\n  end\n"
+        "  fid = fopen(file, 'w');\n  fprintf(fid, 'x');\n  fclose(fid);\nend\n"
     )
     config = pipeline.folder / "luigi.cfg"
     # Settings of steps that this pipeline has not are refused.
@@ -120,7 +122,7 @@ class All(WrapperTask):
     pipeline.run("All", "--workers", "2", "--matlab-engine", "matlab", env=with_matlab())
     ended = {path.stem: path.stat().st_mtime for path in (pipeline.results / "study").glob("*.txt")}
     slow = sorted(at for name, at in ended.items() if name.startswith("slow"))
-    assert max(at for name, at in ended.items() if name.startswith("quick")) < slow[1]
+    assert len(ended) == 7 and max(at for name, at in ended.items() if name.startswith("quick")) <= slow[0]
 
 
 @needs_octave
@@ -136,8 +138,8 @@ def test_a_call_that_takes_too_long_fails_its_step_alone(own_steps, workers):
         text + "\n\nclass All(WrapperTask):\n    def requires(self):\n        return [Length(g) for g in groups()]\n"
     )
     few = ["--FakeRecording-sessions", "a", "--FakeRecording-count", "2", "--workers", workers]
-    out = own_steps.run("All", "--Length-call-timeout", "1", *few, "--matlab-engine", "octave", code=30)
-    assert "Length(group=a-even): octave: writeLength was ended: no answer within 1 s (call_timeout" in out
+    out = own_steps.run("All", "--Length-call-timeout", "3", *few, "--matlab-engine", "octave", code=30)
+    assert "Length(group=a-even): octave: writeLength was ended: no answer within 3 s (call_timeout" in out
     assert (own_steps.results / "a-odd" / "length.txt").is_file()
     assert not (own_steps.results / "a-even" / "length.txt").exists()
 
@@ -147,9 +149,14 @@ def test_a_call_that_takes_too_long_fails_its_step_alone(own_steps, workers):
 def test_progress_reaches_the_scheduler_and_the_terminal(own_steps, workers):
     (own_steps.folder / "matlab" / "countBytes.m").write_text(
         "function total = countBytes(files, how)\n  total = numel(files);\n"
-        "  reportProgress(1, 4, 'rec_0.bin');\n  pause(1.5);\n"
-        "  reportProgress(3, 4, 'rec_2.bin');\n  pause(1.5);\nend\n"
+        "  reportProgress(1, 4, 'rec_0.bin');\n  waitFor('1/4 rec_0.bin');\n"
+        "  reportProgress(3, 4, 'rec_2.bin');\n  waitFor('3/4 rec_2.bin');\nend\n"
+        "function waitFor(message)\n  last = now() + 60 / 86400;\n"
+        f"  while isempty(strfind(fileread('{own_steps.folder / 'told.txt'}'), message)) && now() < last\n"
+        # Longer than the scheduler is told nothing more.
+        "    pause(0.3);\n  end\nend\n"
     )
+    (own_steps.folder / "told.txt").touch()
     # What the scheduler of the run is told goes to a file too.
     tasks = own_steps.folder / "tasks.py"
     tasks.write_text(
@@ -187,19 +194,14 @@ told("set_task_status_message")
 @pytest.mark.parametrize("warm", ["true", "false"])
 def test_what_a_step_prints_is_in_its_log_while_it_runs(own_steps, warm):
     (own_steps.folder / "matlab" / "countBytes.m").write_text(
-        "function total = countBytes(files, how)\n  total = numel(files);\n  printf('at %.3f\\n', time());\n"
-        "  pause(5);\nend\n"
+        "function total = countBytes(files, how)\n  total = numel(files);\n  printf('printed\\n');\n"
+        f"  while ~exist('{own_steps.folder / 'go'}', 'file')\n    pause(0.05);\n  end\nend\n"
     )
     run = own_steps.start("Length", "--group", "a-even", "--matlab-engine", "octave", "--matlab-warm", warm)
-    seen = None
-    while run.poll() is None and not seen:
-        # Until the step ends, its log has a temporary name.
-        for log in own_steps.results.glob("a-even/runs/Length.part-*.log"):
-            seen = re.search(r"at (\d+\.\d+)\n", log.read_text())
-        found_at = time.time()
-        time.sleep(0.02)
-    assert seen, "not before the step ended"
-    assert found_at - float(seen[1]) < 2
+    # Until the step ends, its log has a temporary name.
+    logs = own_steps.results / "a-even" / "runs"
+    wait_for(lambda: any("printed\n" in log.read_text() for log in logs.glob("Length.part-*.log")))
+    (own_steps.folder / "go").touch()
     out = run.communicate(timeout=60)[0]
     assert run.returncode == 0, out
 

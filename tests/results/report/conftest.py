@@ -7,12 +7,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import pytest
 
 from neuroluigi.provenance.record import read_record
+from tests import commands
 from tests.conftest import BIN, Pipeline, clean_environment
 
 # A name that a page could take for markup, and a shell for anything.
@@ -25,7 +25,7 @@ SETTINGS = ["--FakeRecording-sessions", NAME, "--FakeRecording-count", "2", "--m
 
 
 def report(lab, *arguments, code=0, **options):
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", "report", *SETTINGS, *arguments],
         cwd=lab.folder,
         env=clean_environment(),

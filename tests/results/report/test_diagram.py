@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import xml.etree.ElementTree as ElementTree
 from itertools import combinations
 
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroluigi.results.report import diagram
+from tests import commands
 from tests.conftest import BIN, REPOSITORY
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -49,7 +49,7 @@ class PlotAll(WrapperTask):
 
 
 def printed(folder):
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", "--task", "PlotAll", "diagram"],
         cwd=folder,
         env={**os.environ, "PATH": ""},

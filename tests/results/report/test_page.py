@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from urllib.parse import unquote
 
 import numpy as np
@@ -16,6 +15,7 @@ from PIL import Image
 
 from neuroluigi.provenance.files import hash_file
 from neuroluigi.results.report.page import _thumbnail
+from tests import commands
 from tests.conftest import BIN, REPOSITORY, clean_environment
 from tests.results.report.conftest import EVEN, NAME, ODD, SETTINGS, Page, report, stamp, write_run
 
@@ -88,7 +88,7 @@ def test_a_second_time_there_is_nothing_to_do_until_something_changes(lab):
     out = lab.run("Report", *SETTINGS)
     assert stamp(lab) == before and "Nothing to make" in out
     verify = [BIN / "neuroluigi", "verify", *SETTINGS]
-    said = subprocess.run(verify, cwd=lab.folder, capture_output=True, text=True, check=True).stdout
+    said = commands.run(verify, cwd=lab.folder, capture_output=True, text=True, check=True).stdout
     assert said.endswith("all as recorded.\n") and "untracked" not in said
     (lab.results / EVEN / "stats.json").unlink()
     out = lab.run("Report", *SETTINGS)
@@ -151,7 +151,7 @@ def test_while_another_run_is_at_work_the_task_is_done_with_what_it_saw(lab):
 
 
 def test_the_report_of_the_task_that_reports_is_that_of_the_pipeline(lab):
-    done = subprocess.run(
+    done = commands.run(
         [BIN / "neuroluigi", "--task", "Report", "status", *SETTINGS], cwd=lab.folder, env=clean_environment(),
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
@@ -164,7 +164,7 @@ def test_what_can_not_be_written_is_one_line_and_leaves_the_page(lab):
     resource = pytest.importorskip("resource")
     # As a disk with little room left: no file may be longer than that.
     limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (4096, 4096))
-    said = report(lab, code=1, preexec_fn=limit).stderr
+    said = report(lab, code=1, preexec_fn=limit, forks=False).stderr
     assert said.count("\n") == 1 and "can't write" in said and "report.html" in said
     assert stamp(lab) == before and not list(lab.results.glob("*.part-*"))
     (lab.folder / "file").touch()
@@ -180,7 +180,7 @@ def test_make_run_reports_also_on_a_failure_and_keeps_its_exit_code(tmp_path):
     program.write_text('#!/bin/sh\necho "neuroluigi $@" >> calls.txt\n[ "$1" = report ] || exit 30\nexit 1\n')
     program.chmod(0o755)
     command = [make, "-f", REPOSITORY / "Makefile", "run", f"BIN={tmp_path}", "-o", ".venv/installed"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = commands.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "30" in done.stderr, done.stderr
     calls = (tmp_path / "calls.txt").read_text().splitlines()
     assert calls == ["neuroluigi run", "neuroluigi report"]
