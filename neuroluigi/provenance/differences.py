@@ -51,8 +51,8 @@ def _changed_requirement(old: Mapping, new: Requirement) -> Iterator[Reason]:
 
 def _changed_values(prefix: str, recorded: Mapping, today: Mapping, defaults: Mapping) -> Iterator[Reason]:
     for name, new in today.items():
-        old = _as_today(recorded[name]) if name in recorded else defaults.get(name)
-        if old != new:
+        old = recorded[name] if name in recorded else defaults.get(name)
+        if old != new and (old := _as_today(old)) != new:
             yield Reason("parameters", f"{prefix}{name} {_shown(old)}, now {_shown(new)}")
 
 

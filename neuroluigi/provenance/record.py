@@ -38,8 +38,9 @@ def read_record(path: str | Path) -> dict | None:
 def checked_record(record: Mapping) -> dict:
     """Return a record as it will be read again; ValueError for one that would not be read as what it is."""
     read = json.loads(json.dumps(record))
-    if read != record or not _is_record(read):
-        raise ValueError("the run record would not be read again as it is")
+    wrong = [name for name in record if read.get(name) != record[name]]
+    if wrong or not _is_record(read):
+        raise ValueError(f"{', '.join(map(str, wrong)) or 'it'} would not be read again from the run record as it is")
     return read
 
 

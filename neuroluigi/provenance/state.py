@@ -6,7 +6,7 @@ scheduler, a step before it runs and every report use the status that is compute
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from neuroluigi.provenance.checksums import Checksums, FolderListings
@@ -110,9 +110,9 @@ def check_result(expected: Expected, checksums: Checksums, folders: FolderListin
 
     reasons = tuple(_contradictions(record, expected, inputs))
     to_rerun = tuple(reason for reason in reasons if reason.kind in expected.rerun_on)
-    status = Status(STALE, to_rerun, MAKE, (), is_there, is_dropped, failure=failure, made_by=made_by(record))
+    tool = made_by(record)
     if to_rerun:
-        return status
+        return Status(STALE, to_rerun, MAKE, (), is_there, is_dropped, failure=failure, made_by=tool)
     is_other_code = any(reason.kind in ("code", "tools") for reason in reasons)
     state = CODE_CHANGED if is_other_code else STALE if reasons else DONE
     waits_for = tuple(_waits_for(record, expected, inputs))
@@ -122,12 +122,15 @@ def check_result(expected: Expected, checksums: Checksums, folders: FolderListin
         reasons = (*reasons, Reason("", f"it is dropped, and {waits_for[0]} may be made again"))
     known = dict.fromkeys(now) if todo else now
     moved = {} if todo else inputs.moved
-    return replace(
-        status,
+    return Status(
         state=state,
         reasons=reasons,
         todo=todo,
         waits_for=waits_for,
+        is_there=is_there,
+        is_dropped=is_dropped,
+        failure=failure,
+        made_by=tool,
         checksums=known,
         inputs=inputs.digest,
         moved=moved,

@@ -96,6 +96,8 @@ def _fingerprint(step: ResultTask, inputs: tuple[Input, ...], plan: "Plan") -> t
 def recorded_fingerprint(step: ResultTask) -> dict[str, Any]:
     """Return what a step adds to its record, as plain data. Raises RunStopped where a record can't hold it."""
     fingerprint = step.fingerprint()
+    if fingerprint == {}:
+        return {}
     if not isinstance(fingerprint, Mapping):
         raise RunStopped(f"luigi: {type(step).__name__}.fingerprint() returns {fingerprint!r}, not a dict")
     try:

@@ -124,7 +124,8 @@ class ExistingRecording(OfRecording, CarriesSettings, luigi.ExternalTask):
     def significant_parameters(self):
         """Return how the recording is described: what a step can read of it beside its bytes."""
         # Not where it lies nor what it is called: the same bytes are the same recording.
-        return {name: getattr(self.recording, name) for name in _DESCRIPTION}
+        recording = self.recording
+        return {name: getattr(recording, name) for name in _DESCRIPTION}
 
     def output(self):
         recording = self.recording
