@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -167,44 +168,49 @@ except RecordingsError as error:
 
 
 @pytest.fixture
-def as_nobody(root):
-    """Return a function that looks for recordings as a user without rights, in a folder that others may read."""
+def root_for_all():
+    """A folder with recordings that all users may read, which those of pytest are not."""
     if os.getuid() != 0:
         pytest.skip("needs root, to drop its rights")
-    for folder in (root, *root.parents):
-        if folder.owner() == "root" and folder != Path("/") and str(folder).startswith("/tmp/"):
-            folder.chmod(0o755)
-
-    def look(table: str = "") -> str:
-        command = [sys.executable, "-c", AS_NOBODY, str(root), table]
-        return subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=True).stdout
-
-    return look
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        root = Path(folder) / "data"
+        write_files(root, "a/rec_0.bin", "a/rec_1.bin", "a/rec_2.bin", "b/rec_0.bin")
+        yield root
 
 
-def test_a_folder_without_permission_is_an_error(root, as_nobody):
+def as_nobody(root: Path, table: str = "") -> str:
+    """Look for recordings as a user without rights; return what is found or refused."""
+    command = [sys.executable, "-c", AS_NOBODY, str(root), table]
+    return subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=True).stdout
+
+
+def test_a_folder_without_permission_is_an_error(root_for_all):
+    root = root_for_all
     (root / "a").chmod(0o700)
-    assert as_nobody().startswith(f"refused: can't look for recordings in the folder {root}/a: Permission denied; ")
+    assert as_nobody(root).startswith(f"refused: can't look for recordings in the folder {root}/a: Permission denied; ")
     (root / "a").chmod(0o755)
     root.chmod(0o711)
-    assert as_nobody().startswith(f"refused: can't look for recordings in the folder {root}: Permission denied; ")
+    assert as_nobody(root).startswith(f"refused: can't look for recordings in the folder {root}: Permission denied; ")
     root.parent.chmod(0o700)
-    assert f"recordings folder {root} can't be read as a folder" in as_nobody()
+    assert f"recordings folder {root} can't be read as a folder" in as_nobody(root)
     root.parent.chmod(0o755)
 
 
-def test_a_file_without_permission_fails_its_group(root, as_nobody):
+def test_a_file_without_permission_fails_its_group(root_for_all):
+    root = root_for_all
     (root / "a/rec_1.bin").chmod(0o600)
-    first, second = as_nobody().splitlines()
+    first, second = as_nobody(root).splitlines()
     assert first.startswith("a 3 ") and "'a/rec_1.bin' can't be read as a file" in first
     assert "Permission denied" in first
     assert second.split() == ["b", "1"]
 
 
-def test_without_permission_a_recording_is_not_taken_for_missing(root, as_nobody):
+def test_without_permission_a_recording_is_not_taken_for_missing(root_for_all):
+    root = root_for_all
     (root / "t.csv").write_text("session,index,path\na,0,a/rec_0.bin\nb,0,b/rec_0.bin\n")
     (root / "a").chmod(0o700)
-    first, second = as_nobody(str(root / "t.csv")).splitlines()
+    first, second = as_nobody(root, str(root / "t.csv")).splitlines()
     assert "Permission denied" in first and second.split() == ["b", "1"]
     (root / "a").chmod(0o755)
 
