@@ -77,8 +77,9 @@ class _Search:
             other = self._shortest.fullmatch(name, len(start)) if self._is_ambiguous else None
             if other and other.groups() != match.groups():
                 readings[name] = f"{_as_text(fields)}, and not as {_as_text(other.groupdict())}"
-        for reason, names in self._left_out.items():
-            notify(f"left out of the recordings in {self._root}: {_first(names)}: {reason}")
+        # Folders are listed in no order, each disk in its own.
+        for reason, names in sorted(self._left_out.items(), key=lambda item: min(item[1])):
+            notify(f"left out of the recordings in {self._root}: {_first(sorted(names))}: {reason}")
         for name, reading in list(readings.items())[:1]:
             notify(
                 f"{_first(list(readings))}: pattern {self._pattern} allows more than one reading; {name} is read as"
