@@ -41,6 +41,17 @@ needs_formats = pytest.mark.skipif(not FORMATS.is_dir(), reason="no files of oth
 needs_real_recordings = pytest.mark.skipif(not REAL_RECORDINGS.is_dir(), reason="no real recordings beside the clone")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one process more than there are cores: some tests wait for Slurm, luigid or a browser."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what waits longest, so that the rest runs meanwhile; the tests of a module stay together."""
+    items.sort(key=lambda item: item.path.name != "test_slurm_cluster.py")
+
+
 class Pipeline:
     """A folder with this repository's tasks.py, targets.py, matlab/ and luigi.cfg, in which `luigi` is run."""
 

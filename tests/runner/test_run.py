@@ -227,7 +227,8 @@ def run_code(folder, code, *arguments):
 def test_settings_reach_children_however_they_are_started(pipeline, method, command):
     code = START_METHOD.format(method=method, module=command[0], function=command[1])
     settings = ["--results-root", "X", "--matlab-engine", "numpy", "--Edges-threshold", "0.6"]
-    fakes = ["--FakeRecording-sessions", "q", "--FakeRecording-bytes", "50", "--recordings-group-by", "session"]
+    fakes = ["--FakeRecording-sessions", "q", "--FakeRecording-count", "2", "--FakeRecording-bytes", "50"]
+    fakes += ["--recordings-group-by", "session"]
     config = pipeline.folder / "luigi.cfg"
     config.write_text(config.read_text().replace("dtype = uint8", "dtype = int8"))
     done = run_code(pipeline.folder, code, "PlotAll", "--workers", "2", *settings, *fakes)
@@ -236,7 +237,7 @@ def test_settings_reach_children_however_they_are_started(pipeline, method, comm
     assert folders(results) == ["q"] and (results / "q" / "plot.png").is_file()
     assert '"threshold": 0.6' in (results / "q" / "runs" / "Edges.json").read_text()
     assert '"dtype": "int8"' in (results / "q" / "aggregate.json").read_text()
-    assert (results / "q" / "aggregate.bin").stat().st_size == 200
+    assert (results / "q" / "aggregate.bin").stat().st_size == 100
     assert not pipeline.results.exists()
 
 
