@@ -52,7 +52,7 @@ def main() -> None:
     functions = [*FUNCTIONS, *(peers.FUNCTIONS if options.peers else ())]
     if unknown := set(options.names) - {one.__name__ for one in functions}:
         parser.error(f"there is no {', '.join(unknown)}; there are: {', '.join(one.__name__ for one in functions)}")
-    versions = {**package_versions(), "octave": _octave_version()}
+    versions = {**package_versions(("numpy", "matplotlib")), "octave": _octave_version()}
     print(f"{platform.node()}: {platform.platform()}, {os.cpu_count()} processors")
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
     print(f"\n{'work':58} {'ours':>16}  {'against':34} {'ratio':>8}  to reach", flush=True)

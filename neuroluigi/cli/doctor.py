@@ -18,7 +18,7 @@ from neuroluigi.engines.program import split_command
 from neuroluigi.engines.seats import seat_holders
 from neuroluigi.engines.session import Limits
 from neuroluigi.provenance import run_lock
-from neuroluigi.provenance.code import m_files
+from neuroluigi.provenance.m_code import m_files
 from neuroluigi.provenance.record import package_versions
 from neuroluigi.runner.luigi_script import script_path, script_problem
 from neuroluigi.runner.options import in_force
@@ -47,7 +47,7 @@ class Finding:
 def examine(root: luigi.Task) -> Iterator[Finding]:
     """Yield all findings, in the order in which a run needs things; each engine is started once."""
     yield Finding("host", f"{platform.node()}, {platform.platform()}, {os.cpu_count()} processors")
-    for name, version in package_versions().items():
+    for name, version in package_versions(("numpy", "matplotlib")).items():
         yield Finding(name, version)
     yield Finding("luigi command", str(script_path()), script_problem())
     yield from _engines()

@@ -20,7 +20,7 @@ from neuroluigi.engines import supervisor
 from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.seats import is_seat_free
 from neuroluigi.engines.session import Limits, NoSeat, Session
-from neuroluigi.provenance.code import m_files
+from neuroluigi.provenance.m_code import m_files_on
 
 # "ID FOLDER": the process that began the run, and its pool.
 _POOL_VARIABLE = "NEUROLUIGI_POOL"
@@ -88,8 +88,8 @@ def use_session(engine: Engine, path: Collection[Path], limits: Limits, log: Pat
 
 def _about(engine: Engine, path: Collection[Path]) -> dict:
     """Return what calls that share a session have in common: the engine, and all M-files as they are now."""
-    files = [(str(file), file.stat()) for folder in path for file in m_files(folder)]
-    code = json.dumps([[*map(str, path)], [(file, found.st_size, found.st_mtime_ns) for file, found in files]])
+    files = [(str(file), found.st_size, found.st_mtime_ns) for file, _, found in m_files_on(path)]
+    code = json.dumps([[*map(str, path)], files])
     return {
         "engine": engine.name,
         "command": engine.session_command(),

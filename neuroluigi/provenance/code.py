@@ -1,181 +1,323 @@
-"""The code that a result is made with: the sources of one step, with their checksums."""
+"""The Python code that a result is made with: all that a step's class names, followed to its end.
+
+What is followed are definitions: classes, functions, and what else a module gives a name, each with a digest. They are
+those of the lab, wherever they lie, and those of the package's own analysis. Installed distributions change by their
+version, and so does the rest of the package.
+"""
 
 import ast
 import functools
 import hashlib
+import importlib.metadata
 import inspect
-import re
+import itertools
 import sys
-import textwrap
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from types import FunctionType
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import CellType, FunctionType
 from typing import Any
 
-_PACKAGE = Path(__file__).parent.parent
+from neuroluigi.provenance.imported import is_imported_first
+from neuroluigi.provenance.modules import (
+    PACKAGE,
+    Definition,
+    Module,
+    Modules,
+    modules_as_imported,
+    modules_on_disk,
+)
+from neuroluigi.provenance.syntax import Import, Uses, digest, members_of, uses_of
 
-# The package's own code that analyses and draws. All other code of it serves every step: it changes with the version.
-_ANALYSIS = ("signals", "ephys")
-_MACHINERY = {
-    path for path in _PACKAGE.rglob("*.py") if path.parent.name not in _ANALYSIS or path.name == "__init__.py"
-}
+_EMPTY_CELL = CellType()
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
-# Literals, with what a comment sign in them would hide, and comments.
-_M_COMMENT = re.compile(r"\'(?:[^\'\n]|\'\')*\'|\"(?:[^\"\n]|\"\")*\"|%[^\n]*")
-_M_WORD = re.compile(r"[A-Za-z]\w*")
+# Functions are looked for in so many items of a constant, and in constants in it to this depth.
+_MOST_ITEMS, _DEPTH = 1000, 4
 
 
-def python_sources(step: type) -> list[dict]:
-    """Return the sources of a step: [{"path": "tasks.py:Stats", "sha256": ...}], sorted by path.
+def python_sources(step: type, unused: Iterable[Callable] = ()) -> list[dict]:
+    """Return the code of a step as this process imported it: [{"path": "tasks.py:Stats", "sha256": ...}], by path.
 
-    They are its class and the classes that it inherits from, functions of the same files that these name, and other
-    files that they name, each as a whole: of the project (the folder of the step's file) and of the package's analysis.
-    A NumPy function is not among them; see function_sources.
+    A path is that of the file, from the folder below which Python finds it, with the name of the definition; of the
+    package's own analysis it is neuroluigi:NAME, wherever that is defined. `unused`: functions that the class has as
+    attributes and that are not called.
     """
-    return list(_reached(step).values())
+    return _reached(step, unused, modules_as_imported).sources()
 
 
-@functools.cache
-def function_sources(function: FunctionType) -> tuple[dict, ...]:
-    """Return the source of one function, as python_sources does; () where it has no file."""
-    return (_described(function),) if _source_of(function) else ()
-
-
-def m_files(folder: Path) -> list[Path]:
-    """Return the M-files that an engine reaches with `folder` on its path: also of private, @class and +package."""
-    if not folder.is_dir():
+def changed_on_disk(step: type, unused: Iterable[Callable] = ()) -> list[str]:
+    """Return the paths of the step's code that is otherwise in its files now than when this process imported it."""
+    imported = _reached(step, unused, modules_as_imported)
+    if all(text.is_on_disk() for text in imported.modules.files()):
         return []
-    inside = (sub for sub in folder.iterdir() if sub.name[0] in "@+" or sub.name == "private")
-    return sorted([*folder.glob("*.m"), *(file for sub in inside for file in sub.rglob("*.m"))])
+    return differing(imported.sources(), _reached(step, unused, modules_on_disk).sources())
 
 
-def matlab_sources(folders: Mapping[Path, str], function: str) -> list[dict]:
-    """Return the M-files that a call of `function` can reach by name, each with sha256.
-
-    `folders` are those on the engine's path, the one that wins first, with their names in records. A function of a
-    package, such as tools.countSpikes, and the files of a class are reached from code that has each name of their path.
-    """
-    found = ((file, folder, file.stat()) for folder in folders for file in m_files(folder))
-    files = tuple((file, folder, one.st_size, one.st_mtime_ns) for file, folder, one in found)
-    return _matlab_sources_once(tuple(folders.items()), function, files)
+def differing(some: Iterable[Mapping], others: Iterable[Mapping]) -> list[str]:
+    """Return the paths of the pieces of code that are not the same in both."""
+    before, now = ({one["path"]: one["sha256"] for one in each} for each in (some, others))
+    return sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
 
 
-@functools.lru_cache(maxsize=256)
-def _matlab_sources_once(folders: tuple[tuple[Path, str], ...], function: str, files: tuple) -> list[dict]:
-    names_of_folders = dict(folders)
-    reached: dict[Path, dict] = {}
-    candidates = [(file, folder, _m_names(file, folder)) for file, folder, *_ in files]
-    to_read: list[tuple[Path | None, set[str]]] = [(None, set(function.split(".")))]
-    while to_read:
-        home, words = to_read.pop()
-        called: dict[object, tuple[Path, Path]] = {}
-        for file, folder, names in candidates:
-            if names <= words and (not _is_private(file) or home in (file.parent, file.parent.parent)):
-                # Octave does not call a private function of a package where the path has another one: both count.
-                called.setdefault((names, file.stem, _is_private(file)), (file, folder))
-        for file, folder in called.values():
-            if file not in reached:
-                text = file.read_bytes()
-                path = f"{names_of_folders[folder]}/{file.relative_to(folder).as_posix()}"
-                reached[file] = {"path": path, "sha256": hashlib.sha256(text).hexdigest()}
-                code = _M_COMMENT.sub(_keep_literals, text.decode("utf-8", errors="replace"))
-                to_read.append((file.parent, set(_M_WORD.findall(code))))
-    return sorted(reached.values(), key=lambda one: one["path"])
+def python_distributions(step: type, unused: Iterable[Callable] = ()) -> list[str]:
+    """Return the names of the installed distributions that the step's code imports, sorted."""
+    found = _reached(step, unused, modules_as_imported).imported
+    return sorted({name for module in found for name in _distributions_of(module)})
 
 
-def _is_private(file: Path) -> bool:
-    return file.parent.name == "private"
-
-
-def _m_names(file: Path, folder: Path) -> frozenset[str]:
-    """Return the names by which code reaches an M-file: those of its packages, and of its class or itself."""
-    parts = () if _is_private(file) else file.relative_to(folder).parts
-    packages = [part[1:] for part in parts if part.startswith("+")]
-    classes = [part[1:] for part in parts if part.startswith("@")]
-    return frozenset([*packages, *(classes or [file.stem])])
-
-
-def _keep_literals(match: re.Match) -> str:
-    return "" if match[0].startswith("%") else match[0]
-
-
-# A process keeps the code that it imported, also if the file changes.
 @functools.cache
-def _reached(step: type) -> dict[str, dict]:
-    found: dict[str, dict] = {}
-    own_file = _file_of(step)
-    project = own_file.parent if own_file else Path.cwd()
-    to_read: list[type | FunctionType] = [one for one in step.__mro__ if _counts(_file_of(one), project)]
-    while to_read:
-        current = to_read.pop()
-        if not _source_of(current) or _described(current)["path"] in found:
-            continue
-        described = _described(current)
-        found[described["path"]] = described
-        file_of_current = _file_of(current)
-        module = sys.modules[current.__module__]
-        for name in _names(_source_of(current)):
-            other = getattr(module, name, None)
-            file = _file_of(other)
-            if file == file_of_current and not inspect.ismodule(other):
-                # Another class is another step: what it does is in its own record.
-                if inspect.isfunction(other):
-                    to_read.append(other)
-            elif file and _counts(file, project):
-                found[_named(file)] = {"path": _named(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-    return dict(sorted(found.items()))
+def _distributions_of(module: str) -> tuple[str, ...]:
+    """Return the distributions that a module belongs to; of several with one package, such as google, those meant."""
+    parts = module.split(".")
+    if _has_module(parts[0], parts[0]):
+        return (parts[0],)
+    if parts[0] in sys.stdlib_module_names:
+        return ()
+    names = sorted(set(_distributions_by_package().get(parts[0], ())))
+    for length in range(len(parts), 0, -1):
+        if len(names) > 1 and (found := [one for one in names if _has_module(one, "/".join(parts[:length]))]):
+            return tuple(found)
+    return tuple(names)
 
 
-def _names(source: str) -> Iterator[str]:
-    """Yield the names in a piece of code, without that of a class's `numpy_function`."""
-    tree = ast.parse(textwrap.dedent(source))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            node.body = [one for one in node.body if not _sets_numpy_function(one)]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            yield node.id
+@functools.cache
+def _distributions_by_package() -> Mapping[str, list[str]]:
+    # Reads the files of all distributions, which takes some tenths of a second.
+    return importlib.metadata.packages_distributions()
 
 
-def _sets_numpy_function(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and any(
-        isinstance(t, ast.Name) and t.id == "numpy_function" for t in node.targets
-    )
-
-
-def _counts(file: Path | None, project: Path) -> bool:
-    """Whether code of a file belongs to a step: it is the project's own, or the package's analysis."""
-    if file is None or file in _MACHINERY:
+def _has_module(distribution: str, path: str) -> bool:
+    try:
+        files = importlib.metadata.files(distribution) or ()
+    except importlib.metadata.PackageNotFoundError:
         return False
-    return _PACKAGE in file.parents or (
-        project in file.parents and "site-packages" not in file.relative_to(project).parts
-    )
+    return any(str(one).startswith((f"{path}/", f"{path}.")) for one in files)
 
 
-def _named(file: Path) -> str:
-    """Return the path of a file in records: within the package neuroluigi/..., else its name."""
-    return f"neuroluigi/{file.relative_to(_PACKAGE).as_posix()}" if _PACKAGE in file.parents else file.name
+def _reached(step: type, unused: Iterable[Callable], read: Callable[[Iterable[type]], Modules]) -> "_Reached":
+    modules = read([one for one in step.__mro__ if _has_results(one)])
+    key = step, tuple(unused)
+    if key not in modules.known:
+        modules.known[key] = _Reached(modules, step, {_home_of(one) for one in key[1]})
+    return modules.known[key]
 
 
-def _described(thing: type | FunctionType) -> dict:
-    """Describe a class or function that has a file."""
-    file = _file_of(thing)
-    assert file
-    path = f"{_named(file)}:{thing.__name__}"
-    return {"path": path, "sha256": hashlib.sha256(_source_of(thing).encode()).hexdigest()}
+def _has_results(found: object) -> bool:
+    """Whether a class is one of tasks."""
+    return inspect.isclass(found) and all(callable(getattr(found, name, None)) for name in ("requires", "output"))
 
 
-def _source_of(thing: Any) -> str:
-    """Return the text of a class or function, "" for one typed into a notebook or a shell."""
-    try:
-        return inspect.getsource(thing) if _file_of(thing) else ""
-    except (OSError, TypeError):
-        return ""
+def _loaded(one: Import, chain: tuple[str, ...]) -> object:
+    """Return what a name leads to in a module that is not followed: its attribute, or what of it the code asks for."""
+    found: object = sys.modules.get(one.module)
+    for name in filter(None, (one.attribute, *chain[1:])):
+        found = getattr(found, name, None) if inspect.ismodule(found) else found
+    return found
 
 
-def _file_of(value: Any) -> Path | None:
-    try:
-        file = inspect.getsourcefile(value)
-    except (OSError, TypeError):
-        return None
-    return Path(file).resolve() if file else None
+def _home_of(thing: Any) -> tuple[str, str]:
+    """Return the module of a function or class, and the name of the definition there that it is part of."""
+    thing = inspect.unwrap(thing.func if isinstance(thing, functools.partial) else thing)
+    return getattr(thing, "__module__", None) or "", getattr(thing, "__qualname__", "").partition(".")[0]
+
+
+def _functions_in(value: Any, depth: int = _DEPTH) -> Iterator[Any]:
+    """Yield the functions and classes in a value: in dicts and lists, in a partial or a closure, below a decorator."""
+    if not depth:
+        return
+    inside: Iterable[Any] = ()
+    if isinstance(value, functools.partial):
+        inside = (value.func, *value.args, *value.keywords.values())
+    elif isinstance(value, (FunctionType, type)):
+        yield value
+        inside = [one.cell_contents for one in getattr(value, "__closure__", None) or () if one != _EMPTY_CELL]
+    elif isinstance(value, Mapping):
+        inside = value.values()
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        inside = value
+    elif hasattr(value, "__wrapped__"):
+        inside = (value.__wrapped__,)
+    for one in itertools.islice(inside, _MOST_ITEMS):
+        yield from _functions_in(one, depth - 1)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A piece of code: its digest, what each name in it leads to, and what it imports that is not followed."""
+
+    sha256: str
+    uses: Uses
+    found: tuple[tuple[tuple[str, ...], Definition], ...]
+    imported: frozenset[str]
+
+
+def _piece(modules: Modules, module: Module, name: str, nodes: list[ast.stmt]) -> _Piece:
+    key = module.name, name
+    if key not in modules.known:
+        uses, found, imported, lines = uses_of(nodes, module.package), [], set(), set()
+        for chain in sorted(uses.chains):
+            for one in modules.resolve(module, chain, uses.imports):
+                if isinstance(one, Definition):
+                    found.append((chain, one))
+                elif one.module.partition(".")[0] != PACKAGE:
+                    # Another distribution that gives the same name is other code.
+                    lines.add(f"{chain[0]} is {one.attribute} of {one.module}")
+                    imported.add(".".join(filter(None, (one.module, one.attribute, *chain[1:]))))
+        modules.known[key] = _Piece(digest(nodes, *sorted(lines)), uses, tuple(found), frozenset(imported))
+    return modules.known[key]
+
+
+class _Reached:
+    """The code that a step reaches.
+
+    Of the step's class and those that it inherits from all counts. Of another class of steps that is named count the
+    members that any of the code asks for, and output() where it asks for its input; not what that one requires, unless
+    a member that counts asks for it.
+    """
+
+    def __init__(self, modules: Modules, step: type, unused: set[tuple[str, str]]):
+        self.modules, self._unused = modules, unused
+        # Modules that the code imports and that are not followed.
+        self.imported: set[str] = set()
+        self._digests: dict[str, set[str]] = {}
+        self._followed: set[Definition] = set()
+        self._waiting: list[Definition] = []
+        self._attributes: set[str] = set()
+        self._others: dict[Definition, _Other] = {}
+        for one in step.__mro__:
+            self._begin_with(one)
+        self._follow_all()
+        while any([self._follow_members(*other) for other in list(self._others.items())]):
+            self._follow_all()
+
+    def sources(self) -> list[dict]:
+        """Return path and sha256 of each piece of code, sorted by path."""
+        found = sorted(self._digests.items())
+        # What is part of a module of which all counts is not named again.
+        return [
+            {"path": n, "sha256": _together(some)} for n, some in found if n.rpartition(":")[0] not in self._digests
+        ]
+
+    def _begin_with(self, one: type) -> None:
+        module, (_, name) = self.modules.find(one.__module__), _home_of(one)
+        values = vars(sys.modules[one.__module__]) if one.__module__ in sys.modules else {}
+        names = {name, *(name for name, value in values.items() if value is one)}
+        if not module or module.name == PACKAGE:
+            names = set()
+        else:
+            names &= module.definitions.keys()
+            for found in names:
+                self._wait_for(Definition(module, found))
+        if not names or "<locals>" in one.__qualname__:
+            self._name_functions_in(list(vars(one).values()), or_modules=not names)
+
+    def _wait_for(self, found: Definition) -> None:
+        if found not in self._followed:
+            self._followed.add(found)
+            self._waiting.append(found)
+
+    def _name(self, found: Definition) -> None:
+        """Follow what a name leads to; of a class of steps later what is asked of it."""
+        if self._is_step(found):
+            self._others.setdefault(found, _Other(set(), set()))
+        else:
+            self._wait_for(found)
+
+    def _name_functions_in(self, value: Any, or_modules: bool = False) -> None:
+        """Follow the functions and classes in a value; of one that no statement defines all of its module, if asked."""
+        for one in _functions_in(value):
+            home, name = _home_of(one)
+            module = self.modules.find(home) if home else None
+            if module and name in module.definitions:
+                self._name(Definition(module, name))
+            elif module and or_modules and module.name != PACKAGE:
+                self._wait_for(Definition(module, ""))
+
+    def _follow_all(self) -> None:
+        while self._waiting:
+            module, name = (found := self._waiting.pop()).module, found.name
+            nodes = module.definitions[name] if name else module.body
+            self._add(module, name, nodes)
+            if name and is_imported_first(module.name) and not any(isinstance(one, _DEFINITIONS) for one in nodes):
+                self._name_functions_in(vars(sys.modules[module.name]).get(name))
+
+    def _add(self, module: Module, name: str, nodes: list[ast.stmt], counts: bool = True) -> Uses:
+        """Add a piece of code, and name all that it names."""
+        piece = _piece(self.modules, module, name, nodes)
+        called = uses_of(_without_attributes(nodes), module.package).chains if self._unused else piece.uses.chains
+        for chain, found in piece.found:
+            if chain in called or (found.module.name, found.name) not in self._unused:
+                self._name(found)
+        self.imported |= piece.imported
+        self._attributes |= piece.uses.attributes
+        if "input" in piece.uses.of_self | piece.uses.attributes:
+            self._attributes.add("output")
+        if nodes and counts:
+            # A definition of the package's own may move to another module.
+            home = PACKAGE if module.is_analysis else module.key
+            self._digests.setdefault(f"{home}:{name}" if name else module.key, set()).add(piece.sha256)
+        return piece.uses
+
+    def _follow_members(self, found: Definition, other: "_Other") -> bool:
+        """Follow those members of another class of steps that are asked for; return whether there are new ones."""
+        classes = list(self._classes(found, set()))
+        wanted = (self._attributes - {"requires"}) | other.asked
+        if "output" in wanted and not any("output" in members_of(node) for _, node in classes):
+            # Such as a WrapperTask, whose output is that of what it requires.
+            wanted.add("requires")
+        before = len(other.done)
+        for module, node in classes:
+            for name, nodes in members_of(node).items():
+                member = module.name, node.name, name
+                if name in wanted and member not in other.done:
+                    other.done.add(member)
+                    is_counted = Definition(module, node.name) in self._followed
+                    uses = self._add(module, f"{node.name}.{name}", nodes, not is_counted)
+                    other.asked.update(uses.of_self, ["requires"] if "input" in uses.of_self else ())
+        return len(other.done) > before
+
+    def _is_step(self, found: Definition) -> bool:
+        """Whether a name leads to a class of tasks; by its code, as it may not be imported yet."""
+        nodes = found.module.definitions.get(found.name, ())
+        if not nodes or not all(isinstance(one, ast.ClassDef) for one in nodes):
+            return False
+        bases = (base for one in self._classes(found, set()) for base in self._bases(*one))
+        return any(isinstance(base, Import) and _has_results(_loaded(base, chain)) for chain, base in bases)
+
+    def _classes(self, found: Definition, seen: set[Definition]) -> Iterator[tuple[Module, ast.ClassDef]]:
+        """Yield the statements of a class and of those that it inherits from, each with its module."""
+        if found in seen:
+            return
+        seen.add(found)
+        for node in found.module.definitions.get(found.name, ()):
+            if isinstance(node, ast.ClassDef):
+                yield found.module, node
+                for _, base in self._bases(found.module, node):
+                    yield from self._classes(base, seen) if isinstance(base, Definition) else ()
+
+    def _bases(self, module: Module, node: ast.ClassDef) -> Iterator[tuple[tuple[str, ...], Definition | Import]]:
+        for chain in sorted(uses_of(node.bases, module.package).chains):
+            yield from ((chain, one) for one in self.modules.resolve(module, chain))
+
+
+@dataclass
+class _Other:
+    """A class of steps that another one names: what its own members ask of it, and its members that are followed."""
+
+    asked: set[str]
+    done: set[tuple[str, str, str]]
+
+
+def _without_attributes(nodes: Iterable[ast.stmt]) -> Iterator[ast.AST]:
+    """Yield the parts of code without the attributes of classes: methods, bases and decorators."""
+    for node in nodes:
+        if isinstance(node, ast.ClassDef):
+            inside = (one for one in node.body if isinstance(one, _DEFINITIONS))
+            yield from (*node.decorator_list, *node.bases, *node.keywords, *inside)
+        else:
+            yield node
+
+
+def _together(digests: set[str]) -> str:
+    """Return one digest for those of several definitions of one name."""
+    return next(iter(digests)) if len(digests) == 1 else hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from neuroluigi.provenance.code import differing
 from neuroluigi.provenance.expected import Expected, Reason, Requirement
 from neuroluigi.provenance.inputs import old_and_new
 from neuroluigi.provenance.plain_data import plain
@@ -69,10 +70,12 @@ def changed_code(recorded: Sequence[Mapping], today: Sequence[Mapping]) -> Itera
     if recorded == today:
         return
     before, now = ({one["path"]: one["sha256"] for one in some} for some in (recorded, today))
-    for path in sorted(before.keys() | now.keys()):
-        if before.get(path) != now.get(path):
-            what = "changed" if path in before and path in now else "is new" if path in now else "is not used now"
-            yield Reason("code", f"{path} {what}", old_and_new(before.get(path), now.get(path)))
+    changed = differing(recorded, today)
+    for path in changed[:_MOST_NAMED]:
+        what = "changed" if path in before and path in now else "is new" if path in now else "is not used now"
+        yield Reason("code", f"{path} {what}", old_and_new(before.get(path), now.get(path)))
+    if (more := len(changed) - _MOST_NAMED) > 0:
+        yield Reason("code", f"and {more} more of its code")
 
 
 def _differences(old: object, new: object, name: str = "") -> Iterator[str]:

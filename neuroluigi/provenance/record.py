@@ -17,7 +17,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from neuroluigi.provenance.files import read_json
 
 SCHEMA = 2
 
-# Packages whose versions can change a result.
-PACKAGES = ("neuroluigi", "luigi", "numpy", "matplotlib")
+# The distributions whose code every step runs.
+_OF_EVERY_STEP = ("neuroluigi", "luigi")
 
 
 def read_record(path: str | Path) -> dict | None:
@@ -141,14 +141,18 @@ def describe_host() -> dict:
     return {"name": platform.node(), "platform": platform.platform(), "cpus": os.cpu_count(), "user": user}
 
 
-@functools.cache
-def package_versions() -> dict:
-    """Return the versions of Python and of the packages that can change a result."""
+def package_versions(distributions: Iterable[str] = ()) -> dict[str, str]:
+    """Return the versions of Python, of what every step runs on, and of other installed distributions, by name."""
     found = {"python": sys.version.split()[0]}
-    for package in PACKAGES:
+    for name in dict.fromkeys((*_OF_EVERY_STEP, *distributions)):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
+            found[name] = _version_of(name)
     return found
+
+
+@functools.cache
+def _version_of(distribution: str) -> str:
+    return importlib.metadata.version(distribution)
 
 
 def is_version(found: str, wanted: str) -> bool:

@@ -45,8 +45,6 @@ _URL = re.compile(r'https?://[^\s<>"{}|\\^`]+')
 
 _ELSEWHERE = "it lies outside of the folder of results"
 
-_LANGUAGES = {".m": "MATLAB", ".py": "Python"}
-
 
 @dataclass(frozen=True)
 class About:
@@ -226,16 +224,18 @@ class _Graph:
         return self.add(_entity(identifier, "SoftwareApplication", name=name, url=page, softwareVersion=version))
 
     def _add_source(self, source: Mapping) -> str:
-        address = _CONTENT.format(quote(source["sha256"]))
-        file = PurePosixPath(source["path"].partition(":")[0])
+        path, sha256 = source["path"], source["sha256"]
+        # An M-file is recorded by the checksum of its content, a definition in Python by that of what it says.
+        is_file = path.endswith(".m")
+        address = _CONTENT.format(quote(sha256)) if is_file else f"#code/{quote(path, safe='')}@{quote(sha256)}"
         return self.add(
             _entity(
                 address,
                 "SoftwareSourceCode",
-                name=source["path"],
-                url=address,
-                version=source["sha256"],
-                programmingLanguage=_LANGUAGES.get(file.suffix),
+                name=path,
+                url=address if is_file else None,
+                version=sha256,
+                programmingLanguage="MATLAB" if is_file else "Python",
             )
         )
 

@@ -4,7 +4,7 @@ Plain functions from statuses and run records to text; nothing here prints or ch
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -215,6 +215,9 @@ def explain_status(entry: ResultStatus, record: Mapping | None) -> list[str]:
     return lines
 
 
+_NAMES_SHOWN = 10
+
+
 def _history(record: Mapping) -> list[str]:
     host = record.get("host", {})
     lines = [
@@ -225,7 +228,7 @@ def _history(record: Mapping) -> list[str]:
         lines.append(f"With {', '.join(f'{name} {value}' for name, value in parameters.items() if value is not None)}.")
     for verb, files in (("From", record.get("inputs", ())), ("Wrote", record.get("outputs", ()))):
         lines += [f"{verb} {one['path']}, {one['bytes']} bytes, sha256 {one['sha256'][:12]}..." for one in files]
-    lines += [f"By {one['path']}, sha256 {one['sha256'][:12]}..." for one in recorded_code(record)]
+    lines += _code(recorded_code(record))
     for one in record.get("accepted", ()):
         by = one.get("by", {})
         lines.append(
@@ -233,6 +236,17 @@ def _history(record: Mapping) -> list[str]:
             f" {one.get('at', '?')}: {one.get('reason', '')}"
         )
     return lines
+
+
+def _code(recorded: Sequence[Mapping]) -> Iterator[str]:
+    """Yield a line per file of code, with the names of its definitions that count."""
+    names: dict[str, list[str]] = {}
+    for one in recorded:
+        path, _, name = one["path"].partition(":")
+        names.setdefault(path, []).append(name)
+    for path, found in names.items():
+        more = f" and {len(found) - _NAMES_SHOWN} more" if len(found) > _NAMES_SHOWN else ""
+        yield f"By {path}{f': {listed}{more}' if (listed := ', '.join(filter(None, found[:_NAMES_SHOWN]))) else ''}."
 
 
 def _failure(record_path: Path, lines: int = 10) -> list[str]:

@@ -119,9 +119,9 @@ class Worker(luigi.worker.Worker):
             # With one worker they are imported while the engine starts.
             self._imports = imports if self.worker_processes == 1 else []
             return
-        package_versions()
         for step in kinds.values():
             step.sources("")
+            package_versions(step.imported_distributions(""))
         # These objects stay; a garbage collection would write to them, and each process would get a copy of its own.
         gc.freeze()
         self._imports = imports

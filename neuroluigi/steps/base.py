@@ -14,6 +14,7 @@ import luigi
 from luigi.task import flatten
 
 from neuroluigi.provenance import state
+from neuroluigi.provenance.code import differing
 from neuroluigi.provenance.commit import commit, put_aside, recover
 from neuroluigi.provenance.files import (
     describe_file,
@@ -88,6 +89,9 @@ class Step(CarriesSettings, ResultTask):
     tool: Mapping[str, Any] = {}
     _reporter: ProgressReporter
     _seconds = 0.0
+
+    # What the record has of the code, noted before it runs.
+    _code: Sequence[Mapping] | None = None
 
     # The file for the progress of a running step, set by the process that shows it.
     progress_path: Path | None = None
@@ -175,7 +179,7 @@ class Step(CarriesSettings, ResultTask):
             logger.info("%s unchanged", self)
             return UNCHANGED
         self.log = part_path(self.record_path.with_suffix(".log"))
-        self.tool, self._reporter = {}, ProgressReporter(self)
+        self.tool, self._reporter, self._code = {}, ProgressReporter(self), None
         output = self.output()
         temporary = {one: part_path(Path(one.path)) for one in flatten(output)}
         start = start_clock()
@@ -245,6 +249,7 @@ class Step(CarriesSettings, ResultTask):
             try:
                 self._reporter.report_start()
                 inputs = [describe_input(one, roots, self.record_path.parent) for one in flatten(self.input())]
+                self.note_code("python")
                 with only_required(self, required) as asked_for_tool:
                     self.make(out)
             except (Exception, SystemExit):
@@ -257,6 +262,22 @@ class Step(CarriesSettings, ResultTask):
             stat = Path(one.path).stat()
             if (stat.st_size, stat.st_mtime_ns) != (before["bytes"], before["mtime_ns"]):
                 raise StepError(f"{one.path} was changed while it was being read; run again")
+        engine = self._recorded_engine()
+        changed = {*differing(self._code or (), self.sources(engine)), *self.changed_on_disk(engine)}
+        if changed:
+            raise StepError(f"changed while the step ran: {', '.join(sorted(changed))}; run again")
+
+    def note_code(self, engine: str) -> None:
+        """Note for the record the code that is about to run on an engine.
+
+        Raises StepError where it is no longer the code that this process imported: the record would name neither.
+        """
+        if changed := self.changed_on_disk(engine):
+            raise StepError(f"changed since this run imported it: {', '.join(changed)}; run again")
+        self._code = self.sources(engine)
+
+    def _recorded_engine(self) -> str:
+        return self.tool.get("engine", "python")
 
     def _describe(self, temporary: Mapping[ResultTarget, Path], start: Mapping) -> dict:
         """Return the run record of the files at their temporary paths, under their final names; without its inputs."""
@@ -285,8 +306,12 @@ class Step(CarriesSettings, ResultTask):
 
     def _made_with(self) -> dict:
         """Return the code and the tool of the record; they are known once `make` has begun."""
-        tool = {"engine": "python", **self.tool}
-        return {"code": self.sources(tool["engine"]), "tool": tool, "versions": package_versions()}
+        engine = self._recorded_engine()
+        return {
+            "code": self.sources(engine) if self._code is None else self._code,
+            "tool": {"engine": engine, **self.tool},
+            "versions": package_versions(self.imported_distributions(engine)),
+        }
 
     def note_failure(self, reason: str, start: Mapping) -> None:
         """Write runs/<step>.failed.json: that the step failed, and why; `start` is of start_clock."""

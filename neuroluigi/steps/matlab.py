@@ -12,7 +12,7 @@ from neuroluigi.engines.engine import Engine, EngineError, find_engine
 from neuroluigi.engines.mfiles import has_function, listed_folders, relative_path, search_path
 from neuroluigi.engines.program import split_command
 from neuroluigi.engines.session import Limits
-from neuroluigi.provenance.code import function_sources, matlab_sources, python_sources
+from neuroluigi.provenance.m_code import matlab_sources
 from neuroluigi.provenance.record import is_version
 from neuroluigi.steps.base import Step, setting_of_step
 from neuroluigi.steps.config import WordsParameter, recordings, results_root, setting
@@ -131,6 +131,7 @@ class MatlabTask(Step):
         engine = self.found_engine()
         self.tool = _as_tool(engine)
         arguments = self.arguments(out)
+        self.note_code(engine.name)
         print(f"% {engine.name}: {_as_typed(self.function, arguments)}")
         if engine.name == "numpy":
             numpy_function = type(self).numpy_function
@@ -145,11 +146,13 @@ class MatlabTask(Step):
         """Report the progress that the M-function reported by reportProgress(k, n, message)."""
         self.report_progress(progress["k"], progress["n"], progress["message"])
 
+    def unused_functions(self, engine: str) -> Sequence[Callable]:
+        found = [vars(one).get("numpy_function") for one in type(self).__mro__]
+        used = type(self).numpy_function if engine == "numpy" else None
+        return [one for one in found if callable(one) and one is not used]
+
     def sources(self, engine: str) -> list[dict]:
-        own = python_sources(type(self))
-        if engine == "numpy":
-            return own + (list(function_sources(type(self).numpy_function)) if self.numpy_function else [])
-        return own + matlab_sources(m_path(), self.function)
+        return super().sources(engine) + ([] if engine == "numpy" else matlab_sources(m_path(), self.function))
 
     def wanted_tool(self) -> dict[str, str]:
         wanted = self._wanted_engine()

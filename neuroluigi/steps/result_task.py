@@ -1,9 +1,10 @@
 """A task whose results have run records, and what its status is computed from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from neuroluigi.provenance.code import python_sources
+from neuroluigi.provenance.code import changed_on_disk, python_distributions, python_sources
+from neuroluigi.provenance.imported import remember_imported
 from neuroluigi.steps.config import KindsParameter
 from neuroluigi.steps.parameters import ResolvedParameters
 from neuroluigi.steps.reading import guard, read_input
@@ -22,6 +23,7 @@ class ResultTask(ResolvedParameters):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         guard(cls)
+        remember_imported(cls)
 
     def input(self):
         """Return the targets of what the step requires, in the shape of requires()."""
@@ -46,9 +48,24 @@ class ResultTask(ResolvedParameters):
         """Return what the result depends on beside parameters, inputs and code, as JSON; it is kept in the record."""
         return {}
 
+    def unused_functions(self, engine: str) -> Sequence[Callable]:
+        """Return the functions that the class has as attributes and that are not called with an engine."""
+        return ()
+
     def sources(self, engine: str) -> list[dict]:
-        """Return the code that makes the result on an engine: [{"path": ..., "sha256": ...}]."""
-        return python_sources(type(self))
+        """Return the code that makes the result on an engine: [{"path": ..., "sha256": ...}].
+
+        Python as this process imported it, other code as its files are now.
+        """
+        return python_sources(type(self), self.unused_functions(engine))
+
+    def changed_on_disk(self, engine: str) -> list[str]:
+        """Return the paths of the Python code whose files have changed since this process imported it."""
+        return changed_on_disk(type(self), self.unused_functions(engine))
+
+    def imported_distributions(self, engine: str) -> list[str]:
+        """Return the names of the installed distributions that the step's code imports."""
+        return python_distributions(type(self), self.unused_functions(engine))
 
     def wanted_tool(self) -> dict[str, str]:
         """Return engine and version that the settings ask for by name, as far as known without starting the engine."""

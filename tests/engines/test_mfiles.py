@@ -12,7 +12,7 @@ from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.mfiles import has_function, listed_folders, package_folder, relative_path, search_path
 from neuroluigi.engines.pool import close_pool
 from neuroluigi.engines.session import Limits
-from neuroluigi.provenance.code import matlab_sources
+from neuroluigi.provenance.m_code import matlab_sources
 from tests.conftest import REPOSITORY, needs_octave
 
 

@@ -144,7 +144,8 @@ def test_a_record_holds_versions_host_and_times_but_no_environment(pipeline):
     folder = pipeline.results / "a-even" / "runs"
     record = json.loads((folder / "Stats.json").read_text())
     assert "s3cr3t-value" not in "".join(p.read_text() for p in folder.glob("*.json"))
-    assert {"python", "neuroluigi", "luigi", "numpy", "matplotlib"} <= set(record["versions"])
+    # NumPy is what the code of Stats imports; Matplotlib, which the plot needs, is not.
+    assert set(record["versions"]) == {"python", "neuroluigi", "luigi", "numpy"}
     assert record["parameters"] == {"group": "a-even"} and record["step"] == "Stats"
     assert record["tool"]["engine"] == "numpy"
     assert record["host"]["name"] and record["seconds"] >= 0 and record["started"] <= record["ended"]

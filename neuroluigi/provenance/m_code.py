@@ -1,0 +1,129 @@
+"""The M-files that a call can reach by name, with their checksums."""
+
+import functools
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+# Literals, with what a comment sign in them would hide, and comments.
+_LITERAL = r"\'(?:[^\'\n]|\'\')*\'|\"(?:[^\"\n]|\"\")*\""
+_COMMENT = re.compile(rf"{_LITERAL}|%[^\n]*")
+_WORD = re.compile(r"[A-Za-z]\w*")
+
+# Texts that may name a folder: the arguments of fullfile(...), a literal, and the words of the command addpath.
+_FULLFILE = re.compile(rf"\bfullfile\s*\(((?:{_LITERAL}|[^()\'\"]|\([^()]*(?:\([^()]*\)[^()]*)*\))*)\)")
+_TEXT = re.compile(_LITERAL)
+_COMMAND = re.compile(r"\baddpath[ \t]+([^\s;,()=]+)")
+
+
+def m_files(folder: Path) -> list[Path]:
+    """Return the M-files that an engine reaches with `folder` on its path: also of private, @class and +package."""
+    if not folder.is_dir():
+        return []
+    inside = (sub for sub in folder.iterdir() if sub.name[0] in "@+" or sub.name == "private")
+    return sorted([*folder.glob("*.m"), *(file for sub in inside for file in sub.rglob("*.m"))])
+
+
+def m_files_on(folders: Iterable[Path]) -> Iterator[tuple[Path, Path, os.stat_result]]:
+    """Yield the M-files that an engine reaches with `folders` on its path, each with its folder and what stat() says.
+
+    With them are those of the folders that an M-file itself puts on the path by addpath, as far as these are below the
+    parent of the folder at the top of its own: a project's other folders, not a toolbox.
+    """
+    waiting = list(dict.fromkeys(folders))
+    tops = [one for one in waiting if not any(other in one.parents for other in waiting)]
+    roots = {one: next(top.parent for top in tops if top == one or top in one.parents) for one in waiting}
+    for folder in waiting:
+        for file in m_files(folder):
+            found = file.stat()
+            yield file, folder, found
+            for added in _added_folders(file, roots[folder], found.st_size, found.st_mtime_ns):
+                if added not in roots:
+                    roots[added] = roots[folder]
+                    waiting.append(added)
+
+
+@functools.lru_cache(maxsize=4096)
+def _added_folders(file: Path, root: Path, size: int, mtime_ns: int) -> tuple[Path, ...]:
+    """Return the folders below `root` that an M-file may put on the path: each that one of its texts can name."""
+    code = _without_comments(file.read_bytes())
+    if "addpath" not in code:
+        return ()
+    literals = [_TEXT.findall(code), *(_TEXT.findall(inside) for inside in _FULLFILE.findall(code))]
+    names = [text[1:-1] for text in literals[0]] + _COMMAND.findall(code)
+    names += ["/".join(text[1:-1] for text in some if text[1:-1] != "fullpath") for some in literals[1:]]
+    # The folder of the file, and one higher for each further fileparts(...).
+    bases = [file.parent, *file.parents[1 : max(1, code.count("fileparts"))]]
+    paths = [*bases[1:], *(base / name.lstrip("/") for name in names for base in bases), *map(Path, names)]
+    found = dict.fromkeys(Path(os.path.normpath(path)) for path in paths if path.is_absolute())
+    added = [path for path in found if root in (path, *path.parents) and os.path.isdir(path)]
+    return tuple(dict.fromkeys(below for path in added for below in _with_m_files(path, "genpath" in code)))
+
+
+def _with_m_files(top: Path, is_deep: bool) -> Iterator[Path]:
+    """Yield a folder, and those of the folders below it that genpath names and that have M-files."""
+    yield top
+    for folder, subfolders, files in os.walk(top) if is_deep else ():
+        if any(one.endswith(".m") for one in files) or any(one[0] in "@+" for one in subfolders):
+            yield Path(folder)
+        subfolders[:] = (one for one in subfolders if one[0] not in "@+." and one != "private")
+
+
+def matlab_sources(folders: Mapping[Path, str], function: str) -> list[dict]:
+    """Return the M-files that a call of `function` can reach by name, each with sha256, as they are now.
+
+    `folders` are those on the engine's path, the one that wins first, with their names in records. A function of a
+    package, such as tools.countSpikes, and the files of a class are reached from code that has each name of their path.
+    """
+    files = tuple((file, folder, one.st_size, one.st_mtime_ns) for file, folder, one in m_files_on(folders))
+    return _matlab_sources_once(tuple(folders.items()), function, files)
+
+
+@functools.lru_cache(maxsize=256)
+def _matlab_sources_once(folders: tuple[tuple[Path, str], ...], function: str, files: tuple) -> list[dict]:
+    names_of_folders = dict(folders)
+    reached: dict[Path, dict] = {}
+    candidates = [(file, folder, _names(file, folder)) for file, folder, *_ in files]
+    to_read: list[tuple[Path | None, set[str]]] = [(None, set(function.split(".")))]
+    while to_read:
+        home, words = to_read.pop()
+        called: dict[object, tuple[Path, Path]] = {}
+        for file, folder, names in candidates:
+            if names <= words and (not _is_private(file) or home in (file.parent, file.parent.parent)):
+                # Octave does not call a private function of a package where the path has another one: both count. So do
+                # those of folders that M-files add to the path, which come first or last.
+                added = None if folder in names_of_folders else folder
+                called.setdefault((names, file.stem, _is_private(file), added), (file, folder))
+        for file, folder in called.values():
+            if file not in reached:
+                text = file.read_bytes()
+                path = _recorded_path(file, folder, names_of_folders)
+                reached[file] = {"path": path, "sha256": hashlib.sha256(text).hexdigest()}
+                to_read.append((file.parent, set(_WORD.findall(_without_comments(text)))))
+    return sorted(reached.values(), key=lambda one: one["path"])
+
+
+def _recorded_path(file: Path, folder: Path, names: Mapping[Path, str]) -> str:
+    if folder in names:
+        return f"{names[folder]}/{file.relative_to(folder).as_posix()}"
+    # Of a folder that an M-file adds: from the nearest folder that has one on the path.
+    root = next(above for above in file.parents if any(above in one.parents for one in names))
+    return file.relative_to(root).as_posix()
+
+
+def _is_private(file: Path) -> bool:
+    return file.parent.name == "private"
+
+
+def _names(file: Path, folder: Path) -> frozenset[str]:
+    """Return the names by which code reaches an M-file: those of its packages, and of its class or itself."""
+    parts = () if _is_private(file) else file.relative_to(folder).parts
+    packages = [part[1:] for part in parts if part.startswith("+")]
+    classes = [part[1:] for part in parts if part.startswith("@")]
+    return frozenset([*packages, *(classes or [file.stem])])
+
+
+def _without_comments(text: bytes) -> str:
+    return _COMMENT.sub(lambda found: "" if found[0][0] == "%" else found[0], text.decode("utf-8", errors="replace"))

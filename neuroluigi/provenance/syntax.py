@@ -1,0 +1,186 @@
+"""Python code as plain data: its digest, which prose and the version of Python leave alone, and what it names."""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_SCOPES = (*_FUNCTIONS, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+# Fields of ast that say nothing about what code does: how a name is used shows where it is, `kind` is the u of u"".
+_WITHOUT_MEANING = ("ctx", "kind", "type_comment")
+
+
+@dataclass(frozen=True)
+class Import:
+    """A name that is imported: `name` is `attribute` of `module`, or the module itself where that is ""."""
+
+    name: str
+    module: str
+    attribute: str = ""
+
+
+@dataclass(frozen=True)
+class Uses:
+    """What code names.
+
+    chains: names with the attributes that are asked of them: {("helper", "levels"), ("FACTOR",)}
+    attributes: what is asked of anything but self
+    of_self: what is asked of self, cls and super()
+    imports: what is imported in it
+    """
+
+    chains: frozenset[tuple[str, ...]]
+    attributes: frozenset[str]
+    of_self: frozenset[str]
+    imports: tuple[Import, ...]
+
+
+def digest(nodes: Iterable[ast.AST], *texts: str) -> str:
+    """Return the sha256 of code, and of texts that belong to it.
+
+    Comments, docstrings, layout and quotes don't change it. It is the same on every version of Python that reads the
+    code: the text of ast.dump() and ast.unparse() is not.
+    """
+    found = hashlib.sha256()
+    stack: list[Any] = [*reversed(texts), *reversed(list(nodes))]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, ast.AST):
+            # Without recursion: a sum of a thousand terms is a tree a thousand deep.
+            stack += reversed([f"({type(one).__name__}", *_fields(one), ")"])
+        elif isinstance(one, list):
+            stack += reversed(["[", *one, "]"])
+        else:
+            found.update(f"{_as_text(one)}\n".encode())
+    return found.hexdigest()
+
+
+def _fields(node: ast.AST) -> Iterator[Any]:
+    for name, value in ast.iter_fields(node):
+        if isinstance(node, ast.JoinedStr) and name == "values":
+            value = list(_joined(value))
+        elif isinstance(value, list):
+            value = [one for one in value if not _does_nothing(one)]
+        # A version of Python knows fields that an earlier one lacks; they are empty in code that both can read.
+        if name not in _WITHOUT_MEANING and value is not None and value != []:
+            yield f".{name}"
+            yield value
+
+
+def _does_nothing(node: Any) -> bool:
+    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return is_text or isinstance(node, ast.Pass)
+
+
+def _joined(values: Sequence[ast.expr]) -> Iterator[ast.expr]:
+    """Yield the parts of an f-string, its text in pieces as long as possible: versions divide it differently."""
+    text = ""
+    for one in values:
+        if isinstance(one, ast.Constant) and isinstance(one.value, str):
+            text += one.value
+            continue
+        if text:
+            yield ast.Constant(text)
+        text = ""
+        yield one
+    if text:
+        yield ast.Constant(text)
+
+
+def _as_text(value: object) -> str:
+    # Which characters repr() escapes depends on the version; and it refuses an int of thousands of digits.
+    return f"{type(value).__name__} {hex(value) if type(value) is int else ascii(value)}"
+
+
+def uses_of(nodes: Iterable[ast.AST], package: str) -> Uses:
+    """Return what code names; relative imports in it are from `package`."""
+    chains, attributes, of_self = set(), set(), set()
+    imports: list[Import] = []
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            imports += imports_of(node, package)
+        elif isinstance(node, (ast.Name, ast.Attribute)):
+            names: list[str] = []
+            while isinstance(node, ast.Attribute):
+                names.insert(0, node.attr)
+                node = node.value
+            if isinstance(node, ast.Name):
+                chains.add((node.id, *names))
+            else:
+                stack.append(node)
+            if names and _is_self(node):
+                of_self.add(names.pop(0))
+            attributes.update(names)
+        else:
+            stack += ast.iter_child_nodes(node)
+    return Uses(frozenset(chains), frozenset(attributes), frozenset(of_self), tuple(imports))
+
+
+def _is_self(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "super"
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
+
+
+def imports_of(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[Import]:
+    """Yield each name that an import statement in a module of `package` gives; "*" for all that another module has."""
+    if isinstance(node, ast.Import):
+        for one in node.names:
+            top = one.name.partition(".")[0]
+            yield Import(one.asname, one.name) if one.asname else Import(top, top)
+        return
+    module = node.module or ""
+    if node.level:
+        above = package.split(".")[: len(package.split(".")) - node.level + 1]
+        module = ".".join([*above, *filter(None, [module])])
+    for one in node.names:
+        yield Import(one.asname or one.name, module, one.name)
+
+
+def inner_statements(node: ast.stmt) -> Iterator[ast.stmt]:
+    """Yield a statement and those in it that run in the same scope: the branches of an if, not the body of a def."""
+    stack: list[ast.AST] = [node]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, ast.stmt):
+            yield one
+        if not isinstance(one, _SCOPES):
+            stack += ast.iter_child_nodes(one)
+
+
+def bound_names(node: ast.stmt) -> set[str]:
+    """Return the names that a statement gives a value, or alters: TABLE in TABLE["a"] = 1."""
+    found = set()
+    stack: list[ast.AST] = [node]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, (*_FUNCTIONS, ast.ClassDef)):
+            found.add(one.name)
+        elif isinstance(one, (ast.Import, ast.ImportFrom)):
+            found.update(each.name for each in imports_of(one, ""))
+        elif isinstance(one, (ast.Name, ast.Attribute, ast.Subscript)) and not isinstance(one.ctx, ast.Load):
+            found.update(filter(None, [root_of(one)]))
+        if not isinstance(one, _SCOPES):
+            stack += ast.iter_child_nodes(one)
+    return found
+
+
+def root_of(node: ast.AST) -> str:
+    """Return the name from which an expression takes attributes and items: TABLE of TABLE["a"].b; "" without one."""
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def members_of(node: ast.ClassDef) -> dict[str, list[ast.stmt]]:
+    """Return the statements in the body of a class by the names that they give."""
+    found: dict[str, list[ast.stmt]] = {}
+    for one in node.body:
+        for name in bound_names(one):
+            found.setdefault(name, []).append(one)
+    return found
