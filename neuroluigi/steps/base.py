@@ -33,7 +33,15 @@ from neuroluigi.provenance.record import (
     read_record,
 )
 from neuroluigi.steps.config import folder_name, path_of, results, roots_of_paths, setting, shown_path
-from neuroluigi.steps.describe import StepError, describe_error, describe_input, describe_times, start_clock
+from neuroluigi.steps.describe import (
+    StepError,
+    describe_error,
+    describe_input,
+    describe_times,
+    has_changed,
+    stamp_of,
+    start_clock,
+)
 from neuroluigi.steps.expectation import recorded_fingerprint
 from neuroluigi.steps.plan import (
     discard_statuses,
@@ -89,6 +97,7 @@ class Step(CarriesSettings, ResultTask):
     tool: Mapping[str, Any] = {}
     _reporter: ProgressReporter
     _seconds = 0.0
+    _stamps: Sequence[tuple[int, int]] = ()
 
     # What the record has of the code, noted before it runs.
     _code: Sequence[Mapping] | None = None
@@ -248,6 +257,7 @@ class Step(CarriesSettings, ResultTask):
         ):
             try:
                 self._reporter.report_start()
+                self._stamps = [stamp_of(one.path) for one in flatten(self.input())]
                 inputs = [describe_input(one, roots, self.record_path.parent) for one in flatten(self.input())]
                 self.note_code("python")
                 with only_required(self, required) as asked_for_tool:
@@ -258,9 +268,8 @@ class Step(CarriesSettings, ResultTask):
         return inputs, asked_for_tool
 
     def _check_unchanged(self, inputs: list[dict]) -> None:
-        for one, before in zip(flatten(self.input()), inputs, strict=True):
-            stat = Path(one.path).stat()
-            if (stat.st_size, stat.st_mtime_ns) != (before["bytes"], before["mtime_ns"]):
+        for one, before, stamp in zip(flatten(self.input()), inputs, self._stamps, strict=True):
+            if has_changed(one.path, before, stamp):
                 raise StepError(f"{one.path} was changed while it was being read; run again")
         engine = self._recorded_engine()
         changed = {*differing(self._code or (), self.sources(engine)), *self.changed_on_disk(engine)}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from neuroluigi.provenance.files import describe_file, path_in_root
+from neuroluigi.provenance.files import describe_file, hash_file, path_in_root
 from neuroluigi.provenance.record import read_record, timestamp
 from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.steps.config import RunStopped
@@ -68,3 +68,21 @@ def describe_input(one: Any, roots: Mapping[str, Path], runs: Path) -> dict:
             f" {one.sha256}"
         )
     return described
+
+
+def stamp_of(path: str | Path) -> tuple[int, int]:
+    """Return what changes where a file is replaced by another one, though size and time stay. Raises OSError."""
+    found = Path(path).stat()
+    return found.st_ino, found.st_ctime_ns
+
+
+def has_changed(path: str | Path, before: Mapping, stamp: tuple[int, int]) -> bool:
+    """Return whether a file is another one than `before`, of describe_input; `stamp` is of stamp_of then.
+
+    Its content is read again only where size and time are the same and the stamp is not. Raises OSError.
+    """
+    found = Path(path).stat()
+    if (found.st_size, found.st_mtime_ns) != (before["bytes"], before["mtime_ns"]):
+        return True
+    # A link or other permissions change the stamp too.
+    return stamp_of(path) != stamp and hash_file(Path(path)) != before["sha256"]

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import os
 import time
 
 import pytest
 
 from neuroluigi.provenance import files
-from neuroluigi.steps.describe import StepError, describe_input, describe_times, start_clock
+from neuroluigi.steps.describe import StepError, describe_input, describe_times, has_changed, stamp_of, start_clock
 from neuroluigi.steps.target import RecordingTarget, ResultTarget
 
 SHA256 = hashlib.sha256(b"0123").hexdigest()
@@ -61,3 +62,21 @@ def test_times_are_counted_from_the_start(monkeypatch):
     times = describe_times(start)
     assert (times["seconds"], times["cpu_seconds"], times["started"]) == (1.235, 0.5, start["started"])
     assert times["ended"] >= times["started"]
+
+
+def test_a_file_that_was_replaced_by_one_of_the_same_size_and_time_has_changed(roots, tmp_path):
+    path = tmp_path / "rec.bin"
+    path.write_bytes(b"0123")
+    os.utime(path, (1, 1))
+    stamp, before = stamp_of(path), describe_input(RecordingTarget(str(path)), roots, tmp_path)
+    assert not has_changed(path, before, stamp)
+    # Touched, linked, and with other permissions it is the same.
+    path.chmod(0o600)
+    assert stamp_of(path) != stamp and not has_changed(path, before, stamp)
+    other = tmp_path / "other.bin"
+    other.write_bytes(b"4567")
+    os.utime(other, (1, 1))
+    other.replace(path)
+    assert has_changed(path, before, stamp)
+    path.write_bytes(b"01234")
+    assert has_changed(path, before, stamp)
