@@ -4,7 +4,6 @@ import base64
 import gzip
 import html
 import json
-import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -15,8 +14,9 @@ from neuroluigi.provenance.record import read_record
 from tests import commands
 from tests.conftest import BIN, Pipeline, clean_environment
 
-# A name that a page could take for markup, and a shell for anything.
-NAME = "<img src=x onerror=\"document.title='owned'\">&'é" if os.name == "posix" else "&'é"
+# What a page could take for markup, and a shell for anything: a text, and a name as strange as a folder's may be.
+MARKUP = "<img src=x onerror=\"document.title='owned'\">"
+NAME = "&lt;img src=x onerror='document.title=1'&gt;&'é"
 
 EVEN, ODD = f"{NAME}-even", f"{NAME}-odd"
 

@@ -28,8 +28,8 @@ def layout(rate):
 
 def test_the_paragraph_has_every_number_and_version_of_the_records():
     facts = facts_of(
-        a_result("Stats", "a", facts=layout(500)),
-        a_result("Stats", "b", facts=layout(500)),
+        a_result("Stats", "a", fingerprint=layout(500)),
+        a_result("Stats", "b", fingerprint=layout(500)),
         a_result("Edges", "a", parameters={"group": "a", "threshold": 0.5, "level": None}),
         a_result(
             "Edges", "b", parameters={"group": "b", "threshold": 0.6}, tool={"engine": "numpy", "version": "2.0.1"}

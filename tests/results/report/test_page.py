@@ -17,7 +17,7 @@ from neuroluigi.provenance.files import hash_file
 from neuroluigi.results.report.page import _thumbnail
 from tests import commands
 from tests.conftest import BIN, REPOSITORY, clean_environment
-from tests.results.report.conftest import EVEN, NAME, ODD, SETTINGS, Page, report, stamp, write_run
+from tests.results.report.conftest import EVEN, MARKUP, NAME, ODD, SETTINGS, Page, report, stamp, write_run
 
 # Overrides numpy_function of Stats; its group s-even fails.
 BREAK = (
@@ -71,13 +71,15 @@ def test_every_number_of_the_methods_is_of_a_record(made):
         assert f'"{version}"' in known or version in known
 
 
-def test_names_are_text_wherever_they_stand(made):
-    page = Page(made)
-    assert len(page.all("script")) == 2 and NAME in page.text
+def test_names_are_text_wherever_they_stand(lab):
+    write_run(lab, settings=[{"name": "[Edges] threshold", "value": MARKUP, "source": MARKUP}], folder=MARKUP)
+    report(lab)
+    page = Page(lab)
+    assert len(page.all("script")) == 2 and NAME in page.text and page.text.count(MARKUP) == 3
     assert all("onerror" not in attributes for _, attributes in page.elements)
     assert all(image["src"].startswith("data:image/jpeg;base64,") for image in page.all("img"))
     addresses = [a["href"] for a in page.all("a") if not a["href"].startswith("#")]
-    assert addresses and all((made.results / unquote(one)).is_file() for one in addresses)
+    assert addresses and all((lab.results / unquote(one)).is_file() for one in addresses)
 
 
 def test_a_second_time_there_is_nothing_to_do_until_something_changes(lab):
