@@ -48,8 +48,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with what waits longest, so that the rest runs meanwhile; the tests of a module stay together."""
-    items.sort(key=lambda item: item.path.name != "test_slurm_cluster.py")
+    """Begin with what takes longest, so that no process is alone at the end; the tests of a module stay together."""
+    items.sort(key=lambda item: item.path.name not in ("test_slurm_cluster.py", "test_install.py"))
 
 
 class Pipeline:
