@@ -155,7 +155,7 @@ class _Graph:
         for one in record.get("outputs", ()):
             notes = [_acceptance(edits[one["path"]])] if one["path"] in edits else []
             if record.get("dropped"):
-                notes.append(f"its bytes were dropped on {record['freed']}")
+                notes.append(f"its bytes were dropped on {record['dropped']}")
             self.add_file(one, notes)
             today = self._there.get(one["path"]) if one.get("root") == "results" else None
             if today and today["sha256"] != one["sha256"]:

@@ -20,8 +20,8 @@ from tests import commands
 from tests.conftest import BIN, HAS_OCTAVE, clean_environment
 from tests.lab import Lab
 
-FAKES = ["--FakeRecording-sessions", "a b#1?,50%é", "--FakeRecording-count", "1", "--matlab-engine", "numpy"]
-OCTAVE, NUMPY = "50%é-even", "a b#1?-even"
+FAKES = ["--FakeRecording-sessions", "a b#1&,50%é", "--FakeRecording-count", "1", "--matlab-engine", "numpy"]
+OCTAVE, NUMPY = "50%é-even", "a b#1&-even"
 SECRETS = {"AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI", "PASSWORD": "correct-horse", "GITHUB_TOKEN": "ghp_16C7e42F"}
 LICENCE, INSTITUTE = "https://creativecommons.org/licenses/by/4.0/", ("https://institute.example/", "An institute")
 NAMED = ["--license", LICENCE, "--organization", *INSTITUTE]
@@ -136,7 +136,7 @@ def test_what_is_not_there_is_described_by_its_checksum_and_no_part(lab):
         f"{NUMPY}/plot.png": "not in this crate: no file of this name has these bytes",
         f"{OCTAVE}/stats.json": "not in this crate: no file of this name has these bytes",
         "50%é/rec_0.bin": "not in this crate: it lies outside of the folder of results",
-        "a b#1?/rec_0.bin": "not in this crate: it lies outside of the folder of results",
+        "a b#1&/rec_0.bin": "not in this crate: it lies outside of the folder of results",
     }
     recording = lab.folder / "recordings" / "50%é" / "rec_0.bin"
     assert absent["50%é/rec_0.bin"]["sha256"] == sha256(recording) and str(lab.folder) not in json.dumps(absent)
