@@ -87,9 +87,14 @@ def recorded_code(record: Mapping) -> list[dict]:
 
 
 def read_failure(record_path: str | Path) -> dict:
-    """Return the recorded failure of the step with that record, with its keys error and started; {} without one."""
+    """Return the note of the last failure of the step with that record; {} without one.
+
+    It has the fields of a record as far as they were known, and `error`; `problem` where a recording was the reason.
+    """
     failed = read_json(sibling_path(record_path, ".failed.json")) or {}
-    return failed if isinstance(failed.get("error"), str) else {}
+    if not isinstance(failed.get("error"), str):
+        return {}
+    return failed if _is_record(failed) else {"error": failed["error"]}
 
 
 def _is_record(record: Mapping) -> bool:
@@ -119,6 +124,16 @@ def _is_named(one: Mapping) -> bool:
 
 def _is_file(one: Mapping) -> bool:
     return _is_named(one) and one["bytes"] >= 0 and isinstance(one["mtime_ns"], (int, type(None)))
+
+
+def is_outdated(failed: Mapping, record: Mapping) -> bool:
+    """Whether the note of a failure is of an attempt before the one that made the result; not where that is unknown."""
+    try:
+        failed_at, made_at = (datetime.datetime.fromisoformat(str(one.get("ended"))) for one in (failed, record))
+        return failed_at < made_at
+    except (ValueError, TypeError):
+        # No times, or times of which only one has a zone.
+        return False
 
 
 def sibling_path(record_path: str | Path, suffix: str) -> str:
