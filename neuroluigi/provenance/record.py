@@ -16,6 +16,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,9 @@ SCHEMA = 2
 
 # Packages whose versions can change a result.
 PACKAGES = ("neuroluigi", "luigi", "numpy", "matplotlib")
+
+# What a step can be called, with the values of its filename_parameters.
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(-.*)?", re.DOTALL)
 
 
 def read_record(path: str | Path) -> dict | None:
@@ -41,6 +45,21 @@ def checked_record(record: Mapping) -> dict:
     if read != record or not _is_record(read):
         raise ValueError("the run record would not be read again as it is")
     return read
+
+
+def has_its_name(path: Path, record: Mapping) -> bool:
+    """Whether a record, or the note of a failure, has the name that its step and parameters gave it.
+
+    A copy by another name, of a person or of a program that synchronises, is of no result. `path` is that of the
+    record; `record` is {} where nothing there can be read.
+    """
+    if isinstance(log := record.get("log"), str):
+        return log in (f"{path.stem}.log", f"{path.stem}.failed.log")
+    if isinstance(step := record.get("step"), str):
+        return f"{path.stem}-".startswith(f"{step}-")
+    # It may have been ours, unless it has another content.
+    content = read_json(path)
+    return (not content or "schema" in content) and _NAME.fullmatch(path.stem) is not None
 
 
 def without_paths(fingerprint: Mapping[str, Any]) -> dict[str, Any]:

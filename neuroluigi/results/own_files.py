@@ -20,7 +20,7 @@ from neuroluigi.provenance.files import is_part
 from neuroluigi.provenance.record import sibling_path
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
 from neuroluigi.results.recorded import TRACES, record_folders, record_paths, recorded_result, recorded_results
-from neuroluigi.results.status import FAILED, ResultStatus
+from neuroluigi.results.status import DROPPED, FAILED, ResultStatus
 from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
 from neuroluigi.steps.plan import status_of, tasks_below
 from neuroluigi.steps.result_task import ResultTask
@@ -93,8 +93,10 @@ def _hidden(step: ResultTask, paths: Sequence[Path], folders: FolderListings) ->
 
 
 def _hidden_by(entry: ResultStatus) -> str:
-    is_shown = entry.status.is_there and entry.shown_state not in (FAILED, state.DAMAGED)
-    return "" if is_shown else entry.shown_state
+    status = entry.status
+    if status.is_there and entry.shown_state not in (FAILED, state.DAMAGED):
+        return ""
+    return DROPPED if status.is_dropped and not status.todo else entry.shown_state
 
 
 def not_ours(root: luigi.Task) -> list[Path]:

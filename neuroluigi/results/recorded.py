@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neuroluigi.provenance.commit import pending_path
-from neuroluigi.provenance.files import hash_file, read_json
-from neuroluigi.provenance.record import read_failure, read_record
+from neuroluigi.provenance.files import hash_file
+from neuroluigi.provenance.record import has_its_name, read_failure, read_record
 from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, roots_of_paths, setting
 
 # What a step leaves in runs/, the record last.
 TRACES = (".failed.json", ".failed.log", ".log", ".json")
 # What lies beside a record and has its name: the note of a failure, a commit that is under way.
 _NOTE = re.compile(r"(\.failed|\.pending)?\.json$")
-_NAME_OF_RECORD = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(-.*)?", re.DOTALL)
 
 COMMIT_INTERRUPTED = "a commit was interrupted, or is under way; the next run finishes it"
 
@@ -78,20 +77,8 @@ def recorded_result(path: Path, planned: Container[Path] = ()) -> RecordedResult
     """Return the result of the record at `path`, by that or by the note of its failure; None where it is not ours."""
     record = read_record(path)
     known = record or read_failure(path) or read_record(pending_path(path)) or {}
-    is_ours = path in planned or (_has_its_name(path, known) and not _is_copy(path, known))
+    is_ours = path in planned or (has_its_name(path, known) and not _is_copy(path, known))
     return RecordedResult(path, record, str(known.get("step", ""))) if is_ours else None
-
-
-def _has_its_name(path: Path, known: Mapping) -> bool:
-    """Whether a record has the name that its step and parameters gave it, so that it is no copy by another name."""
-    if isinstance(log := known.get("log"), str):
-        return log in (f"{path.stem}.log", f"{path.stem}.failed.log")
-    if isinstance(step := known.get("step"), str):
-        return f"{path.stem}-".startswith(f"{step}-")
-    # It can't be read: it may have been ours, unless it has another content.
-    if (content := read_json(path)) and "schema" not in content:
-        return False
-    return _NAME_OF_RECORD.fullmatch(path.stem) is not None
 
 
 def _is_copy(path: Path, known: Mapping) -> bool:

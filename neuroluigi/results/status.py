@@ -19,7 +19,7 @@ from neuroluigi.steps.plan import walk_statuses
 from neuroluigi.steps.result_task import ResultTask
 
 STUDY = "study"
-WAITING, FAILED, ORPHAN = "waiting", "failed", "orphan"
+WAITING, FAILED, DROPPED = "waiting", "failed", "dropped"
 
 # One sign and colour per state; a result that waits for another has a state of its own here.
 SIGNS: Mapping[str, tuple[str, str]] = {
@@ -40,8 +40,8 @@ _ATTENTION = {name: n for n, name in enumerate(SIGNS)}
 
 
 def sign_of(name: str) -> str:
-    """Return the sign of a state."""
-    return SIGNS[name][0]
+    """Return the sign of a state; what is dropped is done."""
+    return SIGNS[state.DONE if name == DROPPED else name][0]
 
 
 _BAR = 10  # characters

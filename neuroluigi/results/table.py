@@ -70,8 +70,8 @@ def collect_table(groups: Mapping[str, Group], files: Mapping[str, Sequence[OwnF
         here = [one for one in files.get(key, ()) if one.path.suffix in (".json", ".npy")]
         results[key], reasons, damaged = _read_group([one.path for one in here if not one.hidden], channels[key])
         # Of what is hidden the names are known, where the file is there.
-        blank, _, _ = _read_group([one.path for one in here if one.hidden], channels[key])
-        results[key] |= {source: [None] * channels[key] for source in blank}
+        of_hidden, _, _ = _read_group([one.path for one in here if one.hidden], channels[key])
+        results[key] |= {source: [None] * channels[key] for source in of_hidden}
         hidden |= {(key, one.path.name): one.hidden for one in here if one.hidden}
         hidden |= {(key, name): DAMAGED for name in damaged}
         for problem in reasons:

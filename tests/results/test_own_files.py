@@ -11,6 +11,7 @@ import pytest
 
 from neuroluigi.provenance.record import read_record
 from neuroluigi.results.own_files import not_ours
+from tests.lab import Lab
 from tests.results.conftest import ask, everything
 
 # What programs leave beside a file: AppleDouble, Syncthing, Dropbox, OneDrive, editors, office programs, Google Drive.
@@ -124,6 +125,21 @@ def test_a_copy_of_a_whole_folder_is_no_result_and_its_original_is_not_cleaned(l
         and "Not ours, left alone: results/.stversions, results/s-even copy/aggregate.bin" in out
     )
     assert ask(lab, "verify").startswith("12 files, ")
+
+
+def test_without_the_recordings_the_groups_are_those_of_the_results_and_not_of_copies(tmp_path):
+    lab = Lab(tmp_path / "lab")
+    lab.make_real()
+    lab.go()
+    shutil.rmtree(lab.folder / "real")
+    real = ("--recordings-root", "real", "--matlab-engine", "numpy")
+    before = json.loads(ask(lab, "recordings", "--json", *real, notes=[]))
+    assert before.keys() == {"a", "b"}
+    shutil.copytree(lab.results / "a", lab.results / "a copy")
+    record = (lab.results / "a" / "runs" / "Aggregate.json").read_text()
+    for name in ("Aggregate.sync-conflict-20240501-120000-ABCDEFG.json", "Aggregate-LAPTOP.json"):
+        (lab.results / "a" / "runs" / name).write_text(record.replace('"uint8"', '"int16"'))
+    assert json.loads(ask(lab, "recordings", "--json", *real, notes=[])) == before
 
 
 def test_records_count_by_the_name_that_they_gave_themselves(lab):

@@ -15,7 +15,7 @@ from tests.conftest import BIN, clean_environment
 from tests.lab import Lab
 from tests.results.conftest import FAKES
 
-NOBODY = 65534
+NOBODY = "65534"
 NEUROLUIGI = str(BIN / "neuroluigi")
 
 
@@ -46,18 +46,14 @@ def made():
     shutil.rmtree(top)
 
 
-def _drop() -> None:
-    os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
-
-
 def as_colleague(lab, *words):
     """Run a command in the lab as somebody who may not write there, and who has no home."""
     environment = {name: value for name, value in clean_environment().items() if name not in ("HOME", "XDG_CACHE_HOME")}
-    is_root = os.getuid() == 0
+    # The interpreter of root may be where nobody else can read.
+    caps = ("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search")
+    drop = ("setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", *caps) if os.getuid() == 0 else ()
     return subprocess.run(
-        [NEUROLUIGI, *map(str, words)],
+        [*drop, NEUROLUIGI, *map(str, words)],
         cwd=lab.folder,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -65,7 +61,6 @@ def as_colleague(lab, *words):
         encoding="utf-8",
         check=False,
         timeout=60,
-        preexec_fn=_drop if is_root else None,
     )
 
 
