@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
+from luigi.task import flatten
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import Progress
@@ -15,6 +16,7 @@ from neuroluigi.cli.pipeline import JSON_OPTION, LUIGI_OPTIONS, answered, pipeli
 from neuroluigi.cli.tables import console, print_table
 from neuroluigi.provenance import run_lock
 from neuroluigi.results import maintenance, recorded, rocrate, verification
+from neuroluigi.results.own_files import planned_where_known
 from neuroluigi.steps.config import RunStopped, results_root, shown_path
 
 _MOST_NAMED = 20
@@ -163,14 +165,16 @@ def verify_command(context, as_json):
 
     Neither recordings nor engines are needed. Exit status 1 when a file is changed, damaged or missing.
     """
-    with pipeline_of(context, needs_tasks=False):
-        entries = verification.results_to_verify()
+    with pipeline_of(context, needs_tasks=False) as root:
+        steps = planned_where_known(root)
+        entries = verification.results_to_verify(steps)
+        of_steps = {Path(one.path) for step in steps.values() for one in flatten(step.output())}
         total = sum(output["bytes"] for entry in entries for output in entry.outputs.values())
         # quiet, not disable: with that rich 13 ends on a blank line.
         console = Console(stderr=True, quiet=not sys.stderr.isatty())
         with Progress(console=console, transient=True) as progress:
             bar = progress.add_task("reading results", total=total)
-            found = verification.verify(entries, lambda path, size: progress.advance(bar, size))
+            found = verification.verify(entries, of_steps, lambda path, size: progress.advance(bar, size))
     if as_json:
         problems = [{"state": what, "path": str(path), "why": why} for what, path, why in found.problems]
         data = {"files": found.files, "bytes": found.bytes, "dropped": found.dropped, "problems": problems}
@@ -212,9 +216,9 @@ def rocrate_command(context, name, description, licence, organization):
     has the names of users and machines, as the run records do.
     """
     about = rocrate.About(name, description, licence, organization)
-    with pipeline_of(context, needs_tasks=False):
+    with pipeline_of(context, needs_tasks=False) as root:
         at_work = run_lock.running(results_root())
-        written = rocrate.write_crate(about)
+        written = rocrate.write_crate(about, planned_where_known(root))
     click.echo(
         f"{shown_path(written.path)}: {written.results} results and {written.failures} failures;"
         f" {written.files} files that are there, {written.elsewhere} that are not."

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -20,10 +20,12 @@ from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
 from neuroluigi.results.events import EVENT_COLUMNS, read_events
 from neuroluigi.results.output import Cell, write_csv, write_json, write_text
+from neuroluigi.results.own_files import files_of_groups, not_ours
 from neuroluigi.results.query import check_known
 from neuroluigi.results.report import diagram
 from neuroluigi.results.report.page import report_path, update_report
 from neuroluigi.results.status import (
+    FAILED,
     SIGNS,
     STUDY,
     ResultStatus,
@@ -37,12 +39,14 @@ from neuroluigi.results.status import (
     status_as_data,
     step_progress,
 )
-from neuroluigi.results.table import collect_table, select_rows
+from neuroluigi.results.table import as_json_cells, cells_for_the_eye, collect_table, select_rows, written
 from neuroluigi.steps.config import RunStopped, recordings, results_root, setting, shown_path
 from neuroluigi.steps.discovery import groups
 
 # Of the gaps in a group that are known the first ones are named.
 _MOST_GAPS = 3
+# So many files that are not ours are named.
+_MOST_FILES = 3
 
 
 @click.command("recordings", context_settings=LUIGI_OPTIONS)
@@ -125,10 +129,11 @@ def _print_groups(groups: dict[str, Group], partial_sample: str, contiguous: boo
                 note = " (to be made)"
             elif position >= len(group.recordings):
                 note = f" (left out: {r.columns.get('reason') or 'use = no'})"
-            known = ("?" if cell is None else cell for cell in (r.index, r.dtype, r.channels))
+            known = (written(r, name) or "?" for name in ("index", "dtype", "channels"))
             path = shown_path(r.path) + note
-            rows.append(("" if position else key, r.session, *known, r.sampling_rate_hz, samples, path))
-    print_table(("group", "session", "index", "dtype", "channels", "rate [Hz]", "samples", "file"), rows)
+            rows.append(("" if position else key, r.session, *known, written(r, "sampling_rate_hz"), samples, path))
+    names = ("group", "session", "index", "dtype", "channels", "rate [Hz]", "samples", "file")
+    print_table(names, rows, numeric=("index", "channels", "rate [Hz]"))
     screen = console()
     recordings, excluded = (sum(len(getattr(g, name)) for g in groups.values()) for name in ("recordings", "excluded"))
     screen.print(Text(f"\n{recordings} recordings in {len(groups)} groups, {excluded} left out."))
@@ -158,7 +163,7 @@ def status_command(context, only, rows, as_json):
     with pipeline_of(context) as root:
         today = groups()
         entries = collect_statuses(root, today)
-        orphans = orphan_folders(results_root(), today)
+        orphans, foreign = orphan_folders(results_root(), today), not_ours(root)
         wanted = [name.strip() for name in only.split(",") if name.strip()]
         for name in wanted:
             answered(check_known, "state", name, list(SIGNS))
@@ -167,10 +172,17 @@ def status_command(context, only, rows, as_json):
         shown = select_statuses(entries, wanted, rows)
         cluster = slurm.queue_lines(results_root(), {e.row for e in entries if e.status.todo})
         if as_json:
-            listed = {"results": [status_as_data(entry) for entry in shown], "orphans": orphans, "slurm": cluster}
+            listed = {
+                "results": [status_as_data(entry) for entry in shown],
+                "orphans": orphans,
+                "not_ours": [str(path) for path in foreign],
+                "slurm": cluster,
+            }
             click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
         else:
             _print_status(shown, today, orphans) if shown else click.echo("No results in these states.")
+            if foreign:
+                console().print(Text(f"\n{_foreign_line(foreign)}"))
             if cluster:
                 console().print(Text("\n" + "\n".join(cluster)))
     sys.exit(0 if is_all_done(entries) else 1)
@@ -193,6 +205,13 @@ def _print_status(entries: list[ResultStatus], groups: dict[str, Group], orphans
         screen.print(Text("\n" + "\n".join(lines)))
     if orphans:
         screen.print(Text(f"\nResults of no group of today: {', '.join(orphans)}; see neuroluigi clean --orphans"))
+
+
+def _foreign_line(paths: Sequence[Path]) -> str:
+    """Return a line on files that neither a step nor a run record names."""
+    named = ", ".join(shown_path(path) for path in paths[:_MOST_FILES])
+    more = f" and {len(paths) - _MOST_FILES} more" if len(paths) > _MOST_FILES else ""
+    return f"Not ours, left alone: {named}{more}."
 
 
 @click.command("why", context_settings=LUIGI_OPTIONS)
@@ -260,21 +279,26 @@ def results_command(context, where, sort, columns, form):
       neuroluigi results --where session=a --where 'mean>120' --sort -edges --columns group,mean,max,edges
 
     The columns are those of the recordings (values that differ within a group are joined by |), the values in the JSON
-    files of the group, and the number of events in each of its .npy files of events. Values are compared and sorted as
-    numbers where they are numbers; blank cells come last.
+    files of the group, and the number of events in each of its .npy files of events. A column that holds numbers alone
+    is compared and sorted as numbers, any other one, group and session as text; blank cells come last. What the table
+    of recordings says is printed as it was written. Where a step failed, or its file is not there, the cells are blank,
+    with the sign of the state (see neuroluigi status).
     """
-    with pipeline_of(context):
-        table = collect_table(groups(), results_root())
+    with pipeline_of(context) as root:
+        today = groups()
+        table = collect_table(today, files_of_groups(root, today), results_root())
     named = [name.strip() for name in columns.split(",") if name.strip()]
     shown, rows = answered(select_rows, table, where, sort, named)
     for note in table.notes:
         click.echo(f"neuroluigi: {note}", err=True)
-    if form:
-        _WRITERS[form](shown, [rows], sys.stdout)
+    if form == "json":
+        write_json(shown, [as_json_cells(table, shown, rows)], sys.stdout)
+    elif form == "csv":
+        write_csv(shown, [[tuple(row.get(name) for name in shown) for row in rows]], sys.stdout)
     elif named or not sys.stdout.isatty():
-        print_table(shown, rows)
+        print_table(shown, cells_for_the_eye(table, shown, rows), table.numeric)
     else:
-        print_fitting(shown, rows, table.described)
+        print_fitting(shown, cells_for_the_eye(table, shown, rows), table.described, table.numeric)
 
 
 @click.command("events", context_settings=LUIGI_OPTIONS)
@@ -300,10 +324,15 @@ def events_command(context, group, name, form):
     """
     if group.startswith("-"):
         raise RunStopped("neuroluigi: the group comes first: neuroluigi events GROUP [OPTIONS]")
-    with pipeline_of(context):
-        today, root = groups(), results_root()
-    answered(check_known, "group", group, list(today))
-    blocks = answered(read_events, root / group, name)
+    with pipeline_of(context) as root:
+        today = groups()
+        answered(check_known, "group", group, list(today))
+        files = files_of_groups(root, [group])[group]
+        folder = results_root() / group
+    for one in files:
+        if one.hidden == FAILED and one.path.suffix == ".npy" and name in ("", one.path.stem) and one.path.is_file():
+            click.echo(f"neuroluigi: {one.path.name} is of before its step failed, see neuroluigi status", err=True)
+    blocks = answered(read_events, folder, [one.path for one in files], name)
     if form:
         _WRITERS[form](EVENT_COLUMNS, blocks, sys.stdout)
     else:
@@ -355,19 +384,24 @@ def diagram_command(context):
 
 
 @click.command("report", context_settings=LUIGI_OPTIONS)
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it there instead."
+)
 @click.pass_context
-def report_command(context):
+def report_command(context, output):
     """Write results/report.html: one page that shows the whole pipeline, before, during and after a run.
 
     \b
-    Example:
+    Examples:
       neuroluigi report --results-root /backup/results
+      neuroluigi report --results-root /archive/results --output report.html
 
     Nothing is written while the page is up to date.
     """
     with pipeline_of(context) as root:
-        update_report(root)
-        click.echo(str(report_path()))
+        page = output.absolute() if output else report_path()
+        update_report(root, page)
+        click.echo(str(page))
 
 
 COMMANDS = (

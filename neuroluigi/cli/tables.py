@@ -1,7 +1,7 @@
 """Tables and text on the terminal: plain text in full width where the output is no terminal."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -22,13 +22,17 @@ def console() -> Console:
     return Console(soft_wrap=not is_terminal, highlight=False, width=None if is_terminal else _FULL_WIDTH)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell | Text]]) -> None:
-    """Print a table: plain text in full width where the output is no terminal."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell | Text]], numeric: Container[str] = ()) -> None:
+    """Print a table: plain text in full width where the output is no terminal.
+
+    `numeric` are columns of numbers that are text, as they were written.
+    """
+    plain = [tuple(map(_plain, row)) for row in rows]
     if not sys.stdout.isatty() or len(rows) > _MOST_RICH_ROWS:
-        write_text(columns, [[tuple(map(_plain, row)) for row in rows]], sys.stdout)
+        write_text(columns, [plain], sys.stdout, numeric=numeric)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, is_right in zip(columns, right_aligned(columns, [tuple(map(_plain, row)) for row in rows]), strict=True):
+    for name, is_right in zip(columns, right_aligned(columns, plain, numeric), strict=True):
         # Text, not str: a bracket in a name is not markup.
         table.add_column(Text(name), justify="right" if is_right else "left", overflow="fold")
     for row in rows:
@@ -40,10 +44,12 @@ def _plain(cell: Cell | Text) -> Cell:
     return cell.plain if isinstance(cell, Text) else cell
 
 
-def print_fitting(columns: Sequence[str], rows: Sequence[Sequence[Cell]], described: Sequence[str]) -> None:
+def print_fitting(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], described: Sequence[str], numeric: Container[str]
+) -> None:
     """Print the columns that fit the terminal, and name those that don't; `described` are left out first."""
     shown = fitting_columns(columns, rows, console().width, described)
     positions = [columns.index(name) for name in shown]
-    print_table(shown, [tuple(row[position] for position in positions) for row in rows])
+    print_table(shown, [tuple(row[position] for position in positions) for row in rows], numeric)
     if hidden := [name for name in columns if name not in shown]:
         console().print(Text(f"\nToo wide to show, see --columns: {', '.join(hidden)}", style="dim"))

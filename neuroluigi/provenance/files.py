@@ -85,6 +85,11 @@ def remove_abandoned(folder: Path, pattern: str = "*.part-*") -> None:
             remove_path(part)
 
 
+def is_part(path: Path) -> bool:
+    """Whether a path is a temporary one, of whatever process."""
+    return _PART.fullmatch(path.name) is not None
+
+
 def is_part_of_host(part: Path, host: str) -> bool:
     """Whether a temporary path belongs to a process of that host."""
     match = _PART.fullmatch(part.name)

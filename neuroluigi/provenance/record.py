@@ -16,6 +16,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,6 +28,9 @@ SCHEMA = 2
 
 # The distributions whose code every step runs.
 _OF_EVERY_STEP = ("neuroluigi", "luigi")
+
+# What a step can be called, with the values of its filename_parameters.
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(-.*)?", re.DOTALL)
 
 
 def read_record(path: str | Path) -> dict | None:
@@ -42,6 +46,21 @@ def checked_record(record: Mapping) -> dict:
     if wrong or not _is_record(read):
         raise ValueError(f"{', '.join(map(str, wrong)) or 'it'} would not be read again from the run record as it is")
     return read
+
+
+def has_its_name(path: Path, record: Mapping) -> bool:
+    """Whether a record, or the note of a failure, has the name that its step and parameters gave it.
+
+    A copy by another name, of a person or of a program that synchronises, is of no result. `path` is that of the
+    record; `record` is {} where nothing there can be read.
+    """
+    if isinstance(log := record.get("log"), str):
+        return log in (f"{path.stem}.log", f"{path.stem}.failed.log")
+    if isinstance(step := record.get("step"), str):
+        return f"{path.stem}-".startswith(f"{step}-")
+    # It may have been ours, unless it has another content.
+    content = read_json(path)
+    return (not content or "schema" in content) and _NAME.fullmatch(path.stem) is not None
 
 
 def without_paths(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,9 +107,14 @@ def recorded_code(record: Mapping) -> list[dict]:
 
 
 def read_failure(record_path: str | Path) -> dict:
-    """Return the recorded failure of the step with that record, with its keys error and started; {} without one."""
+    """Return the note of the last failure of the step with that record; {} without one.
+
+    It has the fields of a record as far as they were known, and `error`; `problem` where a recording was the reason.
+    """
     failed = read_json(sibling_path(record_path, ".failed.json")) or {}
-    return failed if isinstance(failed.get("error"), str) else {}
+    if not isinstance(failed.get("error"), str):
+        return {}
+    return failed if _is_record(failed) else {"error": failed["error"]}
 
 
 def _is_record(record: Mapping) -> bool:
@@ -120,6 +144,16 @@ def _is_named(one: Mapping) -> bool:
 
 def _is_file(one: Mapping) -> bool:
     return _is_named(one) and one["bytes"] >= 0 and isinstance(one["mtime_ns"], (int, type(None)))
+
+
+def is_outdated(failed: Mapping, record: Mapping) -> bool:
+    """Whether the note of a failure is of an attempt before the one that made the result; not where that is unknown."""
+    try:
+        failed_at, made_at = (datetime.datetime.fromisoformat(str(one.get("ended"))) for one in (failed, record))
+        return failed_at < made_at
+    except (ValueError, TypeError):
+        # No times, or times of which only one has a zone.
+        return False
 
 
 def sibling_path(record_path: str | Path, suffix: str) -> str:

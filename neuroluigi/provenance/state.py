@@ -6,7 +6,7 @@ scheduler, a step before it runs and every report use the status that is compute
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from neuroluigi.provenance.checksums import Checksums, FolderListings
@@ -20,7 +20,7 @@ from neuroluigi.provenance.differences import (
 from neuroluigi.provenance.expected import Expected, Reason
 from neuroluigi.provenance.files import path_in_root
 from neuroluigi.provenance.inputs import Inputs, key_of, stat_file
-from neuroluigi.provenance.record import made_by, read_failure, read_record, sibling_path
+from neuroluigi.provenance.record import is_outdated, made_by, read_failure, read_record, sibling_path
 
 # In the order in which they are checked.
 INPUT_MISSING = "input missing"
@@ -43,11 +43,12 @@ class Status:
 
     MAYBE makes the result if one of the inputs named in `waits_for` (file names) changes. `is_there`: all files exist.
     `is_dropped`: they were removed by `neuroluigi drop`, and count as if they were there. `failure` is the error of the
-    last run of the step, "" without one. `made_by` is the tool with its version from the record. `checksums` maps the
-    path of each output to its sha256 of today (None where it is known only after the result is made).
-    `rests_on_work`: a run makes, or may make, a result that this one is made from, directly or not. `inputs` is the
-    digest of the checksums of today's inputs, None where one is not known. `moved` has the path today of each input
-    that lies elsewhere than recorded, by its position in the record.
+    last attempt at the step; "" where there is none, or where it is history: the result is done, or another attempt
+    would not be the same one. `made_by` is the tool with its version from the record. `checksums` maps the path of each
+    output to its sha256 of today (None where it is known only after the result is made). `rests_on_work`: a run makes,
+    or may make, a result that this one is made from, directly or not. `inputs` is the digest of the checksums of
+    today's inputs, None where one is not known. `moved` has the path today of each input that lies elsewhere than
+    recorded, by its position in the record.
     """
 
     state: str
@@ -77,14 +78,38 @@ class Status:
 
 def check_result(expected: Expected, checksums: Checksums, folders: FolderListings) -> Status:
     """Return the status of a result, by the first of STATES that applies. Never raises for the result's own data."""
+    status = _status(expected, checksums, folders)
+    # Of what is dropped, the plan finds out later whether it is made again.
+    is_made = status.todo or status.is_dropped
+    if not is_made or not folders.have(sibling_path(expected.record, ".failed.json")):
+        return status
+    return replace(status, failure=_failure(expected, checksums))
+
+
+def _failure(expected: Expected, checksums: Checksums) -> str:
+    """Return the error of the last attempt; "" where it is history: another attempt would not be the same one."""
+    failed = read_failure(expected.record)
+    if not failed or is_outdated(failed, read_record(expected.record) or {}):
+        return ""
+    # A problem of the recordings was its reason, or else was not there.
+    if expected.problem not in failed["error"] if expected.problem else failed.get("problem"):
+        return ""
+    # What a note lacks contradicts nothing.
+    today = {"parameters": dict(expected.parameters), "fingerprint": dict(expected.fingerprint or {})}
+    inputs = Inputs(failed.get("inputs", ()), expected, checksums)
+    changed = _contradictions(
+        {**today, **failed}, replace(expected, problem=""), inputs if "inputs" in failed else None
+    )
+    return "" if any(changed) else failed["error"]
+
+
+def _status(expected: Expected, checksums: Checksums, folders: FolderListings) -> Status:
     record = read_record(expected.record)
-    has_failed = folders.have(sibling_path(expected.record, ".failed.json"))
-    failure = read_failure(expected.record).get("error", "") if has_failed else ""
     found = {path: stat_file(path) for path in expected.outputs}
     is_there = all(found.values())
     if folders.have(sibling_path(expected.record, ".pending.json")):
         reason = Reason("", "a commit was interrupted; the next run finishes it")
-        return Status(MISSING, (reason,), MAKE, is_there=False, failure=failure)
+        return Status(MISSING, (reason,), MAKE, is_there=False)
     is_dropped = bool(record and record.get("dropped")) and not is_there
     lacking = ", ".join(os.path.basename(path) for path, stat in found.items() if not stat)
     missing = Reason("", f"{lacking} is not there")
@@ -94,25 +119,25 @@ def check_result(expected: Expected, checksums: Checksums, folders: FolderListin
         now, _ = _check_outputs(expected, record, found, checksums)
         reasons = tuple(Reason("inputs", f"{name} is not there any more") for name in inputs.missing)
         reasons += () if is_there or is_dropped else (missing,)
-        return Status(INPUT_MISSING, reasons, is_there=is_there, is_dropped=is_dropped, failure=failure, checksums=now)
+        return Status(INPUT_MISSING, reasons, is_there=is_there, is_dropped=is_dropped, checksums=now)
     if not is_there and not is_dropped:
-        return Status(MISSING, (missing,), MAKE, is_there=False, failure=failure)
+        return Status(MISSING, (missing,), MAKE, is_there=False)
 
     now, wrong = _check_outputs(expected, record, found, checksums)
     if wrong:
         state, reason = wrong
         if state == DAMAGED:
-            return Status(DAMAGED, (reason,), MAKE, failure=failure)
+            return Status(DAMAGED, (reason,), MAKE)
         digest = inputs.digest if inputs else None
-        return Status(MODIFIED, (reason,), failure=failure, checksums=now, inputs=digest)
+        return Status(MODIFIED, (reason,), checksums=now, inputs=digest)
     if not record or not inputs:
-        return Status(UNTRACKED, failure=failure, checksums=now)
+        return Status(UNTRACKED, checksums=now)
 
     reasons = tuple(_contradictions(record, expected, inputs))
     to_rerun = tuple(reason for reason in reasons if reason.kind in expected.rerun_on)
     tool = made_by(record)
     if to_rerun:
-        return Status(STALE, to_rerun, MAKE, (), is_there, is_dropped, failure=failure, made_by=tool)
+        return Status(STALE, to_rerun, MAKE, (), is_there, is_dropped, made_by=tool)
     is_other_code = any(reason.kind in ("code", "tools") for reason in reasons)
     state = CODE_CHANGED if is_other_code else STALE if reasons else DONE
     waits_for = tuple(_waits_for(record, expected, inputs))
@@ -129,7 +154,6 @@ def check_result(expected: Expected, checksums: Checksums, folders: FolderListin
         waits_for=waits_for,
         is_there=is_there,
         is_dropped=is_dropped,
-        failure=failure,
         made_by=tool,
         checksums=known,
         inputs=inputs.digest,
@@ -145,9 +169,9 @@ def _waits_for(record: Mapping, expected: Expected, inputs: Inputs) -> Iterator[
         yield from (name for one in expected.requires for name in one.pending)
 
 
-def _contradictions(record: Mapping, expected: Expected, inputs: Inputs) -> Iterator[Reason]:
-    """Yield what differs between the record and what is expected today."""
-    changed = [Reason("inputs", expected.problem)] if expected.problem else inputs.reasons
+def _contradictions(record: Mapping, expected: Expected, inputs: Inputs | None) -> Iterator[Reason]:
+    """Yield what differs between the record and what is expected today; without `inputs` these are not compared."""
+    changed = [Reason("inputs", expected.problem)] if expected.problem else inputs.reasons if inputs else ()
     yield from changed
     yield from changed_parameters(record.get("parameters", {}), expected)
     if not changed:

@@ -3,31 +3,21 @@
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from neuroluigi.provenance.files import read_json
-from neuroluigi.provenance.record import read_record
 from neuroluigi.recordings.concatenation import is_concatenation
 from neuroluigi.results.output import Cell
 from neuroluigi.results.query import QueryError
+from neuroluigi.results.recorded import recorded_results
 
 EVENT_COLUMNS = ("session", "index", "sample", "recording_sample", "channel", "seconds", "recording_seconds")
 
 _BLOCK_ROWS = 1 << 16
-
-
-def result_files(folder: Path) -> list[Path]:
-    """Return the JSON files of a folder, then its .npy files, without those that a step is still writing."""
-    try:
-        # os.listdir, because this is asked of thousands of folders
-        names = [n for n in os.listdir(folder) if n.endswith((".json", ".npy")) and ".part-" not in n]  # noqa: PTH208
-    except OSError:
-        return []
-    return [folder / name for name in sorted(names, key=lambda n: (n.endswith(".npy"), n))]
 
 
 class EventArray:
@@ -63,17 +53,20 @@ class EventArray:
         return np.fromfile(self.file, self.dtype, count).astype(np.int64, copy=False)
 
 
-def read_events(folder: Path, name: str) -> Iterator[list[tuple[Cell, ...]]]:
+def read_events(folder: Path, files: Sequence[Path], name: str) -> Iterator[list[tuple[Cell, ...]]]:
     """Return blocks of rows as EVENT_COLUMNS of the events in <folder>/<name>.npy, in the order of the file.
 
-    `name` is "" for the only array of events in the folder. Samples are counted from 0, `sample` and `seconds` from the
-    beginning of the concatenation; seconds are None where the sampling rate is not known. Raises QueryError at once
-    where there is no such file, or no description of where each recording begins.
+    `files` are those of the results in the folder, there or not; others are not looked at. `name` is "" for the only
+    array of events among them. Samples are counted from 0, `sample` and `seconds` from the beginning of the
+    concatenation; seconds are None where the sampling rate is not known. Raises QueryError at once where there is no
+    such file, or no description of where each recording begins.
     """
-    path = folder / f"{name or _only_events(folder)}.npy"
-    if not path.is_file():
-        raise QueryError(f"{path} does not exist (yet); arrays of this group: {', '.join(_arrays(folder)) or 'none'}")
-    layout = _find_layout(folder)
+    there = [one for one in files if one.is_file()]
+    arrays = [one.stem for one in there if one.suffix == ".npy"]
+    path = folder / f"{name or _only_events(folder, arrays)}.npy"
+    if path not in there:
+        raise QueryError(f"{path} does not exist (yet); arrays of this group: {', '.join(arrays) or 'none'}")
+    layout = _find_layout(folder, there)
     file = path.open("rb")
     try:
         array = EventArray(file)
@@ -85,14 +78,10 @@ def read_events(folder: Path, name: str) -> Iterator[list[tuple[Cell, ...]]]:
     return _event_rows(array, layout)
 
 
-def _arrays(folder: Path) -> list[str]:
-    return [one.stem for one in result_files(folder) if one.suffix == ".npy"]
-
-
-def _only_events(folder: Path) -> str:
-    """Return the name of the only array of events in a folder; QueryError where there is none, or several."""
+def _only_events(folder: Path, arrays: Sequence[str]) -> str:
+    """Return the name of the only array of events among these; QueryError where there is none, or several."""
     found = []
-    for name in _arrays(folder):
+    for name in arrays:
         with contextlib.suppress(OSError, ValueError), (folder / f"{name}.npy").open("rb") as file:
             if EventArray(file).is_events:
                 found.append(name)
@@ -105,12 +94,12 @@ def _only_events(folder: Path) -> str:
     return found[0]
 
 
-def _find_layout(folder: Path) -> dict:
+def _find_layout(folder: Path, files: Sequence[Path]) -> dict:
     """Return the layout of the concatenation (see recordings.lay_out), from the file or the run record that has one."""
-    contents: list[dict | None] = [read_json(path) for path in result_files(folder) if path.suffix == ".json"]
+    contents: list[dict | None] = [read_json(path) for path in files if path.suffix == ".json"]
     # The file of one that is dropped is gone, its record stays.
-    for path in sorted(folder.glob("runs/*.json")):
-        contents += (read_record(path) or {}).get("fingerprint", {}).values()
+    for one in recorded_results(folder):
+        contents += (one.record or {}).get("fingerprint", {}).values()
     for content in contents:
         if content is not None and is_concatenation(content):
             return content

@@ -5,6 +5,7 @@ Run records define which files are results. A file that no record names is never
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from neuroluigi.provenance.commit import folder_lock, pending_path, recover
 from neuroluigi.provenance.files import describe_file, is_abandoned, write_json
 from neuroluigi.provenance.record import describe_host, read_record, timestamp
 from neuroluigi.provenance.run_record import read_run_record
+from neuroluigi.results.own_files import original_of, planned_steps, put_aside
 from neuroluigi.results.query import check_known
 from neuroluigi.results.recorded import (
     COMMIT_INTERRUPTED,
@@ -27,7 +29,7 @@ from neuroluigi.results.recorded import (
     recorded_results,
     writing,
 )
-from neuroluigi.steps.config import RunStopped, recordings, results_root, roots_of_paths, setting
+from neuroluigi.steps.config import RunStopped, recordings, results_root, roots_of_paths, setting, shown_path
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.plan import discard_statuses, status_of, tasks_below
 from neuroluigi.steps.result_task import ResultTask
@@ -87,11 +89,9 @@ def _told_apart(root: luigi.Task) -> tuple[list[RecordedResult], list[RecordedRe
     """
     of_recording = groups_of_recordings()
     of_folder = folders_of_groups()
-    of_record = {
-        one.record_path: group_of(one, of_recording) for one in tasks_below(root) if isinstance(one, ResultTask)
-    }
+    of_record = {path: group_of(one, of_recording) for path, one in planned_steps(root).items()}
     ours, lost = [], []
-    for entry in recorded_results(*record_folders()):
+    for entry in recorded_results(*record_folders(), planned=of_record):
         group = of_record.get(entry.path, of_folder.get(entry.folder))
         if group is not None:
             ours.append(RecordedResult(entry.path, entry.record, entry.step, group))
@@ -129,9 +129,10 @@ def _why_kept(entry: RecordedResult, modified: bool) -> str:
     """Return why a result is not removed; one of several files is reason enough, as a run replaces all of them."""
     if pending_path(entry.path).exists():
         return COMMIT_INTERRUPTED
-    root = results_root()
+    # Their real paths: what lies behind a link in the results is not theirs, unless it is the folder itself.
+    roots = results_root().resolve(), entry.folder.resolve()
     for path, output in entry.outputs.items():
-        if ".." in path.parts or not (path.is_relative_to(root) or path.is_relative_to(entry.folder)):
+        if not any(path.parent.resolve().is_relative_to(root) for root in roots):
             return f"its run record names {path}, which is not among the results"
         with contextlib.suppress(FileNotFoundError):
             if not modified and differs(path, output):
@@ -285,7 +286,8 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
     is_shortened = status.state == state.DAMAGED and _is_whole(step, path)
     if status.state != state.MODIFIED and not is_shortened:
         reasons = "".join(f": {one.text}" for one in status.reasons[:1])
-        raise RunStopped(f"neuroluigi: {path} is not modified, its state is: {status.state}{reasons}")
+        aside = "".join(f"; {_how_to_take(one, path)}" for one in put_aside(path)[-1:])
+        raise RunStopped(f"neuroluigi: {path} is not modified, its state is: {status.state}{reasons}{aside}")
     with writing(step.record_path.parent), folder_lock(step.record_path.parent):
         old = read_record(step.record_path) or {}
         new = {located(one): one for one in old.get("outputs", ())}
@@ -325,10 +327,23 @@ def _find_made(root: luigi.Task, name: str) -> tuple[Path, ResultTask]:
     """Return the path of a file of a step, and the step; relative to the current folder or to the one of results."""
     candidates = [Path(os.path.abspath(folder / name)) for folder in (Path.cwd(), results_root())]  # noqa: PTH100
     there = [path for path in candidates if path.is_file()]
+    aside = [one for path in candidates for one in put_aside(path)[-1:]]
     if not there:
-        raise RunStopped(f"neuroluigi: {name} is not there, neither in {Path.cwd()} nor in {results_root()}")
-    for task in tasks_below(root):
-        for one in flatten(task.output()) if isinstance(task, ResultTask) else ():
-            if isinstance(task, ResultTask) and Path(one.path) in there:
-                return Path(one.path), task
+        where = f"neither in {Path.cwd()} nor in {results_root()}"
+        more = f"; {_how_to_take(aside[0], original_of(aside[0]))}" if aside else ""
+        raise RunStopped(f"neuroluigi: {name} is not there, {where}{more}")
+    steps = {Path(one.path): step for step in planned_steps(root).values() for one in flatten(step.output())}
+    for path in there:
+        if path in steps:
+            return path, steps[path]
+        if (original := original_of(path)) in steps:
+            raise RunStopped(f"neuroluigi: {path} is no result: {_how_to_take(path, original)}")
     raise RunStopped(f"neuroluigi: {there[0]} is of no step below {root.task_family}; see neuroluigi --task")
+
+
+def _how_to_take(aside: Path, path: Path | None) -> str:
+    """Return where a file is that was put aside, and how it becomes the result after all."""
+    return (
+        f"{shown_path(aside)} was put aside as damaged when {shown_path(path or aside)} was made again; if it is right,"
+        f" move it there (mv {shlex.join([shown_path(aside), shown_path(path or aside)])}) and accept that"
+    )

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import TextIO
 
 Cell = str | int | float | None
@@ -44,14 +44,21 @@ def write_json(columns: Sequence[str], blocks: Iterable[Iterable[Sequence[Cell]]
 
 
 def write_text(
-    columns: Sequence[str], blocks: Iterable[Sequence[Sequence[Cell]]], out: TextIO, digits: int = 6
+    columns: Sequence[str],
+    blocks: Iterable[Sequence[Sequence[Cell]]],
+    out: TextIO,
+    digits: int = 6,
+    numeric: Container[str] = (),
 ) -> None:
-    """Write blocks of rows as aligned text; a column never narrows, but a later block may need a wider one."""
+    """Write blocks of rows as aligned text; a column never narrows, but a later block may need a wider one.
+
+    `numeric` are columns of numbers that are text, as they were written.
+    """
     widths, header = [len(name) for name in columns], [list(columns)]
     for rows in blocks:
         lines = [*header, *([as_text(cell, digits) for cell in row] for row in rows)]
         widths = [max([width, *map(len, texts)]) for width, *texts in zip(widths, *lines, strict=True)]
-        right = right_aligned(columns, rows)
+        right = right_aligned(columns, rows, numeric)
         for line in lines:
             padded = (t.rjust(w) if r else t.ljust(w) for t, w, r in zip(line, widths, right, strict=True))
             out.write("  ".join(padded).rstrip() + "\n")
@@ -60,9 +67,9 @@ def write_text(
         out.write("  ".join(columns) + "\n")
 
 
-def right_aligned(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[bool]:
-    """Return for each column whether it has numbers."""
-    return [any(isinstance(row[i], (int, float)) for row in rows) for i in range(len(columns))]
+def right_aligned(columns: Sequence[str], rows: Sequence[Sequence[Cell]], numeric: Container[str] = ()) -> list[bool]:
+    """Return for each column whether it has numbers; `numeric` are those of which the numbers are text."""
+    return [name in numeric or any(isinstance(row[i], (int, float)) for row in rows) for i, name in enumerate(columns)]
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[int]:

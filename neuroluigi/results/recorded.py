@@ -3,13 +3,19 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from neuroluigi.provenance.commit import pending_path
 from neuroluigi.provenance.files import hash_file
-from neuroluigi.provenance.record import read_failure, read_record
+from neuroluigi.provenance.record import has_its_name, read_failure, read_record
 from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, roots_of_paths, setting
+
+# What a step leaves in runs/, the record last.
+TRACES = (".failed.json", ".failed.log", ".log", ".json")
+# What lies beside a record and has its name: the note of a failure, a commit that is under way.
+_NOTE = re.compile(r"(\.failed|\.pending)?\.json$")
 
 COMMIT_INTERRUPTED = "a commit was interrupted, or is under way; the next run finishes it"
 
@@ -44,23 +50,51 @@ class RecordedResult:
     @property
     def traces(self) -> list[Path]:
         """The files beside the results that exist: notes of a failure, logs, and last the record."""
-        suffixes = (".failed.json", ".failed.log", ".log", ".json")
-        return [path for suffix in suffixes if (path := self.path.with_suffix(suffix)).is_file()]
+        return [path for suffix in TRACES if (path := self.path.with_suffix(suffix)).is_file()]
 
 
-def recorded_results(*folders: Path) -> Iterator[RecordedResult]:
-    """Yield the results that were made, or failed, in these folders, by their records alone."""
-    for folder in run_folders(folders):
-        names = {re.sub(r"(\.failed|\.pending)?\.json$", ".json", path.name) for path in folder.glob("*.json")}
-        for path in sorted(folder / name for name in names if ".part-" not in name):
-            record = read_record(path)
-            known = record or read_failure(path)
-            yield RecordedResult(path, record, str(known.get("step", "")))
+def recorded_results(*folders: Path, planned: Collection[Path] = ()) -> Iterator[RecordedResult]:
+    """Yield the results that were made, or failed, in these folders, by their records alone.
+
+    `planned` are the records of today's steps, which count whatever is in them, also where their folder is a link.
+    """
+    for folder in sorted({*run_folders(folders), *(path.parent for path in planned)}):
+        for path in record_paths(folder):
+            if found := recorded_result(path, planned):
+                yield found
+
+
+def record_paths(folder: Path) -> list[Path]:
+    """Return the paths of the records of which something is in a folder of run records, sorted."""
+    with contextlib.suppress(OSError):
+        # os.listdir, because this is asked of thousands of folders
+        names = {_NOTE.sub(".json", name) for name in os.listdir(folder) if name.endswith(".json")}  # noqa: PTH208
+        return [folder / name for name in sorted(names) if ".part-" not in name]
+    return []
+
+
+def recorded_result(path: Path, planned: Container[Path] = ()) -> RecordedResult | None:
+    """Return the result of the record at `path`, by that or by the note of its failure; None where it is not ours."""
+    record = read_record(path)
+    known = record or read_failure(path) or read_record(pending_path(path)) or {}
+    is_ours = path in planned or (has_its_name(path, known) and not _is_copy(path, known))
+    return RecordedResult(path, record, str(known.get("step", ""))) if is_ours else None
+
+
+def _is_copy(path: Path, known: Mapping) -> bool:
+    """Whether all files of a record lie in another folder of results: it came here with a copy of that folder."""
+    own = path.parent.parent
+    results = [located(one) for one in known.get("outputs", ()) if one.get("root") == "results"]
+    return own.is_relative_to(results_root()) and bool(results) and not any(p.is_relative_to(own) for p in results)
 
 
 def run_folders(folders: Iterable[Path]) -> list[Path]:
-    """Return all folders of run records below these folders, sorted."""
-    found = {Path(top, "runs") for root in folders for top, below, _ in os.walk(root) if "runs" in below}
+    """Return all folders of run records below these folders, sorted; those that are hidden are of other programs."""
+    found = set()
+    for root in folders:
+        for top, below, _ in os.walk(root):
+            below[:] = [name for name in below if not name.startswith(".")]
+            found |= {Path(top, "runs")} if "runs" in below else set()
     return sorted(found)
 
 

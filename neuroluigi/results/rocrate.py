@@ -20,10 +20,13 @@ from urllib.parse import quote
 
 from neuroluigi.provenance.checksums import Checksums
 from neuroluigi.provenance.files import path_in_root, remove_abandoned, write_text
-from neuroluigi.provenance.record import made_by, read_record, recorded_code, sibling_path, timestamp
+from neuroluigi.provenance.record import is_outdated, made_by, read_record, recorded_code, sibling_path, timestamp
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
 from neuroluigi.results import recorded
+from neuroluigi.results.status import ResultStatus
 from neuroluigi.steps.config import RunStopped, results_root, roots_of_paths
+from neuroluigi.steps.plan import status_of
+from neuroluigi.steps.result_task import ResultTask
 
 CRATE = "ro-crate-metadata.json"
 
@@ -77,13 +80,16 @@ class Written:
     unreadable: list[Path] = field(default_factory=list)
 
 
-def write_crate(about: About) -> Written:
-    """Write the crate of all run records; RunStopped where there are none, or where it can't be written."""
+def write_crate(about: About, steps: Mapping[Path, ResultTask]) -> Written:
+    """Write the crate of all run records; RunStopped where there are none, or where it can't be written.
+
+    `steps` are those of today, where these are known, by the paths of their records.
+    """
     for url in filter(None, (about.license, *(about.organization or ())[:1])):
         if not _URL.fullmatch(url):
             raise RunStopped(f"neuroluigi: {url!r} is no URL, such as https://creativecommons.org/licenses/by/4.0/")
     root = results_root()
-    entries = list(recorded.recorded_results(*recorded.record_folders()))
+    entries = list(recorded.recorded_results(*recorded.record_folders(), planned=steps))
     if not any(entry.path.is_relative_to(root) for entry in entries):
         raise RunStopped(f"neuroluigi: there are no run records in {root}")
     graph = _Graph(_files_of_today(entries, root), about)
@@ -92,7 +98,7 @@ def write_crate(about: About) -> Written:
         graph.add_outputs(entry)
     for entry in entries:
         found.results += graph.add_action(entry, entry.record)
-        found.failures += graph.add_action(entry, _failure(entry.path), ".failed")
+        found.failures += graph.add_action(entry, _failure(entry, steps.get(entry.path)), ".failed")
     run = read_run_record(root)
     for path in (run_record_path(root), root / run["log"] if run else run_log_path(root)):
         if path.is_file():
@@ -105,9 +111,14 @@ def write_crate(about: About) -> Written:
     return found
 
 
-def _failure(record_path: Path) -> dict | None:
-    failed = read_record(sibling_path(record_path, ".failed.json"))
-    return failed if failed and isinstance(failed.get("error"), str) else None
+def _failure(entry: recorded.RecordedResult, step: ResultTask | None) -> dict | None:
+    """Return the note of the last failure unless it is history: by the status of today's step, else by the records."""
+    failed = read_record(sibling_path(entry.path, ".failed.json"))
+    if not failed or not isinstance(failed.get("error"), str):
+        return None
+    if step is None:
+        return None if is_outdated(failed, entry.record or {}) else failed
+    return failed if ResultStatus("", entry.step, step, status_of(step)).failure else None
 
 
 def _as_text(graph: Iterable[Mapping]) -> str:

@@ -14,11 +14,12 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.files import last_lines
 from neuroluigi.provenance.record import engine_and_version, read_failure, recorded_code, sibling_path
 from neuroluigi.recordings.recording import Group
+from neuroluigi.results.recorded import recorded_results
 from neuroluigi.steps.plan import walk_statuses
 from neuroluigi.steps.result_task import ResultTask
 
 STUDY = "study"
-WAITING, FAILED, ORPHAN = "waiting", "failed", "orphan"
+WAITING, FAILED, DROPPED = "waiting", "failed", "dropped"
 
 # One sign and colour per state; a result that waits for another has a state of its own here.
 SIGNS: Mapping[str, tuple[str, str]] = {
@@ -37,6 +38,12 @@ SIGNS: Mapping[str, tuple[str, str]] = {
 # States that need more attention come later.
 _ATTENTION = {name: n for n, name in enumerate(SIGNS)}
 
+
+def sign_of(name: str) -> str:
+    """Return the sign of a state; what is dropped is done."""
+    return SIGNS[state.DONE if name == DROPPED else name][0]
+
+
 _BAR = 10  # characters
 _MOST_NAMED = 5
 
@@ -53,9 +60,14 @@ class ResultStatus:
     @property
     def shown_state(self) -> str:
         """The state as the table shows it: failed and waiting are notes on top of the others."""
-        if self.status.failure and self.status.todo:
+        if self.failure:
             return FAILED
         return WAITING if self.status.todo == state.MAYBE else self.status.state
+
+    @property
+    def failure(self) -> str:
+        """The error of the last attempt at what a run would make; "" for none. All others are history."""
+        return self.status.failure if self.status.todo else ""
 
 
 def collect_statuses(root: luigi.Task, groups: Mapping[str, Group]) -> list[ResultStatus]:
@@ -75,8 +87,8 @@ def _row(task: ResultTask, row_of: Mapping[tuple, str]) -> str:
 def orphan_folders(results: Path, groups: Mapping[str, Group]) -> list[str]:
     """Return the results folders that belong to no group of today."""
     kept = {*groups, STUDY, "recordings"}
-    folders = (folder for folder in results.glob("*/") if (folder / "runs").is_dir())
-    return sorted(folder.name for folder in folders if folder.name not in kept)
+    folders = (folder for folder in results.glob("*/") if folder.name not in kept and (folder / "runs").is_dir())
+    return sorted(folder.name for folder in folders if any(recorded_results(folder)))
 
 
 def is_all_done(entries: Iterable[ResultStatus]) -> bool:
@@ -122,7 +134,7 @@ def reason_lines(entries: Sequence[ResultStatus], groups: Mapping[str, Group]) -
     """Return a line per reason for all that is not simply done: what a run does, how many, why, and in which rows."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for e in entries:
-        if why := "; ".join(_whys(e.status)):
+        if why := "; ".join(_whys(e)):
             found.setdefault((_action(e.status), e.step, why), []).append(e.row)
     lines = [f"{action}: {len(rows)} {step}: {why} ({_named(rows)})" for (action, step, why), rows in found.items()]
     lines += [*_mixed(entries), *_unknown(entries)]
@@ -163,13 +175,13 @@ def _condition(status: state.Status) -> str:
     return f" if {' or '.join(dict.fromkeys(status.waits_for))} changes" if status.todo == state.MAYBE else ""
 
 
-def _whys(status: state.Status) -> list[str]:
-    whys = []
+def _whys(entry: ResultStatus) -> list[str]:
+    status, whys = entry.status, []
     if not status.is_simply_done:
         text = "; ".join(reason.text for reason in status.reasons)
         whys.append(f"{status.state}{f', {text}' if text else ''}")
-    if status.failure:
-        whys.append(f"failed the last time: {' '.join(status.failure.split())}")
+    if entry.failure:
+        whys.append(f"failed the last time: {' '.join(entry.failure.split())}")
     return whys
 
 
@@ -190,7 +202,7 @@ def status_as_data(entry: ResultStatus) -> dict:
         "waits_for": list(dict.fromkeys(status.waits_for)),
         "reasons": [{"kind": reason.kind, "text": reason.text} for reason in status.reasons],
         "dropped": status.is_dropped,
-        "failure": status.failure,
+        "failure": entry.failure,
     }
 
 
@@ -210,9 +222,7 @@ def explain_status(entry: ResultStatus, record: Mapping | None) -> list[str]:
         lines.append(
             "There is no run record: it is not known how it was made." if status.is_there else "It was never made."
         )
-    if status.failure:
-        lines += _failure(entry.task.record_path)
-    return lines
+    return lines + _failure(entry)
 
 
 _NAMES_SHOWN = 10
@@ -249,10 +259,14 @@ def _code(recorded: Sequence[Mapping]) -> Iterator[str]:
         yield f"By {path}{f': {listed}{more}' if (listed := ', '.join(filter(None, found[:_NAMES_SHOWN]))) else ''}."
 
 
-def _failure(record_path: Path, lines: int = 10) -> list[str]:
-    failed = read_failure(record_path)
-    report = [f"Failed {failed.get('started', '?')}: {failed.get('error', '')}"]
-    log = sibling_path(record_path, ".failed.log")
-    if text := last_lines(log, lines):
-        report += [f"The last lines of {log}:", *(f"  {line}" for line in text)]
-    return report
+def _failure(entry: ResultStatus, lines: int = 10) -> list[str]:
+    """Return the lines on the last failure, with the end of its log unless it is history."""
+    failed = read_failure(entry.task.record_path)
+    if not failed:
+        return []
+    report = f"{failed.get('started', '?')}: {failed['error']}"
+    log = sibling_path(entry.task.record_path, ".failed.log")
+    if not entry.failure:
+        return [f"An attempt that is history failed {report}"]
+    text = last_lines(log, lines)
+    return [f"Failed {report}", *([f"The last lines of {log}:", *(f"  {line}" for line in text)] if text else [])]

@@ -1,21 +1,26 @@
 """A table of the numbers of all groups: a row per group and channel, filtered and sorted.
 
-Plain functions over plain data. They read what is in the results folder; they need no engine and run nothing.
+Plain functions over plain data. They read what is in the results folder; they need no engine and run nothing. What the
+table of recordings says is text, and is shown as it was written there.
 """
 
 import json
-import re
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from neuroluigi.provenance.state import DAMAGED
 from neuroluigi.recordings.recording import Group, Recording
-from neuroluigi.results.events import EventArray, result_files
+from neuroluigi.results.events import EventArray
 from neuroluigi.results.output import Cell
+from neuroluigi.results.own_files import OwnFile
 from neuroluigi.results.query import QueryError, as_number, check_known, parse_condition
+from neuroluigi.results.status import FAILED, sign_of
 
 # Fields of a recording, from its table or from luigi.cfg; these columns come first.
 _FIELDS = ("session", "index", "dtype", "channels", "sampling_rate_hz", "scale", "offset", "unit")
@@ -23,8 +28,8 @@ _FIELDS = ("session", "index", "dtype", "channels", "sampling_rate_hz", "scale",
 # Columns of the table that speak of the recordings that are left out.
 _OF_EXCLUDED = ("use", "reason")
 
-# As JSON writes a number, so that a subject 007 stays text.
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
+# Names, whatever they look like.
+_ARE_NAMES = ("group", "session")
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class Table:
     """A row {column: cell} per group and channel; a cell that is missing or None is blank.
 
     `described` are the columns that come from the recordings, `events` those that count events, `notes` are
-    sentences on what was left out and why.
+    sentences on what was left out and why. `numeric` are the columns that hold numbers alone; what comes from the
+    recordings is text there too. `hidden` is the state for which a cell (group, column) is blank.
     """
 
     columns: list[str]
@@ -40,29 +46,42 @@ class Table:
     rows: list[dict[str, Cell]]
     notes: list[str]
     events: Sequence[str] = ()
+    numeric: frozenset[str] = frozenset()
+    hidden: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def state_of(self, row: Mapping[str, Cell], column: str) -> str:
+        """Return the state for which a cell is blank, "" where it is not for a state."""
+        return self.hidden.get((str(row["group"]), column), "") if row.get(column) is None else ""
 
 
-def collect_table(groups: Mapping[str, Group], root: Path) -> Table:
+def collect_table(groups: Mapping[str, Group], files: Mapping[str, Sequence[OwnFile]], root: Path) -> Table:
     """Read the results of all groups: columns group, what describes the recordings, channel (from 0), the results.
 
     Each JSON file of a group that holds nothing but numbers and texts, alone or in lists with one per channel, gives
     columns of its names; each .npy file of events (int64, (n, 2): sample, channel) gives the count per channel, named
     by its stem. A name that several files have gets the stem as a prefix (`stats.mean`); a column of the recordings
-    that a result is named like is `recordings.<name>`.
+    that a result is named like is `recordings.<name>`. What is in files that are hidden is blank.
     """
     problems: dict[tuple[str, str], list[str]] = {}
     results, channels = {}, {}
+    hidden: dict[tuple[str, str], str] = {}
     for key, group in groups.items():
         channels[key] = next((r.channels for r in group.recordings if r.channels), 1)
-        results[key], reasons = _read_group(root / key, channels[key])
+        here = [one for one in files.get(key, ()) if one.path.suffix in (".json", ".npy")]
+        results[key], reasons, damaged = _read_group([one.path for one in here if not one.hidden], channels[key])
+        # Of what is hidden the names are known, where the file is there.
+        of_hidden, _, _ = _read_group([one.path for one in here if one.hidden], channels[key])
+        results[key] |= {source: [None] * channels[key] for source in of_hidden}
+        hidden |= {(key, one.path.name): one.hidden for one in here if one.hidden}
+        hidden |= {(key, name): DAMAGED for name in damaged}
         for problem in reasons:
             problems.setdefault(problem, []).append(key)
     titles = _titles({source: None for one in results.values() for source in one})
     taken = {"group", "channel", *titles.values()}
     described = {key: _describe(group) for key, group in groups.items()}
     renamed = {n: f"recordings.{n}" if n in taken else n for n in _names(described.values())}
-    cells = _typed({key: {renamed[n]: cell for n, cell in one.items()} for key, one in described.items()})
-    rows = [
+    cells = {key: {renamed[n]: cell or None for n, cell in one.items()} for key, one in described.items()}
+    rows: list[dict[str, Cell]] = [
         {
             "group": key,
             **cells[key],
@@ -73,13 +92,47 @@ def collect_table(groups: Mapping[str, Group], root: Path) -> Table:
         for channel in range(channels[key])
     ]
     columns = ["group", *renamed.values(), "channel", *titles.values()]
-    notes = [
-        f"{file} of {keys[0]}{f' and {len(keys) - 1} more groups' if keys[1:] else ''}: {reason}"
-        for (file, reason), keys in problems.items()
-    ]
-    events = [title for (file, _), title in titles.items() if file.endswith(".npy")]
-    notes += [] if titles else [f"no results yet in {root}"]
-    return Table(columns, list(renamed.values()), rows, notes, events)
+    notes = [f"{file} of {_and_more(keys)}: {reason}" for (file, reason), keys in problems.items()]
+    files_shown = {file for file, _ in titles}
+    # Of files that no group has, nothing is expected yet; what can't be read is said already.
+    said = {(key, file) for (file, _), keys in problems.items() for key in keys}
+    expected = {one: state for one, state in hidden.items() if one[1] in files_shown or state in (FAILED, DAMAGED)}
+    blank = {one: state for one, state in expected.items() if one not in said}
+    notes += [*_notes_on_hidden(blank), *([] if titles else [f"no results yet in {root}"])]
+    return Table(
+        columns,
+        list(renamed.values()),
+        rows,
+        notes,
+        events=[title for (file, _), title in titles.items() if file.endswith(".npy")],
+        numeric=frozenset(name for name in columns if name not in _ARE_NAMES and _holds_numbers(rows, name)),
+        hidden=_by_column(hidden, titles),
+    )
+
+
+def _by_column(hidden: Mapping[tuple[str, str], str], titles: Mapping[tuple[str, str], str]) -> dict:
+    """Return the state for which a cell is blank, by group and column, from those of group and file."""
+    columns: dict[str, list[str]] = {}
+    for (file, _), title in titles.items():
+        columns.setdefault(file, []).append(title)
+    return {(key, title): state for (key, file), state in hidden.items() for title in columns.get(file, ())}
+
+
+def _notes_on_hidden(hidden: Mapping[tuple[str, str], str]) -> list[str]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for (key, file), state in hidden.items():
+        groups.setdefault((file, state), []).append(key)
+    return [f"{file} of {_and_more(keys)}: {sign_of(state)} {state}" for (file, state), keys in groups.items()]
+
+
+def _and_more(keys: Sequence[str]) -> str:
+    return f"{keys[0]}{f' and {len(keys) - 1} more groups' if keys[1:] else ''}"
+
+
+def _holds_numbers(rows: Iterable[Mapping[str, Cell]], name: str) -> bool:
+    """Return whether all cells of a column that are not blank are numbers."""
+    cells = {cell for row in rows if (cell := row.get(name)) is not None}
+    return bool(cells) and all(as_number(cell) is not None for cell in cells)
 
 
 def _names(rows: Iterable[Mapping]) -> list[str]:
@@ -93,20 +146,18 @@ def _describe(group: Group) -> dict[str, str]:
 
 
 def _columns(recording: Recording) -> dict[str, str]:
-    fields = {name: getattr(recording, name) for name in _FIELDS}
-    known = {n: str(v).removesuffix(".0") for n, v in fields.items() if v is not None and v != ""}
+    fields = {name: written(recording, name) for name in _FIELDS}
+    known = {n: text for n, text in fields.items() if text}
     others = {n: v for n, v in recording.columns.items() if n not in known and n not in _OF_EXCLUDED}
     return {**known, **others}
 
 
-def _typed(described: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Cell]]:
-    """Make numbers of the columns that hold nothing else, and None of blank cells; a session stays text."""
-    texts = {n for one in described.values() for n, cell in one.items() if cell and not _NUMBER.fullmatch(cell)}
-    texts.add("session")
-    return {
-        key: {name: (cell or None) if name in texts else as_number(cell) for name, cell in one.items()}
-        for key, one in described.items()
-    }
+def written(recording: Recording, name: str) -> str:
+    """Return a field of a recording as its row has it, else as luigi.cfg says; "" where neither does."""
+    if text := recording.columns.get(name):
+        return text
+    value = getattr(recording, name)
+    return "" if value is None else repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _titles(sources: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -117,28 +168,39 @@ def _titles(sources: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     return {(file, name): name if owners[name] == 1 else f"{stems[file]}.{name}" for file, name in sources}
 
 
-def _read_group(folder: Path, channels: int) -> tuple[dict[tuple[str, str], list[Cell]], list[tuple[str, str]]]:
-    """Return {(file, name): a cell per channel}, and (file, reason) for each that could not be read as one."""
+def _read_group(
+    files: Iterable[Path], channels: int
+) -> tuple[dict[tuple[str, str], list[Cell]], list[tuple[str, str]], list[str]]:
+    """Return {(file, name): a cell per channel}, (file, reason) of what was left out, and files that can't be read."""
     values: dict[tuple[str, str], list[Cell]] = {}
-    problems = []
-    for path in result_files(folder):
+    problems, damaged = [], []
+    for path in files:
         found: Mapping[str, list[Cell]]
         try:
             if path.suffix == ".json":
                 found, reasons = _flat_values(_load_json(path), channels)
-                problems += [(path.name, reason) for reason in reasons]
             else:
-                found = _event_counts(path, channels)
+                found, reasons = _event_counts(path, channels)
+        except FileNotFoundError:
+            # Named by a record, and gone.
+            continue
         except (OSError, ValueError) as error:
             problems.append((path.name, f"can't be read: {error}"))
+            damaged.append(path.name)
         else:
+            problems += [(path.name, reason) for reason in reasons]
             values.update({(path.name, name): cells for name, cells in found.items()})
-    return values, problems
+    return values, problems, damaged
 
 
 def _load_json(path: Path) -> object:
     """Read JSON; NaN, which is none, becomes None, and Infinity the text that stats.json has for it."""
-    return json.loads(path.read_bytes(), parse_constant=lambda name: None if name == "NaN" else name)
+    return json.loads(
+        path.read_bytes(),
+        parse_constant=lambda name: None if name == "NaN" else name,
+        # One that is too large for a float stays as it is written.
+        parse_float=lambda text: value if math.isfinite(value := float(text)) else text,
+    )
 
 
 def _flat_values(content: object, channels: int) -> tuple[dict[str, list[Cell]], list[str]]:
@@ -158,57 +220,77 @@ def _flat_values(content: object, channels: int) -> tuple[dict[str, list[Cell]],
     return found, reasons
 
 
-def _event_counts(path: Path, channels: int) -> dict[str, list[Cell]]:
-    """Return {stem: number of events of each channel}; nothing where the file is no array of events."""
+def _event_counts(path: Path, channels: int) -> tuple[dict[str, list[Cell]], list[str]]:
+    """Return {stem: number of events of each channel}, and why it is left out; nothing of another array."""
     with path.open("rb") as file:
         array = EventArray(file)
         if not array.is_events:
-            return {}
+            return {}, []
         counts = np.zeros(channels, np.int64)
         for block in array.blocks():
             of_channel = block[:, 1]
             # Another array of two columns, such as begins and ends.
             if of_channel.min() < 0 or of_channel.max() >= channels:
-                raise ValueError(f"its second column has other numbers than those of {channels} channels")
+                return {}, [f"left out: its second column has other numbers than those of {channels} channels"]
             counts += np.bincount(of_channel, minlength=channels)
-    return {path.stem: list(counts.tolist())}
+    return {path.stem: list(counts.tolist())}, []
 
 
-def sort_rows(rows: Iterable[Mapping], names: Sequence[str]) -> list[Mapping]:
-    """Sort by each of `names` in turn, downwards where it begins with -: numbers, then texts; blank cells last."""
+def sort_rows(table: Table, rows: Iterable[Mapping[str, Cell]], names: Sequence[str]) -> list[Mapping[str, Cell]]:
+    """Sort by each of `names` in turn, downwards where it begins with -; blank cells come last.
+
+    A column that holds numbers alone is sorted by them, any other by its text.
+    """
     rows = list(rows)
     for name in reversed(names):
-        rows = _sorted_by(rows, name.removeprefix("-"), name.startswith("-"))
+        column, is_down = name.removeprefix("-"), name.startswith("-")
+        blank = [row for row in rows if row.get(column) is None]
+        there = [row for row in rows if row.get(column) is not None]
+        value: Any = as_number if column in table.numeric else str
+        rows = [*sorted(there, key=lambda row: value(row[column]), reverse=is_down), *blank]
     return rows
-
-
-def _sorted_by(rows: Iterable[Mapping], column: str, is_down: bool) -> list[Mapping]:
-    numbers: list[tuple[int | float, Mapping]] = []
-    texts: list[Mapping] = []
-    blank: list[Mapping] = []
-    for row in rows:
-        cell = row.get(column)
-        number = as_number(cell)
-        if number is not None:
-            numbers.append((number, row))
-        else:
-            (blank if cell is None else texts).append(row)
-    numbers.sort(key=lambda one: one[0], reverse=is_down)
-    texts.sort(key=lambda row: row[column], reverse=is_down)
-    return [*(row for _, row in numbers), *texts, *blank]
 
 
 def select_rows(
     table: Table, where: Iterable[str] = (), sort: Sequence[str] = (), columns: Iterable[str] = ()
-) -> tuple[list[str], list[tuple[Cell, ...]]]:
+) -> tuple[list[str], list[Mapping[str, Cell]]]:
     """Return columns (by default all) and rows: those for which all of `where` holds, sorted. Raises QueryError."""
     try:
-        conditions = [parse_condition(text, table.columns) for text in where]
+        conditions = [parse_condition(text, table.columns, table.numeric) for text in where]
         for name in sort:
             check_known("column", name.removeprefix("-"), table.columns)
         columns = [check_known("column", name, table.columns) for name in columns] or table.columns
     except QueryError as error:
         # What could not be read may be why there is no such column.
         raise QueryError("; ".join([str(error), *table.notes])) from error
-    rows = sort_rows((row for row in table.rows if all(one.holds(row) for one in conditions)), sort)
-    return columns, [tuple(row.get(name) for name in columns) for row in rows]
+    return columns, sort_rows(table, (row for row in table.rows if all(one.holds(row) for one in conditions)), sort)
+
+
+def cells_for_the_eye(
+    table: Table, columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]
+) -> list[tuple[Cell, ...]]:
+    """Return rows of cells; one that is blank for a state has the sign of that."""
+    return [
+        tuple(sign_of(state) if (state := table.state_of(row, name)) else row.get(name) for name in columns)
+        for row in rows
+    ]
+
+
+def as_json_cells(table: Table, columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> list[tuple[Cell, ...]]:
+    """Return rows of cells for JSON: a column of the recordings is of numbers if JSON writes all of them like that.
+
+    So 30000 is a number, and 1.10 beside 1.1 stays text, as no digit may be lost.
+    """
+    numbers = {name for name in table.described if name in table.numeric and _are_of_json(table, name)}
+    return [
+        tuple(
+            json.loads(str(cell)) if name in numbers and (cell := row.get(name)) is not None else row.get(name)
+            for name in columns
+        )
+        for row in rows
+    ]
+
+
+def _are_of_json(table: Table, name: str) -> bool:
+    texts = {str(cell) for row in table.rows if (cell := row.get(name)) is not None}
+    return all(json.dumps(json.loads(text)) == text for text in texts)

@@ -1,7 +1,7 @@
 """Read every result again and compare it with its run record."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ CHANGED, DAMAGED, MISSING, UNREADABLE, UNFINISHED = "changed", "damaged", "missi
 class Verified:
     """What was read again: how many files and bytes, how many are dropped, and what is wrong: (state, path, why).
 
-    `untracked` are files among the results that no run record names, so that there is nothing to compare them with.
+    `untracked` are files of today's steps that no run record names, so that there is nothing to compare them with.
     """
 
     files: int = 0
@@ -35,9 +35,12 @@ class Verified:
     problems: list[tuple[str, Path, str]] = field(default_factory=list)
 
 
-def results_to_verify() -> list[RecordedResult]:
-    """Return all run records of results and of recordings that steps made; RunStopped where there are none."""
-    everything = recorded_results(*record_folders())
+def results_to_verify(steps: Collection[Path] = ()) -> list[RecordedResult]:
+    """Return all run records of results and of recordings that steps made; RunStopped where there are none.
+
+    `steps` are the records of today's steps, where these are known.
+    """
+    everything = recorded_results(*record_folders(), planned=steps)
     found = [one for one in everything if one.path.exists() or pending_path(one.path).exists()]
     if not found:
         raise RunStopped(f"neuroluigi: there are no run records in {results_root()}")
@@ -45,9 +48,14 @@ def results_to_verify() -> list[RecordedResult]:
 
 
 def verify(
-    entries: Sequence[RecordedResult], on_read: Callable[[Path, int], None] = lambda path, size: None
+    entries: Sequence[RecordedResult],
+    of_steps: Iterable[Path] = (),
+    on_read: Callable[[Path, int], None] = lambda path, size: None,
 ) -> Verified:
-    """Read all recorded files again; `on_read` is called with path and bytes of each that was read."""
+    """Read all recorded files again, and find those `of_steps` that no record names.
+
+    `on_read` is called with path and bytes of each that was read.
+    """
     found = Verified()
     for entry in entries:
         if pending_path(entry.path).exists():
@@ -57,16 +65,13 @@ def verify(
         else:
             _verify_files(entry, found, on_read)
     named = {path for entry in entries for path in entry.outputs}
+    found.untracked = sorted(path for path in of_steps if path not in named and path.is_file())
 
     def unreadable(error: OSError) -> None:
         found.problems.append((UNREADABLE, Path(error.filename), f"can't be read: {error.strerror}"))
 
-    for top, below, names in os.walk(results_root(), onerror=unreadable):
+    for _, below, _ in os.walk(results_root(), onerror=unreadable):
         below[:] = sorted(name for name in below if name != "runs" and not name.startswith("."))
-        # Right in the folder of all results lies what is about the run, such as the report.
-        named_here = sorted(names) if Path(top) != results_root() else ()
-        files = (Path(top, name) for name in named_here if not name.startswith("."))
-        found.untracked += [path for path in files if path not in named]
     for folder in run_folders([results_root()]):
         if not os.access(folder, os.R_OK | os.X_OK):
             found.problems.append((UNREADABLE, folder, "can't be read"))

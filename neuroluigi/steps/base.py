@@ -101,6 +101,8 @@ class Step(CarriesSettings, ResultTask):
 
     # What the record has of the code, noted before it runs.
     _code: Sequence[Mapping] | None = None
+    # What the note of a failure has of the attempt: what was wrong with the recordings, or what it was made from.
+    _attempt: Mapping[str, Any] = {}
 
     # The file for the progress of a running step, set by the process that shows it.
     progress_path: Path | None = None
@@ -188,7 +190,7 @@ class Step(CarriesSettings, ResultTask):
             logger.info("%s unchanged", self)
             return UNCHANGED
         self.log = part_path(self.record_path.with_suffix(".log"))
-        self.tool, self._reporter, self._code = {}, ProgressReporter(self), None
+        self.tool, self._attempt, self._reporter, self._code = {}, {}, ProgressReporter(self), None
         output = self.output()
         temporary = {one: part_path(Path(one.path)) for one in flatten(output)}
         start = start_clock()
@@ -217,21 +219,21 @@ class Step(CarriesSettings, ResultTask):
     def _make_and_commit(self, output: object, temporary: Mapping[ResultTarget, Path], start: Mapping) -> bool:
         """Make the files at temporary paths and commit them; return False where another run was first."""
         status = status_of(self)
-        if status.state == state.INPUT_MISSING:
-            raise StepError("; ".join(reason.text for reason in status.reasons))
-        if problem := problem_of(self):
+        is_missing = status.state == state.INPUT_MISSING
+        if problem := "; ".join(reason.text for reason in status.reasons) if is_missing else problem_of(self):
+            self._attempt = {"problem": problem}
             raise StepError(problem)
         requires = requirements_of(self)
+        self._attempt = {"requires": [one.as_recorded(is_tool_read=False) for _, one in requires]}
         for part in temporary.values():
             part.parent.mkdir(parents=True, exist_ok=True)
-        read_ns = time.time_ns()
         inputs, asked_for_tool = self._make_logged(_shaped_like(output, temporary), [task for task, _ in requires])
         for one, part in temporary.items():
             one.check(part)
         self._check_unchanged(inputs)
         record = {
             **self._describe(temporary, start),
-            "inputs": [with_known_time(one, read_ns) for one in inputs],
+            "inputs": self._attempt["inputs"],
             "requires": [one.as_recorded(task.task_id in asked_for_tool) for task, one in requires],
         }
         self._seconds = record["seconds"]
@@ -258,7 +260,9 @@ class Step(CarriesSettings, ResultTask):
             try:
                 self._reporter.report_start()
                 self._stamps = [stamp_of(one.path) for one in flatten(self.input())]
+                read_ns = time.time_ns()
                 inputs = [describe_input(one, roots, self.record_path.parent) for one in flatten(self.input())]
+                self._attempt = {**self._attempt, "inputs": [with_known_time(one, read_ns) for one in inputs]}
                 self.note_code("python")
                 with only_required(self, required) as asked_for_tool:
                     self.make(out)
@@ -325,7 +329,13 @@ class Step(CarriesSettings, ResultTask):
     def note_failure(self, reason: str, start: Mapping) -> None:
         """Write runs/<step>.failed.json: that the step failed, and why; `start` is of start_clock."""
         log = self._beside_record(".failed.log").name
-        record = {"schema": SCHEMA, **self._identity(), **self._made_with(), **describe_times(start)}
+        # Where it failed before it had the tool, that is the one that it would have used.
+        self.tool = self.tool or self.wanted_tool()
+        attempt = dict(self._attempt)
+        with contextlib.suppress(Exception):
+            # Of inputs that are wrong it can't be known.
+            attempt["fingerprint"] = recorded_fingerprint(self)
+        record = {"schema": SCHEMA, **self._identity(), **attempt, **self._made_with(), **describe_times(start)}
         write_json(self._beside_record(".failed.json"), {**record, "error": reason, "log": log})
 
     def _record_failure(self, error: BaseException, start: Mapping) -> StepError:

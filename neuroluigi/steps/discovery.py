@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from luigi.cmdline_parser import CmdlineParser
 
-from neuroluigi.provenance.record import read_record
+from neuroluigi.provenance.record import has_its_name, read_record
 from neuroluigi.recordings.concatenation import is_concatenation
 from neuroluigi.recordings.groups import check_apart, find_groups, groups_of_concatenations
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError, is_missing
@@ -89,10 +89,14 @@ def _find_groups(notify: Callable[[str], object]) -> dict[str, Group]:
 def _recorded_layouts() -> dict[str, dict]:
     layouts = {}
     for path in sorted(results_root().glob("*/runs/*.json")):
-        record = read_record(path) or {}
+        record, group = read_record(path) or {}, path.parent.parent.name
+        # A copy of a record, or of a folder of results, is no group.
+        is_own = any(str(one["path"]).startswith(f"{group}/") for one in record.get("outputs", ()))
+        if not (is_own and has_its_name(path, record)):
+            continue
         layout = record.get("fingerprint", {}).get("layout")
         if is_concatenation(layout) and {"dtype", "channels"} <= layout.keys():
-            layouts[path.parent.parent.name] = {**layout, "recordings": _with_paths(layout["recordings"], record)}
+            layouts[group] = {**layout, "recordings": _with_paths(layout["recordings"], record)}
     return layouts
 
 

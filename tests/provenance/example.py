@@ -180,8 +180,17 @@ def renamed_input(is_known: bool) -> Change:
     return change
 
 
-def failed(result: Result) -> None:
-    result.sibling(".failed.json", '{"error": "out of memory"}')
+def failed(*only: str, **changes) -> Change:
+    """Leave the note of an attempt that failed, as today's would; `only` these of its fields, with these changes."""
+
+    def change(result: Result) -> None:
+        assert result.record
+        names = ("schema", "parameters", "fingerprint", "inputs", "code", "tool")
+        note = {name: result.record[name] for name in names}
+        note |= {"error": "out of memory", "ended": "2024-05-01T12:00:00.000+00:00", **changes}
+        result.sibling(".failed.json", json.dumps({name: note[name] for name in only or note}))
+
+    return change
 
 
 def interrupted(result: Result) -> None:

@@ -49,6 +49,8 @@ def changed(name: str, old: bytes, new: bytes) -> str:
     return f"inputs: {name} changed (sha256 {sha256(old)[:12]}..., now {sha256(new)[:12]}...)"
 
 
+# In zones of their own: a text is no time. The note of a failure is of 12:00 UTC.
+EARLIER, MADE_AT = "2024-05-01T12:59:00.000+02:00", "2024-05-01T11:30:00.000+00:00"
 OTHER_THRESHOLD = "parameters: threshold 0.75, now 0.5"
 NO_NPY = ": edges.npy is not there"
 OTHER_NPY = ": edges.npy is not the file that its run record describes"
@@ -61,7 +63,7 @@ CASES = [
     leave("as recorded", lambda result: None, "done", made_by="octave 8.3.1", is_complete=True, failure=""),
     leave("touched outputs", touch("json", "npy"), "done"),
     leave("touched inputs", touch("first", "second", "stats"), "done"),
-    leave("failed before, done since", failed, "done", failure="out of memory"),
+    leave("failed before, done since", failed(), "done", failure=""),
     leave("failure that can't be read", lambda r: r.sibling(".failed.json", '{"error": 5}'), "done", failure=""),
     # Input missing
     leave("recording missing", no_first, "input missing", NO_FIRST, is_there=True),
@@ -103,7 +105,30 @@ CASES = [
     ),
     make("folder in place of a file", together(remove("npy"), lambda result: result.npy.mkdir()), "missing", NO_NPY),
     make("missing without a record", together(no_record, remove("npy")), "missing", NO_NPY),
-    make("missing after a failure", together(remove("npy"), failed), "missing", NO_NPY, failure="out of memory"),
+    *(
+        make(f"missing after a failure: {name}", together(remove("npy"), *some), "missing", NO_NPY, failure=failure)
+        for name, failure, *some in (
+            ("as it would be made today", "out of memory", failed()),
+            ("a note of the error alone", "out of memory", failed("error")),
+            ("a note of an earlier release", "out of memory", failed("schema", "error", "parameters")),
+            ("no longer with that parameter", "", failed(parameters={"threshold": 0.5, "level": None})),
+            ("before the result was made", "", failed(ended=EARLIER), record(ended=MADE_AT)),
+            ("after the result was made", "out of memory", failed(), record(ended=MADE_AT)),
+            ("of another input", "", failed(), write("first", b"other")),
+            ("of one input less", "", failed(), inputs(0, 1)),
+            ("by other code", "", failed(code=[])),
+            ("by another tool", "", failed(), expect(tool={"engine": "numpy"})),
+            ("with another fingerprint", "", failed(fingerprint={})),
+            ("for a recording that was wrong", "", failed(problem="out of memory")),
+            (
+                "for a recording that is wrong",
+                "out of memory",
+                failed(problem="out of memory"),
+                expect(problem="out of"),
+            ),
+            ("before a recording was wrong", "", failed(), expect(problem="it is empty")),
+        )
+    ),
     make("commit interrupted", interrupted, "missing", INTERRUPTED, is_there=False),
     make("commit interrupted, a recording missing", together(interrupted, no_first), "missing", INTERRUPTED),
     # Damaged

@@ -26,19 +26,40 @@ def test_accepted_files_are_done(lab):
     assert made == {"Plot": 1} and not unchanged and "Edited" not in out
 
 
-def test_edges_that_were_taken_out_can_be_accepted_and_are_kept_where_they_are_not(lab):
+def test_edges_that_were_taken_out_are_accepted(lab):
     path = lab.results / "s-even" / "edges.npy"
     edges = np.load(path)
-    for left in (edges[1:], edges[2:]):
-        np.save(path, left)
-        made, _, out = lab.go()
-        assert made["Edges"] == 1 and "what was there is kept as results/s-even/edges.npy.damaged" in out
-    aside = [np.load(path.with_name(f"edges.npy.damaged{number}")) for number in ("", "-2")]
-    assert [len(one) for one in aside] == [len(edges) - 1, len(edges) - 2]
     np.save(path, edges[1:])
     assert ask(lab, "accept", "s-even/edges.npy", "--reason", "artefact") == "Accepted: results/s-even/edges.npy\n"
     made, _, _ = lab.go()
     assert made == {"Plot": 1} and len(np.load(path)) == len(edges) - 1
+
+
+def test_of_a_file_that_was_put_aside_it_says_where_it_is_and_what_to_do(lab):
+    path = lab.results / "s-even" / "edges.npy"
+    whole = path.read_bytes()
+    for left in (16, 8):
+        path.write_bytes(whole[:-left])
+        _, _, out = lab.go()
+        assert "what was there is kept as results/s-even/edges.npy.damaged" in out
+    second = "results/s-even/edges.npy.damaged-2"
+    assert (lab.folder / second).read_bytes() == whole[:-8]
+    told = (
+        f"{second} was put aside as damaged when results/s-even/edges.npy was made again; if it is right, move it there"
+        f" (mv {second} results/s-even/edges.npy) and accept that\n"
+    )
+    error = ask(lab, "accept", "s-even/edges.npy.damaged-2", "--reason", "mine", code=1)
+    assert error == f"neuroluigi: {lab.folder / second} is no result: {told}"
+    # Nor is it lost to one who gives the name that the file had.
+    error = ask(lab, "accept", "s-even/edges.npy", "--reason", "mine", code=1)
+    assert error == f"neuroluigi: {path} is not modified, its state is: done; {told}"
+    path.unlink()
+    error = ask(lab, "accept", "s-even/edges.npy", "--reason", "mine", code=1)
+    assert error.startswith("neuroluigi: s-even/edges.npy is not there, neither in ") and error.endswith(f"; {told}")
+    # What it says works.
+    (lab.folder / second).write_bytes(path.with_name("edges.npy.damaged").read_bytes() + whole[-16:-8] * 2)
+    (lab.folder / second).rename(path)
+    assert ask(lab, "accept", "s-even/edges.npy", "--reason", "mine") == "Accepted: results/s-even/edges.npy\n"
 
 
 def test_why_asks_of_which_group(lab):

@@ -22,7 +22,7 @@ def write_events(folder, edges):
 def test_events_of_several_blocks(tmp_path, order):
     samples = np.arange(150_000)
     write_events(tmp_path, np.array(np.stack([samples, samples % 3], axis=1), order=order))
-    blocks = list(read_events(tmp_path, "edges"))
+    blocks = list(read_events(tmp_path, list(tmp_path.iterdir()), "edges"))
     assert len(blocks) == 3
     rows = [row for block in blocks for row in block]
     assert rows[99_999:100_001] == [
@@ -45,7 +45,7 @@ def test_no_events_is_a_header_or_an_empty_list(tmp_path):
     texts = []
     for write in (write_csv, write_json, write_text):
         out = io.StringIO()
-        write(EVENT_COLUMNS, read_events(tmp_path, "edges"), out)
+        write(EVENT_COLUMNS, read_events(tmp_path, list(tmp_path.iterdir()), "edges"), out)
         texts.append(out.getvalue())
     assert texts == [",".join(EVENT_COLUMNS) + "\n", "[]\n", "  ".join(EVENT_COLUMNS) + "\n"]
 
@@ -53,12 +53,12 @@ def test_no_events_is_a_header_or_an_empty_list(tmp_path):
 def test_events_that_are_none(tmp_path):
     write_events(tmp_path, np.zeros((5, 3), np.int64))
     with pytest.raises(QueryError, match=r"not int64 of shape \(events, 2\)"):
-        read_events(tmp_path, "edges")
+        read_events(tmp_path, list(tmp_path.iterdir()), "edges")
     write_events(tmp_path, np.zeros((5, 2), np.int64))
     whole = (tmp_path / "edges.npy").read_bytes()
     (tmp_path / "edges.npy").write_bytes(whole[:-1])
     with pytest.raises(QueryError, match="cut short"):
-        read_events(tmp_path, "edges")
+        read_events(tmp_path, list(tmp_path.iterdir()), "edges")
 
 
 @pytest.mark.parametrize(
@@ -68,4 +68,4 @@ def test_a_malformed_layout_is_none(tmp_path, layout):
     np.save(tmp_path / "edges.npy", np.zeros((1, 2), np.int64))
     (tmp_path / "aggregate.json").write_text(layout)
     with pytest.raises(QueryError, match="describes where each recording begins"):
-        read_events(tmp_path, "edges")
+        read_events(tmp_path, list(tmp_path.iterdir()), "edges")

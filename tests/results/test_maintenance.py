@@ -107,6 +107,26 @@ def test_real_recordings_are_not_touched(tmp_path):
     assert (lab.results / "a" / "plot.png").exists() and not (lab.results / "b").exists()
 
 
+def test_what_lies_behind_a_link_is_not_removed(lab, tmp_path):
+    far = tmp_path / "far"
+    far.mkdir()
+    (far / "data.bin").write_bytes(b"precious")
+    (lab.results / "link").symlink_to(far)
+    path = lab.results / "s-even" / "runs" / "Stats.json"
+    record = read_record(path)
+    stat = (far / "data.bin").stat()
+    for place in ("link/data.bin", "link/../../far/data.bin"):
+        record["outputs"] = [{**record["outputs"][0], "path": place, "bytes": 8, "mtime_ns": stat.st_mtime_ns}]
+        write_json(path, record)
+        out = ask(lab, "clean", "--step", "Stats", "--group", "s-even", "--yes")
+        assert "which is not among the results" in out and (far / "data.bin").exists()
+    # A folder of results may be a link.
+    (lab.results / "s-odd").rename(tmp_path / "disk")
+    (lab.results / "s-odd").symlink_to(tmp_path / "disk")
+    assert "Removed: 4 of 4 results" in ask(lab, "clean", "--group", "s-odd", "--yes")
+    assert not (tmp_path / "disk" / "plot.png").exists()
+
+
 def test_edited_and_unknown_files_are_kept_and_named(lab):
     folder = lab.results / "s-even"
     np.save(folder / "edges.npy", np.zeros((50, 2), "<i8"))

@@ -26,10 +26,34 @@ from neuroluigi.results.table import Table, select_rows
         ("x<3", None, False),
         ("x>a", None, False),
         ("x=1_0", 10, False),
+        ("x=1.1", "1.10", True),
+        ("x=1.10", "1.11", False),
+        ("x=0.1", 0.1, True),
+        ("x=.5", "5e-1", True),
+        ("x>1e400", "1e401", True),
+        ("x=0.12345678901234567890", "0.12345678901234567891", False),
+        ("x<1", "-Infinity", True),
         ("x=a=b", "a=b", True),
     ],
 )
 def test_conditions(condition, cell, holds):
+    assert parse_condition(condition, ["x"], ["x"]).holds({"x": cell}) is holds
+
+
+@pytest.mark.parametrize(
+    ("condition", "cell", "holds"),
+    [
+        ("x=1", "1", True),
+        ("x=1", "1.0", False),
+        ("x=1.0", "1", False),
+        ("x=7", "007", False),
+        ("x=1e5", "1E5", False),
+        ("x=day1.0", "day1.0", True),
+        ("x<9", "10", True),
+        ("x=1e999", "Infinity", False),
+    ],
+)
+def test_conditions_on_text(condition, cell, holds):
     assert parse_condition(condition, ["x"]).holds({"x": cell}) is holds
 
 

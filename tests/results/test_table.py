@@ -11,7 +11,8 @@ import pytest
 from neuroluigi.recordings.groups import find_groups
 from neuroluigi.recordings.recording import Declaration
 from neuroluigi.results.events import EVENT_COLUMNS
-from neuroluigi.results.table import collect_table, sort_rows
+from neuroluigi.results.own_files import OwnFile
+from neuroluigi.results.table import Table, collect_table, sort_rows
 from tests import commands
 from tests.conftest import BIN, Pipeline, clean_environment
 
@@ -145,20 +146,26 @@ def study(tmp_path):
     return find_groups(Declaration(root=str(root))), results
 
 
+def files_in(results):
+    """Return all files of each group as files of its results."""
+    return {one.name: [OwnFile(path) for path in sorted(one.iterdir())] for one in results.iterdir()}
+
+
 def test_columns_of_the_recordings_and_of_any_result(study):
-    table = collect_table(*study)
+    groups, results = study
+    table = collect_table(groups, files_in(results), results)
     assert table.rows[1] == {
         "group": "p",
         "session": "p",
         "index": "0|1",
         "dtype": "uint8",
-        "channels": 2,
-        "sampling_rate_hz": 250,
+        "channels": "2",
+        "sampling_rate_hz": "250",
         "parity": "even|odd",
         "path": "p0|p1",
         "subject": "007",
-        "depth": 100,
-        "recordings.mean": 7,
+        "depth": "100",
+        "recordings.mean": "7",
         "note": "left|right",
         "channel": 1,
         "count": 20,
@@ -170,6 +177,8 @@ def test_columns_of_the_recordings_and_of_any_result(study):
     assert [row["group"] for row in table.rows] == ["p", "p", "q", "q"]
     assert table.rows[2]["note"] is None and "mean" not in table.rows[2]
     assert len(table.notes) == 1 and "periods.npy of p" in table.notes[0]
+    numbers = {"channels", "sampling_rate_hz", "depth", "recordings.mean", "channel", "count", "max", "mean", "spikes"}
+    assert table.numeric == numbers
 
 
 def test_a_name_of_two_results_is_told_apart(study):
@@ -177,16 +186,24 @@ def test_a_name_of_two_results_is_told_apart(study):
     (results / "p" / "robust.json").write_text('{"mean": [5, 6], "curve": [1, 2, 3]}')
     (results / "p" / "layout.json").write_text('{"segments": [0, 10], "recordings": [{"index": 0}]}')
     (results / "p" / "broken.json").write_text("{")
-    table = collect_table(groups, results)
+    table = collect_table(groups, files_in(results), results)
     assert [row.get("robust.mean") for row in table.rows] == [5, 6, None, None]
-    assert table.rows[0]["stats.mean"] == 1.5 and table.rows[0]["mean"] == 7
+    assert table.rows[0]["stats.mean"] == 1.5 and table.rows[0]["mean"] == "7"
     assert not {"segments", "curve", "robust.curve"} & set(table.columns)
     assert any("broken.json of p: can't be read" in note for note in table.notes)
     assert any("robust.json of p: curve left out" in note for note in table.notes)
 
 
 def test_sorting_by_several_columns_with_blank_cells_last():
-    rows = [{"a": a, "b": b} for a, b in (("9", 1), ("10", 2), (None, 3), ("z", 4), ("y", 5), (9, 6))]
-    assert [row["b"] for row in sort_rows(rows, ["a"])] == [1, 6, 2, 5, 4, 3]
-    assert [row["b"] for row in sort_rows(rows, ["-a"])] == [2, 1, 6, 4, 5, 3]
-    assert [row["b"] for row in sort_rows(rows, ["a", "-b"])] == [6, 1, 2, 5, 4, 3]
+    rows = [{"a": a, "b": b} for a, b in (("9", 1), ("10", 2), (None, 3), ("Infinity", 4), ("-1e400", 5), (9, 6))]
+    table = Table(["a", "b"], [], rows, [], numeric={"a", "b"})
+    assert [row["b"] for row in sort_rows(table, rows, ["a"])] == [5, 1, 6, 2, 4, 3]
+    assert [row["b"] for row in sort_rows(table, rows, ["-a"])] == [4, 2, 1, 6, 5, 3]
+    assert [row["b"] for row in sort_rows(table, rows, ["a", "-b"])] == [5, 6, 1, 2, 4, 3]
+
+
+def test_a_column_that_does_not_hold_numbers_alone_is_sorted_as_text():
+    rows = [{"a": a, "b": b} for a, b in (("9", 1), ("10", 2), (None, 3), ("z", 4), ("y", 5), ("007", 6))]
+    table = Table(["a", "b"], [], rows, [])
+    assert [row["b"] for row in sort_rows(table, rows, ["a"])] == [6, 2, 1, 5, 4, 3]
+    assert [row["b"] for row in sort_rows(table, rows, ["-a"])] == [4, 5, 1, 2, 6, 3]

@@ -14,6 +14,7 @@ import luigi
 from neuroluigi.provenance.record import read_failure, read_record
 from neuroluigi.provenance.run_record import read_run_record, was_killed
 from neuroluigi.recordings.recording import Group
+from neuroluigi.results.own_files import files_of_groups
 from neuroluigi.results.report import diagram
 from neuroluigi.results.status import (
     ResultStatus,
@@ -37,7 +38,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the report shows; `run` is the record of the last run, None where there is none."""
+    """All that the report shows; `run` is the record of the last run, None where there is none.
+
+    `folder` is that of the page, to which its links are relative.
+    """
 
     root: luigi.Task
     groups: Mapping[str, Group]
@@ -46,6 +50,7 @@ class Facts:
     table: Table
     orphans: Sequence[str]
     run: Mapping | None
+    folder: Path
 
     @property
     def entries(self) -> list[ResultStatus]:
@@ -57,26 +62,37 @@ class Facts:
         """The results that have a run record."""
         return [one for one in self.found if one.record]
 
+    def link(self, path: str | Path) -> str:
+        """Return the address of a file, relative to the page."""
+        try:
+            relative = os.path.relpath(path, self.folder)
+        except ValueError:  # Windows: on another drive
+            return Path(path).as_uri()
+        return quote(relative.replace(os.sep, "/").encode(errors="surrogateescape"))
+
     def digest(self) -> str:
         """Return a checksum of the content, by which a page is up to date or not; copies elsewhere have the same."""
         of_groups = {key: (one.problems, len(one.recordings), len(one.excluded)) for key, one in self.groups.items()}
-        statuses = [(e.row, e.step, e.shown_state, e.status) for e in self.entries]
-        shown = [(*where, s.todo, s.waits_for, s.reasons, s.failure, *s.checksums.values()) for *where, s in statuses]
+        statuses = [(e.row, e.step, e.shown_state, e.failure, e.status) for e in self.entries]
+        shown = [(*where, s.todo, s.waits_for, s.reasons, *s.checksums.values()) for *where, s in statuses]
         recorded = [(one.record, one.failure) for one in self.found]
         table = (self.table.columns, self.table.rows, self.table.notes)
-        data = (self.root.task_family, of_groups, shown, recorded, table, self.orphans, self.run)
+        top = self.link(results_root())
+        data = (self.root.task_family, of_groups, shown, recorded, table, self.orphans, self.run, top)
         return hashlib.sha256(json.dumps(data, default=str).encode(errors="replace")).hexdigest()
 
 
-def gather(root: luigi.Task) -> Facts:
-    """Compute the status of the whole pipeline of `root`, and read its records."""
+def gather(root: luigi.Task, page: Path) -> Facts:
+    """Compute the status of the whole pipeline of `root`, and read its records, for the page at that path."""
     today, folder = groups(), results_root()
     found = []
-    for entry in collect_statuses(root, today):
+    entries = collect_statuses(root, today)
+    for entry in entries:
         path = entry.task.record_path
-        found.append(Found(entry, read_record(path) or {}, read_failure(path) if entry.status.failure else {}))
-    table, orphans = collect_table(today, folder), orphan_folders(folder, today)
-    return Facts(root, today, found, diagram.boxes(root), table, orphans, last_run(folder))
+        found.append(Found(entry, read_record(path) or {}, read_failure(path) if entry.failure else {}))
+    table = collect_table(today, files_of_groups(root, today, entries), folder)
+    orphans = orphan_folders(folder, today)
+    return Facts(root, today, found, diagram.boxes(root), table, orphans, last_run(folder), page.parent)
 
 
 def last_run(results: Path) -> dict | None:
@@ -89,15 +105,6 @@ def last_run(results: Path) -> dict | None:
         bad = "was interrupted" if code == INTERRUPTED else f"failed with exit code {code}"
         return {**run, "end": "succeeded" if code == 0 else bad}
     return {**run, "end": "was killed" if was_killed(results, run) else "is at work"}
-
-
-def link(path: str | Path) -> str:
-    """Return the address of a file, relative to the page, which is in the folder of results."""
-    try:
-        relative = os.path.relpath(path, results_root())
-    except ValueError:  # Windows: on another drive
-        return Path(path).as_uri()
-    return quote(relative.replace(os.sep, "/").encode(errors="surrogateescape"))
 
 
 def counted(number: int, what: str) -> str:

@@ -8,14 +8,14 @@ import os
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from neuroluigi.provenance.record import engine_and_version, recorded_code
 from neuroluigi.recordings.concatenation import is_concatenation
-from neuroluigi.results.output import as_text
 from neuroluigi.results.report import charts, diagram
 from neuroluigi.results.report.facts import Facts, Found, counted, shown_time
 from neuroluigi.results.status import explain_status
-from neuroluigi.steps.config import results_root, roots_of_paths
+from neuroluigi.steps.config import roots_of_paths
 
 _NAMES = {
     "octave": "GNU Octave",
@@ -85,7 +85,8 @@ def methods(facts: Facts) -> str:
     made = [one for one in facts.made if one.entry.status.is_there or one.entry.status.is_dropped]
     if not made:
         return ""
-    recordings = {one["path"] for f in made for one in f.record.get("inputs", ()) if one.get("root") == "recordings"}
+    inputs = (one for f in made for one in f.record.get("inputs", ()))
+    recordings = {one["path"] for one in inputs if one.get("recording") or one.get("root") == "recordings"}
     keys = {str(f.record.get("parameters", {}).get("group", "")) for f in made} - {""}
     layouts = [one for f in made for one in f.record.get("fingerprint", {}).values() if is_concatenation(one)]
     what = f"{counted(len(recordings), 'recording')} in {counted(len(keys), 'group')}{_described(layouts)}"
@@ -106,7 +107,7 @@ def _described(layouts: Sequence[Mapping]) -> str:
     """Return dtype, channels and sampling rate of the recordings in parentheses."""
     parts = []
     for name, text in (("dtype", "{}"), ("channels", "channels: {}"), ("sampling_rate_hz", "sampling rate: {} Hz")):
-        if values := Counter(as_text(one[name], 10) for one in layouts if one.get(name) is not None):
+        if values := Counter(str(one[name]).removesuffix(".0") for one in layouts if one.get(name) is not None):
             parts.append(text.format(_varied(values)))
     return f" ({'; '.join(parts)})" if parts else ""
 
@@ -146,7 +147,8 @@ def _listed(names: Sequence[str]) -> str:
 def details(facts: Facts) -> dict:
     """Return the details of each result, which the page shows on demand: lines of text, and the run record."""
     results = [{"lines": explain_status(one.entry, one.record), "record": _as_text(one.record)} for one in facts.found]
-    return {"roots": {name: _prefix(name) for name in ("results", "recordings")}, "results": results}
+    roots = {name: _prefix(roots_of_paths()[name], facts.folder) for name in ("results", "recordings")}
+    return {"roots": roots, "results": results}
 
 
 def _as_text(record: Mapping) -> str:
@@ -154,6 +156,9 @@ def _as_text(record: Mapping) -> str:
     return json.dumps(record, indent=1, ensure_ascii=False) if record else ""
 
 
-def _prefix(root: str) -> str:
-    path = os.path.relpath(roots_of_paths()[root], results_root()).replace(os.sep, "/")
+def _prefix(root: Path, page: Path) -> str:
+    try:
+        path = os.path.relpath(root, page).replace(os.sep, "/")
+    except ValueError:  # Windows: on another drive
+        path = root.as_posix()
     return "" if path == "." else f"{path}/"

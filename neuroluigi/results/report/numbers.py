@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from neuroluigi.results.output import as_text, right_aligned
 from neuroluigi.results.report import charts
 from neuroluigi.results.report.facts import Facts
+from neuroluigi.results.status import sign_of
 from neuroluigi.results.table import Table
 
 # A larger table has the median of a group's channels instead of a row for each.
@@ -25,7 +26,8 @@ def by_group(table: Table) -> dict[str, list[dict]]:
 def numbers(facts: Facts) -> dict:
     """Return the table of results, its numbers first, and pictures of its columns.
 
-    That is columns (name, whether it has numbers), rows (group, cells), and notes with the values that all rows share.
+    That is columns (name, whether it has numbers), rows (group, cells of text and the state for which it is blank),
+    and notes with the values that all rows share.
     """
     table, rows, notes = facts.table, facts.table.rows, list(facts.table.notes)
     if len(rows) > _MOST_ROWS:
@@ -36,14 +38,19 @@ def numbers(facts: Facts) -> dict:
     if common := [f"{n} {as_text(rows[0][n])}" for n in shared if rows[0].get(n) is not None]:
         notes.insert(0, f"In all rows: {', '.join(common)}.")
     listed = [tuple(row.get(name) for name in names) for row in rows]
-    texts = [(row["group"], [as_text(cell) for cell in cells]) for row, cells in zip(rows, listed, strict=True)]
+    texts = [(row["group"], [_shown(table, row, name) for name in names]) for row in rows]
     pictures = [charts.dots(title, points) for title, points in _measures(table)]
     return {
-        "columns": list(zip(names, right_aligned(names, listed), strict=True)),
+        "columns": list(zip(names, right_aligned(names, listed, table.numeric), strict=True)),
         "rows": texts,
         "notes": notes,
         "pictures": [one for one in pictures if one],
     }
+
+
+def _shown(table: Table, row: Mapping, name: str) -> tuple[str, str]:
+    state = table.state_of(row, name)
+    return (sign_of(state) if state else as_text(row.get(name))), state
 
 
 def _results_of(table: Table) -> list[str]:
@@ -87,7 +94,7 @@ def _measures(table: Table) -> Iterable[tuple[str, list[tuple[str, float]]]]:
 
 def _rate_of(name: str, samples_per_unit: str = "") -> Callable[[Mapping], float]:
     """Return a function that gives the events of a row per second, or per 1,000 samples where no rate is named."""
-    return lambda row: row[name] * (row[samples_per_unit] if samples_per_unit else 1000) / row["count"]
+    return lambda row: row[name] * (float(row[samples_per_unit]) if samples_per_unit else 1000) / row["count"]
 
 
 def _points(table: Table, measure: Callable[[Mapping], float]) -> list[tuple[str, float]]:

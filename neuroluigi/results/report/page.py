@@ -56,12 +56,13 @@ class ReportTask(CarriesSettings, luigi.Task):
 
     def complete(self):
         """Return whether the page is up to date; after it was written, as of then: other runs may change results."""
-        return _has_digest(self._written or _digest(_gather(self.shows())))
+        page = report_path()
+        return _has_digest(page, self._written or _digest(_gather(self.shows(), page)))
 
     def run(self):
         began = time.monotonic()
         discard_statuses()
-        self._written = update_report(self.shows())
+        self._written = update_report(self.shows(), report_path())
         self._seconds = time.monotonic() - began
 
     def on_success(self):
@@ -70,39 +71,42 @@ class ReportTask(CarriesSettings, luigi.Task):
 
 
 def report_path() -> Path:
-    """Return where the page is."""
+    """Return where the page is by default."""
     return results_root() / "report.html"
 
 
-def update_report(root: luigi.Task) -> str:
+def update_report(root: luigi.Task, page: Path) -> str:
     """Write the page on all that `root` requires, whole or not at all, unless it is up to date.
 
     Returns the digest of its content. Raises RunStopped where it can't be written.
     """
-    facts, page = _gather(root), report_path()
+    facts = _gather(root, page)
     digest = _digest(facts)
-    if _has_digest(digest):
+    if _has_digest(page, digest):
         return digest
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(page.parent, f"{page.stem}.part-*")
-        write_text(page, _render(facts, digest))
+        write_text(page, _render(facts, page, digest))
     except OSError as error:
-        raise RunStopped(f"neuroluigi: can't write {page}: {error.strerror or error}") from error
+        raise RunStopped(
+            f"neuroluigi: can't write {page}: {error.strerror or error}; write it elsewhere: neuroluigi report --output"
+            " FILE"
+        ) from error
     return digest
 
 
-def _gather(root: luigi.Task) -> "Facts":
+def _gather(root: luigi.Task, page: Path) -> "Facts":
     # Imported here: a run that makes no report should not wait for it.
     from neuroluigi.results.report.facts import gather
 
-    return gather(root)
+    return gather(root, page)
 
 
-def _has_digest(digest: str) -> bool:
+def _has_digest(page: Path, digest: str) -> bool:
     """Return whether the page exists and has this digest."""
     try:
-        with report_path().open("rb") as file:
+        with page.open("rb") as file:
             head = file.read(_HEAD_BYTES).decode("utf-8", errors="replace")
     except OSError:
         return False
@@ -121,7 +125,7 @@ def _own_digest() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def _render(facts: "Facts", digest: str) -> str:
+def _render(facts: "Facts", page: Path, digest: str) -> str:
     """Return the page."""
     import jinja2
     from markupsafe import Markup
@@ -146,7 +150,7 @@ def _render(facts: "Facts", digest: str) -> str:
         picture=Markup(sections.picture(facts)),
         timeline=Markup(sections.timeline(facts)),
         numbers=numbers.numbers(facts),
-        plots=_with_thumbnails(sections.plots(facts)),
+        plots=_with_thumbnails(sections.plots(facts), page),
         details=_packed(methods.details(facts)),
     )
     # What UTF-8 has no bytes for, such as half of a pair in a file's name, is shown as ?.
@@ -158,9 +162,9 @@ def _packed(data: object) -> str:
     return base64.b64encode(gzip.compress(json.dumps(data).encode(), 6, mtime=0)).decode()
 
 
-def _with_thumbnails(plots: Sequence[Mapping]) -> list[dict]:
+def _with_thumbnails(plots: Sequence[Mapping], page: Path) -> list[dict]:
     """Return the plots, each with `thumbnail`, a data: address, "" where there is none."""
-    known = _known_thumbnails()
+    known = _known_thumbnails(page)
 
     def thumbnail(plot: Mapping) -> str:
         return known.get(plot["sha256"]) or _thumbnail(plot["path"])
@@ -170,10 +174,10 @@ def _with_thumbnails(plots: Sequence[Mapping]) -> list[dict]:
     return [{**plot, "thumbnail": one} for plot, one in zip(plots, found, strict=True)]
 
 
-def _known_thumbnails() -> dict[str, str]:
+def _known_thumbnails(page: Path) -> dict[str, str]:
     """Return those that the page has from before, by the sha256 of the plot."""
     with contextlib.suppress(OSError):
-        return dict(_THUMBNAIL.findall(report_path().read_text(encoding="utf-8", errors="replace")))
+        return dict(_THUMBNAIL.findall(page.read_text(encoding="utf-8", errors="replace")))
     return {}
 
 

@@ -17,13 +17,14 @@ from neuroluigi.provenance.files import tail
 from neuroluigi.provenance.record import engine_and_version, sibling_path
 from neuroluigi.results.output import as_text
 from neuroluigi.results.report import charts, diagram
-from neuroluigi.results.report.facts import Facts, Found, counted, link, shown_time
+from neuroluigi.results.report.facts import Facts, Found, counted, shown_time
 from neuroluigi.results.report.numbers import by_group, varies
 from neuroluigi.results.status import (
     FAILED,
     SIGNS,
     ResultStatus,
     reason_lines,
+    sign_of,
     state_table,
     worst_state,
 )
@@ -42,9 +43,9 @@ _MOST_LETTERS = 300
 _MOST_IN_CAPTION = 20
 
 
-def log_of(run: Mapping) -> str:
-    """Return the address of the log of a run."""
-    return link(results_root() / run["log"])
+def log_of_run(facts: Facts) -> str:
+    """Return the address of the log of the last run, "" where there is none."""
+    return facts.link(results_root() / facts.run["log"]) if facts.run else ""
 
 
 def banner(facts: Facts) -> dict:
@@ -153,7 +154,7 @@ def _cell(facts: Facts, shown: str, numbers: Sequence[int]) -> dict | None:
         "kind": _slug(shown),
         "sign": SIGNS[shown][0],
         "numbers": ",".join(map(str, numbers)),
-        "link": link(there) if there else "#reasons",
+        "link": facts.link(there) if there else "#reasons",
         "why": _short("; ".join(whys)) if shown != state.DONE else "",
     }
 
@@ -172,7 +173,7 @@ def plots(facts: Facts) -> list[dict]:
                     "sha256": one.entry.status.checksums.get(str(path)) or "",
                     "group": one.entry.row,
                     "name": path.name,
-                    "link": link(path),
+                    "link": facts.link(path),
                     "state": one.entry.shown_state,
                     "about": _about(facts.table, of_group.get(one.entry.row, ()), varying),
                 }
@@ -184,12 +185,21 @@ def _about(table: Table, rows: Sequence[Mapping], names: Sequence[str]) -> str:
     """Return the number of events of a group and its columns; long values are in the table of numbers only."""
     if not rows:
         return ""
-    counts = [f"{sum(row.get(name) or 0 for row in rows):,} {name}" for name in table.events]
+    counts = [_count(table, rows, name) for name in table.events]
     cells = {name: as_text(rows[0].get(name)) for name in names}
     about = [
         f"{n} {text}" for n, text in cells.items() if 0 < len(text) <= _MOST_IN_CAPTION and text != rows[0]["group"]
     ]
     return "; ".join([*counts, *about])
+
+
+def _count(table: Table, rows: Sequence[Mapping], name: str) -> str:
+    """Return the number of events of a group; where it is not known, the state of the step that would tell."""
+    known = [row[name] for row in rows if row.get(name) is not None]
+    if len(known) == len(rows):
+        return f"{sum(known):,} {name}"
+    state = table.state_of(rows[0], name)
+    return f"{name}: {f'{sign_of(state)} {state}' if state else 'none counted'}"
 
 
 def timeline(facts: Facts) -> str:
@@ -233,7 +243,7 @@ def failures(facts: Facts) -> list[dict]:
                     "started": shown_time(str(one.failure.get("started", ""))),
                     "error": one.failure["error"],
                     "log": tail(log) if log.is_file() else "",
-                    "link": link(log),
+                    "link": facts.link(log),
                 }
             )
     return found

@@ -1,0 +1,145 @@
+"""Which files among the results are ours: those that a step of today or a run record names, and what lies beside them.
+
+All others were left there by people and programs: copies in conflict, what a file browser or an editor leaves.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import luigi
+from luigi.task import flatten
+
+from neuroluigi.provenance import state
+from neuroluigi.provenance.checksums import FolderListings
+from neuroluigi.provenance.commit import pending_path
+from neuroluigi.provenance.files import is_part
+from neuroluigi.provenance.record import sibling_path
+from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
+from neuroluigi.results.recorded import TRACES, record_folders, record_paths, recorded_result, recorded_results
+from neuroluigi.results.status import DROPPED, FAILED, ResultStatus
+from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
+from neuroluigi.steps.plan import status_of, tasks_below
+from neuroluigi.steps.result_task import ResultTask
+
+# Right in the folder of results: folders and files of runs, and what the commands write there.
+_OF_RUNS = (".runs", ".seats", ".slurm", ".luigid", ".checksums.jsonl", "report.html", "ro-crate-metadata.json")
+_ASIDE = re.compile(r"(?P<name>.+)\.damaged(-\d+)?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class OwnFile:
+    """A file of results. `hidden` is the state for which what is in it is not shown, "" where it is shown."""
+
+    path: Path
+    hidden: str = ""
+
+
+def planned_steps(root: luigi.Task) -> dict[Path, ResultTask]:
+    """Return today's steps by the paths of their records."""
+    return {one.record_path: one for one in tasks_below(root) if isinstance(one, ResultTask)}
+
+
+def planned_where_known(root: luigi.Task) -> dict[Path, ResultTask]:
+    """Return today's steps by the paths of their records; none where they are not known."""
+    # Results travel without the recordings, or the settings, that their pipeline needs.
+    if setting(recordings).are_real() and not recordings_root().exists():
+        return {}
+    with contextlib.suppress(Exception, RunStopped):
+        return planned_steps(root)
+    return {}
+
+
+def files_of_groups(
+    root: luigi.Task, groups: Iterable[str], entries: Sequence[ResultStatus] | None = None
+) -> dict[str, list[OwnFile]]:
+    """Return the files of each group, there or not, in order: other kinds by name, then arrays.
+
+    Where no `entries` say how all results stand, the status is computed of those alone that failed or are not there.
+    """
+    shown = None if entries is None else {one.task.record_path: one for one in entries}
+    folders = FolderListings()
+    found: dict[Path, dict[str, OwnFile]] = {results_root() / key: {} for key in groups}
+    steps = planned_steps(root)
+    for record, step in steps.items():
+        paths = [Path(one.path) for one in flatten(step.output())]
+        ours = [path for path in paths if path.parent in found]
+        if ours:
+            hidden = _hidden(step, paths, folders) if shown is None else _hidden_by(shown[record])
+            for path in ours:
+                found[path.parent][path.name] = OwnFile(path, hidden)
+    for folder, files in found.items():
+        for record in record_paths(folder / "runs"):
+            recorded = None if record in steps else recorded_result(record)
+            for path in recorded.outputs if recorded else ():
+                if path.parent == folder:
+                    files.setdefault(path.name, OwnFile(path))
+    order = {
+        folder: sorted(files.items(), key=lambda one: (one[0].endswith(".npy"), one[0]))
+        for folder, files in found.items()
+    }
+    return {folder.name: [file for _, file in files] for folder, files in order.items()}
+
+
+def _hidden(step: ResultTask, paths: Sequence[Path], folders: FolderListings) -> str:
+    """Return the state for which what is in the files of a step is not shown, asking only where there is one."""
+    looked_for = (sibling_path(step.record_path, ".failed.json"), pending_path(step.record_path))
+    if all(folders.have(os.fspath(path)) for path in paths) and not any(folders.have(str(path)) for path in looked_for):
+        return ""
+    return _hidden_by(ResultStatus("", step.task_family, step, status_of(step)))
+
+
+def _hidden_by(entry: ResultStatus) -> str:
+    status = entry.status
+    if status.is_there and entry.shown_state not in (FAILED, state.DAMAGED):
+        return ""
+    return DROPPED if status.is_dropped and not status.todo else entry.shown_state
+
+
+def not_ours(root: luigi.Task) -> list[Path]:
+    """Return all files among the results, and hidden folders, that neither a task of today nor a run record names."""
+    top, steps = results_root(), planned_steps(root)
+    recorded = list(recorded_results(*record_folders(), planned=steps))
+    # Text, as there may be hundreds of thousands.
+    targets = (one for task in tasks_below(root) for one in flatten(task.output()))
+    ours = {os.fspath(path) for one in targets if (path := getattr(one, "path", None))}
+    ours |= {os.fspath(path) for one in recorded for path in one.outputs}
+    for record in (*steps, *(one.path for one in recorded)):
+        ours |= {sibling_path(record, suffix) for suffix in (*TRACES, ".pending.json")}
+        ours.add(os.path.join(record.parent, ".lock"))  # noqa: PTH118
+    run = read_run_record(top)
+    of_run = (run_record_path(top), run_log_path(top), *([top / run["log"]] if run else []))
+    ours |= {os.fspath(path) for path in (*of_run, *(top / name for name in _OF_RUNS))}
+    return [Path(path) for path in _files_below(top, ours) if not _belongs_to(Path(path), ours)]
+
+
+def _files_below(top: Path, ours: set[str]) -> Iterator[str]:
+    """Yield the files below a folder that are not ours, and hidden folders as a whole."""
+    for folder, below, names in os.walk(top):
+        hidden = {name for name in below if name.startswith(".")}
+        below[:] = sorted(set(below) - hidden)
+        paths = (os.path.join(folder, name) for name in sorted({*names, *hidden}))  # noqa: PTH118
+        yield from (path for path in paths if path not in ours)
+
+
+def _belongs_to(path: Path, ours: set[str]) -> bool:
+    """Whether a file is temporary, or was put aside for one of ours."""
+    original = original_of(path)
+    return is_part(path) or (original is not None and os.fspath(original) in ours)
+
+
+def put_aside(path: Path) -> list[Path]:
+    """Return the damaged files that were put aside when a file was made again, the latest last."""
+    beside = [
+        one for one in path.parent.glob("*") if (found := _ASIDE.fullmatch(one.name)) and found["name"] == path.name
+    ]
+    return sorted(beside, key=lambda one: (len(one.name), one.name))
+
+
+def original_of(aside: Path) -> Path | None:
+    """Return the path that a file had before it was put aside; None for a file that was not."""
+    found = _ASIDE.fullmatch(aside.name)
+    return aside.with_name(found["name"]) if found else None
