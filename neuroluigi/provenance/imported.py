@@ -87,7 +87,7 @@ def remember_imported(step: type) -> None:
 
 def text_as_imported(name: str, file: str) -> Text:
     """Return the text of a module as it was imported; one that is not imported yet would be imported as it is now."""
-    known, spec = _texts.get(name), _own_values(name).get("__spec__")
+    known, spec = _texts.get(name), values_of(name).get("__spec__")
     is_known = known and known.file == file and known.spec is spec
     if not known or not is_known or not (name in sys.modules or known.is_on_disk()):
         _texts[name] = known = read_text(file, spec)
@@ -101,7 +101,7 @@ def is_imported_first(name: str) -> bool:
 
 def cells() -> tuple[bytes, ...]:
     """Return the cells of this notebook or IPython shell that were run so far, in order; () elsewhere."""
-    found = _own_values("__main__").get("In")
+    found = values_of("__main__").get("In")
     return tuple(str(one).encode() for one in found) if isinstance(found, list) else ()
 
 
@@ -110,7 +110,7 @@ def place_of(name: str, folders_above: Sequence[str] | None = None) -> Place | N
 
     folders_above: those of the package that it is in, for one that is not loaded.
     """
-    if loaded := _own_values(name):
+    if loaded := values_of(name):
         return _place(loaded.get("__file__"), loaded.get("__path__"))
     found = None
     with contextlib.suppress(ImportError, ValueError, AttributeError):
@@ -122,8 +122,8 @@ def place_of(name: str, folders_above: Sequence[str] | None = None) -> Place | N
     return _place(found.origin, found.submodule_search_locations) if found else None
 
 
-def _own_values(name: str) -> Mapping[str, Any]:
-    """Return the values of a module that is loaded, {} of another one; its own __getattr__ is not asked."""
+def values_of(name: str) -> Mapping[str, Any]:
+    """Return the values of a module that is loaded, {} of another one; a __getattr__ of its own is not asked."""
     return getattr(sys.modules.get(name), "__dict__", {})
 
 

@@ -2,13 +2,12 @@
 
 import ast
 import contextlib
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuroluigi.provenance.imported import Place, Text, cells, place_of, read_text, text_as_imported
+from neuroluigi.provenance.imported import Place, Text, cells, place_of, read_text, text_as_imported, values_of
 from neuroluigi.provenance.syntax import Import, bound_names, imports_of, inner_statements, root_of
 
 PACKAGE = "neuroluigi"
@@ -202,7 +201,7 @@ def _homes(steps: Iterable[type]) -> frozenset[str]:
 
 def _key(name: str, file: str) -> str:
     # What `python -m labpipe.run` runs is called __main__.
-    name = getattr(getattr(sys.modules.get(name), "__spec__", None), "name", name)
+    name = getattr(values_of(name).get("__spec__"), "name", name)
     path, whole = name.replace(".", "/"), Path(file).as_posix()
     return next(
         (one for one in (f"{path}.py", f"{path}/__init__.py") if whole.endswith(f"/{one}")), Path(file).name or name
