@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from neuroluigi.provenance.imported import is_imported_first, values_of
+from neuroluigi.provenance.imported import PACKAGE, is_analysis, is_imported_first, values_of
 from neuroluigi.provenance.modules import (
-    PACKAGE,
     Definition,
     Module,
     Modules,
@@ -260,7 +259,7 @@ class _Reached:
             self._attributes.add("output")
         if nodes and counts:
             # A definition of the package's own may move to another module.
-            home = PACKAGE if module.is_analysis else module.key
+            home = PACKAGE if is_analysis(module.name) else module.key
             self._digests.setdefault(f"{home}:{name}" if name else module.key, set()).add(piece.sha256)
         return piece.uses
 

@@ -10,13 +10,18 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
-import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_LIBRARY = tuple({os.path.join(sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib")})
+PACKAGE = "neuroluigi"
+
+# The package's own code that analyses and draws. All other code of it serves every step: it changes with the version.
+_ANALYSIS = ("neuroluigi.signals", "neuroluigi.ephys")
+
+# Python's own library, and the names of the folders of installed distributions.
+_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
 _OF_DISTRIBUTIONS = ("site-packages", "dist-packages")
 
 
@@ -69,6 +74,19 @@ def _state_of(file: str) -> tuple[int, int] | None:
     return None
 
 
+def is_analysis(name: str) -> bool:
+    """Whether a module is the package's own analysis."""
+    return ".".join(name.split(".")[:2]) in _ANALYSIS
+
+
+def is_followed(name: str, place: Place, own: Collection[str]) -> bool:
+    """Whether the code of a module is followed, and does not change by a version; `own` are a lab's own packages."""
+    top = name.partition(".")[0]
+    if top == PACKAGE:
+        return name == PACKAGE or is_analysis(name)
+    return bool(place.file or place.folders) and top != "luigi" and (top in own or not place.is_installed)
+
+
 # By name of the module; and the names at which remember_imported() has looked.
 _texts: dict[str, Text] = {}
 _seen: set[str] = set()
@@ -78,10 +96,10 @@ def remember_imported(step: type) -> None:
     """Read the modules that were imported so far; to be called when a class of steps is defined."""
     new = sys.modules.keys() - _seen
     _seen.update(new)
-    top = step.__module__.partition(".")[0]
+    own = (step.__module__.partition(".")[0],)
     for name in (*new, step.__module__):
         place = place_of(name)
-        if place and place.file and (not place.is_installed or name.partition(".")[0] == top):
+        if place and place.file and is_followed(name, place, own):
             text_as_imported(name, place.file)
 
 
@@ -129,4 +147,8 @@ def values_of(name: str) -> Mapping[str, Any]:
 
 def _place(file: object, folders: Any) -> Place:
     is_python = isinstance(file, str) and file.endswith(".py")
-    return Place(os.path.abspath(str(file)) if is_python else "", tuple(folders or ()), folders is not None)
+    return Place(_absolute(str(file)) if is_python else "", tuple(folders or ()), folders is not None)
+
+
+def _absolute(file: str) -> str:
+    return file if os.path.isabs(file) else os.path.abspath(file)

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuroluigi.provenance.imported import Place, Text, cells, place_of, read_text, text_as_imported, values_of
+from neuroluigi.provenance.imported import (
+    PACKAGE,
+    Place,
+    Text,
+    cells,
+    is_followed,
+    place_of,
+    read_text,
+    text_as_imported,
+    values_of,
+)
 from neuroluigi.provenance.syntax import Import, bound_names, imports_of, inner_statements, root_of
-
-PACKAGE = "neuroluigi"
-
-# The package's own code that analyses and draws. All other code of it serves every step: it changes with the version.
-_ANALYSIS = ("neuroluigi.signals", "neuroluigi.ephys")
 
 
 class Module:
@@ -31,14 +36,7 @@ class Module:
         self.stars: list[str] = []
         self.body: list[ast.stmt] = []
         for part in text.parts:
-            # Code that can't be parsed was not imported: it is edited right now.
-            with contextlib.suppress(SyntaxError, ValueError, RecursionError):
-                self._add(ast.parse(part).body)
-
-    @property
-    def is_analysis(self) -> bool:
-        """Whether it is the package's own analysis."""
-        return ".".join(self.name.split(".")[:2]) in _ANALYSIS
+            self._add(list(_statements(part)))
 
     def _add(self, body: list[ast.stmt]) -> None:
         if not self.text.file:
@@ -69,6 +67,20 @@ class Module:
                 self.stars.append(one.module)
             else:
                 self.imports.setdefault(one.name, []).append(one)
+
+
+def _statements(code: bytes | str) -> Iterator[ast.stmt]:
+    """Yield the statements of a file or a cell of a notebook, also those below a magic word such as %%time."""
+    body: list[ast.stmt] = []
+    # Code that can't be parsed was not imported: it is edited right now, or is in another language.
+    with contextlib.suppress(SyntaxError, ValueError, RecursionError):
+        body = ast.parse(code).body
+    for one in body:
+        match one:
+            case ast.Expr(ast.Call(ast.Attribute(attr="run_cell_magic"), [_, _, ast.Constant(str(cell))])):
+                yield from _statements(cell)
+            case _:
+                yield one
 
 
 def _is_for_types(statement: ast.stmt) -> bool:
@@ -112,15 +124,9 @@ class Modules:
         if above and not package:
             return None
         place = place_of(name, package.folders if package else None)
-        if not place or not (place.file or place.folders) or not self._is_followed(name, place):
+        if not place or not is_followed(name, place, self._followed):
             return None
         return Module(name, self._read(name, place.file) if place.file else Text(()), place)
-
-    def _is_followed(self, name: str, place: Place) -> bool:
-        top = name.partition(".")[0]
-        if top == PACKAGE:
-            return name == PACKAGE or ".".join(name.split(".")[:2]) in _ANALYSIS
-        return top != "luigi" and (top in self._followed or not place.is_installed)
 
     def are_as_read(self) -> bool:
         """Whether no module was loaded again, and no cell of a notebook was run, since they were read."""
