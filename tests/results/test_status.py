@@ -93,7 +93,7 @@ def test_every_state_has_its_sign(lab):
     (lab.results / "s-odd" / "runs" / "Stats.json").unlink()
     config = lab.folder / "luigi.cfg"
     config.write_text(config.read_text().replace("threshold = 0.75", "threshold = 0.5"))
-    lab.override("Stats", "other_code = 'the same results'")
+    lab.override("Stats", "unused = 'other code, the same results'")
     out = ask(lab, "status", code=1).stdout
     for shown in ("✗ damaged", "↻ stale", "≈ code changed", "? untracked"):
         assert shown in out, out
