@@ -2,7 +2,7 @@
 
 import click
 
-from neuroluigi.cli import maintain, run, show, slurm
+from neuroluigi.cli import maintain, recordings, run, show, slurm
 from neuroluigi.runner.run import prepare_process
 from neuroluigi.steps.renamed import COMMANDS, OPTIONS, refusal
 
@@ -35,5 +35,11 @@ def main(context, module, task):
     context.obj = (module, task)
 
 
-for command in (run.run_command, *show.COMMANDS, *maintain.COMMANDS, slurm.slurm_command):
+for command in (
+    run.run_command,
+    recordings.recordings_command,
+    *show.COMMANDS,
+    *maintain.COMMANDS,
+    slurm.slurm_command,
+):
     main.add_command(command)

@@ -6,6 +6,7 @@ version, and so does the rest of the package.
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -14,12 +15,11 @@ import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import CellType, FunctionType
+from types import FunctionType
 from typing import Any
 
-from neuroluigi.provenance.imported import is_imported_first
+from neuroluigi.provenance.imported import PACKAGE, is_analysis, is_imported_first, values_of
 from neuroluigi.provenance.modules import (
-    PACKAGE,
     Definition,
     Module,
     Modules,
@@ -28,7 +28,6 @@ from neuroluigi.provenance.modules import (
 )
 from neuroluigi.provenance.syntax import Import, Uses, digest, members_of, uses_of
 
-_EMPTY_CELL = CellType()
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 # Functions are looked for in so many items of a constant, and in constants in it to this depth.
@@ -130,15 +129,25 @@ def _functions_in(value: Any, depth: int = _DEPTH) -> Iterator[Any]:
         inside = (value.func, *value.args, *value.keywords.values())
     elif isinstance(value, (FunctionType, type)):
         yield value
-        inside = [one.cell_contents for one in getattr(value, "__closure__", None) or () if one != _EMPTY_CELL]
-    elif isinstance(value, Mapping):
+        inside = _enclosed(value)
+    elif isinstance(value, dict):
         inside = value.values()
     elif isinstance(value, (list, tuple, set, frozenset)):
         inside = value
-    elif hasattr(value, "__wrapped__"):
-        inside = (value.__wrapped__,)
+    elif isinstance(value, (classmethod, staticmethod)):
+        inside = (value.__func__,)
+    else:
+        # A value of any kind may answer to any name.
+        inside = (inspect.getattr_static(value, "__wrapped__", None),)
     for one in itertools.islice(inside, _MOST_ITEMS):
         yield from _functions_in(one, depth - 1)
+
+
+def _enclosed(function: object) -> Iterator[Any]:
+    for cell in getattr(function, "__closure__", None) or ():
+        # A cell can be empty.
+        with contextlib.suppress(ValueError):
+            yield cell.cell_contents
 
 
 @dataclass(frozen=True)
@@ -192,22 +201,18 @@ class _Reached:
 
     def sources(self) -> list[dict]:
         """Return path and sha256 of each piece of code, sorted by path."""
-        found = sorted(self._digests.items())
         # What is part of a module of which all counts is not named again.
-        return [
-            {"path": n, "sha256": _together(some)} for n, some in found if n.rpartition(":")[0] not in self._digests
-        ]
+        found = sorted(path for path in self._digests if path.rpartition(":")[0] not in self._digests)
+        return [{"path": path, "sha256": _together(self._digests[path])} for path in found]
 
     def _begin_with(self, one: type) -> None:
-        module, (_, name) = self.modules.find(one.__module__), _home_of(one)
-        values = vars(sys.modules[one.__module__]) if one.__module__ in sys.modules else {}
-        names = {name, *(name for name, value in values.items() if value is one)}
-        if not module or module.name == PACKAGE:
-            names = set()
-        else:
-            names &= module.definitions.keys()
-            for found in names:
-                self._wait_for(Definition(module, found))
+        module = self.modules.find(one.__module__)
+        names: set[str] = set()
+        if module and module.name != PACKAGE:
+            bound = (name for name, value in values_of(module.name).items() if value is one)
+            names = {_home_of(one)[1], *bound} & module.definitions.keys()
+            for name in names:
+                self._wait_for(Definition(module, name))
         if not names or "<locals>" in one.__qualname__:
             self._name_functions_in(list(vars(one).values()), or_modules=not names)
 
@@ -218,7 +223,7 @@ class _Reached:
 
     def _name(self, found: Definition) -> None:
         """Follow what a name leads to; of a class of steps later what is asked of it."""
-        if self._is_step(found):
+        if found not in self._followed and self._is_step(found):
             self._others.setdefault(found, _Other(set(), set()))
         else:
             self._wait_for(found)
@@ -239,7 +244,7 @@ class _Reached:
             nodes = module.definitions[name] if name else module.body
             self._add(module, name, nodes)
             if name and is_imported_first(module.name) and not any(isinstance(one, _DEFINITIONS) for one in nodes):
-                self._name_functions_in(vars(sys.modules[module.name]).get(name))
+                self._name_functions_in(values_of(module.name).get(name))
 
     def _add(self, module: Module, name: str, nodes: list[ast.stmt], counts: bool = True) -> Uses:
         """Add a piece of code, and name all that it names."""
@@ -254,7 +259,7 @@ class _Reached:
             self._attributes.add("output")
         if nodes and counts:
             # A definition of the package's own may move to another module.
-            home = PACKAGE if module.is_analysis else module.key
+            home = PACKAGE if is_analysis(module.name) else module.key
             self._digests.setdefault(f"{home}:{name}" if name else module.key, set()).add(piece.sha256)
         return piece.uses
 

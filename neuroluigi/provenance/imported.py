@@ -10,13 +10,18 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
-import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_LIBRARY = tuple({os.path.join(sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib")})
+PACKAGE = "neuroluigi"
+
+# The package's own code that analyses and draws. All other code of it serves every step: it changes with the version.
+_ANALYSIS = ("neuroluigi.signals", "neuroluigi.ephys")
+
+# Python's own library, and the names of the folders of installed distributions.
+_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
 _OF_DISTRIBUTIONS = ("site-packages", "dist-packages")
 
 
@@ -69,6 +74,19 @@ def _state_of(file: str) -> tuple[int, int] | None:
     return None
 
 
+def is_analysis(name: str) -> bool:
+    """Whether a module is the package's own analysis."""
+    return ".".join(name.split(".")[:2]) in _ANALYSIS
+
+
+def is_followed(name: str, place: Place, own: Collection[str]) -> bool:
+    """Whether the code of a module is followed, and does not change by a version; `own` are a lab's own packages."""
+    top = name.partition(".")[0]
+    if top == PACKAGE:
+        return name == PACKAGE or is_analysis(name)
+    return bool(place.file or place.folders) and top != "luigi" and (top in own or not place.is_installed)
+
+
 # By name of the module; and the names at which remember_imported() has looked.
 _texts: dict[str, Text] = {}
 _seen: set[str] = set()
@@ -78,16 +96,16 @@ def remember_imported(step: type) -> None:
     """Read the modules that were imported so far; to be called when a class of steps is defined."""
     new = sys.modules.keys() - _seen
     _seen.update(new)
-    top = step.__module__.partition(".")[0]
+    own = (step.__module__.partition(".")[0],)
     for name in (*new, step.__module__):
         place = place_of(name)
-        if place and place.file and (not place.is_installed or name.partition(".")[0] == top):
+        if place and place.file and is_followed(name, place, own):
             text_as_imported(name, place.file)
 
 
 def text_as_imported(name: str, file: str) -> Text:
     """Return the text of a module as it was imported; one that is not imported yet would be imported as it is now."""
-    known, spec = _texts.get(name), _own_values(name).get("__spec__")
+    known, spec = _texts.get(name), values_of(name).get("__spec__")
     is_known = known and known.file == file and known.spec is spec
     if not known or not is_known or not (name in sys.modules or known.is_on_disk()):
         _texts[name] = known = read_text(file, spec)
@@ -101,7 +119,7 @@ def is_imported_first(name: str) -> bool:
 
 def cells() -> tuple[bytes, ...]:
     """Return the cells of this notebook or IPython shell that were run so far, in order; () elsewhere."""
-    found = _own_values("__main__").get("In")
+    found = values_of("__main__").get("In")
     return tuple(str(one).encode() for one in found) if isinstance(found, list) else ()
 
 
@@ -110,7 +128,7 @@ def place_of(name: str, folders_above: Sequence[str] | None = None) -> Place | N
 
     folders_above: those of the package that it is in, for one that is not loaded.
     """
-    if loaded := _own_values(name):
+    if loaded := values_of(name):
         return _place(loaded.get("__file__"), loaded.get("__path__"))
     found = None
     with contextlib.suppress(ImportError, ValueError, AttributeError):
@@ -122,11 +140,15 @@ def place_of(name: str, folders_above: Sequence[str] | None = None) -> Place | N
     return _place(found.origin, found.submodule_search_locations) if found else None
 
 
-def _own_values(name: str) -> Mapping[str, Any]:
-    """Return the values of a module that is loaded, {} of another one; its own __getattr__ is not asked."""
+def values_of(name: str) -> Mapping[str, Any]:
+    """Return the values of a module that is loaded, {} of another one; a __getattr__ of its own is not asked."""
     return getattr(sys.modules.get(name), "__dict__", {})
 
 
 def _place(file: object, folders: Any) -> Place:
     is_python = isinstance(file, str) and file.endswith(".py")
-    return Place(os.path.abspath(str(file)) if is_python else "", tuple(folders or ()), folders is not None)
+    return Place(_absolute(str(file)) if is_python else "", tuple(folders or ()), folders is not None)
+
+
+def _absolute(file: str) -> str:
+    return file if os.path.isabs(file) else os.path.abspath(file)

@@ -2,19 +2,23 @@
 
 import ast
 import contextlib
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuroluigi.provenance.imported import Place, Text, cells, place_of, read_text, text_as_imported
+from neuroluigi.provenance.imported import (
+    PACKAGE,
+    Place,
+    Text,
+    cells,
+    is_followed,
+    place_of,
+    read_text,
+    text_as_imported,
+    values_of,
+)
 from neuroluigi.provenance.syntax import Import, bound_names, imports_of, inner_statements, root_of
-
-PACKAGE = "neuroluigi"
-
-# The package's own code that analyses and draws. All other code of it serves every step: it changes with the version.
-_ANALYSIS = ("neuroluigi.signals", "neuroluigi.ephys")
 
 
 class Module:
@@ -32,14 +36,7 @@ class Module:
         self.stars: list[str] = []
         self.body: list[ast.stmt] = []
         for part in text.parts:
-            # Code that can't be parsed was not imported: it is edited right now.
-            with contextlib.suppress(SyntaxError, ValueError, RecursionError):
-                self._add(ast.parse(part).body)
-
-    @property
-    def is_analysis(self) -> bool:
-        """Whether it is the package's own analysis."""
-        return ".".join(self.name.split(".")[:2]) in _ANALYSIS
+            self._add(list(_statements(part)))
 
     def _add(self, body: list[ast.stmt]) -> None:
         if not self.text.file:
@@ -70,6 +67,20 @@ class Module:
                 self.stars.append(one.module)
             else:
                 self.imports.setdefault(one.name, []).append(one)
+
+
+def _statements(code: bytes | str) -> Iterator[ast.stmt]:
+    """Yield the statements of a file or a cell of a notebook, also those below a magic word such as %%time."""
+    body: list[ast.stmt] = []
+    # Code that can't be parsed was not imported: it is edited right now, or is in another language.
+    with contextlib.suppress(SyntaxError, ValueError, RecursionError):
+        body = ast.parse(code).body
+    for one in body:
+        match one:
+            case ast.Expr(ast.Call(ast.Attribute(attr="run_cell_magic"), [_, _, ast.Constant(str(cell))])):
+                yield from _statements(cell)
+            case _:
+                yield one
 
 
 def _is_for_types(statement: ast.stmt) -> bool:
@@ -113,15 +124,9 @@ class Modules:
         if above and not package:
             return None
         place = place_of(name, package.folders if package else None)
-        if not place or not (place.file or place.folders) or not self._is_followed(name, place):
+        if not place or not is_followed(name, place, self._followed):
             return None
         return Module(name, self._read(name, place.file) if place.file else Text(()), place)
-
-    def _is_followed(self, name: str, place: Place) -> bool:
-        top = name.partition(".")[0]
-        if top == PACKAGE:
-            return name == PACKAGE or ".".join(name.split(".")[:2]) in _ANALYSIS
-        return top != "luigi" and (top in self._followed or not place.is_installed)
 
     def are_as_read(self) -> bool:
         """Whether no module was loaded again, and no cell of a notebook was run, since they were read."""
@@ -202,7 +207,7 @@ def _homes(steps: Iterable[type]) -> frozenset[str]:
 
 def _key(name: str, file: str) -> str:
     # What `python -m labpipe.run` runs is called __main__.
-    name = getattr(getattr(sys.modules.get(name), "__spec__", None), "name", name)
+    name = getattr(values_of(name).get("__spec__"), "name", name)
     path, whole = name.replace(".", "/"), Path(file).as_posix()
     return next(
         (one for one in (f"{path}.py", f"{path}/__init__.py") if whole.endswith(f"/{one}")), Path(file).name or name

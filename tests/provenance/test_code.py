@@ -184,7 +184,10 @@ run("class A(GroupTask):\\n  def make(self, out): return f()")
 def code():
     return {one["path"]: one["sha256"] for one in python_sources(A)}
 found = [code()]
-for cell in ("unrelated = 1", "FACTOR = 2", "FACTOR = 1", "def f(): return 2 * FACTOR"):
+timed = "get_ipython().run_cell_magic('time', '', 'def f(): return 2 * FACTOR')"
+def get_ipython():
+    return type("Shell", (), {"run_cell_magic": lambda self, name, line, cell: exec(cell, globals())})()
+for cell in ("unrelated = 1", "FACTOR = 2", "FACTOR = 1", timed):
     run(cell)
     found.append(code())
 print(json.dumps(found))

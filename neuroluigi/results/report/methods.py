@@ -24,6 +24,8 @@ _NAMES = {
     "python": "Python",
     "luigi": "Luigi",
     "matplotlib": "Matplotlib",
+    "scipy": "SciPy",
+    "neo": "Neo",
 }
 
 

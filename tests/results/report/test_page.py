@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from importlib import metadata
 from urllib.parse import unquote
 
 import numpy as np
@@ -69,6 +70,20 @@ def test_every_number_of_the_methods_is_of_a_record(made):
     assert f"was computed with the counterpart of findRisingEdges.m in {numpy}, threshold 0.75." in text
     for version in re.findall(r"\d+(?:\.\d+)+", text):
         assert f'"{version}"' in known or version in known
+
+
+def test_the_methods_name_all_that_the_code_imports(lab):
+    records = sorted(lab.folder.rglob("runs/*.json"))
+    text = Page(lab).section("methods")
+    used = {name for path in records for name in json.loads(path.read_text())["versions"]}
+    assert used == {"python", "neuroluigi", "luigi", "numpy", "matplotlib"}
+    assert f"NumPy {np.__version__}" in text and f"Matplotlib {metadata.version('matplotlib')}" in text
+    record = json.loads(records[0].read_text())
+    record["versions"] |= {"scipy": "1.11.4", "labtools": "0.3"}
+    records[0].write_text(json.dumps(record))
+    report(lab)
+    sentence = Page(lab).section("methods").split(" were analysed with ")[1].split(". ")[0]
+    assert "SciPy 1.11.4" in sentence and "labtools 0.3" in sentence
 
 
 def test_names_are_text_wherever_they_stand(lab):

@@ -9,6 +9,7 @@ import pytest
 
 from tests import commands
 from tests.conftest import BIN, REPOSITORY, clean_environment
+from tests.recordings.conftest import root  # noqa: F401 (a fixture)
 from tests.recordings.files import write_table
 
 
