@@ -35,11 +35,7 @@ def main(context, module, task):
     context.obj = (module, task)
 
 
-for command in (
-    run.run_command,
-    recordings.recordings_command,
-    *show.COMMANDS,
-    *maintain.COMMANDS,
-    slurm.slurm_command,
-):
+_FIRST = (run.run_command, recordings.recordings_command)
+
+for command in (*_FIRST, *show.COMMANDS, *maintain.COMMANDS, slurm.slurm_command):
     main.add_command(command)

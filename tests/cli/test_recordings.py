@@ -9,8 +9,15 @@ import pytest
 
 from tests import commands
 from tests.conftest import BIN, REPOSITORY, clean_environment
-from tests.recordings.conftest import root  # noqa: F401 (a fixture)
-from tests.recordings.files import write_table
+from tests.recordings.files import write_files, write_table
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """A folder with recordings of 10 bytes: a/rec_0.bin to rec_2.bin, b/rec_0.bin."""
+    folder = tmp_path / "data"
+    write_files(folder, "a/rec_0.bin", "a/rec_1.bin", "a/rec_2.bin", "b/rec_0.bin")
+    return folder
 
 
 def neuroluigi(folder: Path, *arguments, code: int = 0) -> subprocess.CompletedProcess:
