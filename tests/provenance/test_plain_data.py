@@ -88,7 +88,6 @@ def test_what_is_written_and_read_again_equals_what_was_written(value):
         (np.array(math.nan), "NaN"),
         (np.datetime64("2024-02-29"), "2024-02-29"),
     ],
-    ids=repr,
 )
 def test_what_each_kind_of_value_becomes(value, expected):
     assert plain(value, "value") == expected

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from neuroluigi.provenance import run_lock, state
-from neuroluigi.results.report.facts import counted, last_run, link, shown_time
+from neuroluigi.results.report.facts import Facts, counted, last_run, shown_time
 from tests.results.report.about import a_result, facts_of
 
 
@@ -66,7 +66,8 @@ def write_run(results, **record):
     (results / "run.json").write_text(json.dumps({"schema": 1, **empty, **record, **times}))
 
 
-def test_addresses_are_relative_to_the_page(tmp_path, declare):
+def test_addresses_are_relative_to_the_page(tmp_path):
+    link = Facts(None, {}, [], [], None, [], None, folder=tmp_path / "results").link
     assert link(tmp_path / "results" / "a b" / "50%ü.png") == "a%20b/50%25%C3%BC.png"
     assert link(tmp_path / "recordings" / "x.bin") == "../recordings/x.bin"
 
