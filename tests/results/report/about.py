@@ -35,4 +35,6 @@ def facts_of(*found, run=None, boxes=None, groups=None) -> Facts:
         Box(name, "Octave", f"make{name}.m", (f"{name.lower()}.json",), (), False, n) for name, n in counts.items()
     ]
     root = SimpleNamespace(task_family="All")
-    return Facts(root, groups or {}, list(found), boxes, Table(["group"], [], [], [], []), [], run)
+    return Facts(
+        root, groups or {}, list(found), boxes, Table(["group"], [], [], [], []), [], run, Path("/lab/results")
+    )
