@@ -106,10 +106,10 @@ def _print_status(entries: list[ResultStatus], groups: dict[str, Group], orphans
 
 
 def _foreign_line(paths: Sequence[Path]) -> str:
-    """Return a line on files that neither a step nor a run record names."""
+    """Return a line on files and hidden folders that neither a step nor a run record names."""
+    count = f"{len(paths):,} {'file or folder' if len(paths) == 1 else 'files or folders'}"
     named = ", ".join(shown_path(path) for path in paths[:_MOST_FILES])
-    more = f" and {len(paths) - _MOST_FILES} more" if len(paths) > _MOST_FILES else ""
-    return f"Not ours, left alone: {named}{more}."
+    return f"Not ours, left alone: {count}{', such as' if len(paths) > _MOST_FILES else ':'} {named}"
 
 
 @click.command("why", context_settings=LUIGI_OPTIONS)

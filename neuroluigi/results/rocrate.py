@@ -116,9 +116,10 @@ def _failure(entry: recorded.RecordedResult, step: ResultTask | None) -> dict | 
     failed = read_record(sibling_path(entry.path, ".failed.json"))
     if not failed or not isinstance(failed.get("error"), str):
         return None
-    if step is None:
-        return None if is_outdated(failed, entry.record or {}) else failed
-    return failed if ResultStatus("", entry.step, step, status_of(step)).failure else None
+    if step is not None:
+        with contextlib.suppress(Exception, RunStopped):
+            return failed if ResultStatus("", entry.step, step, status_of(step)).failure else None
+    return None if is_outdated(failed, entry.record or {}) else failed
 
 
 def _as_text(graph: Iterable[Mapping]) -> str:

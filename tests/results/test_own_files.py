@@ -3,8 +3,8 @@
 import csv
 import io
 import json
-import os
 import shutil
+import socket
 
 import numpy as np
 import pytest
@@ -86,12 +86,14 @@ def test_no_command_takes_a_foreign_file_for_a_result(lab, outputs):
 def test_status_lists_them_once(lab):
     assert "Not ours" not in ask(lab, "status") and json.loads(ask(lab, "status", "--json"))["not_ours"] == []
     (lab.results / "s-even" / "stats (conflicted copy).json").write_text("{}")
-    assert ask(lab, "status").endswith("\n\nNot ours, left alone: results/s-even/stats (conflicted copy).json.\n")
+    line = "\n\nNot ours, left alone: 1 file or folder: results/s-even/stats (conflicted copy).json\n"
+    assert ask(lab, "status").endswith(line)
     left = {*scatter(lab), lab.results / "s-even" / "stats (conflicted copy).json"}
     assert {*json.loads(ask(lab, "status", "--json"))["not_ours"]} == {str(path) for path in left}
     out = ask(lab, "status")
     (line,) = [line for line in out.splitlines() if line.startswith("Not ours")]
-    assert out.count("._") == line.count("._") and line.endswith(f" and {len(left) - 3} more.")
+    assert line.startswith(f"Not ours, left alone: {len(left)} files or folders, such as results/")
+    assert line.count(", ") == 4 and out.count(".DS_Store") == 1
 
 
 def test_what_the_package_itself_leaves_is_ours(lab):
@@ -103,7 +105,7 @@ def test_what_the_package_itself_leaves_is_ours(lab):
     assert stats.with_name("stats.json.damaged").exists() and (lab.results / "s-odd/runs/Plot.failed.log").exists()
     ask(lab, "report")
     ask(lab, "export", "rocrate")
-    (lab.results / "s-even" / "runs" / f"Edges.part-{os.uname().nodename}-4000000-0.log").write_text("at work")
+    (lab.results / "s-even" / "runs" / f"Edges.part-{socket.gethostname()}-4000000-0.log").write_text("at work")
     # A result of a step that is not in the pipeline any more.
     shutil.copy(stats, stats.with_name("old.json"))
     record = json.loads((lab.results / "s-even" / "runs" / "Stats.json").read_text())
@@ -122,7 +124,7 @@ def test_a_copy_of_a_whole_folder_is_no_result_and_its_original_is_not_cleaned(l
     out = ask(lab, "status")
     assert (
         "of no group" not in out
-        and "Not ours, left alone: results/.stversions, results/s-even copy/aggregate.bin" in out
+        and "files or folders, such as results/.stversions, results/s-even copy/aggregate.bin" in out
     )
     assert ask(lab, "verify").startswith("12 files, ")
 
