@@ -272,7 +272,11 @@ class _Reached:
             wanted.add("requires")
         before = len(other.done)
         for module, node in classes:
-            for name, nodes in members_of(node).items():
+            members = members_of(node)
+            for one in module.definitions[node.name]:
+                for name in _attributes_given(one, node.name, module.package):
+                    members.setdefault(name, []).append(one)
+            for name, nodes in members.items():
                 member = module.name, node.name, name
                 if name in wanted and member not in other.done:
                     other.done.add(member)
@@ -283,8 +287,8 @@ class _Reached:
 
     def _is_step(self, found: Definition) -> bool:
         """Whether a name leads to a class of tasks; by its code, as it may not be imported yet."""
-        nodes = found.module.definitions.get(found.name, ())
-        if not nodes or not all(isinstance(one, ast.ClassDef) for one in nodes):
+        nodes, package = found.module.definitions.get(found.name, ()), found.module.package
+        if not all(isinstance(one, ast.ClassDef) or _attributes_given(one, found.name, package) for one in nodes):
             return False
         bases = (base for one in self._classes(found, set()) for base in self._bases(*one))
         return any(isinstance(base, Import) and _has_results(_loaded(base, chain)) for chain, base in bases)
@@ -311,6 +315,13 @@ class _Other:
 
     asked: set[str]
     done: set[tuple[str, str, str]]
+
+
+def _attributes_given(node: ast.stmt, name: str, package: str) -> set[str]:
+    """Return the attributes that a statement after a class gives it: {"level"} of `Stats.level = 1`."""
+    chains = () if isinstance(node, ast.ClassDef) else uses_of([node], package).chains
+    attributes = [chain[1:2] for chain in chains if chain[0] == name]
+    return {one[0] for one in attributes} if all(attributes) else set()
 
 
 def _without_attributes(nodes: Iterable[ast.stmt]) -> Iterator[ast.AST]:
