@@ -29,12 +29,10 @@ def a_result(step, group, status=None, failure=None, **record) -> Found:
     return Found(ResultStatus(group, step, task, status or state.Status(state.DONE)), known, failure or {})
 
 
-def facts_of(*found, run=None, boxes=None, groups=None) -> Facts:
+def facts_of(*found, run=None, boxes=None, groups=None, folder=Path("/lab/results")) -> Facts:
     counts = Counter(one.entry.step for one in found)
     boxes = boxes or [
         Box(name, "Octave", f"make{name}.m", (f"{name.lower()}.json",), (), False, n) for name, n in counts.items()
     ]
     root = SimpleNamespace(task_family="All")
-    return Facts(
-        root, groups or {}, list(found), boxes, Table(["group"], [], [], [], []), [], run, Path("/lab/results")
-    )
+    return Facts(root, groups or {}, list(found), boxes, Table(["group"], [], [], [], []), [], run, folder)
