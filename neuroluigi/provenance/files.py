@@ -81,7 +81,8 @@ def is_abandoned(part: Path) -> bool:
 def remove_abandoned(folder: Path, pattern: str = "*.part-*") -> None:
     """Remove the temporary files in a folder whose processes, of this host, have ended. Raises OSError."""
     for part in folder.glob(pattern):
-        if is_abandoned(part):
+        # A group may be called like one: where there are records, it is a folder of results.
+        if is_abandoned(part) and not (part / "runs").is_dir():
             remove_path(part)
 
 

@@ -62,8 +62,12 @@ def test_temporary_files_belong_to_a_process_of_a_host(tmp_path):
     assert is_abandoned(gone) and not is_abandoned(own) and not is_abandoned(elsewhere)
     for path in (own, gone, elsewhere, tmp_path / "a.json"):
         path.touch()
+    # The folder of a group that is called like a temporary file; one that a step made in place of a file.
+    group, made = (tmp_path / f"{name}.part-{socket.gethostname()}-{ended_process()}-0" for name in ("run", "x"))
+    (group / "runs").mkdir(parents=True)
+    made.mkdir()
     remove_abandoned(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([own.name, elsewhere.name, "a.json"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([own.name, elsewhere.name, "a.json", group.name])
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) + 3])
