@@ -1,6 +1,7 @@
 """The plan in memory: what a run would make, what it may make, and what it refuses before anything is made."""
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from neuroluigi import StudyTask, WrapperTask
 from neuroluigi.provenance import state
+from neuroluigi.provenance.record import read_record
 from neuroluigi.steps import plan
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.plan import discard_statuses, plan_below, status_of, tasks_below, walk_statuses
@@ -192,6 +194,31 @@ class PlanNames(WrapperTask):
         return [PlanNamed(value) for value in self.values]
 
 
+class PlanAdds(StudyTask):
+    what = luigi.Parameter(default=None)
+
+    def output(self):
+        return self.result("adds.txt")
+
+    def fingerprint(self):
+        return ADDED.get(self.what, {})
+
+    def make(self, out):
+        out.write_text("x")
+
+
+ADDED = {"nan": {"median": math.nan}, "tuple": {"band": (4, 8)}, "list": [1], "object": {"filter": object()}}
+
+
+@pytest.mark.parametrize("what", ["nan", "tuple"])
+def test_what_a_step_adds_to_its_record_equals_itself(declare, what):
+    step = PlanAdds(what)
+    step.run()
+    discard_statuses()
+    assert status_of(step).is_simply_done
+    assert read_record(step.record_path)["fingerprint"] == {"nan": {"median": "NaN"}, "tuple": {"band": [4, 8]}}[what]
+
+
 class PlanNothing(StudyTask):
     def output(self):
         return []
@@ -223,6 +250,9 @@ class PlanUnrecorded(StudyTask):
         ),
         (lambda: PlanNames(["a", "A"]), r"value=A\) and .*value=a\) would make .*one file on a disk"),
         (lambda: PlanNames(["NUL"]), r"value: 'NUL' can't name a folder: Windows keeps NUL for a device"),
+        (lambda: PlanAdds("list"), r"PlanAdds\.fingerprint\(\) returns \[1\], not a dict"),
+        (lambda: PlanAdds("object"), r"PlanAdds\.fingerprint\(\) holds .*object, which a run record can't hold"),
+        (lambda: PlanAdds(object()), r"PlanAdds\.what holds .*object, which a run record can't hold"),
         (lambda: PlanNothing(), r"PlanNothing\.output\(\) names no file; a step's files are self\.result\(NAME\)"),
         (lambda: PlanForeign(), r"PlanForeign\.output\(\) returns .*; a step's files are self\.result\(NAME\)"),
         (lambda: PlanUnrecorded(), r"PlanUnrecorded\.output\(\) returns .*; a step's files are self\.result\(NAME\)"),
