@@ -41,7 +41,8 @@ _TOOLS: Mapping[str, tuple[str, str]] = {
     "python": ("Python", "https://www.python.org/"),
 }
 
-# The address of a content in this archive is its checksum, whether it was handed in there or not.
+# The address of a content in this archive is its checksum, whether it was handed in there or not. A definition in
+# Python, which has the checksum of what it says, has one too: the profile wants an address of all that made a result.
 _CONTENT = "https://archive.softwareheritage.org/browse/content/sha256:{}/"
 
 _URL = re.compile(r'https?://[^\s<>"{}|\\^`]+')
@@ -236,18 +237,15 @@ class _Graph:
         return self.add(_entity(identifier, "SoftwareApplication", name=name, url=page, softwareVersion=version))
 
     def _add_source(self, source: Mapping) -> str:
-        path, sha256 = source["path"], source["sha256"]
-        # An M-file is recorded by the checksum of its content, a definition in Python by that of what it says.
-        is_file = path.endswith(".m")
-        address = _CONTENT.format(quote(sha256)) if is_file else f"#code/{quote(path, safe='')}@{quote(sha256)}"
+        address = _CONTENT.format(quote(source["sha256"]))
         return self.add(
             _entity(
                 address,
                 "SoftwareSourceCode",
-                name=path,
-                url=address if is_file else None,
-                version=sha256,
-                programmingLanguage="MATLAB" if is_file else "Python",
+                name=source["path"],
+                url=address,
+                version=source["sha256"],
+                programmingLanguage="MATLAB" if source["path"].endswith(".m") else "Python",
             )
         )
 
