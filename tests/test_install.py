@@ -116,4 +116,4 @@ def calls_m_files_of_the_package(scripts: Path, folder: Path) -> None:
     record = json.loads((group / "runs" / "Stats.json").read_text())
     assert record["tool"]["engine"] == engine
     # The same name wherever the package is, so that no result looks changed by the way it was installed
-    assert ("neuroluigi/mfiles/computeStats.m" in {source["path"] for source in record["code"]}) == HAS_OCTAVE
+    assert ("neuroluigi/mfiles/computeStats.m" in {source["path"] for source in record["sources"]}) == HAS_OCTAVE

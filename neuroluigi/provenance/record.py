@@ -82,8 +82,8 @@ def _without_paths_of_rows(concatenation: Mapping[str, Any]) -> dict[str, Any]:
 def _in_todays_schema(record: dict) -> dict:
     if record["schema"] >= SCHEMA:
         return record
-    # `sources` of schema 1 is code by another scheme than `code`: it is shown, and not compared.
-    renamed = {"facts": "fingerprint", "freed": "dropped"}
+    # Schema 1 named code by another scheme: it is shown, and not compared.
+    renamed = {"facts": "fingerprint", "freed": "dropped", "sources": "earlier_sources"}
     record = {renamed.get(name, name): value for name, value in record.items()}
     return {**record, "schema": SCHEMA, "fingerprint": without_paths(record.get("fingerprint", {}))}
 
@@ -103,7 +103,7 @@ def engine_and_version(record: Mapping) -> tuple[str, str]:
 
 def recorded_code(record: Mapping) -> list[dict]:
     """Return the code that made a result, each {"path", "sha256"}; records of schema 1 named it by another scheme."""
-    return record.get("code") or record.get("sources") or []
+    return record.get("sources") or record.get("earlier_sources") or []
 
 
 def read_failure(record_path: str | Path) -> dict:
@@ -124,7 +124,7 @@ def _is_record(record: Mapping) -> bool:
             record["schema"] <= SCHEMA
             and all(isinstance(record.get(name, {}), dict) for name in _OBJECTS)
             and all(_is_file(one) for name in ("inputs", "outputs") for one in record.get(name, ()))
-            and all(_is_named(one) for name in ("code", "sources") for one in record.get(name, ()))
+            and all(_is_named(one) for name in ("sources", "earlier_sources") for one in record.get(name, ()))
             and all(isinstance(one.get("parameters", {}), dict) for one in record.get("requires", ()))
             and all(isinstance(one.get("by", {}), dict) for one in record.get("accepted", ()))
             and all(isinstance(record.get("tool", {}).get(name), (str, type(None))) for name in _TOOL)

@@ -179,8 +179,8 @@ def _contradictions(record: Mapping, expected: Expected, inputs: Inputs | None) 
         yield from changed_fingerprint(record.get("fingerprint", {}), expected)
     yield from changed_requirements(record.get("requires", ()), expected.requires)
     tool = record.get("tool", {})
-    if "code" in record:
-        yield from changed_code(record["code"], expected.sources(tool.get("engine", "")))
+    if "sources" in record:
+        yield from changed_code(record["sources"], expected.sources(tool.get("engine", "")))
     yield from changed_tool(tool, expected.tool)
 
 

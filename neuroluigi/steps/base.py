@@ -321,7 +321,7 @@ class Step(CarriesSettings, ResultTask):
         """Return the code and the tool of the record; they are known once `make` has begun."""
         engine = self._recorded_engine()
         return {
-            "code": self.sources(engine) if self._code is None else self._code,
+            "sources": self.sources(engine) if self._code is None else self._code,
             "tool": {"engine": engine, **self.tool},
             "versions": package_versions(self.imported_distributions(engine)),
         }

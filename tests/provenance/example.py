@@ -68,7 +68,7 @@ class Result:
             "fingerprint": FINGERPRINT,
             "inputs": [self.described(path) for path in (self.first, self.second, self.stats)],
             "outputs": [self.described(path) for path in (self.json, self.npy)],
-            "code": SOURCES,
+            "sources": SOURCES,
             "tool": TOOL,
         }
 
@@ -185,7 +185,7 @@ def failed(*only: str, **changes) -> Change:
 
     def change(result: Result) -> None:
         assert result.record
-        names = ("schema", "parameters", "fingerprint", "inputs", "code", "tool")
+        names = ("schema", "parameters", "fingerprint", "inputs", "sources", "tool")
         note = {name: result.record[name] for name in names}
         note |= {"error": "out of memory", "ended": "2024-05-01T12:00:00.000+00:00", **changes}
         result.sibling(".failed.json", json.dumps({name: note[name] for name in only or note}))

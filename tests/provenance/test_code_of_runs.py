@@ -136,7 +136,7 @@ def test_an_m_file_that_is_changed_during_its_call_fails_the_step(pipeline, file
     assert code != 0 and f"changed while the step ran: {file}; run again" in out
     pipeline.run("Waiting", "--group", "a-even", *engine)
     record = json.loads((pipeline.results / "a-even" / "runs" / "Waiting.json").read_text())
-    assert [one["path"] for one in record["code"]] == ["tasks.py:Waiting", "lib/gain.m", "matlab/awaitGo.m"]
+    assert [one["path"] for one in record["sources"]] == ["tasks.py:Waiting", "lib/gain.m", "matlab/awaitGo.m"]
 
 
 @needs_octave
@@ -211,4 +211,4 @@ def test_a_script_that_builds_its_own_steps(tmp_path):
         script.write_text(text)
         subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, check=True, timeout=120)
     record = json.loads((tmp_path / "results" / "a-even" / "runs" / "Scripted.json").read_text())
-    assert [one["path"] for one in record["code"]] == ["pipeline.py:Scripted", "pipeline.py:value"]
+    assert [one["path"] for one in record["sources"]] == ["pipeline.py:Scripted", "pipeline.py:value"]

@@ -46,7 +46,6 @@ MALFORMED = {
     "null for parameters": {"schema": 1, "parameters": None},
     "a tool that is text": {"schema": 1, "tool": "x"},
     "sources that are a number": {"schema": 1, "sources": 5},
-    "code that is a number": {"schema": 2, "code": 5},
     "what is required in a text": {"schema": 2, "requires": "x"},
     "a required task with a number for parameters": {"schema": 2, "requires": [{"parameters": 5}]},
     "a fingerprint that is a list": {"schema": 2, "fingerprint": [1]},
@@ -69,7 +68,7 @@ def test_read_takes_a_bottomless_record_for_none_and_a_good_one_for_what_it_is(t
     path = tmp_path / "Step.json"
     path.write_text("[" * 200_000)
     assert read_record(path) is None
-    good = {"schema": 2, "inputs": [FILE], "outputs": [FILE], "code": [{"path": "a.m", "sha256": "ab"}]}
+    good = {"schema": 2, "inputs": [FILE], "outputs": [FILE], "sources": [{"path": "a.m", "sha256": "ab"}]}
     path.write_text(json.dumps(good))
     assert read_record(path) == good
 

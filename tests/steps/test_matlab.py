@@ -48,7 +48,7 @@ def test_auto_prefers_matlab_and_the_record_says_what_made_the_result(pipeline):
     assert stats["tool"]["command"] == [str(MATLAB_FOLDER / "matlab")]
     assert stats["tool"]["version"]
     assert stats["tool"]["used"]["cpu_seconds"] > 0
-    sources = {one["path"]: one["sha256"] for one in stats["code"]}
+    sources = {one["path"]: one["sha256"] for one in stats["sources"]}
     for name in ("computeStats.m", "openFile.m", "closeFile.m"):
         content = (pipeline.folder / "matlab" / name).read_bytes()
         assert sources[f"matlab/{name}"] == hashlib.sha256(content).hexdigest()
@@ -111,7 +111,7 @@ def test_an_m_file_that_is_not_there_is_named_before_the_run(own_steps):
 def test_a_lab_without_m_files_uses_those_of_the_package_and_its_own_come_first(pipeline):
     shutil.rmtree(pipeline.folder / "matlab")
     pipeline.run("Stats", "--group", "a-even", "--matlab-engine", "octave")
-    sources = {one["path"] for one in record(pipeline, "a-even", "Stats")["code"]}
+    sources = {one["path"] for one in record(pipeline, "a-even", "Stats")["sources"]}
     assert {"neuroluigi/mfiles/computeStats.m", "neuroluigi/mfiles/openFile.m"} <= sources
     # Of the lab's own folders the first one wins, and one below counts as well.
     for folder in ("mine/below", "theirs"):
@@ -119,7 +119,7 @@ def test_a_lab_without_m_files_uses_those_of_the_package_and_its_own_come_first(
         shutil.copy(REPOSITORY / "matlab" / "computeStats.m", pipeline.folder / folder)
     own = ("--matlab-folder", "mine, theirs", "--results-rerun-on", "code")
     pipeline.run("Stats", "--group", "a-even", "--matlab-engine", "octave", *own)
-    sources = {one["path"] for one in record(pipeline, "a-even", "Stats")["code"]}
+    sources = {one["path"] for one in record(pipeline, "a-even", "Stats")["sources"]}
     assert {"mine/below/computeStats.m", "neuroluigi/mfiles/openFile.m"} <= sources
     assert "neuroluigi/mfiles/computeStats.m" not in sources
 
@@ -139,13 +139,13 @@ def test_a_failing_function_is_told_with_everything_one_needs(own_steps, engine)
     assert failed["error"] == error
     assert failed["log"] == "Length.failed.log"
     assert failed["tool"]["engine"] == engine
-    assert "matlab/countBytes.m" in {one["path"] for one in failed["code"]}
+    assert "matlab/countBytes.m" in {one["path"] for one in failed["sources"]}
     assert "counting\n" in (runs / "Length.failed.log").read_text(encoding="utf-8")
 
     own_steps.run(*step, env=with_matlab())
     assert sorted(path.name for path in runs.glob("Length*")) == ["Length.json", "Length.log"]
     assert (own_steps.results / "a-even" / "length.txt").read_text() == "8"
-    assert {one["path"] for one in record(own_steps, "a-even", "Length")["code"]} == {
+    assert {one["path"] for one in record(own_steps, "a-even", "Length")["sources"]} == {
         "tasks.py:Length",
         "matlab/countBytes.m",
         "matlab/writeLength.m",

@@ -23,17 +23,21 @@ def measure(
     header_bytes = recording.header_bytes if header_bytes is None else header_bytes
     if size is None:
         try:
-            size, start = _size_and_start(path)
+            # What a step of the pipeline makes as a recording is raw samples by its own declaration.
+            found, start = (_stat(path), b"") if recording.made and path == recording.path else _stat_and_start(path)
         except OSError as error:
             raise RecordingsError(
                 f"{recording.origin}, column path: {recording.name!r} can't be read as a file"
                 f" ({path}: {error.strerror})"
             ) from error
-        if not header_bytes and (what := format_of(path, start)):
-            raise RecordingsError(
-                f"{recording.origin}: {path} is {what}, not raw samples; convert it, or declare header_bytes where its"
-                " samples lie raw behind a header"
-            )
+        size = found.st_size
+        if not header_bytes:
+            if what := format_of(path, start):
+                raise RecordingsError(
+                    f"{recording.origin}: {path} is {what}, not raw samples; convert it, or declare header_bytes where"
+                    " its samples lie raw behind a header"
+                )
+            _checked[path] = _identity(found)
     samples, rest = divmod(size - header_bytes, recording.bytes_per_sample)
     if samples <= 0:
         raise RecordingsError(
@@ -63,18 +67,42 @@ def check_sidecar(recording: Recording) -> None:
         )
 
 
-def _size_and_start(path: str) -> tuple[int, bytes]:
-    """Return the size and the first bytes of a regular file; OSError with the reason for anything else."""
+# The files that this process has opened and found right, with size and time: a plan measures each a second time.
+_checked: dict[str, tuple[int, int]] = {}
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_size, found.st_mtime_ns
+
+
+def _stat(path: str) -> os.stat_result:
+    """Return os.stat of a regular file; OSError with the reason for anything else."""
+    try:
+        return _regular(os.stat(path))
+    except FileNotFoundError:
+        raise OSError(0, _why_missing(path)) from None
+
+
+def _regular(found: os.stat_result) -> os.stat_result:
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(0, "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no regular file")
+    return found
+
+
+def _stat_and_start(path: str) -> tuple[os.stat_result, bytes]:
+    """Return os.stat and the first bytes of a regular file, none of one that was checked before.
+
+    Raises OSError with the reason for anything else.
+    """
+    if path in _checked and _identity(found := _stat(path)) == _checked[path]:
+        return found, b""
     try:
         # Without waiting for whoever writes into a pipe. An opened file can be read, which stat() does not say.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         raise OSError(0, _why_missing(path)) from None
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(0, "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no regular file")
-        return found.st_size, os.read(descriptor, START_BYTES)
+        return _regular(os.fstat(descriptor)), os.read(descriptor, START_BYTES)
     finally:
         os.close(descriptor)
 
