@@ -114,7 +114,9 @@ def read_failure(record_path: str | Path) -> dict:
     failed = read_json(sibling_path(record_path, ".failed.json")) or {}
     if not isinstance(failed.get("error"), str):
         return {}
-    return failed if _is_record(failed) else {"error": failed["error"]}
+    # Of a note that is no whole record, what says what failed.
+    texts = {name: failed[name] for name in ("error", "step", "log", "started") if isinstance(failed.get(name), str)}
+    return failed if _is_record(failed) else texts
 
 
 def _is_record(record: Mapping) -> bool:

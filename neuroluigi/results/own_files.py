@@ -17,9 +17,16 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.checksums import FolderListings
 from neuroluigi.provenance.commit import pending_path
 from neuroluigi.provenance.files import is_part
-from neuroluigi.provenance.record import sibling_path
+from neuroluigi.provenance.record import read_record, sibling_path
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
-from neuroluigi.results.recorded import TRACES, record_folders, record_paths, recorded_result, recorded_results
+from neuroluigi.results.recorded import (
+    TRACES,
+    RecordedResult,
+    record_folders,
+    record_paths,
+    recorded_result,
+    run_folders,
+)
 from neuroluigi.results.status import DROPPED, FAILED, ResultStatus
 from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
 from neuroluigi.steps.plan import status_of, tasks_below
@@ -102,18 +109,30 @@ def _hidden_by(entry: ResultStatus) -> str:
 def not_ours(root: luigi.Task) -> list[Path]:
     """Return all files among the results, and hidden folders, that neither a task of today nor a run record names."""
     top, steps = results_root(), planned_steps(root)
-    recorded = list(recorded_results(*record_folders(), planned=steps))
+    records = {path for folder in run_folders(record_folders()) for path in record_paths(folder)}
     # Text, as there may be hundreds of thousands.
     targets = (one for task in tasks_below(root) for one in flatten(task.output()))
     ours = {os.fspath(path) for one in targets if (path := getattr(one, "path", None))}
-    ours |= {os.fspath(path) for one in recorded for path in one.outputs}
-    for record in (*steps, *(one.path for one in recorded)):
-        ours |= {sibling_path(record, suffix) for suffix in (*TRACES, ".pending.json")}
-        ours.add(os.path.join(record.parent, ".lock"))  # noqa: PTH118
+    for record in steps:
+        ours.update(_beside(record))
+    for record in records - steps.keys():
+        if recorded := recorded_result(record):
+            ours.update(map(os.fspath, recorded.outputs), _beside(record))
     run = read_run_record(top)
     of_run = (run_record_path(top), run_log_path(top), *([top / run["log"]] if run else []))
-    ours |= {os.fspath(path) for path in (*of_run, *(top / name for name in _OF_RUNS))}
-    return [Path(path) for path in _files_below(top, ours) if not _belongs_to(Path(path), ours)]
+    ours.update(os.fspath(path) for path in (*of_run, *(top / name for name in _OF_RUNS)))
+    left = [Path(path) for path in _files_below(top, ours) if not _belongs_to(Path(path), ours)]
+    # What the record of a step of today names beside the files of today; only where something is left is it read.
+    near = {folder for path in left for folder in path.parents}
+    read = (RecordedResult(one, read_record(one), "") for one in steps if one.parent.parent in near)
+    named = {path for one in read for path in one.outputs}
+    return [path for path in left if path not in named]
+
+
+def _beside(record: Path) -> Iterator[str]:
+    """Yield the paths of what a step leaves beside its files."""
+    yield from (sibling_path(record, suffix) for suffix in (*TRACES, ".pending.json"))
+    yield os.path.join(record.parent, ".lock")  # noqa: PTH118
 
 
 def _files_below(top: Path, ours: set[str]) -> Iterator[str]:

@@ -91,8 +91,9 @@ def _recorded_layouts() -> dict[str, dict]:
     for path in sorted(results_root().glob("*/runs/*.json")):
         record, group = read_record(path) or {}, path.parent.parent.name
         # A copy of a record, or of a folder of results, is no group.
-        is_own = any(str(one["path"]).startswith(f"{group}/") for one in record.get("outputs", ()))
-        if not (is_own and has_its_name(path, record)):
+        paths = [one["path"] for one in record.get("outputs", ())]
+        is_copy = paths and not any(one.startswith(f"{group}/") for one in paths)
+        if is_copy or not has_its_name(path, record):
             continue
         layout = record.get("fingerprint", {}).get("layout")
         if is_concatenation(layout) and {"dtype", "channels"} <= layout.keys():

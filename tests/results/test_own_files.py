@@ -111,6 +111,12 @@ def test_what_the_package_itself_leaves_is_ours(lab):
     record = json.loads((lab.results / "s-even" / "runs" / "Stats.json").read_text())
     record |= {"step": "Old", "log": "Old.log", "outputs": [{**record["outputs"][0], "path": "s-even/old.json"}]}
     (lab.results / "s-even" / "runs" / "Old.json").write_text(json.dumps(record))
+    # A file that a step of today made until its output() was changed.
+    shutil.copy(stats, stats.with_name("former.txt"))
+    path = lab.results / "s-even" / "runs" / "Edges.json"
+    record = json.loads(path.read_text())
+    record["outputs"].append({**record["outputs"][0], "path": "s-even/former.txt"})
+    path.write_text(json.dumps(record))
     assert json.loads(ask(lab, "status", "--json", code=1))["not_ours"] == []
     rows = list(csv.DictReader(io.StringIO(ask(lab, "results", "--where", "group=s-even", "--csv"))))
     assert rows[0]["old.mean"] == rows[0]["stats.mean"] != ""
