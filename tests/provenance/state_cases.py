@@ -103,7 +103,7 @@ CASES = [
             ("after the result was made", "out of memory", failed(), record(ended=MADE_AT)),
             ("of another input", "", failed(), write("first", b"other")),
             ("of one input less", "", failed(), inputs(0, 1)),
-            ("by other code", "", failed(code=[])),
+            ("by other code", "", failed(sources=[])),
             ("by another tool", "", failed(), expect(tool={"engine": "numpy"})),
             ("with another fingerprint", "", failed(fingerprint={})),
             ("for a recording that was wrong", "", failed(problem="out of memory")),
