@@ -49,11 +49,11 @@ def test_so_many_rows_that_rich_would_take_seconds_are_plain(capsys, terminal):
 def test_columns_that_do_not_fit_are_named_and_those_of_the_recordings_go_first(capsys, terminal):
     columns, row = ("group", "path", "mean"), ("a-even", "p" * 70, 143.5)
     terminal()
-    tables.print_fitting(columns, [row], ["path"])
+    tables.print_fitting(columns, [row], ["path"], ["mean"])
     out = capsys.readouterr().out
     assert [line.split() for line in out.splitlines()[:2]] == [["group", "mean"], ["a-even", "143.5"]]
     assert "Too wide to show, see --columns: path" in " ".join(out.split())
-    tables.print_fitting(columns, [("a-even", "p" * 50, 143.5)], ["path"])
+    tables.print_fitting(columns, [("a-even", "p" * 50, 143.5)], ["path"], ["mean"])
     out = capsys.readouterr().out
     assert "p" * 50 in out and "Too wide" not in out
 

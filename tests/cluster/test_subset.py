@@ -58,7 +58,7 @@ def test_a_group_that_there_is_not_is_refused_in_one_line(pipeline):
 
 
 def test_a_group_of_any_name_can_be_named(pipeline):
-    session = 'it\'s a, "b" [ü] $x'
+    session = "it's a, b [ü] $x; `id` 100%"
     root = pipeline.folder / "real" / session
     root.mkdir(parents=True)
     (root / "rec_0.bin").write_bytes(bytes(range(100)))

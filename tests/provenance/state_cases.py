@@ -345,6 +345,11 @@ CASES = [
         "tools: version 8.3.1, now 8.30",
     ),
     leave(
+        "engine asked for, of a step that called none",
+        together(record(tool={"engine": "python"}), expect(tool={"engine": "matlab"})),
+        "done",
+    ),
+    leave(
         "engine asked for, and its version",
         expect(tool={"engine": "matlab", "version": "24"}),
         "code changed",
