@@ -32,6 +32,6 @@ def test_what_a_result_is_remade_for_makes_no_other_result():
 def test_without_more_it_depends_on_its_class_alone():
     task = Filtered()
     assert task.fingerprint() == {} and task.wanted_tool() == {}
-    assert [one["path"] for one in task.sources("python")][-1:] == ["test_result_task.py:Filtered"]
+    assert [one["path"] for one in task.sources("python")][-1:] == ["tests/steps/test_result_task.py:Filtered"]
     with pytest.raises(NotImplementedError):
         _ = task.record_path
