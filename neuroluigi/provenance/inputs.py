@@ -89,7 +89,7 @@ class Inputs:
         for key, old in self._before.items():
             one = self._today.get(key)
             # One that a step makes will be there again.
-            if _is_from_outside(old) and key not in elsewhere and not (one and (one.is_made or one.is_pending)):
+            if _is_recording(old) and key not in elsewhere and not (one and (one.is_made or one.is_pending)):
                 path = one.path if one else _located(old, self._expected.roots)
                 if self._stat(path) is None:
                     yield old["path"]
@@ -97,7 +97,7 @@ class Inputs:
     @functools.cached_property
     def _same(self) -> dict[Key, Mapping]:
         """The recorded file that each new one of today is, by its key of today."""
-        left = {k: old for k, old in self._before.items() if k not in self._today and _is_from_outside(old)}
+        left = {k: old for k, old in self._before.items() if k not in self._today and _is_recording(old)}
         new = {k: one for k, one in self._today.items() if k not in self._before and not (one.is_made or one.sha256)}
         same: dict[Key, Mapping] = {}
         for key, one in new.items():
@@ -200,9 +200,9 @@ def old_and_new(old: str | None, new: str | None) -> str:
     return f"sha256 {old}, now {new}"
 
 
-def _is_from_outside(recorded: Mapping) -> bool:
-    """Whether no step of the pipeline made the file that a record names: it may be a recording below the results."""
-    return "recording" in recorded or recorded.get("root") != "results"
+def _is_recording(recorded: Mapping) -> bool:
+    """Whether the file that a record names is a recording, wherever it lies."""
+    return "recording" in recorded or recorded.get("root") == "recordings"
 
 
 def _located(recorded: Mapping, roots: Mapping[str, str]) -> str:

@@ -85,7 +85,10 @@ def _in_todays_schema(record: dict) -> dict:
     # Schema 1 named code by another scheme: it is shown, and not compared.
     renamed = {"facts": "fingerprint", "freed": "dropped", "sources": "earlier_sources"}
     record = {renamed.get(name, name): value for name, value in record.items()}
-    return {**record, "schema": SCHEMA, "fingerprint": without_paths(record.get("fingerprint", {}))}
+    # It did not say which inputs are recordings.
+    inputs = [one if one.get("root") == "results" else {**one, "recording": ""} for one in record.get("inputs", ())]
+    fingerprint = without_paths(record.get("fingerprint", {}))
+    return {**record, "schema": SCHEMA, "fingerprint": fingerprint, **({"inputs": inputs} if inputs else {})}
 
 
 def made_by(record: Mapping) -> str:

@@ -160,6 +160,14 @@ def test_another_one_of_the_same_size_is_no_move(recordings):
     assert recordings.found() == (["r5.bin is new", "a/r1.bin is not used now"], ["a/r1.bin"], {})
 
 
+def test_a_file_that_is_no_recording_is_not_used_any_more_where_it_is_gone(recordings):
+    probe = recordings.root.parent / "probe.json"
+    probe.write_text("{}")
+    recordings.recorded.append(describe_file(probe, recordings.roots))
+    probe.unlink()
+    assert recordings.found() == ([f"{probe.as_posix()} is not used now"], [], {})
+
+
 def test_one_that_is_added_is_new_and_not_read(recordings, no_reading):
     other = recordings.root / "a" / "r2.bin"
     other.write_bytes(b"more samples")

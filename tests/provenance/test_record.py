@@ -75,8 +75,11 @@ def test_read_takes_a_bottomless_record_for_none_and_a_good_one_for_what_it_is(t
 
 def test_a_record_of_schema_1_is_read_in_the_words_of_today(tmp_path):
     row = {"session": "a", "index": 0, "path": "a/r.bin", "first_sample": 0}
+    files = [FILE, {**FILE, "root": "results"}]
     facts = {"layout": {"dtype": "uint8", "recordings": [row], "excluded": [{"path": "a/x.bin", "reason": "noise"}]}}
-    (tmp_path / "Step.json").write_text(json.dumps({"schema": 1, "facts": facts, "freed": "2024-05-01", "tool": {}}))
+    (tmp_path / "Step.json").write_text(
+        json.dumps({"schema": 1, "facts": facts, "freed": "2024-05-01", "inputs": files})
+    )
     assert read_record(tmp_path / "Step.json") == {
         "schema": 2,
         "fingerprint": {
@@ -87,7 +90,7 @@ def test_a_record_of_schema_1_is_read_in_the_words_of_today(tmp_path):
             }
         },
         "dropped": "2024-05-01",
-        "tool": {},
+        "inputs": [{**FILE, "recording": ""}, {**FILE, "root": "results"}],
     }
 
 
