@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from neuroluigi.provenance.checksums import Checksums
 from neuroluigi.provenance.expected import Expected, Input, Reason
 from neuroluigi.provenance.files import path_in_root
-from neuroluigi.provenance.plain_data import digest
+from neuroluigi.provenance.plain_data import digest_of_checksums
 
 # A file of a record or of today: the name of its root (None for an absolute path), and its path there.
 Key = tuple[str | None, str]
@@ -58,9 +58,9 @@ class Inputs:
     def digest(self) -> str | None:
         """The digest of the checksums of today; None where one of them is not known."""
         if self._are_as_recorded:
-            return digest([old["sha256"] for old in self._recorded])
-        known = list(self._now.values())
-        return digest(known) if all(known) and len(known) == len(self._expected.inputs) else None
+            return digest_of_checksums([old["sha256"] for old in self._recorded])
+        known = [one for one in self._now.values() if one]
+        return digest_of_checksums(known) if len(known) == len(self._expected.inputs) else None
 
     @functools.cached_property
     def _are_as_recorded(self) -> bool:

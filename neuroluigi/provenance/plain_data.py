@@ -34,8 +34,20 @@ def plain(value: Any, what: str) -> Any:
 
 def digest(value: Any) -> str:
     """Return the sha256 of plain data in hexadecimal digits; the order of a dict's keys makes no difference."""
+    return _DIGEST_OF_NOTHING if value == {} else _digest(value)
+
+
+def digest_of_checksums(checksums: Sequence[str]) -> str:
+    """Return the sha256 of checksums, one below the other, in hexadecimal digits."""
+    return hashlib.sha256("\n".join(checksums).encode()).hexdigest()
+
+
+def _digest(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+_DIGEST_OF_NOTHING = _digest({})
 
 
 def _plain(value: Any) -> Any:

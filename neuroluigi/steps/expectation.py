@@ -10,11 +10,11 @@ import luigi
 from neuroluigi.provenance import state
 from neuroluigi.provenance.expected import Expected, Input, Requirement
 from neuroluigi.provenance.files import path_in_root
-from neuroluigi.provenance.plain_data import NotPlainError, digest, plain
+from neuroluigi.provenance.plain_data import NotPlainError, digest, digest_of_checksums, plain
 from neuroluigi.provenance.record import read_record, without_paths
 from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.steps.config import RunStopped
-from neuroluigi.steps.parameters import ResolvedParameters, default_of, plain_value, significant_values
+from neuroluigi.steps.parameters import ResolvedParameters, default_of, plain_values, significant_values
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import ResultTarget
 
@@ -68,10 +68,8 @@ def recordings_problem(step: ResultTask, below: list[luigi.Task], plan: "Plan") 
 
 def defaults_of(step: type[luigi.Task]) -> dict[str, object]:
     """Return the defaults of a step's parameters, as its records have parameters."""
-    return {
-        name: plain_value(parameter, default_of(name, parameter), f"the default of {step.get_task_family()}.{name}")
-        for name, parameter in step.get_params()
-    }
+    values = ((name, parameter, default_of(name, parameter)) for name, parameter in step.get_params())
+    return plain_values(values, lambda: f"the default of {step.get_task_family()}")
 
 
 def _fingerprint(step: ResultTask, inputs: tuple[Input, ...], plan: "Plan") -> tuple[Mapping | None, str]:
@@ -164,10 +162,10 @@ def _paths_of_files(task: luigi.Task, plan: "Plan") -> list[str]:
 
 def _digest_of_files(task: luigi.Task, status: state.Status, plan: "Plan") -> str | None:
     if isinstance(task, ResultTask):
-        known = list(status.checksums.values())
+        known = [one for one in status.checksums.values() if one]
     else:
         try:
             known = [plan.checksums.of(path) for path in _paths_of_files(task, plan)]
         except OSError:
             return None
-    return digest(known) if known and all(known) else None
+    return digest_of_checksums(known) if known and len(known) == len(_paths_of_files(task, plan)) else None

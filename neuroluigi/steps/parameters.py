@@ -3,7 +3,7 @@
 import functools
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import luigi
@@ -128,23 +128,31 @@ def default_of(name: str, parameter: luigi.Parameter) -> object:
 def significant_values(task: luigi.Task) -> dict[str, Any]:
     """Return the significant parameters of a task, as run records have them."""
     values = task.param_kwargs
-    return {
-        name: plain_value(parameter, values[name], f"{task.task_family}.{name}")
-        for name, parameter in task.get_params()
-        if parameter.significant
-    }
+    significant = ((name, one, values[name]) for name, one in task.get_params() if one.significant)
+    return plain_values(significant, lambda: task.task_family)
 
 
-def plain_value(parameter: luigi.Parameter, value: Any, what: str) -> Any:
+def plain_values(values: Iterable[tuple[str, luigi.Parameter, Any]], owner: Callable[[], str]) -> dict[str, Any]:
+    """Return values of parameters by name, as run records have them.
+
+    Raises RunStopped, with owner() and the name, for a value whose text may be another one in each run.
+    """
+    found = {}
+    for name, parameter, value in values:
+        try:
+            found[name] = plain_value(parameter, value)
+        except NotPlainError as error:
+            raise RunStopped(f"luigi: {owner()}.{name}{error}") from error
+    return found
+
+
+def plain_value(parameter: luigi.Parameter, value: Any) -> Any:
     """Return a parameter's value as run records have it: numbers and text as plain data, others as in luigi.cfg.
 
-    Raises RunStopped for a value whose text may be another one in each run.
+    Raises NotPlainError for a value whose text may be another one in each run.
     """
-    try:
-        if value is None or isinstance(value, (str, bool, int, float, Set)) or type(value).__module__ == "numpy":
-            return plain(value, what)
-        text = parameter.serialize(value)
-        # An object without a text of its own has its address in memory.
-        return plain(value if _ADDRESS.search(text) else text, what)
-    except NotPlainError as error:
-        raise RunStopped(f"luigi: {error}") from error
+    if value is None or isinstance(value, (str, bool, int, float, Set)) or type(value).__module__ == "numpy":
+        return plain(value, "")
+    text = parameter.serialize(value)
+    # An object without a text of its own has its address in memory.
+    return plain(value if _ADDRESS.search(text) else text, "")

@@ -10,7 +10,7 @@ from neuroluigi.provenance.checksums import Checksums
 from neuroluigi.provenance.expected import Expected, Input
 from neuroluigi.provenance.files import describe_file
 from neuroluigi.provenance.inputs import Inputs
-from neuroluigi.provenance.plain_data import digest
+from neuroluigi.provenance.plain_data import digest_of_checksums
 
 
 class Recordings:
@@ -81,7 +81,7 @@ def no_reading(monkeypatch):
 
 def test_as_recorded(recordings, no_reading):
     assert recordings.found() == ([], [], {})
-    assert recordings.inputs().digest == digest([one["sha256"] for one in recordings.recorded])
+    assert recordings.inputs().digest == digest_of_checksums([one["sha256"] for one in recordings.recorded])
 
 
 PLACES = ["recordings/2026/a/r1.bin", "recordings/a/renamed.bin", "nas/r1.bin", "results/in/r1.bin"]
@@ -127,7 +127,7 @@ def test_of_two_of_one_size_and_time_without_their_names_the_content_decides(rec
     assert recordings.found()[2] == {0: recordings.today[0].path, 1: recordings.today[1].path}
     recordings.today.reverse()
     _, missing, moved = recordings.found()
-    assert (missing, moved) == ([], {}) and recordings.inputs().digest != digest(
+    assert (missing, moved) == ([], {}) and recordings.inputs().digest != digest_of_checksums(
         [one["sha256"] for one in recordings.recorded]
     )
 

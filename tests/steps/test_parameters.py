@@ -19,7 +19,7 @@ from luigi.parameter import (
 )
 
 from neuroluigi.steps.config import RunStopped, WordsParameter
-from neuroluigi.steps.parameters import ResolvedParameters, default_of, plain_value
+from neuroluigi.steps.parameters import ResolvedParameters, default_of, plain_value, plain_values
 
 
 class Counted(luigi.IntParameter):
@@ -140,7 +140,7 @@ def test_a_default_is_that_of_the_declaration(declare, command_line):
     ],
 )
 def test_a_plain_value_is_what_json_can_have(parameter, value, plain):
-    assert plain_value(parameter, value, "Step.name") == plain
+    assert plain_value(parameter, value) == plain
 
 
 class Mode(enum.Enum):
@@ -191,12 +191,12 @@ KINDS_OF_PARAMETERS = {
 def test_a_value_that_was_recorded_and_read_again_is_the_value(kind, data):
     parameter, values = KINDS_OF_PARAMETERS[kind]
     value = parameter.normalize(data.draw(values))
-    recorded = plain_value(parameter, value, "Step.name")
+    recorded = plain_value(parameter, value)
     read = json.loads(json.dumps(recorded, allow_nan=False))
-    assert read == recorded == plain_value(parameter, value, "Step.name")
+    assert read == recorded == plain_value(parameter, value)
 
 
 @pytest.mark.parametrize("value", [object(), lambda: 1, (object(),), {"a": object()}])
 def test_a_value_with_another_text_in_each_run_is_refused_with_its_name(value):
-    with pytest.raises(RunStopped, match=r"^luigi: Step\.name.* a run record can't hold"):
-        plain_value(luigi.Parameter(), value, "Step.name")
+    with pytest.raises(RunStopped, match=r"^luigi: Step\.name holds .* a run record can't hold"):
+        plain_values([("name", luigi.Parameter(), value)], lambda: "Step")
