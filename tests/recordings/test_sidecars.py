@@ -66,7 +66,7 @@ def test_a_file_beside_that_says_nothing(root, content):
     for beside in ("r1/structure.oebin", "x.meta", "x.vhdr"):
         (root / beside).write_text(content)
     for name in ("r1/continuous/NI/continuous.dat", "x.bin", "x.eeg"):
-        only(found(root, TABLE, f"s,0,{name},uint8,2,"))
+        assert only(found(root, TABLE, f"s,0,{name},uint8,2,")).channels == 2
 
 
 def test_a_folder_or_binary_content_beside(root):

@@ -106,7 +106,8 @@ RAW = {
 @pytest.mark.parametrize("name", RAW)
 def test_real_files_that_are_raw_samples(root, name):
     dtype, channels = RAW[name]
-    only(found(root, TABLE, f"s,0,{FORMATS / name},{dtype},{channels},"))
+    recording = only(found(root, TABLE, f"s,0,{FORMATS / name},{dtype},{channels},"))
+    assert (recording.dtype, recording.channels) == (dtype, channels)
 
 
 @needs_formats
@@ -126,7 +127,7 @@ def test_a_name_that_raw_samples_never_have(root, name):
 @pytest.mark.parametrize("name", ["x", "x.bin", "x.dat", "x.raw", "x.eeg", "x.lfp", "x.fil", "x.i16", "wav", "a.b.c"])
 def test_names_that_raw_samples_have(root, name):
     write_files(root, name)
-    only(found(root, TABLE, f"s,0,{name},,,"))
+    assert only(found(root, TABLE, f"s,0,{name},,,")).name == name
 
 
 def test_samples_do_not_look_like_a_format():
