@@ -48,21 +48,26 @@ def log_of_run(facts: Facts) -> str:
     return facts.link(results_root() / facts.run["log"]) if facts.run else ""
 
 
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
 def banner(facts: Facts) -> dict:
     """Return the overall state in one line, with a state for its sign, and what went wrong."""
     total = len(facts.found)
+    results = f"{counted(total, 'result')} {_are(total)}"
     failed = [one for one in facts.found if one.entry.shown_state == FAILED]
     undone = [e for e in facts.entries if e.status.todo or e.status.state == state.INPUT_MISSING]
     if failed:
         kind, text = FAILED, f"{len(failed):,} of {counted(total, 'result')} failed"
     elif not facts.made:
-        kind, text = state.MISSING, f"Nothing is made yet; {counted(total, 'result')} are planned"
+        kind, text = state.MISSING, f"Nothing is made yet; {results} planned"
     elif undone:
         kind = worst_state(e.shown_state for e in undone)
         done = total - len(undone)
-        text = f"{done:,} of {counted(total, 'result')} are done, {len(undone):,} are to be made or checked"
+        text = f"{done:,} of {results} done, {len(undone):,} {_are(len(undone))} to be made or checked"
     else:
-        kind, text = state.DONE, f"All {counted(total, 'result')} are done"
+        kind, text = state.DONE, f"{'All ' if total > 1 else ''}{results} done"
     errors = Counter(one.failure.get("error", "") for one in failed)
     where = {one.failure.get("error", ""): one.entry for one in reversed(failed)}
     lines = [

@@ -18,10 +18,11 @@ FAILED = replace(TO_MAKE, failure="no samples")
     ("found", "sign", "text"),
     [
         ([a_result("Stats", "a"), a_result("Stats", "b")], "✓", "All 2 results are done"),
+        ([a_result("Stats", "a")], "✓", "1 result is done"),
         (
             [a_result("Stats", "a"), a_result("Stats", "b", TO_MAKE)],
             "↻",
-            "1 of 2 results are done, 1 are to be ",
+            "1 of 2 results are done, 1 is to be ",
         ),
         (
             [replace(a_result(s, "a", TO_MAKE), record={}) for s in "XY"],
