@@ -1,4 +1,4 @@
-"""The results of steps on their way from the processes that run them to the run."""
+"""The results of tasks on their way from the processes that run them to the run."""
 
 import queue
 import sys
@@ -6,6 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
+
+import luigi
+
+from neuroluigi.steps.base import MADE, Outcome
 
 if sys.platform == "win32":
     from multiprocessing.connection import PipeConnection as Connection
@@ -16,6 +20,12 @@ else:
 _IDLE_WAITS = 3
 
 
+def outcome_of(task: luigi.Task) -> Outcome:
+    """Return what came of the run of a task in this process; one of Luigi's own that has run has made something."""
+    outcome = getattr(task, "run_outcome", None)
+    return outcome if isinstance(outcome, Outcome) else Outcome(MADE)
+
+
 class ResultPipes:
     """The results of steps, each process's from a pipe of its own; in place of Luigi's queue.
 
@@ -23,17 +33,17 @@ class ResultPipes:
     so the run, wait for ever.
     """
 
-    def __init__(self, while_idle: Callable[[], None]):
-        self._while_idle = while_idle
+    def __init__(self, while_idle: Callable[[], None], on_outcome: Callable[[str, Outcome], None]):
+        self._while_idle, self._on_outcome = while_idle, on_outcome
         self._waited = 0
         self._own: deque[tuple] = deque()
         self._pipes: list[Connection] = []
 
-    def add_process(self) -> "Sender":
-        """Return what a new process sends its result with."""
+    def add_process(self, task: luigi.Task) -> "Sender":
+        """Return what a new process, of this task, sends its result with."""
         reader, writer = Pipe(duplex=False)
         self._pipes.append(reader)
-        return Sender(writer)
+        return Sender(writer, task)
 
     def put(self, result: tuple) -> None:
         """Add a result of this process."""
@@ -46,7 +56,9 @@ class ResultPipes:
         self._waited = 0 if ready or self._own else self._waited + 1
         for pipe in [one for one in self._pipes if one in ready]:
             try:
-                return pipe.recv()
+                result, outcome = pipe.recv()
+                self._on_outcome(result[0], outcome)
+                return result
             except (EOFError, OSError):
                 self._pipes.remove(pipe)
                 pipe.close()
@@ -63,14 +75,14 @@ class ResultPipes:
 
 
 class Sender:
-    """The end of a pipe that a step's process holds."""
+    """The end of a pipe that the process of a task holds."""
 
-    def __init__(self, writer: Connection):
-        self._writer = writer
+    def __init__(self, writer: Connection, task: luigi.Task):
+        self._writer, self._task = writer, task
 
     def put(self, result: tuple) -> None:
-        """Send a result."""
-        self._writer.send(result)
+        """Send a result of Luigi's, which begins with the id of the task, and the outcome of the task beside it."""
+        self._writer.send((result, outcome_of(self._task)))
 
     def close(self) -> None:
         """Close this process's copy, so that the pipe ends when its owner does."""

@@ -17,7 +17,6 @@ from typing import Any
 
 import luigi
 import luigi.retcodes
-import luigi.scheduler
 from luigi.cmdline_parser import CmdlineParser
 
 from neuroluigi.engines.engine import EngineError
@@ -37,7 +36,7 @@ from neuroluigi.steps.config import RunStopped, results_root, roots_of_paths, se
 from neuroluigi.steps.discovery import check_results_root
 from neuroluigi.steps.matlab import MatlabTask, matlab
 from neuroluigi.steps.plan import discard_statuses, plan_below, status_of, walk_statuses
-from neuroluigi.steps.spawn import INTERRUPTED
+from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings
 
 logger = logging.getLogger("luigi-interface")
 
@@ -114,18 +113,19 @@ class CheckingWorker(Worker):
             close_pool()
 
     def on_started(self, task):
-        # The record and report are about the last run that made results: they begin with the first step.
-        if isinstance(task, Step) and self.root and self._recorder.begin(self.root, self):
+        # The record and report are about the last run that made results: they begin with the first one. Of the tasks
+        # that carry settings, steps alone make results.
+        is_maker = isinstance(task, Step) or not isinstance(task, (CarriesSettings, luigi.WrapperTask))
+        if is_maker and self.root and self._recorder.begin(self.root, self):
             self._display.start(self.root, self.worker_processes)
         self._display.begin(task)
 
     def on_waiting(self):
         self._display.check()
 
-    def on_finished(self, task, status, explanation):
-        super().on_finished(task, status, explanation)
-        why = explanation or "it is not done" if status == luigi.scheduler.FAILED else ""
-        self._display.end(task, status == luigi.scheduler.DONE, str(why))
+    def on_finished(self, task, is_done, outcome):
+        super().on_finished(task, is_done, outcome)
+        self._display.end(task, is_done, outcome.failure)
 
     def __exit__(self, type, value, traceback):
         # Right after, Luigi forgets the command line, and with it the statuses.

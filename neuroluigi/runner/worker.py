@@ -1,4 +1,4 @@
-"""Luigi's worker that counts the outcomes of steps, and outlives a step's process that dies in any way."""
+"""Luigi's worker that counts the outcomes of tasks, and outlives a step's process that dies in any way."""
 
 import contextlib
 import gc
@@ -20,11 +20,10 @@ from luigi.scheduler import DONE, FAILED
 from neuroluigi.provenance.files import part_path, read_json
 from neuroluigi.provenance.record import package_versions
 from neuroluigi.runner import luigid
-from neuroluigi.runner.result_pipes import ResultPipes
-from neuroluigi.steps.base import MADE, UNCHANGED, Step
+from neuroluigi.runner.result_pipes import ResultPipes, outcome_of
+from neuroluigi.steps.base import MADE, UNCHANGED, Outcome, Step
 from neuroluigi.steps.plan import discard_statuses
 from neuroluigi.steps.progress_report import percentage, status_message
-from neuroluigi.steps.spawn import CarriesSettings
 
 logger = logging.getLogger("luigi-interface")
 
@@ -53,7 +52,9 @@ class Worker(luigi.worker.Worker):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._task_result_queue.close()
-        self._pipes = ResultPipes(self.import_next)
+        # What came of the tasks that ran in processes of their own, until their results are read.
+        self._sent: dict[str, Outcome] = {}
+        self._pipes = ResultPipes(self.import_next, self._sent.__setitem__)
         # Of a queue, Luigi calls get, put and close.
         self._task_result_queue = self._pipes  # type: ignore[assignment]
         self._imports: list[str] = []
@@ -145,7 +146,7 @@ class Worker(luigi.worker.Worker):
     def _create_task_process(self, task):
         process = super()._create_task_process(task)
         if process.use_multiprocessing:
-            process.result_queue = self._pipes.add_process()
+            process.result_queue = self._pipes.add_process(task)
             is_local = isinstance(self._scheduler, luigi.scheduler.Scheduler)
             if is_local and multiprocessing.get_start_method() != "fork":
                 # Nothing reads the copy of the scheduler in that process; an empty one costs nothing to send.
@@ -191,11 +192,14 @@ class Worker(luigi.worker.Worker):
         task = self._scheduled_tasks.get(task_id)
         # A task that was not run has no explanation.
         if task is not None and kwargs.get("expl"):
-            explanation = json.loads(kwargs["expl"])
-            self.on_finished(task, kwargs["status"], explanation)
-            is_failure = kwargs["status"] == FAILED and isinstance(task, Step) and isinstance(explanation, str)
-            if is_failure and isinstance(self._scheduler, luigid.RemoteScheduler):
-                kwargs["expl"] = json.dumps(luigid.failure_text(explanation, task.kept_log(False)))
+            outcome = self._sent.pop(task_id, None) or outcome_of(task)
+            if kwargs["status"] == FAILED:
+                explanation = json.loads(kwargs["expl"])
+                why = outcome.failure or (explanation if isinstance(explanation, str) else "") or "it is not done"
+                if isinstance(task, Step) and isinstance(self._scheduler, luigid.RemoteScheduler):
+                    kwargs["expl"] = json.dumps(luigid.failure_text(why, task.kept_log(False)))
+                outcome = Outcome(failure=why)
+            self.on_finished(task, kwargs["status"] == DONE, outcome)
         if kwargs.get("params") and isinstance(task, Step) and not kwargs.get("batchable"):
             # For people to read.
             kwargs["params"] = task.to_str_params(only_significant=True)
@@ -214,11 +218,9 @@ class Worker(luigi.worker.Worker):
     def on_waiting(self) -> None:
         """Called again and again while tasks run."""
 
-    def on_finished(self, task: luigi.Task, status: str, explanation: object) -> None:
-        """Called when a task has run, with the explanation that it sent; counts its outcome."""
-        # A step with an on_success() of its own may send anything.
-        outcome = explanation.get("outcome") if isinstance(explanation, dict) else None
-        if status == DONE and isinstance(task, CarriesSettings) and outcome in self.outcomes:
-            self.outcomes[outcome][task.task_family] += 1
-            if isinstance(explanation, dict) and outcome == MADE:
-                self.seconds[str(task)] = explanation["seconds"]
+    def on_finished(self, task: luigi.Task, is_done: bool, outcome: Outcome) -> None:
+        """Called when a task has run; counts its outcome."""
+        if is_done and outcome.what and not isinstance(task, luigi.WrapperTask):
+            self.outcomes[outcome.what][task.task_family] += 1
+            if outcome.seconds is not None:
+                self.seconds[str(task)] = outcome.seconds

@@ -1,6 +1,7 @@
 """Step, the base of every step: it declares what it requires, outputs and how it is made; run() does the rest."""
 
 import contextlib
+import inspect
 import logging
 import multiprocessing
 import os
@@ -8,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 import luigi
 from luigi.task import flatten
@@ -58,8 +59,17 @@ from neuroluigi.steps.target import ResultTarget
 
 logger = logging.getLogger("luigi-interface")
 
-# The outcome of a step that ran.
+# The outcome of a step that ran and did not fail.
 MADE, UNCHANGED = "made", "unchanged"
+
+
+class Outcome(NamedTuple):
+    """What came of a run of a task: MADE or UNCHANGED, in how many seconds; or why it failed, and then no `what`."""
+
+    what: str = ""
+    seconds: float | None = None
+    failure: str = ""
+
 
 AnyParameter = TypeVar("AnyParameter", bound="luigi.Parameter[Any]")
 
@@ -96,13 +106,15 @@ class Step(CarriesSettings, ResultTask):
     log: Path
     tool: Mapping[str, Any] = {}
     _reporter: ProgressReporter
-    _seconds = 0.0
     _stamps: Sequence[tuple[int, int]] = ()
 
     # What the record has of the code, noted before it runs.
     _code: Sequence[Mapping] | None = None
     # What the note of a failure has of the attempt: what was wrong with the recordings, or what it was made from.
     _attempt: Mapping[str, Any] = {}
+
+    # Set by run(); what on_success() and on_failure() return is for Luigi alone.
+    run_outcome = Outcome()
 
     # The file for the progress of a running step, set by the process that shows it.
     progress_path: Path | None = None
@@ -116,6 +128,16 @@ class Step(CarriesSettings, ResultTask):
         for old, new in STEP_ATTRIBUTES.items():
             if hasattr(cls, old):
                 raise TypeError(refusal(f"attribute of {cls.__name__}", old, new))
+        if cls.run is not Step.run:
+            raise TypeError(
+                f"{cls.__name__} has a run() of its own, which would write no run record: name it make(self, out), and"
+                " write to the paths that `out` has in the shape of output()"
+            )
+        if inspect.isgeneratorfunction(cls.make):
+            raise TypeError(
+                f"make() of {cls.__name__} has a yield: what a step requires has to be known before it is made, or"
+                " neither its record nor status could name it; return those tasks from requires()"
+            )
 
     @property
     def folder(self) -> Path:
@@ -159,19 +181,19 @@ class Step(CarriesSettings, ResultTask):
             return all(one.exists() for one in flatten(self.output()))
         return status_of(self).is_complete
 
-    def on_success(self):
-        """Return the outcome, and the seconds if the step was made, for Luigi's parent process."""
-        return {"outcome": self._outcome, "seconds": self._seconds}
-
     def on_failure(self, exception):
-        """Return the reason of a failure, for Luigi's parent process; the traceback is in the log of the step."""
+        """Return the reason of a failure, for Luigi's page and e-mails; the traceback is in the log of the step."""
         return str(exception) if isinstance(exception, StepError) else super().on_failure(exception)
 
     def run(self):
         """Make the result unless it is done; not to be overridden. Raises StepError where the step fails."""
         end_with_parent()
+        self.run_outcome = Outcome()
         try:
-            self._outcome = self._run()
+            self.run_outcome = self._run()
+        except StepError as error:
+            self.run_outcome = Outcome(failure=str(error))
+            raise
         except KeyboardInterrupt:
             if multiprocessing.parent_process() is None:
                 raise
@@ -180,7 +202,7 @@ class Step(CarriesSettings, ResultTask):
         finally:
             discard_statuses()
 
-    def _run(self) -> str:
+    def _run(self) -> Outcome:
         try:
             self.record_path.parent.mkdir(parents=True, exist_ok=True)
             recover(self.record_path, self.folder)
@@ -188,25 +210,25 @@ class Step(CarriesSettings, ResultTask):
             raise StepError(f"{self}: can't write to {self.folder}: {error}") from error
         if self._is_done():
             logger.info("%s unchanged", self)
-            return UNCHANGED
+            return Outcome(UNCHANGED)
         self.log = part_path(self.record_path.with_suffix(".log"))
         self.tool, self._attempt, self._reporter, self._code = {}, {}, ProgressReporter(self), None
         output = self.output()
         temporary = {one: part_path(Path(one.path)) for one in flatten(output)}
         start = start_clock()
         try:
-            is_mine = self._make_and_commit(output, temporary, start)
+            seconds = self._make_and_commit(output, temporary, start)
         except (Exception, SystemExit) as error:
             raise self._record_failure(error, start) from error
         finally:
             for part in filter(None, (*temporary.values(), self.log, self.progress_path)):
                 with contextlib.suppress(OSError):
                     remove_path(part)
-        if not is_mine:
+        if seconds is None:
             logger.info("%s unchanged: another run has made it meanwhile", self)
-            return UNCHANGED
-        logger.info("%s made in %.1f s", self, self._seconds)
-        return MADE
+            return Outcome(UNCHANGED)
+        logger.info("%s made in %.1f s", self, seconds)
+        return Outcome(MADE, seconds)
 
     def _is_done(self) -> bool:
         """Return whether the result is complete as of now, whatever is remembered."""
@@ -216,8 +238,8 @@ class Step(CarriesSettings, ResultTask):
     def _beside_record(self, suffix: str) -> Path:
         return self.record_path.with_suffix(suffix)
 
-    def _make_and_commit(self, output: object, temporary: Mapping[ResultTarget, Path], start: Mapping) -> bool:
-        """Make the files at temporary paths and commit them; return False where another run was first."""
+    def _make_and_commit(self, output: object, temporary: Mapping[ResultTarget, Path], start: Mapping) -> float | None:
+        """Make the files at temporary paths and commit them; return the seconds, None where another run was first."""
         status = status_of(self)
         is_missing = status.state == state.INPUT_MISSING
         if problem := "; ".join(reason.text for reason in status.reasons) if is_missing else problem_of(self):
@@ -236,14 +258,14 @@ class Step(CarriesSettings, ResultTask):
             "inputs": self._attempt["inputs"],
             "requires": [one.as_recorded(task.task_id in asked_for_tool) for task, one in requires],
         }
-        self._seconds = record["seconds"]
         finals = {part: Path(one.path) for one, part in temporary.items()}
         if status.state == state.DAMAGED:
             for kept in put_aside(finals.values()):
                 logger.warning("%s: what was there is kept as %s", self, shown_path(kept))
         failed = (self._beside_record(".failed.json"), self._beside_record(".failed.log"))
         files = {**finals, self.log: self._beside_record(".log")}
-        return commit(files, self.record_path, checked_record(record), failed, self._is_done)
+        is_mine = commit(files, self.record_path, checked_record(record), failed, self._is_done)
+        return record["seconds"] if is_mine else None
 
     def _make_logged(self, out: object, required: Sequence[luigi.Task]) -> tuple[list[dict], set[str]]:
         """Call `make`, with all that it prints in the log.

@@ -12,7 +12,7 @@ import luigi
 import psutil
 import pytest
 
-from neuroluigi import DamagedError, GroupTask, RunStopped
+from neuroluigi import DamagedError, GroupTask, MatlabTask, RunStopped, StudyTask
 from neuroluigi.steps.base import MADE, UNCHANGED, StepError, setting_of_step
 from tests.conftest import Pipeline, clean_environment
 
@@ -79,7 +79,7 @@ def run_step(declare, monkeypatch):
         monkeypatch.setattr(BaseStep, "body", staticmethod(body), raising=False)
         step = BaseStep("g")
         step.run()
-        return step.on_success()["outcome"]
+        return step.run_outcome.what
 
     return run_step
 
@@ -90,6 +90,28 @@ def fail(error):
         raise error
 
     return body
+
+
+class RunsItself:
+    """Something that a lab mixes in."""
+
+    def run(self):
+        """Write files without a record."""
+
+
+@pytest.mark.parametrize("bases", [(GroupTask,), (RunsItself, GroupTask), (RunsItself, MatlabTask, StudyTask)])
+def test_a_run_of_its_own_is_refused_with_what_to_write_instead(bases):
+    own = {} if RunsItself in bases else {"run": RunsItself.run}
+    with pytest.raises(TypeError, match=r"Wrong has a run\(\) of its own.*: name it make\(self, out\), and write to"):
+        type("Wrong", bases, own)
+
+
+def test_a_make_that_yields_is_refused_with_what_to_write_instead():
+    def make(self, out):
+        yield BaseStep("g")
+
+    with pytest.raises(TypeError, match=r"make\(\) of Wrong has a yield: .*; return those tasks from requires\(\)"):
+        type("Wrong", (GroupTask,), {"make": make})
 
 
 def test_a_step_is_made_once(run_step):

@@ -23,7 +23,7 @@ import luigi
 
 from neuroluigi.provenance.files import remove_abandoned, write_text
 from neuroluigi.provenance.record import package_versions, timestamp
-from neuroluigi.steps.base import MADE
+from neuroluigi.steps.base import MADE, Outcome
 from neuroluigi.steps.config import RunStopped, results_root
 from neuroluigi.steps.plan import discard_statuses
 from neuroluigi.steps.spawn import CarriesSettings
@@ -50,6 +50,7 @@ class ReportTask(CarriesSettings, luigi.Task):
     shows: type[luigi.Task]
     # The digest of the page that a run wrote.
     _written = ""
+    run_outcome = Outcome()
 
     def output(self):
         return ResultTarget(report_path(), results_root() / "runs" / "report.json")
@@ -63,11 +64,7 @@ class ReportTask(CarriesSettings, luigi.Task):
         began = time.monotonic()
         discard_statuses()
         self._written = update_report(self.shows(), report_path())
-        self._seconds = time.monotonic() - began
-
-    def on_success(self):
-        """Return the outcome for Luigi's parent process, which counts it."""
-        return {"outcome": MADE, "seconds": self._seconds}
+        self.run_outcome = Outcome(MADE, time.monotonic() - began)
 
 
 def report_path() -> Path:
