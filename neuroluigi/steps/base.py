@@ -55,6 +55,7 @@ from neuroluigi.steps.reading import note_tool_read, only_required
 from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMethod, refusal
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
+from neuroluigi.steps.surroundings import own_surroundings
 from neuroluigi.steps.target import ResultTarget
 
 logger = logging.getLogger("luigi-interface")
@@ -286,7 +287,7 @@ class Step(CarriesSettings, ResultTask):
                 inputs = [describe_input(one, roots, self.record_path.parent) for one in flatten(self.input())]
                 self._attempt = {**self._attempt, "inputs": [with_known_time(one, read_ns) for one in inputs]}
                 self.note_code("python")
-                with only_required(self, required) as asked_for_tool:
+                with only_required(self, required) as asked_for_tool, own_surroundings():
                     self.make(out)
             except (Exception, SystemExit):
                 traceback.print_exc()

@@ -1,0 +1,128 @@
+"""What a Python step finds around it: the same for each step, whatever ran before it in the same process.
+
+Without this a result would depend on the order of the steps and on the number of workers: with several, each step has
+a process of its own.
+"""
+
+import contextlib
+import decimal
+import locale
+import os
+import random
+import sys
+import warnings
+from collections.abc import Iterator
+
+# The seed of all random generators at the start of each step; those of the engines start with the same.
+SEED = 0
+
+
+@contextlib.contextmanager
+def own_surroundings() -> Iterator[None]:
+    """Give the code in this context random generators at SEED, and undo afterwards what it changed around it.
+
+    That is: the current folder, the environment, the umask, the import path, the locale, the decimal context, warning
+    filters, the generators of random and numpy.random, NumPy's error handling and print options, Matplotlib's rcParams,
+    and the figures that pyplot holds open. Raises OSError where the folder from before is gone.
+    """
+    with contextlib.ExitStack() as stack:
+        # The folder last of all: what follows it must not keep the others from being undone.
+        for one in (_folder, _environment, _umask, _import_path, _locale, _random, _numpy, _matplotlib):
+            stack.enter_context(one())
+        stack.enter_context(decimal.localcontext())
+        stack.enter_context(warnings.catch_warnings())
+        yield
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[None]:
+    before = os.getcwd()  # noqa: PTH109 (its text is all that is needed, for each step)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
+
+
+@contextlib.contextmanager
+def _umask() -> Iterator[None]:
+    # It can only be read by setting it.
+    before = os.umask(0o077)
+    os.umask(before)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextlib.contextmanager
+def _import_path() -> Iterator[None]:
+    before = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+@contextlib.contextmanager
+def _locale() -> Iterator[None]:
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+
+
+@contextlib.contextmanager
+def _random() -> Iterator[None]:
+    before = random.getstate()
+    random.seed(SEED)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+@contextlib.contextmanager
+def _numpy() -> Iterator[None]:
+    # Always: a step that imports it later would get generators with a seed of their own.
+    import numpy as np
+
+    generator = np.random.get_bit_generator()
+    before = np.random.get_state(legacy=False)
+    np.random.seed(SEED)
+    try:
+        with np.errstate(call=np.geterrcall()), np.printoptions():
+            yield
+    finally:
+        np.random.set_bit_generator(generator)
+        np.random.set_state(before)
+
+
+@contextlib.contextmanager
+def _matplotlib() -> Iterator[None]:
+    matplotlib, figures = sys.modules.get("matplotlib"), _open_figures()
+    try:
+        with matplotlib.rc_context() if matplotlib else contextlib.nullcontext():
+            yield
+    finally:
+        if not matplotlib and (imported := sys.modules.get("matplotlib")):
+            imported.rc_file_defaults()
+        # The next step would draw into them.
+        for number in _open_figures() - figures:
+            sys.modules["matplotlib.pyplot"].close(number)
+
+
+def _open_figures() -> set[int]:
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    return set(pyplot.get_fignums()) if pyplot else set()
