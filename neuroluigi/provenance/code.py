@@ -214,7 +214,11 @@ class _Reached:
             for name in names:
                 self._wait_for(Definition(module, name))
         if not names or "<locals>" in one.__qualname__:
-            self._name_functions_in(list(vars(one).values()), or_modules=not names)
+            # Steps have most of their bases in common.
+            key = "functions in", one
+            if key not in self.modules.known:
+                self.modules.known[key] = list(_functions_in(list(vars(one).values())))
+            self._name_functions(self.modules.known[key], or_modules=not names)
 
     def _wait_for(self, found: Definition) -> None:
         if found not in self._followed:
@@ -228,9 +232,9 @@ class _Reached:
         else:
             self._wait_for(found)
 
-    def _name_functions_in(self, value: Any, or_modules: bool = False) -> None:
-        """Follow the functions and classes in a value; of one that no statement defines all of its module, if asked."""
-        for one in _functions_in(value):
+    def _name_functions(self, functions: Iterable[Any], or_modules: bool = False) -> None:
+        """Follow functions and classes; of one that no statement defines all of its module, if asked."""
+        for one in functions:
             home, name = _home_of(one)
             module = self.modules.find(home) if home else None
             if module and name in module.definitions:
@@ -244,14 +248,16 @@ class _Reached:
             nodes = module.definitions[name] if name else module.body
             self._add(module, name, nodes)
             if name and is_imported_first(module.name) and not any(isinstance(one, _DEFINITIONS) for one in nodes):
-                self._name_functions_in(values_of(module.name).get(name))
+                self._name_functions(_functions_in(values_of(module.name).get(name)))
 
     def _add(self, module: Module, name: str, nodes: list[ast.stmt], counts: bool = True) -> Uses:
         """Add a piece of code, and name all that it names."""
         piece = _piece(self.modules, module, name, nodes)
-        called = uses_of(_without_attributes(nodes), module.package).chains if self._unused else piece.uses.chains
+        unused = {chain for chain, found in piece.found if (found.module.name, found.name) in self._unused}
+        if unused:
+            unused -= uses_of(_without_attributes(nodes), module.package).chains
         for chain, found in piece.found:
-            if chain in called or (found.module.name, found.name) not in self._unused:
+            if chain not in unused or (found.module.name, found.name) not in self._unused:
                 self._name(found)
         self.imported |= piece.imported
         self._attributes |= piece.uses.attributes

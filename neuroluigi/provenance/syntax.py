@@ -1,6 +1,7 @@
 """Python code as plain data: its digest, which prose and the version of Python leave alone, and what it names."""
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,30 +45,38 @@ def digest(nodes: Iterable[ast.AST], *texts: str) -> str:
     Comments, docstrings, layout and quotes don't change it. It is the same on every version of Python that reads the
     code: the text of ast.dump() and ast.unparse() is not.
     """
-    found = hashlib.sha256()
+    lines: list[str] = []
     stack: list[Any] = [*reversed(texts), *reversed(list(nodes))]
     while stack:
         one = stack.pop()
-        if isinstance(one, ast.AST):
+        if type(one) is _Line:
+            lines.append(one)
+        elif isinstance(one, ast.AST):
             # Without recursion: a sum of a thousand terms is a tree a thousand deep.
-            stack += reversed([f"({type(one).__name__}", *_fields(one), ")"])
+            first, fields = _layout(type(one))
+            lines.append(first)
+            stack.append(_END_OF_NODE)
+            for name, line in reversed(fields):
+                value = getattr(one, name, None)
+                if isinstance(value, list):
+                    joined = _joined(value) if name == "values" and isinstance(one, ast.JoinedStr) else value
+                    value = [each for each in joined if not _does_nothing(each)]
+                # A version of Python knows fields that an earlier one lacks; they are empty in code that both can read.
+                if value is not None and value != []:
+                    stack += (value, line)
         elif isinstance(one, list):
-            stack += reversed(["[", *one, "]"])
+            lines.append(_START_OF_LIST)
+            stack.append(_END_OF_LIST)
+            stack += reversed(one)
         else:
-            found.update(f"{_as_text(one)}\n".encode())
-    return found.hexdigest()
+            lines.append(_as_text(one))
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
-def _fields(node: ast.AST) -> Iterator[Any]:
-    for name, value in ast.iter_fields(node):
-        if isinstance(node, ast.JoinedStr) and name == "values":
-            value = list(_joined(value))
-        elif isinstance(value, list):
-            value = [one for one in value if not _does_nothing(one)]
-        # A version of Python knows fields that an earlier one lacks; they are empty in code that both can read.
-        if name not in _WITHOUT_MEANING and value is not None and value != []:
-            yield f".{name}"
-            yield value
+class _Line(str):
+    """A line of what is digested, as it is."""
+
+    __slots__ = ()
 
 
 def _does_nothing(node: Any) -> bool:
@@ -95,6 +104,16 @@ def _as_text(value: object) -> str:
     return f"{type(value).__name__} {hex(value) if type(value) is int else ascii(value)}"
 
 
+_END_OF_NODE, _START_OF_LIST, _END_OF_LIST = (_Line(_as_text(sign)) for sign in (")", "[", "]"))
+
+
+@functools.cache
+def _layout(kind: type[ast.AST]) -> tuple[_Line, list[tuple[str, _Line]]]:
+    """Return the line with which a node of this kind begins, and its fields that have a meaning, each with its line."""
+    names = [name for name in kind._fields if name not in _WITHOUT_MEANING]
+    return _Line(_as_text(f"({kind.__name__}")), [(name, _Line(_as_text(f".{name}"))) for name in names]
+
+
 def uses_of(nodes: Iterable[ast.AST], package: str) -> Uses:
     """Return what code names; relative imports in it are from `package`."""
     chains, attributes, of_self = set(), set(), set()
@@ -117,8 +136,20 @@ def uses_of(nodes: Iterable[ast.AST], package: str) -> Uses:
                 of_self.add(names.pop(0))
             attributes.update(names)
         else:
-            stack += ast.iter_child_nodes(node)
+            stack += _children(node)
     return Uses(frozenset(chains), frozenset(attributes), frozenset(of_self), tuple(imports))
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """Return the nodes right below a node; ast.iter_child_nodes takes three times as long."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            found += [one for one in value if isinstance(one, ast.AST)]
+        elif isinstance(value, ast.AST):
+            found.append(value)
+    return found
 
 
 def _is_self(node: ast.AST) -> bool:
@@ -150,7 +181,7 @@ def inner_statements(node: ast.stmt) -> Iterator[ast.stmt]:
         if isinstance(one, ast.stmt):
             yield one
         if not isinstance(one, _SCOPES):
-            stack += ast.iter_child_nodes(one)
+            stack += _children(one)
 
 
 def bound_names(node: ast.stmt) -> set[str]:
@@ -166,7 +197,7 @@ def bound_names(node: ast.stmt) -> set[str]:
         elif isinstance(one, (ast.Name, ast.Attribute, ast.Subscript)) and not isinstance(one.ctx, ast.Load):
             found.update(filter(None, [root_of(one)]))
         if not isinstance(one, _SCOPES):
-            stack += ast.iter_child_nodes(one)
+            stack += _children(one)
     return found
 
 
