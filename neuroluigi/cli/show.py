@@ -139,11 +139,13 @@ def why_command(context, step, row, as_json):
         row = row or STUDY
         answered(check_known, "group", row, rows)
         entries = [entry for entry in entries if entry.row == row]
+        records = [read_record(e.record_path) if e.record_path else None for e in entries]
         if as_json:
-            listed = [{**status_as_data(e), "record": read_record(e.task.record_path)} for e in entries]
+            listed = [{**status_as_data(e), "record": one} for e, one in zip(entries, records, strict=True)]
             click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
         else:
-            click.echo("\n\n".join("\n".join(explain_status(e, read_record(e.task.record_path))) for e in entries))
+            explained = map(explain_status, entries, records)
+            click.echo("\n\n".join("\n".join(lines) for lines in explained))
     sys.exit(0 if is_all_done(entries) else 1)
 
 

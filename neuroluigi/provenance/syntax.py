@@ -53,7 +53,8 @@ def digest(nodes: Iterable[ast.AST], *texts: str) -> str:
             lines.append(one)
         elif isinstance(one, ast.AST):
             # Without recursion: a sum of a thousand terms is a tree a thousand deep.
-            first, fields = _layout(type(one))
+            kind: Any = type(one)
+            first, fields = _layout(kind)
             lines.append(first)
             stack.append(_END_OF_NODE)
             for name, line in reversed(fields):
@@ -108,7 +109,7 @@ _END_OF_NODE, _START_OF_LIST, _END_OF_LIST = (_Line(_as_text(sign)) for sign in 
 
 
 @functools.cache
-def _layout(kind: type[ast.AST]) -> tuple[_Line, list[tuple[str, _Line]]]:
+def _layout(kind: type[Any]) -> tuple[_Line, list[tuple[str, _Line]]]:
     """Return the line with which a node of this kind begins, and its fields that have a meaning, each with its line."""
     names = [name for name in kind._fields if name not in _WITHOUT_MEANING]
     return _Line(_as_text(f"({kind.__name__}")), [(name, _Line(_as_text(f".{name}"))) for name in names]

@@ -67,7 +67,7 @@ def files_of_groups(
 
     Where no `entries` say how all results stand, the status is computed of those alone that failed or are not there.
     """
-    shown = None if entries is None else {one.task.record_path: one for one in entries}
+    shown = None if entries is None else {one.record_path: one for one in entries}
     folders = FolderListings()
     found: dict[Path, dict[str, OwnFile]] = {results_root() / key: {} for key in groups}
     steps = planned_steps(root)

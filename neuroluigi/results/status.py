@@ -15,8 +15,10 @@ from neuroluigi.provenance.files import last_lines
 from neuroluigi.provenance.record import engine_and_version, read_failure, recorded_code, sibling_path
 from neuroluigi.recordings.recording import Group
 from neuroluigi.results.recorded import recorded_results
-from neuroluigi.steps.plan import walk_statuses
+from neuroluigi.steps.plan import walk_tasks
 from neuroluigi.steps.result_task import ResultTask
+from neuroluigi.steps.scope import group_of, recording_of
+from neuroluigi.steps.spawn import CarriesSettings
 
 STUDY = "study"
 WAITING, FAILED, DROPPED = "waiting", "failed", "dropped"
@@ -54,8 +56,13 @@ class ResultStatus:
 
     row: str
     step: str
-    task: ResultTask
+    task: luigi.Task
     status: state.Status
+
+    @property
+    def record_path(self) -> Path | None:
+        """The path of the run record; None for a task of Luigi's own, which has none."""
+        return self.task.record_path if isinstance(self.task, ResultTask) else None
 
     @property
     def shown_state(self) -> str:
@@ -71,17 +78,23 @@ class ResultStatus:
 
 
 def collect_statuses(root: luigi.Task, groups: Mapping[str, Group]) -> list[ResultStatus]:
-    """Return an entry for every result that `root` requires, first steps first; a recording's is in its group's row."""
+    """Return an entry for every result that `root` requires, first steps first; a recording's is in its group's row.
+
+    Tasks of Luigi's own that make or provide something are among them.
+    """
     row_of = {recording.identity: key for key, group in groups.items() for recording in group.recordings}
-    return [ResultStatus(_row(task, row_of), task.task_family, task, status) for task, status in walk_statuses(root)]
+    return [
+        ResultStatus(_row(task, row_of), task.task_family, task, status)
+        for task, status in walk_tasks(root)
+        if isinstance(task, ResultTask) or not isinstance(task, (luigi.WrapperTask, CarriesSettings))
+    ]
 
 
-def _row(task: ResultTask, row_of: Mapping[tuple, str]) -> str:
-    values = task.param_kwargs
-    if "session" in values and "index" in values:
-        identity = (values["session"], values["index"], values.get("group", ""))
-        return row_of.get(identity, f"{values['session']}/{values['index']}")
-    return values.get("group", STUDY)
+def _row(task: luigi.Task, row_of: Mapping[tuple, str]) -> str:
+    if group := group_of(task, row_of):
+        return group
+    identity = recording_of(task)
+    return f"{identity[0]}/{identity[1]}" if identity else STUDY
 
 
 def orphan_folders(results: Path, groups: Mapping[str, Group]) -> list[str]:
@@ -157,7 +170,7 @@ def _mixed(entries: Sequence[ResultStatus]) -> list[str]:
 
 def _unknown(entries: Sequence[ResultStatus]) -> list[str]:
     """Return a line for each tool that is asked for by name and whose version is known only after a start."""
-    steps = {type(e.task): e.task for e in entries}
+    steps = {type(e.task): e.task for e in entries if isinstance(e.task, ResultTask)}
     wanted = (step.wanted_tool() for step in steps.values())
     unknown = {
         tool["engine"] for tool in wanted if "engine" in tool and not (tool.get("release") or tool.get("version"))
@@ -216,6 +229,9 @@ def explain_status(entry: ResultStatus, record: Mapping | None) -> list[str]:
         lines.append("  It is dropped: its files are gone, and are made again when a step needs them.")
     if status.todo:
         lines.append(f"  A run will make it{_condition(status)}.")
+    if entry.record_path is None:
+        kind = "an ExternalTask" if isinstance(entry.task, luigi.ExternalTask) else "a task of Luigi's own"
+        return [*lines, f"  It is {kind}, without a run record: done while its complete() says so."]
     if record:
         lines += _history(record)
     else:
@@ -261,11 +277,12 @@ def _code(recorded: Sequence[Mapping]) -> Iterator[str]:
 
 def _failure(entry: ResultStatus, lines: int = 10) -> list[str]:
     """Return the lines on the last failure, with the end of its log unless it is history."""
-    failed = read_failure(entry.task.record_path)
-    if not failed:
+    path = entry.record_path
+    failed = read_failure(path) if path else None
+    if not path or not failed:
         return []
     report = f"{failed.get('started', '?')}: {failed['error']}"
-    log = sibling_path(entry.task.record_path, ".failed.log")
+    log = sibling_path(path, ".failed.log")
     if not entry.failure:
         return [f"An attempt that is history failed {report}"]
     text = last_lines(log, lines)

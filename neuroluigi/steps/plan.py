@@ -105,12 +105,15 @@ def status_of(task: luigi.Task) -> state.Status:
     return _check_below(task).statuses[task.task_id]
 
 
-def walk_statuses(root: luigi.Task) -> Iterator[tuple[ResultTask, state.Status]]:
-    """Yield every step below a task with its status in a run of that task, each after those that it requires."""
+def walk_tasks(root: luigi.Task) -> Iterator[tuple[luigi.Task, state.Status]]:
+    """Yield every task below one with its status in a run of that one, each after those that it requires."""
     plan = plan_below(root)
-    for current in _in_order(root, plan):
-        if isinstance(current, ResultTask):
-            yield current, plan.statuses[current.task_id]
+    yield from ((current, plan.statuses[current.task_id]) for current in _in_order(root, plan))
+
+
+def walk_statuses(root: luigi.Task) -> Iterator[tuple[ResultTask, state.Status]]:
+    """Yield every step below a task, as walk_tasks does."""
+    yield from ((task, status) for task, status in walk_tasks(root) if isinstance(task, ResultTask))
 
 
 def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
@@ -306,8 +309,12 @@ def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: Plan) -> s
         wrapped = [plan.statuses[one.task_id] for one in below]
         todo = state.MAYBE if any(one.todo for one in wrapped) else state.NOTHING
         return state.Status(state.DONE, todo=todo, is_there=all(one.is_complete for one in wrapped))
-    is_done = current.complete()
-    return state.Status(state.DONE if is_done else state.MISSING, todo=state.NOTHING if is_done else state.MAKE)
+    if current.complete():
+        return state.Status(state.DONE)
+    if isinstance(current, luigi.ExternalTask):
+        reason = Reason("", "no run makes what an ExternalTask has")
+        return state.Status(state.INPUT_MISSING, (reason,), is_there=False)
+    return state.Status(state.MISSING, todo=state.MAKE, is_there=False)
 
 
 def _trust(outputs: list) -> state.Status:

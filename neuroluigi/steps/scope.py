@@ -8,17 +8,26 @@ from luigi.task import flatten
 
 from neuroluigi.steps.config import results_root
 from neuroluigi.steps.discovery import groups
+from neuroluigi.steps.tasks import GroupTask, StudyTask
 
 # The group of a task that depends on no group, or on more than one; no group has such a key.
 NO_GROUP, SEVERAL = "", "/"
 
 
+def recording_of(task: luigi.Task) -> tuple | None:
+    """Return the identity of the recording that a task is for (see Recording.identity); None for any other task."""
+    values = task.param_kwargs
+    # A step for groups or for the study may have parameters of any name.
+    if isinstance(task, (GroupTask, StudyTask)) or not {"session", "index"} <= values.keys():
+        return None
+    return values["session"], values["index"], values.get("group", "")
+
+
 def group_of(task: luigi.Task, of_recording: Mapping[tuple, str]) -> str:
     """Return the group that a task is for, itself or by its recording; "" for none."""
-    values = task.param_kwargs
-    if "session" in values and "index" in values:
-        return of_recording.get((values["session"], values["index"], values.get("group", "")), "")
-    return values.get("group", "")
+    if identity := recording_of(task):
+        return of_recording.get(identity, NO_GROUP)
+    return NO_GROUP if isinstance(task, StudyTask) else task.param_kwargs.get("group", NO_GROUP)
 
 
 def groups_of_recordings() -> dict[tuple, str]:

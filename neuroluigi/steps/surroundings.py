@@ -98,14 +98,16 @@ def _numpy() -> Iterator[None]:
     # Always: a step that imports it later would get generators with a seed of their own.
     import numpy as np
 
-    generator = np.random.get_bit_generator()
-    before = np.random.get_state(legacy=False)
+    # NumPy's types lack these two.
+    generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
+    before, on_error = np.random.get_state(legacy=False), np.geterrcall()
     np.random.seed(SEED)
     try:
-        with np.errstate(call=np.geterrcall()), np.printoptions():
+        with np.errstate(), np.printoptions():
             yield
     finally:
-        np.random.set_bit_generator(generator)
+        np.seterrcall(on_error)
+        np.random.set_bit_generator(generator)  # type: ignore[attr-defined]
         np.random.set_state(before)
 
 

@@ -257,3 +257,66 @@ def test_two_processes_find_what_one_does(lab, what):
     lab.add(hook)
     assert by_task(lab) == alone
     assert (lab.folder / "shared.txt").exists()
+
+
+PLAIN = """
+import luigi
+
+class Exported(luigi.Task):
+    group = luigi.Parameter()
+
+    def requires(self):
+        return Stats(self.group)
+
+    def output(self):
+        return luigi.LocalTarget(f"exported/{self.group}.txt")
+
+    def run(self):
+        with self.output().open("w") as file:
+            file.write("x")
+
+class Atlas(luigi.ExternalTask):
+    def output(self):
+        return luigi.LocalTarget("atlas.nii")
+
+class Placed(GroupTask):
+    session, index = luigi.Parameter(default="left"), luigi.IntParameter(default=3)
+
+    def requires(self):
+        return Exported(self.group), Atlas()
+
+    def output(self):
+        return self.result("placed.txt")
+
+    def make(self, out):
+        out.write_text("there")
+
+class Everything(WrapperTask):
+    def requires(self):
+        return [Placed(group) for group in groups()]
+"""
+
+
+def test_tasks_of_luigis_own_are_known_to_status_why_and_the_report(tmp_path):
+    lab = Pipeline(tmp_path / "lab")
+    lab.add(PLAIN)
+    out = ask(lab, "--task", "Everything", "status", code=1).stdout
+    assert [line.split()[0] for line in out.splitlines()[:4]] == ["group", "s-even", "s-odd", "study"]
+    assert "make: 2 Exported: missing (s-even, s-odd)" in out
+    assert "left as it is: 1 Atlas: input missing, no run makes what an ExternalTask has (study)" in out
+    why = ask(lab, "--task", "Everything", "why", "Atlas", code=1).stdout
+    assert "an ExternalTask, without a run record: done while its complete() says so" in why
+    (lab.folder / "atlas.nii").write_text("brain")
+    made = lab.run("Everything", *SETTINGS)
+    assert "2 Exported" in made and "2 Placed" in made
+    out = ask(lab, "--task", "Everything", "status", code=0).stdout
+    assert {len(line.split()) for line in out.splitlines()[1:3]} == {1 + 2 * 5} and "left/3" not in out
+    why = json.loads(ask(lab, "--task", "Everything", "why", "Exported", "s-odd", "--json", code=0).stdout)
+    assert why[0]["state"] == "done" and why[0]["record"] is None
+    ask(lab, "--task", "Everything", "report", code=0)
+    page = (lab.results / "report.html").read_text()
+    assert page.count("Exported") and page.count("Atlas")
+    # Nothing ran: nothing is counted.
+    assert "Nothing to make: everything is there." in lab.run("Everything", *SETTINGS)
+    (lab.folder / "exported" / "s-odd.txt").unlink()
+    assert "Made: 1 Exported" in lab.run("Everything", *SETTINGS)

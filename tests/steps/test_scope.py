@@ -6,7 +6,15 @@ import luigi
 import pytest
 
 from neuroluigi import GroupTask, RecordingTask, StudyTask, WrapperTask, groups, recording_task
-from neuroluigi.steps.scope import NO_GROUP, SEVERAL, folders_of_groups, group_of, groups_of_recordings, owners
+from neuroluigi.steps.scope import (
+    NO_GROUP,
+    SEVERAL,
+    folders_of_groups,
+    group_of,
+    groups_of_recordings,
+    owners,
+    recording_of,
+)
 
 
 class ScopeGain(RecordingTask):
@@ -27,6 +35,19 @@ class ScopeOfOne(StudyTask):
 class ScopeStudy(StudyTask):
     def requires(self):
         return [ScopeGroup(group) for group in groups()]
+
+
+class ScopeOwnNames(GroupTask):
+    """A step for a group whose parameters have the names of those of a recording."""
+
+    session = luigi.Parameter(default="b")
+    index = luigi.IntParameter(default=0)
+
+
+class ScopeOfStudy(StudyTask):
+    group = luigi.Parameter(default="a")
+    session = luigi.Parameter(default="a")
+    index = luigi.IntParameter(default=0)
 
 
 class ScopeNothing(luigi.Task):
@@ -63,6 +84,14 @@ def test_a_task_without_a_group_is_of_the_one_that_it_requires(real):
     assert by_family["ScopeNothing"] == NO_GROUP
     assert [group for family, _, group in found if family == "ScopeGroup"].count("a") == 1
     assert {(session, group) for family, session, group in found if family == "ScopeGain"} == {("a", "a"), ("b", "b")}
+
+
+def test_parameters_of_a_steps_own_may_have_any_name(real):
+    of_recording = groups_of_recordings()
+    step = ScopeOwnNames("a")
+    assert group_of(step, of_recording) == "a" and recording_of(step) is None and step.folder == real / "results" / "a"
+    assert group_of(ScopeOfStudy(), of_recording) == NO_GROUP and recording_of(ScopeOfStudy()) is None
+    assert recording_of(ScopeGain("a", 1)) == ("a", 1, "")
 
 
 def test_a_task_comes_after_what_it_requires(real):

@@ -88,8 +88,9 @@ def gather(root: luigi.Task, page: Path) -> Facts:
     found = []
     entries = collect_statuses(root, today)
     for entry in entries:
-        path = entry.task.record_path
-        found.append(Found(entry, read_record(path) or {}, read_failure(path) if entry.failure else {}))
+        path = entry.record_path
+        record = read_record(path) if path else None
+        found.append(Found(entry, record or {}, read_failure(path) if path and entry.failure else {}))
     table = collect_table(today, files_of_groups(root, today, entries), folder)
     orphans = orphan_folders(folder, today)
     return Facts(root, today, found, diagram.boxes(root), table, orphans, last_run(folder), page.parent)

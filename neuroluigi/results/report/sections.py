@@ -151,7 +151,7 @@ def _cell(facts: Facts, shown: str, numbers: Sequence[int]) -> dict | None:
     if not numbers:
         return None
     one = facts.found[numbers[0]]
-    path = os.fspath(one.entry.task.record_path)
+    path = os.fspath(one.entry.record_path or "")
     there = path if one.record else sibling_path(path, ".failed.json") if one.failure else ""
     whys = [reason.text for n in numbers for reason in facts.found[n].entry.status.reasons]
     return {
@@ -171,7 +171,8 @@ def plots(facts: Facts) -> list[dict]:
     order = {key: n for n, key in enumerate(facts.groups)}
     found = []
     for one in sorted(facts.found, key=lambda one: order.get(one.entry.row, len(order))):
-        for path in (Path(o.path) for o in flatten(one.entry.task.output()) if o.path.lower().endswith(_PICTURES)):
+        paths = (str(getattr(target, "path", "")) for target in flatten(one.entry.task.output()))
+        for path in (Path(text) for text in paths if text.lower().endswith(_PICTURES)):
             if path.is_file():
                 plot = {
                     "path": path,
@@ -239,8 +240,8 @@ def failures(facts: Facts) -> list[dict]:
     """Return each recorded failure: step, group, time, the whole error, the end of the log, and its link."""
     found = []
     for one in facts.found:
-        if one.failure:
-            log = Path(sibling_path(one.entry.task.record_path, ".failed.log"))
+        if one.failure and one.entry.record_path:
+            log = Path(sibling_path(one.entry.record_path, ".failed.log"))
             found.append(
                 {
                     "step": one.entry.step,
