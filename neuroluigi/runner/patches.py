@@ -5,6 +5,7 @@ import contextlib
 import copy
 import functools
 import logging
+import multiprocessing
 import re
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -12,6 +13,8 @@ from typing import Any, NamedTuple
 
 import luigi.cmdline_parser
 import luigi.interface
+import luigi.worker
+import psutil
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
 
@@ -131,6 +134,37 @@ class _PlainLines(logging.Filter):
         if record.exc_info and isinstance(record.exc_info[1], StepError):
             record.msg, record.args, record.exc_info = str(record.exc_info[1]), (), None
         return True
+
+
+# A process is told twice to end, and then killed.
+_GRACE_SECONDS = 5
+
+
+def processes_end() -> Patch:
+    """A step's process that is told to end, and does not, is killed: Luigi would wait for it without end.
+
+    Python runs no handler of a signal in the middle of a long call of C, and loses the exception of one where it
+    collects garbage or looks for a module.
+    """
+
+    def terminate(process: luigi.worker.TaskProcess) -> None:
+        try:
+            below = psutil.Process(process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return
+        for _ in range(2):
+            multiprocessing.Process.terminate(process)
+            process.join(_GRACE_SECONDS)
+            if not process.is_alive():
+                break
+        else:
+            process.kill()
+            process.join()
+        for one in below:
+            with contextlib.suppress(psutil.Error):
+                one.terminate()
+
+    return Patch(luigi.worker.TaskProcess, "terminate", terminate)
 
 
 def luigid_scheduler(make: Callable[..., luigi.scheduler.Scheduler]) -> Patch:

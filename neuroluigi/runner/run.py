@@ -172,7 +172,12 @@ class Run:
         if module := named_module(self._argv):
             use_current_folder(module)
         set_defaults()
-        changes = patches.one_exact_parser(), patches.options_of_sections(), patches.plain_log_lines()
+        changes = (
+            patches.one_exact_parser(),
+            patches.options_of_sections(),
+            patches.plain_log_lines(),
+            patches.processes_end(),
+        )
         with patches.applied(*changes), _sigterm_as_ctrl_c():
             return self._execute(parse(self._argv))
 

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -44,6 +45,34 @@ else:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING))
+
+
+@contextlib.contextmanager
+def _interrupted_afterwards() -> Iterator[None]:
+    """Put off the first signal that ends a run until the context ends, where it would be lost; not a second one.
+
+    While a module is imported Python looks for others and collects garbage, and swallows exceptions of either.
+    """
+    came: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    # Another thread than the main one gets no signals, and may set no handlers.
+    is_main = threading.current_thread() is threading.main_thread()
+    known = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM) if is_main}
+    before = {number: handler for number, handler in known.items() if callable(handler)}
+    try:
+        for number in before:
+            signal.signal(number, note)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 class Worker(luigi.worker.Worker):
@@ -140,7 +169,7 @@ class Worker(luigi.worker.Worker):
     def _import(self, name: str) -> None:
         self._imports.remove(name)
         # A step whose module is not there says so.
-        with contextlib.suppress(ImportError):
+        with _interrupted_afterwards(), contextlib.suppress(ImportError):
             importlib.import_module(name)
 
     def _create_task_process(self, task):

@@ -8,6 +8,7 @@ import sys
 
 import luigi
 import luigi.interface
+import luigi.worker
 import pytest
 import tornado.web
 from luigi.cmdline_parser import CmdlineParser
@@ -31,6 +32,7 @@ def luigis_state() -> list:
         luigi.interface.__dict__["_WorkerSchedulerFactory"],
         CmdlineParser.__dict__["_build_parser"],
         CmdlineParser.get_task_obj,
+        luigi.worker.TaskProcess.__dict__["terminate"],
         luigi.server.Scheduler,
         tornado.web.StaticFileHandler.set_extra_headers,
         list(LOGGER.filters),
@@ -44,6 +46,7 @@ ALL = [
     patches.one_exact_parser,
     patches.options_of_sections,
     patches.plain_log_lines,
+    patches.processes_end,
     lambda: patches.luigid_scheduler(scheduler.Scheduler),
     patches.pages_from_luigid_alone,
     patches.no_log_line_per_call,

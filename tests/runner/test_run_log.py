@@ -8,13 +8,14 @@ import signal
 import socket
 import subprocess
 
+import psutil
 import pytest
 
 from neuroluigi.provenance import run_lock
 from neuroluigi.provenance.record import describe_host, package_versions, read_record
 from neuroluigi.provenance.run_record import git_state, read_run_record, run_log_path, run_record_path, was_killed
 from neuroluigi.runner.run_log import RunLog
-from tests.conftest import Pipeline, folders
+from tests.conftest import Pipeline, folders, is_running
 from tests.runner.test_run import START_METHOD, run_code, wait_for
 
 NUMPY = ("--matlab-engine", "numpy")
@@ -173,6 +174,47 @@ def test_a_run_whose_groups_are_told_on_the_command_line_is_interrupted(pipeline
     assert run.returncode == 130 and "interrupted; what is finished stays" in out and "no group" not in out, out
     record = read_run_record(pipeline.results)
     assert record["exit_code"] == 130 and record["made"] == {"Aggregate": 1, "Stats": 1}
+
+
+# Where Python swallows the exception of a signal: while it collects an object.
+SWALLOWING = """
+import pathlib, time
+
+class Swallows:
+    def __del__(self):
+        pathlib.Path("importing").touch()
+        time.sleep(2)
+
+Swallows()
+"""
+
+
+def test_an_interrupt_is_not_lost_while_the_run_imports_what_steps_will(lab):
+    (lab.folder / "swallowing.py").write_text(SWALLOWING)
+    give(lab, "time.sleep(600)")
+    tasks = lab.folder / "tasks.py"
+    tasks.write_text(tasks.read_text().replace("    def output", "    preload = ('swallowing',)\n\n    def output"))
+    run = lab.start("One", "--workers", "2", "--worker-force-multiprocessing")
+    wait_for((lab.folder / "importing").exists)
+    run.send_signal(signal.SIGINT)
+    out = run.communicate(timeout=60)[0]
+    assert run.returncode == 130 and "interrupted; what is finished stays" in out, out
+
+
+def test_a_step_that_does_not_end_when_it_is_told_to_is_killed(lab):
+    give(lab, "swallow()")
+    with (lab.folder / "tasks.py").open("a") as tasks:
+        tasks.write(
+            "\ndef swallow():\n    while True:\n        try:\n            open('begun', 'w').close()\n"
+            "            time.sleep(600)\n        except KeyboardInterrupt:\n            pass\n"
+        )
+    run = lab.start("One", "--workers", "2", "--worker-force-multiprocessing")
+    wait_for((lab.folder / "begun").exists)
+    (child,) = psutil.Process(run.pid).children()
+    run.send_signal(signal.SIGINT)
+    out = run.communicate(timeout=60)[0]
+    assert run.returncode == 130 and "interrupted; what is finished stays" in out, out
+    assert not is_running(child.pid)
 
 
 def test_what_can_not_be_written_fails_no_run(lab):
