@@ -52,7 +52,7 @@ from neuroluigi.steps.plan import (
 )
 from neuroluigi.steps.progress_report import ProgressReporter
 from neuroluigi.steps.reading import note_tool_read, only_required
-from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMethod, refusal
+from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMethod, refusal, take_facts_as_fingerprint
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
 from neuroluigi.steps.surroundings import own_surroundings
@@ -129,6 +129,7 @@ class Step(CarriesSettings, ResultTask):
         for old, new in STEP_ATTRIBUTES.items():
             if hasattr(cls, old):
                 raise TypeError(refusal(f"attribute of {cls.__name__}", old, new))
+        take_facts_as_fingerprint(cls)
         if cls.run is not Step.run:
             raise TypeError(
                 f"{cls.__name__} has a run() of its own, which would write no run record: name it make(self, out), and"

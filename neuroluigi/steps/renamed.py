@@ -1,7 +1,10 @@
 """Names of earlier releases, in one table: each is refused with the new name.
 
 There are no aliases: an old name that is ignored, or means something else now, would silently change what a lab gets.
+But for one: facts() of a lab's steps, which means what fingerprint() does, is taken as that with a warning.
 """
+
+import warnings
 
 COMMANDS = {"free": "drop", "crate": "export rocrate", "graph": "diagram"}
 
@@ -17,7 +20,6 @@ OPTIONS = {"root": "task", "edited": "modified"}
 # What the class of a step declares, and what its methods call.
 STEP_ATTRIBUTES = {
     "apart_by": "filename_parameters",
-    "facts": "fingerprint",
     "imports": "preload",
     "means": "tool_label",
     "standin": "numpy_function",
@@ -31,6 +33,17 @@ EXPORTS = {"Part": "Subset", "scheduling": "scheduler"}
 def refusal(what: str, old: str, new: str) -> str:
     """Return the message for a name of an earlier release."""
     return f"the {what} {old} is called {new} now"
+
+
+def take_facts_as_fingerprint(step: type) -> None:
+    """Let facts() of a class of steps be its fingerprint(), unless that is defined after it."""
+    for one in step.__mro__:
+        if "fingerprint" in vars(one):
+            return
+        if "facts" in vars(one):
+            warnings.warn(refusal(f"method of {step.__name__}", "facts", "fingerprint"), FutureWarning, stacklevel=3)
+            step.fingerprint = vars(one)["facts"]  # type: ignore[attr-defined]
+            return
 
 
 def setting_option(setting: str) -> str:

@@ -94,6 +94,22 @@ def test_an_attribute_of_a_step_is_refused_where_the_class_is_defined(old, new, 
     assert hasattr(neuroluigi.MatlabTask, new)
 
 
+def test_facts_of_a_step_are_its_fingerprint_unless_that_is_defined_after_them():
+    with pytest.warns(FutureWarning, match=r"the method of FirstWords facts is called fingerprint now"):
+        first = type("FirstWords", (GroupTask,), {"facts": lambda self: {"old": 1}})
+    mixin = type("Mixin", (), {"facts": lambda self: {"old": 2}})
+    with pytest.warns(FutureWarning, match="method of MixedWords facts"):
+        mixed = type("MixedWords", (mixin, GroupTask), {})
+    new = type("NewWords", (first,), {"fingerprint": lambda self: {"new": 3}})
+    newest = type("NewestWords", (new,), {})
+    assert [kind("g").fingerprint() for kind in (first, mixed, new, newest)] == [
+        {"old": 1},
+        {"old": 2},
+        {"new": 3},
+        {"new": 3},
+    ]
+
+
 class Modern(GroupTask):
     @property
     def broken(self):
