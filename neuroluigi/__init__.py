@@ -5,6 +5,7 @@ from neuroluigi.recordings.concatenation import data_bytes
 from neuroluigi.recordings.formats.raw import fake_samples
 from neuroluigi.results.report.page import ReportTask
 from neuroluigi.runner import scheduler
+from neuroluigi.runner.build import build
 from neuroluigi.steps.command import CommandTask
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.discovery import groups
@@ -35,6 +36,7 @@ __all__ = [
     "StudyTask",
     "Subset",
     "WrapperTask",
+    "build",
     "data_bytes",
     "fake_samples",
     "groups",

@@ -3,17 +3,21 @@
 import click
 
 from neuroluigi.cli import maintain, recordings, run, show, slurm
-from neuroluigi.runner.run import prepare_process
+from neuroluigi.runner.run import exit_on_error, prepare_process
 from neuroluigi.steps.renamed import COMMANDS, OPTIONS, refusal
 
 
 class _Commands(click.Group):
-    """A group of commands that refuses one of an earlier release with its new name."""
+    """A group of commands that refuses one of an earlier release with its new name, and ends in one line."""
 
     def resolve_command(self, context, args):
         if args and args[0] in COMMANDS:
             raise click.UsageError(refusal("command", args[0], COMMANDS[args[0]]))
         return super().resolve_command(context, args)
+
+    def invoke(self, context):
+        with exit_on_error():
+            return super().invoke(context)
 
 
 def _refuse_root(context: click.Context, parameter: click.Parameter, value: str | None) -> None:

@@ -20,10 +20,10 @@ else:
 Section = TypeVar("Section", bound=luigi.Config)
 
 
-class RunStopped(SystemExit):
-    """An error of the whole pipeline: it ends the run with one line before anything is made.
+class RunStopped(Exception):
+    """An error of the whole pipeline, in one line: a run ends with it before anything is made.
 
-    Luigi logs any other exception of requires() with a traceback, and goes on with the rest.
+    Any other exception of requires() or complete() concerns one task: Luigi logs it and goes on with the rest.
     """
 
 

@@ -14,7 +14,9 @@ import psutil
 from luigi.cmdline_parser import CmdlineParser
 from luigi.setup_logging import InterfaceLogging
 
+from neuroluigi.steps.discovery import one_look
 from neuroluigi.steps.parameters import ResolvedParameters
+from neuroluigi.steps.plain_luigi import logged_in_one_line
 
 logger = logging.getLogger("luigi-interface")
 
@@ -48,6 +50,12 @@ class CarriesSettings(ResolvedParameters):
 
     Luigi keeps both in memory of the parent, where spawn and forkserver do not find them.
     """
+
+    @one_look()
+    @logged_in_one_line()
+    def deps(self):
+        """Return what Luigi asks of it when it schedules: the tasks that it requires."""
+        return super().deps()
 
     def __getstate__(self):
         if multiprocessing.context.get_spawning_popen() is None:
