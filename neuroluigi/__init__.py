@@ -1,5 +1,8 @@
 """Pipelines for neural recordings in Matlab and Python, as one Luigi task graph."""
 
+from neuroluigi.steps.settings_file import RunStopped
+
+# isort: split
 from neuroluigi.cluster.subset import Subset
 from neuroluigi.recordings.concatenation import data_bytes
 from neuroluigi.recordings.formats.raw import fake_samples
@@ -7,7 +10,6 @@ from neuroluigi.results.report.page import ReportTask
 from neuroluigi.runner import scheduler
 from neuroluigi.runner.build import build
 from neuroluigi.steps.command import CommandTask
-from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.matlab import MatlabTask
 from neuroluigi.steps.renamed import EXPORTS, refusal

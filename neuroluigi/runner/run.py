@@ -34,8 +34,10 @@ from neuroluigi.runner.worker import Worker
 from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import RunStopped, results_root, roots_of_paths, set_defaults, setting, shown_path
 from neuroluigi.steps.discovery import check_results_root
+from neuroluigi.steps.lab_code import describe_in_code
 from neuroluigi.steps.matlab import MatlabTask, matlab
 from neuroluigi.steps.plan import discard_statuses, plan_together, status_of, walk_statuses
+from neuroluigi.steps.settings_file import wants_traceback
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings
 
 logger = logging.getLogger("luigi-interface")
@@ -299,11 +301,14 @@ def prepare_process() -> None:
 
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
-    """End the process with one line and exit code 1 where an error of the whole ends a command."""
+    """End the process with one line and exit code 1 where an error of the whole, or of a lab's code, ends a command."""
     try:
         yield
-    except RunStopped as error:
-        sys.exit(str(error))
+    except Exception as error:
+        line = str(error) if isinstance(error, RunStopped) else describe_in_code(error)
+        if wants_traceback() or not line:
+            raise
+        sys.exit(line if isinstance(error, RunStopped) else f"luigi: {line}")
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ from luigi.cmdline_parser import CmdlineParser
 
 from neuroluigi.provenance.expected import KINDS
 from neuroluigi.recordings.recording import Declaration, RecordingsError, check_folder_name
+from neuroluigi.steps.lab_folder import recordings_to_make
+from neuroluigi.steps.settings_file import RunStopped
 
 if TYPE_CHECKING:
     # Luigi 3.6 has no types.
@@ -18,13 +20,6 @@ else:
     _ParameterOfWords = luigi.Parameter
 
 Section = TypeVar("Section", bound=luigi.Config)
-
-
-class RunStopped(Exception):
-    """An error of the whole pipeline, in one line: a run ends with it before anything is made.
-
-    Any other exception of requires() or complete() concerns one task: Luigi logs it and goes on with the rest.
-    """
 
 
 # The same as in the luigi.cfg of this repository, which gives the reasons; for a folder without one.
@@ -131,7 +126,7 @@ class recordings(luigi.Config):
         """Return the settings as the plain data that neuroluigi.recordings takes."""
         values = {name: value for name, value in self.param_kwargs.items() if name != "contiguous"}
         values["group_by"] = self.group_by or (("session",) if self.are_real() else ("session", "parity"))
-        return Declaration(**values)
+        return Declaration(**values, made_folder=recordings_to_make())
 
 
 class results(luigi.Config):

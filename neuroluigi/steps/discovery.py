@@ -14,6 +14,7 @@ from neuroluigi.recordings.concatenation import is_concatenation
 from neuroluigi.recordings.groups import check_apart, find_groups, groups_of_concatenations
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError, is_missing
 from neuroluigi.steps.config import RunStopped, recordings, results_root, setting
+from neuroluigi.steps.lab_folder import without_settings
 from neuroluigi.steps.plain_luigi import plain_run
 
 logger = logging.getLogger("luigi-interface")
@@ -97,7 +98,10 @@ def _find_groups(notify: Callable[[str], object]) -> dict[str, Group]:
     if by_key:
         notify(f"{declaration.folder} is not there; the groups are those of the results")
         return by_key
-    return find_groups(declaration, [dict(row) for row in _made_recordings()], notify)
+    made = [dict(row) for row in _made_recordings()]
+    if made and (reason := without_settings()):
+        notify(f"{reason}: the recordings are fake ones, and the results go to {results_root()}")
+    return find_groups(declaration, made, notify)
 
 
 def _recorded_layouts() -> dict[str, dict]:

@@ -17,7 +17,6 @@ from typing import Any
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
-from luigi.task import flatten
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.checksums import Checksums, FolderListings
@@ -33,6 +32,7 @@ from neuroluigi.steps.config import (
 )
 from neuroluigi.steps.discovery import one_look
 from neuroluigi.steps.expectation import defaults_of, expect, recordings_problem, requirements
+from neuroluigi.steps.lab_code import outputs_of, required_by
 from neuroluigi.steps.plain_luigi import logged_in_one_line
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import ResultTarget
@@ -132,7 +132,7 @@ def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
         if current.task_id not in seen:
             seen.add(current.task_id)
             yield current
-            stack += flatten(current.requires())
+            stack += required_by(current)
 
 
 @one_look()
@@ -288,8 +288,8 @@ def _plan_of_run() -> Plan:
 def _open(current: luigi.Task, plan: Plan) -> list[luigi.Task]:
     """Note what is directly below a task, and return those of it that have no status yet."""
     if current.task_id not in plan.below:
-        plan.below[current.task_id] = flatten(current.requires())
-        plan.outputs[current.task_id] = flatten(current.output())
+        plan.below[current.task_id] = required_by(current)
+        plan.outputs[current.task_id] = outputs_of(current)
     return [one for one in plan.below[current.task_id] if one.task_id not in plan.statuses]
 
 
