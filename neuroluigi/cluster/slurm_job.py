@@ -26,8 +26,8 @@ from neuroluigi.cluster import slurm
 from neuroluigi.provenance.files import read_json, write_json
 from neuroluigi.provenance.record import read_record, timestamp
 from neuroluigi.provenance.run_record import write_run_record
-from neuroluigi.runner.command_line import named_module
-from neuroluigi.runner.run import Run, command_line, exit_on_error, interrupt, prepare_process
+from neuroluigi.runner.command_line import exit_on_error, named_module
+from neuroluigi.runner.run import Run, command_line, interrupt, prepare_process
 from neuroluigi.runner.run_log import describe_run
 from neuroluigi.steps.base import MADE, Step
 from neuroluigi.steps.config import RunStopped, results_root

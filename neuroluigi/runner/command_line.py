@@ -24,10 +24,23 @@ from neuroluigi.steps.lab_folder import use_settings_beside
 from neuroluigi.steps.matlab import matlab
 from neuroluigi.steps.parameters import default_of
 from neuroluigi.steps.renamed import RENAMED_OPTIONS, SETTINGS, refusal, setting_in_file
+from neuroluigi.steps.settings_file import check_settings_file, wants_traceback
 from neuroluigi.steps.spawn import CarriesSettings
 
 # The sections of luigi.cfg that are this package's; Luigi's own are Luigi's to check.
 _SECTIONS = (neuroluigi, recordings, results, matlab)
+
+
+@contextlib.contextmanager
+def exit_on_error() -> Iterator[None]:
+    """End the process with one line and exit code 1 where an error of the whole, or of a lab's code, ends a command."""
+    try:
+        yield
+    except Exception as error:
+        line = str(error) if isinstance(error, RunStopped) else describe_in_code(error)
+        if wants_traceback() or not line:
+            raise
+        sys.exit(line if isinstance(error, RunStopped) else f"luigi: {line}")
 
 
 def named_module(argv: Sequence[str]) -> str:
@@ -45,6 +58,7 @@ def use_current_folder(module: str) -> None:
 
     Where the module is in another folder, and there is no luigi.cfg here, that beside it is read.
     """
+    check_settings_file()
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:

@@ -26,7 +26,7 @@ from neuroluigi.provenance.commit import follow_moved
 from neuroluigi.provenance.run_record import run_log_path
 from neuroluigi.runner import luigid, patches, scheduler
 from neuroluigi.runner.closing import Ending, closing_lines, ending
-from neuroluigi.runner.command_line import named_module, parse, use_current_folder
+from neuroluigi.runner.command_line import exit_on_error, named_module, parse, use_current_folder
 from neuroluigi.runner.options import deciding_settings, without_secrets
 from neuroluigi.runner.progress import Display
 from neuroluigi.runner.run_log import RunRecorder
@@ -34,10 +34,8 @@ from neuroluigi.runner.worker import Worker
 from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import RunStopped, results_root, roots_of_paths, set_defaults, setting, shown_path
 from neuroluigi.steps.discovery import check_results_root
-from neuroluigi.steps.lab_code import describe_in_code
 from neuroluigi.steps.matlab import MatlabTask, matlab
 from neuroluigi.steps.plan import discard_statuses, plan_together, status_of, walk_statuses
-from neuroluigi.steps.settings_file import wants_traceback
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings
 
 logger = logging.getLogger("luigi-interface")
@@ -297,18 +295,6 @@ def prepare_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-@contextlib.contextmanager
-def exit_on_error() -> Iterator[None]:
-    """End the process with one line and exit code 1 where an error of the whole, or of a lab's code, ends a command."""
-    try:
-        yield
-    except Exception as error:
-        line = str(error) if isinstance(error, RunStopped) else describe_in_code(error)
-        if wants_traceback() or not line:
-            raise
-        sys.exit(line if isinstance(error, RunStopped) else f"luigi: {line}")
 
 
 def main() -> None:

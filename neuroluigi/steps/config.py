@@ -11,7 +11,7 @@ from luigi.cmdline_parser import CmdlineParser
 from neuroluigi.provenance.expected import KINDS
 from neuroluigi.recordings.recording import Declaration, RecordingsError, check_folder_name
 from neuroluigi.steps.lab_folder import recordings_to_make
-from neuroluigi.steps.settings_file import RunStopped
+from neuroluigi.steps.settings_file import RunStopped, check_settings_file
 
 if TYPE_CHECKING:
     # Luigi 3.6 has no types.
@@ -45,7 +45,11 @@ _DEFAULTS = {
 
 
 def set_defaults() -> None:
-    """Set what luigi.cfg leaves open and where Luigi's own default would make a failed run look like success."""
+    """Set what luigi.cfg leaves open and where Luigi's own default would make a failed run look like success.
+
+    Raises RunStopped where luigi.cfg can't be read.
+    """
+    check_settings_file()
     config = luigi.configuration.get_config()
     for section, settings in _DEFAULTS.items():
         for name, value in settings.items():
@@ -164,6 +168,7 @@ def _sections_of_run(run: CmdlineParser) -> dict[type[luigi.Config], Any]:
 
 
 def _read_setting(section: type[Section]) -> Section:
+    check_settings_file()
     try:
         return section()
     except ValueError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 import luigi
 from luigi.configuration import LuigiConfigParser
 
-from neuroluigi.steps.settings_file import RunStopped, read_problem
+from neuroluigi.steps.settings_file import RunStopped, check_settings_file, read_problem
 
 logger = logging.getLogger("luigi-interface")
 
@@ -48,6 +48,7 @@ def use_settings_beside(folder: Path) -> None:
     Luigi reads that of the current folder, and what LUIGI_CONFIG_PATH names. Raises RunStopped where it can't be read.
     """
     global _lab
+    check_settings_file()
     config, file = luigi.configuration.get_config(), folder / "luigi.cfg"
     if folder in _folders or _PACKAGE in (folder, *folder.parents) or not isinstance(config, LuigiConfigParser):
         return

@@ -1,13 +1,14 @@
 """What is wrong with a luigi.cfg that can't be read, in one line.
 
-Luigi reads it when it is imported, before any command could handle an error. So the package imports this module first.
+Luigi reads it when it is imported, before any command could handle an error. So the package imports this module first,
+and the error is raised where settings are needed.
 """
 
 import configparser
 import os
 import sys
 from pathlib import Path
-from types import TracebackType
+from unittest import mock
 
 # The variable of the environment that asks for the traceback of an error of the whole.
 TRACEBACK_VARIABLE = "NEUROLUIGI_TRACEBACK"
@@ -58,16 +59,22 @@ def wants_traceback() -> bool:
     return bool(os.environ.get(TRACEBACK_VARIABLE))
 
 
-def _print_one_line(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Print an error of the whole that nobody handles, as a command does, which is not there yet."""
-    if isinstance(error, RunStopped) and not wants_traceback():
-        print(error, file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, traceback)
+# Set where Luigi could not read it; then it has none.
+_unreadable: RunStopped | None = None
+
+
+def check_settings_file() -> None:
+    """Raise RunStopped where Luigi could not read luigi.cfg."""
+    if _unreadable:
+        raise _unreadable
 
 
 try:
-    import luigi  # noqa: F401
+    import luigi
 except (configparser.Error, UnicodeDecodeError) as _error:
-    sys.excepthook = _print_one_line
-    raise RunStopped(f"luigi: {read_problem(_error)}") from _error
+    _unreadable = RunStopped(f"luigi: {read_problem(_error)}")
+    _unreadable.__cause__ = _error
+    for _name in [name for name in sys.modules if name.partition(".")[0] == "luigi"]:
+        del sys.modules[_name]
+    with mock.patch.object(configparser.ConfigParser, "read"):
+        import luigi  # noqa: F401
