@@ -48,12 +48,12 @@ def use_settings_beside(folder: Path) -> None:
     Luigi reads that of the current folder, and what LUIGI_CONFIG_PATH names. Raises RunStopped where it can't be read.
     """
     global _lab
-    check_settings_file()
-    config, file = luigi.configuration.get_config(), folder / "luigi.cfg"
-    if folder in _folders or _PACKAGE in (folder, *folder.parents) or not isinstance(config, LuigiConfigParser):
+    if folder in _folders or _PACKAGE in (folder, *folder.parents):
         return
+    check_settings_file()
     _folders.add(folder)
-    if not file.is_file():
+    config, file = luigi.configuration.get_config(), folder / "luigi.cfg"
+    if not isinstance(config, LuigiConfigParser) or not file.is_file():
         return
     if taken := _taken():
         if not taken.samefile(file):
