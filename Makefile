@@ -18,7 +18,9 @@ test: .venv/installed-tests
 # internals, scheduler, worker and luigid, click, rich, matplotlib, NumPy, jinja2, Pillow, psutil, filelock.
 LOWEST_TESTS := $(addprefix tests/,runner/test_luigi_internals.py runner/test_patches.py runner/test_scheduler.py \
   runner/test_luigid_scheduler.py runner/test_result_pipes.py runner/test_command_line.py steps/test_spawn.py \
-  steps/test_parameters.py steps/test_base.py cli/test_main.py results/test_table.py results/report/test_numbers.py \
+  steps/test_parameters.py steps/test_base.py steps/test_discovery.py \
+  steps/test_plain_luigi.py steps/test_settings_file.py steps/test_lab_folder.py steps/test_lab_code.py \
+  runner/test_build.py cli/test_main.py results/test_table.py results/report/test_numbers.py \
   results/report/test_charts.py signals/test_plotting.py signals/test_blocks.py provenance/test_commit.py \
   ephys/test_ready_made.py)
 

@@ -1,12 +1,15 @@
 """Pipelines for neural recordings in Matlab and Python, as one Luigi task graph."""
 
+from neuroluigi.steps.settings_file import RunStopped
+
+# isort: split
 from neuroluigi.cluster.subset import Subset
 from neuroluigi.recordings.concatenation import data_bytes
 from neuroluigi.recordings.formats.raw import fake_samples
 from neuroluigi.results.report.page import ReportTask
 from neuroluigi.runner import scheduler
+from neuroluigi.runner.build import build
 from neuroluigi.steps.command import CommandTask
-from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.matlab import MatlabTask
 from neuroluigi.steps.renamed import EXPORTS, refusal
@@ -35,6 +38,7 @@ __all__ = [
     "StudyTask",
     "Subset",
     "WrapperTask",
+    "build",
     "data_bytes",
     "fake_samples",
     "groups",

@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import BIN, HAS_OCTAVE, REPOSITORY, clean_environment
 
+SCRIPTS = "Scripts" if os.name == "nt" else "bin"
+
 TEN_LINES = """
 from neuroluigi import GroupTask, RecordingMaker, WrapperTask, groups
 class Noise(RecordingMaker):
@@ -85,14 +87,20 @@ def test_sdist_and_wheel_have_the_whole_package_and_the_m_files(built):
     assert not {"tasks.py", "targets.py"} & in_sdist
 
 
-def test_the_wheel_alone_runs_pipelines_of_ten_lines(tmp_path, built):
+@pytest.fixture(scope="module")
+def of_pip(tmp_path_factory, built) -> Path:
+    """The folder of scripts of an environment into which pip has installed the wheel."""
     (wheel,) = built.glob("*.whl")
-    run(sys.executable, "-m", "venv", tmp_path / "env", cwd=tmp_path)
-    scripts = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")
-    run(scripts / "python", "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
-    folder = lab(tmp_path / "empty folder", TEN_LINES)
-    out = run(scripts / "luigi", "--module", "tasks", "AllSizes", "--local-scheduler", cwd=folder)
-    assert out.splitlines()[-1] == "10 sizes: results/*/sizes.json"
+    folder = tmp_path_factory.mktemp("of_pip")
+    run(sys.executable, "-m", "venv", folder / "env", cwd=folder)
+    scripts = folder / "env" / SCRIPTS
+    run(scripts / "python", "-m", "pip", "install", "--quiet", wheel, cwd=folder)
+    return scripts
+
+
+def test_the_wheel_alone_runs_pipelines_of_ten_lines(tmp_path, of_pip):
+    scripts, folder = of_pip, lab(tmp_path / "empty folder", TEN_LINES)
+    makes_all_sizes(scripts, folder)
     assert json.loads((folder / "results" / "c-odd" / "sizes.json").read_text()) == [9, 7]
     assert (folder / "results" / "c-odd" / "runs" / "Sizes.json").is_file()
     assert "c-odd" in run(scripts / "neuroluigi", "--task", "AllSizes", "recordings", cwd=folder)
@@ -100,6 +108,61 @@ def test_the_wheel_alone_runs_pipelines_of_ten_lines(tmp_path, built):
     assert "All 30 results are done" in (folder / "results" / "report.html").read_text(encoding="utf-8")
 
     calls_m_files_of_the_package(scripts, tmp_path / "another lab")
+
+
+def test_after_an_update_of_luigi_by_pip(tmp_path, of_pip):
+    """What pip install -U luigi does where there is a later Luigi."""
+    run(of_pip / "python", "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", "luigi", cwd=tmp_path)
+    luigi_is_restored(of_pip, tmp_path)
+
+
+@pytest.mark.parametrize("is_editable", [False, True], ids=["wheel", "editable"])
+def test_after_an_installation_by_uv(tmp_path, built, is_editable):
+    """It installs all packages at the same time, so that the scripts may be either's; and there is no pip."""
+    run(BIN / "uv", "venv", "--quiet", "--python", sys.executable, "env", cwd=tmp_path)
+    scripts, (wheel,) = tmp_path / "env" / SCRIPTS, built.glob("*.whl")
+    install = (BIN / "uv", "pip", "install", "--quiet", "--python", scripts / "python")
+    run(
+        *install,
+        *(["--editable", shutil.copytree(built / "source", tmp_path / "source")] if is_editable else [wheel]),
+        cwd=tmp_path,
+    )
+    assert not list(scripts.glob("pip*"))
+    run(scripts / "neuroluigi", "doctor", "--fix", cwd=tmp_path)
+    makes_all_sizes(scripts, lab(tmp_path / "first lab", TEN_LINES))
+
+    run(*install, "--reinstall-package", "luigi", "luigi", cwd=tmp_path)
+    luigi_is_restored(scripts, tmp_path)
+
+
+def luigi_is_restored(scripts: Path, folder: Path) -> None:
+    """Check that Luigi's own script is named, with what to do, and that this makes it ours, also without settings."""
+    tasks = lab(folder / "another lab", TEN_LINES)
+    words = ["--module", "tasks", "AllSizes", "--local-scheduler"]
+    theirs = subprocess.run(
+        [scripts / "luigi", *words], cwd=tasks, env=clean_environment(), capture_output=True, text=True
+    )
+    assert theirs.returncode != 0 and "No module named 'tasks'" in theirs.stderr
+    # What needs no script of Luigi's works all the same.
+    assert "10 sizes" in run(scripts / "neuroluigi", "run", "AllSizes", cwd=tasks)
+    run(scripts / "python", "-m", "luigi", *words, cwd=tasks)
+    found = run(scripts / "neuroluigi", "--task", "AllSizes", "doctor", cwd=tasks)
+    assert "of luigi" in found and "run neuroluigi doctor --fix; or use neuroluigi run" in " ".join(found.split())
+
+    broken = folder / "broken"
+    broken.mkdir()
+    (broken / "luigi.cfg").write_text("[core]\nworkers 2\n")
+    (broken / "tasks.py").write_text("import nowhere\n")
+    lines = run(scripts / "neuroluigi", "doctor", "--fix", cwd=broken).splitlines()
+    assert all(line.endswith(" is neuroluigi's now.") for line in lines) and len(lines) == 2
+    makes_all_sizes(scripts, lab(folder / "third lab", TEN_LINES))
+    assert "all addresses" not in run(scripts / "neuroluigi", "--task", "AllSizes", "doctor", cwd=tasks)
+    assert "--background" in run(scripts / "luigid", "--help", cwd=tasks)
+
+
+def makes_all_sizes(scripts: Path, folder: Path) -> None:
+    out = run(scripts / "luigi", "--module", "tasks", "AllSizes", "--local-scheduler", cwd=folder)
+    assert out.splitlines()[-1] == "10 sizes: results/*/sizes.json"
 
 
 def test_a_clone_alone_runs_a_pipeline_of_ten_lines(tmp_path):

@@ -20,7 +20,7 @@ from neuroluigi.engines.session import Limits
 from neuroluigi.provenance import run_lock
 from neuroluigi.provenance.m_code import m_files
 from neuroluigi.provenance.record import package_versions
-from neuroluigi.runner.luigi_script import script_path, script_problem
+from neuroluigi.runner.luigi_script import NAMES, script_owner, script_path, script_problem
 from neuroluigi.runner.options import in_force
 from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
 from neuroluigi.steps.discovery import groups
@@ -49,7 +49,7 @@ def examine(root: luigi.Task) -> Iterator[Finding]:
     yield Finding("host", f"{platform.node()}, {platform.platform()}, {os.cpu_count()} processors")
     for name, version in package_versions(("numpy", "matplotlib")).items():
         yield Finding(name, version)
-    yield Finding("luigi command", str(script_path()), script_problem())
+    yield from commands()
     yield from _engines()
     yield from _seats()
     yield from _folders()
@@ -58,6 +58,14 @@ def examine(root: luigi.Task) -> Iterator[Finding]:
     yield from (Finding("at work", run) for run in run_lock.running(results_root()))
     for one in in_force(root):
         yield Finding(one.name, f"{one.value or 'blank'} ({one.source})")
+
+
+def commands() -> Iterator[Finding]:
+    """Yield the script of each command that Luigi has too, with its owner."""
+    for name in NAMES:
+        path, problem = script_path(name), script_problem(name)
+        owner = f", of {script_owner(path)}" if path.is_file() else ""
+        yield Finding(f"{name} command", f"{path}{owner}", problem)
 
 
 def _engines() -> Iterator[Finding]:

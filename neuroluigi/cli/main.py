@@ -1,19 +1,36 @@
 """The `neuroluigi` command: runs the pipeline, shows it, and maintains its results."""
 
+import sys
+from pathlib import Path
+
 import click
 
 from neuroluigi.cli import maintain, recordings, run, show, slurm
+from neuroluigi.runner.command_line import exit_on_error
+from neuroluigi.runner.luigid import main as run_luigid
+from neuroluigi.runner.run import main as run_luigi
 from neuroluigi.runner.run import prepare_process
 from neuroluigi.steps.renamed import COMMANDS, OPTIONS, refusal
 
 
 class _Commands(click.Group):
-    """A group of commands that refuses one of an earlier release with its new name."""
+    """A group of commands that refuses one of an earlier release with its new name; its errors are one line."""
 
     def resolve_command(self, context, args):
         if args and args[0] in COMMANDS:
             raise click.UsageError(refusal("command", args[0], COMMANDS[args[0]]))
         return super().resolve_command(context, args)
+
+    def main(self, *arguments, **options):
+        # neuroluigi doctor --fix makes copies of this script with these names.
+        others = {"luigi": run_luigi, "luigid": run_luigid}
+        if other := others.get(Path(sys.argv[0]).stem):
+            return other()
+        return super().main(*arguments, **options)
+
+    def invoke(self, context):
+        with exit_on_error():
+            return super().invoke(context)
 
 
 def _refuse_root(context: click.Context, parameter: click.Parameter, value: str | None) -> None:

@@ -37,6 +37,7 @@ from neuroluigi.results.status import (
     step_progress,
 )
 from neuroluigi.results.table import as_json_cells, cells_for_the_eye, collect_table, select_rows
+from neuroluigi.runner.luigi_script import NAMES, restore_scripts
 from neuroluigi.steps.config import RunStopped, results_root, shown_path
 from neuroluigi.steps.discovery import groups
 
@@ -240,10 +241,26 @@ def events_command(context, group, name, form):
         write_text(EVENT_COLUMNS, blocks, sys.stdout, digits=10)
 
 
+def _fix_commands() -> None:
+    """Make the commands that Luigi has too this package's; it needs neither tasks.py nor a luigi.cfg that is right."""
+    try:
+        fixed = restore_scripts()
+    except OSError as error:
+        raise RunStopped(
+            f"neuroluigi: {error}; install it anew (pip install --force-reinstall --no-deps neuroluigi, in a checkout"
+            " -e .), or use neuroluigi run"
+        ) from error
+    for path in fixed:
+        click.echo(f"{path} is neuroluigi's now.")
+    if not fixed:
+        click.echo(f"{' and '.join(NAMES)} are neuroluigi's.")
+
+
 @click.command("doctor", context_settings=LUIGI_OPTIONS)
+@click.option("--fix", is_flag=True, help="Make the commands luigi and luigid neuroluigi's, and do nothing else.")
 @JSON_OPTION
 @click.pass_context
-def doctor_command(context, as_json):
+def doctor_command(context, fix, as_json):
     """Print what a run would find on this machine, and its problems: engines, seats, folders, settings.
 
     \b
@@ -252,6 +269,9 @@ def doctor_command(context, as_json):
 
     Starts each engine once. Exit status 1 when a run could not start.
     """
+    if fix:
+        _fix_commands()
+        return
     with pipeline_of(context) as root:
         found = list(doctor.examine(root))
     if as_json:

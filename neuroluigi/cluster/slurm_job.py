@@ -26,11 +26,11 @@ from neuroluigi.cluster import slurm
 from neuroluigi.provenance.files import read_json, write_json
 from neuroluigi.provenance.record import read_record, timestamp
 from neuroluigi.provenance.run_record import write_run_record
-from neuroluigi.runner.command_line import named_module
+from neuroluigi.runner.command_line import exit_on_error, named_module
 from neuroluigi.runner.run import Run, command_line, interrupt, prepare_process
 from neuroluigi.runner.run_log import describe_run
 from neuroluigi.steps.base import MADE, Step
-from neuroluigi.steps.config import results_root
+from neuroluigi.steps.config import RunStopped, results_root
 from neuroluigi.steps.describe import start_clock
 from neuroluigi.steps.matlab import SEATS_VARIABLE
 from neuroluigi.steps.plan import status_of, walk_statuses
@@ -96,8 +96,8 @@ def _execute(run: Run) -> tuple[int, str]:
         code = run.execute()
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except SystemExit as stopped:
-        return 1, str(stopped)
+    except RunStopped as error:
+        return 1, str(error)
     return code, "it was ended by a signal (scancel, preemption)" if code == INTERRUPTED else ""
 
 
@@ -227,9 +227,10 @@ def main() -> None:
     parser.add_argument("words", nargs=argparse.REMAINDER)
     job = parser.parse_args()
     prepare_process()
-    if job.kind == "element":
-        sys.exit(element(job.folder, job.words, job.seats))
-    sys.exit(last(job.folder, job.words, job.settle))
+    with exit_on_error():
+        if job.kind == "element":
+            sys.exit(element(job.folder, job.words, job.seats))
+        sys.exit(last(job.folder, job.words, job.settle))
 
 
 if __name__ == "__main__":

@@ -52,12 +52,13 @@ class Declaration:
     unit: str = ""
     partial_sample: str = "fail"
     allow_missing: bool = False
+    made_folder: str = "recordings"
 
     @functools.cached_property
     def folder(self) -> Path:
         """The folder to which paths are relative; where nothing is set, the one for recordings that are made."""
         if self.root or not self.table:
-            return Path(self.root or "recordings")
+            return Path(self.root or self.made_folder)
         return Path(self.table).parent
 
 

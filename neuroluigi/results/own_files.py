@@ -28,7 +28,7 @@ from neuroluigi.results.recorded import (
     run_folders,
 )
 from neuroluigi.results.status import DROPPED, FAILED, ResultStatus
-from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
+from neuroluigi.steps.config import recordings, recordings_root, results_root, setting
 from neuroluigi.steps.plan import status_of, tasks_below
 from neuroluigi.steps.result_task import ResultTask
 
@@ -55,7 +55,7 @@ def planned_where_known(root: luigi.Task) -> dict[Path, ResultTask]:
     # Results travel without the recordings, or the settings, that their pipeline needs.
     if setting(recordings).are_real() and not recordings_root().exists():
         return {}
-    with contextlib.suppress(Exception, RunStopped):
+    with contextlib.suppress(Exception):
         return planned_steps(root)
     return {}
 

@@ -118,7 +118,7 @@ def _failure(entry: recorded.RecordedResult, step: ResultTask | None) -> dict | 
     if not failed or not isinstance(failed.get("error"), str):
         return None
     if step is not None:
-        with contextlib.suppress(Exception, RunStopped):
+        with contextlib.suppress(Exception):
             return failed if ResultStatus("", entry.step, step, status_of(step)).failure else None
     return None if is_outdated(failed, entry.record or {}) else failed
 

@@ -1,28 +1,46 @@
 """The command line and luigi.cfg of a run: found, parsed, and refused in one line where they can't be understood."""
 
+import ast
 import configparser
+import contextlib
 import difflib
 import importlib
 import importlib.util
+import inspect
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import luigi
 import luigi.interface
 from luigi.cmdline_parser import CmdlineParser
 from luigi.parameter import ParameterException
-from luigi.task_register import Register, TaskClassException
+from luigi.task_register import Register, TaskClassAmbigiousException, TaskClassException
 
-from neuroluigi.steps.config import RunStopped, neuroluigi, recordings, results
+from neuroluigi.steps.config import RunStopped, neuroluigi, recordings, results, shown_path
+from neuroluigi.steps.lab_code import describe_in_code
+from neuroluigi.steps.lab_folder import use_settings_beside
 from neuroluigi.steps.matlab import matlab
 from neuroluigi.steps.parameters import default_of
 from neuroluigi.steps.renamed import RENAMED_OPTIONS, SETTINGS, refusal, setting_in_file
+from neuroluigi.steps.settings_file import check_settings_file, wants_traceback
 from neuroluigi.steps.spawn import CarriesSettings
 
 # The sections of luigi.cfg that are this package's; Luigi's own are Luigi's to check.
 _SECTIONS = (neuroluigi, recordings, results, matlab)
+
+
+@contextlib.contextmanager
+def exit_on_error() -> Iterator[None]:
+    """End the process with one line and exit code 1 where an error of the whole, or of a lab's code, ends a command."""
+    try:
+        yield
+    except Exception as error:
+        line = str(error) if isinstance(error, RunStopped) else describe_in_code(error)
+        if wants_traceback() or not line:
+            raise
+        sys.exit(line if isinstance(error, RunStopped) else f"luigi: {line}")
 
 
 def named_module(argv: Sequence[str]) -> str:
@@ -36,19 +54,38 @@ def named_module(argv: Sequence[str]) -> str:
 
 
 def use_current_folder(module: str) -> None:
-    """Put the current folder first on the import path, as `python -m luigi` does; RunStopped without the module."""
+    """Put the current folder first on the import path, as `python -m luigi` does; RunStopped without the module.
+
+    Where the module is in another folder, and there is no luigi.cfg here, that beside it is read.
+    """
+    check_settings_file()
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
-        exists = importlib.util.find_spec(module) is not None
+        with _errors_of_import(module):
+            found = importlib.util.find_spec(module)
     except ModuleNotFoundError:
-        exists = False
-    if not exists:
+        found = None
+    if found and found.has_location and found.origin:
+        use_settings_beside(Path(found.origin).absolute().parent)
+    if not found:
         file = module.replace(".", "/") + ".py"
         raise RunStopped(
             f"luigi: there is no {file} in {here}, and no module {module} among the packages of {sys.prefix};"
             f" go to the folder that has {file}, or name another module with --module"
         )
+
+
+@contextlib.contextmanager
+def _errors_of_import(module: str) -> Iterator[None]:
+    """Turn an error while a module is imported into RunStopped with its place; that it is not there is none."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            raise
+        where = describe_in_code(error) or f"{module} can't be imported: {type(error).__name__}: {error}"
+        raise RunStopped(f"luigi: {where}") from error
 
 
 def parse(argv: list[str]) -> luigi.Task:
@@ -58,25 +95,84 @@ def parse(argv: list[str]) -> luigi.Task:
         apply_blank_options(argv)
         with CmdlineParser.global_instance(argv) as parser:
             check_settings()
+            _check_root_options(parser)
             return parser.get_task_obj()
-    except (ParameterException, TaskClassException) as error:
-        hint = "" if named_module(argv) else "; is --module tasks missing?"
-        raise RunStopped(f"luigi: {' '.join(str(error).split())}{hint}") from error
+    except ParameterException as error:
+        raise RunStopped(f"luigi: {' '.join(str(error).split())}") from error
 
 
 def check_options(argv: Sequence[str]) -> None:
-    """Refuse an option that does not exist: Luigi would print its usage, or take it for a longer one."""
+    """Refuse options and a task that do not exist: Luigi would print its usage, or take an option for a longer one."""
     if module := named_module(argv):
-        importlib.import_module(module)
+        with _errors_of_import(module):
+            importlib.import_module(module)
     known = {"--help", *_options(argv)}
+    words, unknown, is_value = [], [], False
     for word in argv:
         option = word.partition("=")[0]
-        if option.startswith("--") and option not in known:
-            if option in RENAMED_OPTIONS:
-                raise RunStopped(f"luigi: {refusal('option', option, RENAMED_OPTIONS[option])}")
-            near = difflib.get_close_matches(option, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise RunStopped(f"luigi: there is no option {option}{hint}")
+        is_option = option.startswith("--")
+        if is_option and option not in known:
+            unknown.append(option)
+        elif not is_value or is_option:
+            words.append(word)
+        is_value = is_option and option not in known and option == word
+    problem = _problem_of_task(words)
+    if problem:
+        # A task that is misspelt has no short options.
+        short = {f"--{name.replace('_', '-')}" for _, _, name, _ in Register.get_all_params()}
+        unknown = [option for option in unknown if option not in short]
+        problem += "" if module else "; is --module tasks missing?"
+    problems = [*filter(None, [problem]), *(_problem_of_option(option, known) for option in unknown)]
+    if problems:
+        raise RunStopped(f"luigi: {'; '.join(problems)}")
+
+
+def _problem_of_option(option: str, known: Iterable[str]) -> str:
+    if option in RENAMED_OPTIONS:
+        return refusal("option", option, RENAMED_OPTIONS[option])
+    near = difflib.get_close_matches(option, known, n=1)
+    return f"there is no option {option}{f'; did you mean {near[0]}?' if near else ''}"
+
+
+def _problem_of_task(words: Sequence[str]) -> str:
+    """Return what is wrong with the name of the task of a command line, "" for nothing or where it names none."""
+    name = CmdlineParser._build_parser().parse_known_args(words)[0].root_task
+    try:
+        if name:
+            Register.get_task_cls(name)
+    except TaskClassAmbigiousException:
+        classes = [one for one in Register._reg if one.get_task_family() == name]
+        places = dict.fromkeys(map(_defined_in, classes))
+        return f"the task {name} is defined {len(classes)} times, {', '.join(places)}; rename one"
+    except TaskClassException as error:
+        return " ".join(str(error).split())
+    return ""
+
+
+def _defined_in(kind: type) -> str:
+    """Return module, file and line of the definition of a class."""
+    try:
+        file = inspect.getsourcefile(kind) or ""
+        lines = [
+            str(node.lineno)
+            for node in ast.walk(ast.parse(Path(file).read_bytes()))
+            if isinstance(node, ast.ClassDef) and node.name == kind.__name__
+        ]
+    except (OSError, TypeError, SyntaxError):
+        return f"in {kind.__module__}"
+    return f"in {kind.__module__} ({shown_path(file)}, line {' and '.join(lines)})"
+
+
+def _check_root_options(parser: CmdlineParser) -> None:
+    """Refuse a value of a short option, one of the task itself, that can't be read."""
+    family = parser.known_args.root_task
+    for name, parameter in Register.get_task_cls(family).get_params():
+        value = getattr(parser.known_args, name, None)
+        try:
+            if isinstance(value, str) and value:
+                parameter.parse(value)
+        except Exception as error:
+            raise RunStopped(f"luigi: [{family}] {name} (--{name.replace('_', '-')}): {error}") from error
 
 
 def apply_blank_options(argv: Sequence[str]) -> None:
@@ -110,10 +206,10 @@ def check_settings() -> None:
     Raises RunStopped. Needs a command line.
     """
     known: dict[str, list[str]] = {}
-    for section, _, name, parameter in Register.get_all_params():
+    for section, is_without_section, name, parameter in Register.get_all_params():
         known.setdefault(section, []).append(name)
         _check_comment(section, name)
-        _check_value(section, name, parameter)
+        _check_value(section, name, parameter, is_without_section)
     if (workers := luigi.interface.core().workers) < 1:
         raise RunStopped(f"luigi: --workers {workers}: there has to be at least one")
     config = luigi.configuration.get_config()
@@ -135,7 +231,8 @@ def _check_comment(section: str, name: str) -> None:
         )
 
 
-def _check_value(section: str, name: str, parameter: luigi.Parameter) -> None:
+def _check_value(section: str, name: str, parameter: luigi.Parameter, is_without_section: bool) -> None:
+    option = (name if is_without_section else f"{section}_{name}").replace("_", "-")
     try:
         if parameter.has_task_value(section, name):
             parameter.task_value(section, name)
@@ -143,7 +240,7 @@ def _check_value(section: str, name: str, parameter: luigi.Parameter) -> None:
         why = " ".join(str(error).split())
         raise RunStopped(f"luigi: luigi.cfg, [{section}] {name}: {why}; write %% for a per cent sign") from error
     except ValueError as error:
-        raise RunStopped(f"luigi: [{section}] {name} (--{section}-{name.replace('_', '-')}): {error}") from error
+        raise RunStopped(f"luigi: [{section}] {name} (--{option}): {error}") from error
 
 
 def _check_names(declared: Mapping[str, Iterable[str]], known: Mapping[str, list[str]]) -> None:

@@ -28,6 +28,7 @@ from luigi.scheduler import BATCH_RUNNING, DISABLED, FAILED, PENDING, RUNNING, U
 
 from neuroluigi.provenance.files import tail
 from neuroluigi.runner import patches, scheduler, scheduler_state
+from neuroluigi.runner.command_line import exit_on_error
 from neuroluigi.steps.config import RunStopped, set_defaults
 
 logger = logging.getLogger("luigi-interface")
@@ -268,7 +269,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     import luigi.cmdline
 
     argv = list(sys.argv[1:] if argv is None else argv)
-    set_defaults()
+    with exit_on_error():
+        set_defaults()
     if not any(word.startswith(("--address", "--unix-socket")) for word in argv):
         argv += ["--address", "127.0.0.1"]
     try:

@@ -18,6 +18,7 @@ import psutil
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
 
+from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.describe import StepError
 
 logger = logging.getLogger("luigi-interface")
@@ -122,8 +123,28 @@ def options_of_sections() -> Patch:
     return Patch(CmdlineParser, "get_task_obj", get_task_obj)
 
 
+def whole_errors_pass() -> Patch:
+    """An error of the whole leaves Luigi's run as the code of a SystemExit: of any other it logs the traceback."""
+    luigis = luigi.interface._run
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return luigis(*args, **kwargs)
+        except RunStopped as error:
+            raise SystemExit(error) from error
+
+    return Patch(luigi.interface, "_run", run)
+
+
+def empty_command_line() -> Patch:
+    """A command line without words is in force, as luigi.build has none: with it tasks know that they are in a run."""
+    parser = object.__new__(CmdlineParser)
+    parser.known_args = argparse.Namespace()
+    return Patch(CmdlineParser, "_instance", parser)
+
+
 def plain_log_lines() -> Patch:
-    """A step that failed is logged without a traceback, and what Luigi logs of every task is left out."""
+    """An error whose message says all is logged without a traceback, and what Luigi logs of every task left out."""
     return Patch(logger, "filters", [*logger.filters, _PlainLines()])
 
 
@@ -131,8 +152,9 @@ class _PlainLines(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno <= logging.WARNING and str(record.msg).startswith(_CHATTER):
             return False
-        if record.exc_info and isinstance(record.exc_info[1], StepError):
-            record.msg, record.args, record.exc_info = str(record.exc_info[1]), (), None
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, (StepError, RunStopped)):
+            record.msg, record.args, record.exc_info = str(error), (), None
         return True
 
 

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import luigi
@@ -26,7 +26,7 @@ from neuroluigi.provenance.commit import follow_moved
 from neuroluigi.provenance.run_record import run_log_path
 from neuroluigi.runner import luigid, patches, scheduler
 from neuroluigi.runner.closing import Ending, closing_lines, ending
-from neuroluigi.runner.command_line import named_module, parse, use_current_folder
+from neuroluigi.runner.command_line import exit_on_error, named_module, parse, use_current_folder
 from neuroluigi.runner.options import deciding_settings, without_secrets
 from neuroluigi.runner.progress import Display
 from neuroluigi.runner.run_log import RunRecorder
@@ -35,7 +35,7 @@ from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import RunStopped, results_root, roots_of_paths, set_defaults, setting, shown_path
 from neuroluigi.steps.discovery import check_results_root
 from neuroluigi.steps.matlab import MatlabTask, matlab
-from neuroluigi.steps.plan import discard_statuses, plan_below, status_of, walk_statuses
+from neuroluigi.steps.plan import discard_statuses, plan_together, status_of, walk_statuses
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings
 
 logger = logging.getLogger("luigi-interface")
@@ -78,6 +78,17 @@ def check_engines(steps: Iterable[Step]) -> None:
         logger.info("M-functions run on %s", engine)
 
 
+def check_tasks(roots: Sequence[luigi.Task]) -> None:
+    """Raise RunStopped for what is wrong with a run of these tasks as a whole."""
+    try:
+        plan_together(roots)
+    except RunStopped:
+        raise
+    except Exception:
+        # It is raised again for Luigi, which logs of which task.
+        return
+
+
 class CheckingWorker(Worker):
     """A worker that refuses before the first step what can't work, and passes on what happens to record and display."""
 
@@ -90,9 +101,7 @@ class CheckingWorker(Worker):
         recorder.log.install()
 
     def add(self, task, *args, **kwargs):
-        # An exception here is raised again for Luigi, which logs of which task.
-        with contextlib.suppress(Exception):
-            plan_below(task)
+        check_tasks([task])
         return super().add(task, *args, **kwargs)
 
     def run(self):
@@ -156,6 +165,34 @@ class _Factory(scheduler.Factory):
         return self.worker
 
 
+class RecordedRun:
+    """What stands around one run: other runs that decide otherwise are waited for, its record, log and display.
+
+    `factory` makes its scheduler and worker. Needs the command line, as far as the run has one; raises RunStopped where
+    the results would be among the recordings. One that is not whole is a part of a run whose record somebody else
+    writes.
+    """
+
+    def __init__(self, command: Sequence[str], roots: Sequence[luigi.Task], is_whole: bool = True):
+        check_results_root()
+        self._results = results_root()
+        self._deciding = {name: value for root in roots for name, value in deciding_settings(root).items()}
+        self._command = " ".join(without_secrets(command))
+        self._display = Display(run_log_path(self._results))
+        self.recorder = RunRecorder(command, self._results if is_whole else None)
+        self.factory = _Factory(self.recorder, self._display)
+
+    @contextlib.contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Give the context in which Luigi runs."""
+        with run_lock.side_by_side(self._results, self._deciding, self._command), self.recorder, self._display:
+            yield
+
+    def reasons(self) -> str:
+        """Return where the reasons of failures are, for the last lines of a run."""
+        return f"are in {shown_path(run_log_path(self._results))}" if self._display.was_there else "stand above"
+
+
 class Run:
     """One run of Luigi with the words of a command line.
 
@@ -168,13 +205,14 @@ class Run:
         self.worker: CheckingWorker | None = None
 
     def execute(self) -> int:
-        """Run it and return its exit code; RunStopped where the command line can't be understood."""
+        """Run it and return its exit code; RunStopped where it can't begin, or can't go on."""
         if module := named_module(self._argv):
             use_current_folder(module)
         set_defaults()
         changes = (
             patches.one_exact_parser(),
             patches.options_of_sections(),
+            patches.whole_errors_pass(),
             patches.plain_log_lines(),
             patches.processes_end(),
         )
@@ -183,27 +221,17 @@ class Run:
 
     def _execute(self, root: luigi.Task) -> int:
         with CmdlineParser.global_instance(self._argv):
-            check_results_root()
-            results, deciding = results_root(), deciding_settings(root)
-            command = f"luigi {' '.join(without_secrets(self._argv))}"
-        display = Display(run_log_path(results))
-        recorder = RunRecorder(self._argv, results if self._is_whole else None)
-        factory = _Factory(recorder, display)
+            recorded = RecordedRun(["luigi", *self._argv], [root], self._is_whole)
+        factory = recorded.factory
         try:
-            with (
-                run_lock.side_by_side(results, deciding, command),
-                recorder,
-                display,
-                patches.applied(patches.factory(lambda: factory)),
-            ):
-                recorder.exit_code = code = self._run_luigi(factory)
+            with recorded.under_way(), patches.applied(patches.factory(lambda: factory)):
+                recorded.recorder.exit_code = code = self._run_luigi(factory)
         except KeyboardInterrupt:
             print("luigi: interrupted; what is finished stays, run the same command to go on", file=sys.stderr)
             return INTERRUPTED
         finally:
             self.worker = factory.worker if factory.worker and factory.worker.has_run else None
-        reasons = f"are in {shown_path(run_log_path(results))}" if display.was_there else "stand above"
-        lines = closing_lines(self.worker, self.worker.ending, code, reasons) if self.worker else []
+        lines = closing_lines(self.worker, self.worker.ending, code, recorded.reasons()) if self.worker else []
         _print_last(lines)
         return code
 
@@ -212,6 +240,8 @@ class Run:
         try:
             luigi.retcodes.run_with_retcodes(self._argv)
         except SystemExit as stopped:
+            if isinstance(stopped.code, RunStopped):
+                raise stopped.code from None
             if not isinstance(stopped.code, int):
                 raise
             # What other runs with the same luigid made, Luigi counts as running elsewhere, or as not run.
@@ -276,4 +306,5 @@ def prepare_process() -> None:
 def main() -> None:
     """Serve as the `luigi` command."""
     prepare_process()
-    sys.exit(luigi_command(sys.argv[1:]))
+    with exit_on_error():
+        sys.exit(luigi_command(sys.argv[1:]))

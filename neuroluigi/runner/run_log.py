@@ -101,8 +101,8 @@ class RunRecorder:
     Without `results` it keeps nothing: for a part of a run whose record is written elsewhere.
     """
 
-    def __init__(self, argv: Sequence[str], results: Path | None):
-        self._command = ["luigi", *argv]
+    def __init__(self, command: Sequence[str], results: Path | None):
+        self._command = command
         self._results = results
         self._started, self._monotonic = timestamp(), time.monotonic()
         self._record: dict | None = None

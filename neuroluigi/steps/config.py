@@ -10,6 +10,8 @@ from luigi.cmdline_parser import CmdlineParser
 
 from neuroluigi.provenance.expected import KINDS
 from neuroluigi.recordings.recording import Declaration, RecordingsError, check_folder_name
+from neuroluigi.steps.lab_folder import recordings_to_make
+from neuroluigi.steps.settings_file import RunStopped, check_settings_file
 
 if TYPE_CHECKING:
     # Luigi 3.6 has no types.
@@ -18,13 +20,6 @@ else:
     _ParameterOfWords = luigi.Parameter
 
 Section = TypeVar("Section", bound=luigi.Config)
-
-
-class RunStopped(SystemExit):
-    """An error of the whole pipeline: it ends the run with one line before anything is made.
-
-    Luigi logs any other exception of requires() with a traceback, and goes on with the rest.
-    """
 
 
 # The same as in the luigi.cfg of this repository, which gives the reasons; for a folder without one.
@@ -50,7 +45,11 @@ _DEFAULTS = {
 
 
 def set_defaults() -> None:
-    """Set what luigi.cfg leaves open and where Luigi's own default would make a failed run look like success."""
+    """Set what luigi.cfg leaves open and where Luigi's own default would make a failed run look like success.
+
+    Raises RunStopped where luigi.cfg can't be read.
+    """
+    check_settings_file()
     config = luigi.configuration.get_config()
     for section, settings in _DEFAULTS.items():
         for name, value in settings.items():
@@ -131,7 +130,7 @@ class recordings(luigi.Config):
         """Return the settings as the plain data that neuroluigi.recordings takes."""
         values = {name: value for name, value in self.param_kwargs.items() if name != "contiguous"}
         values["group_by"] = self.group_by or (("session",) if self.are_real() else ("session", "parity"))
-        return Declaration(**values)
+        return Declaration(**values, made_folder=recordings_to_make())
 
 
 class results(luigi.Config):
@@ -169,6 +168,7 @@ def _sections_of_run(run: CmdlineParser) -> dict[type[luigi.Config], Any]:
 
 
 def _read_setting(section: type[Section]) -> Section:
+    check_settings_file()
     try:
         return section()
     except ValueError as error:

@@ -1,11 +1,11 @@
-"""Today's recordings and groups as the settings declare them, found once per run."""
+"""Today's recordings and groups as the settings declare them, found once per run, or else once per call."""
 
 import contextlib
 import functools
 import logging
 import multiprocessing
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 
 from luigi.cmdline_parser import CmdlineParser
 
@@ -13,7 +13,9 @@ from neuroluigi.provenance.record import has_its_name, read_record
 from neuroluigi.recordings.concatenation import is_concatenation
 from neuroluigi.recordings.groups import check_apart, find_groups, groups_of_concatenations
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError, is_missing
-from neuroluigi.steps.config import RunStopped, recordings, results, results_root, setting
+from neuroluigi.steps.config import RunStopped, recordings, results_root, setting
+from neuroluigi.steps.lab_folder import without_settings
+from neuroluigi.steps.plain_luigi import plain_run
 
 logger = logging.getLogger("luigi-interface")
 
@@ -37,14 +39,27 @@ def find_recording(*identity: object) -> Recording:
     return recording
 
 
+# What one_look() is open, by an object of its own.
+_look: ContextVar[object] = ContextVar("look", default=None)
+
+
+@contextlib.contextmanager
+def one_look() -> Iterator[None]:
+    """Search once for all that is asked in this context; in a run, or inside another look, that is so anyway."""
+    token = _look.set(_look.get() or object())
+    try:
+        yield
+    finally:
+        _look.reset(token)
+
+
 def _search() -> tuple[dict[str, Group], dict[tuple, Recording]]:
-    # A run searches once. Without a command line (a notebook) the answer is kept for about a second.
-    run = CmdlineParser.get_instance()
-    return _search_once(run or (int(time.monotonic()), setting(recordings), setting(results)))
+    # Each search without any of these (a notebook) is a new one.
+    return _search_once(CmdlineParser.get_instance() or plain_run() or _look.get() or object())
 
 
 @functools.lru_cache(maxsize=1)
-def _search_once(run: object) -> tuple[dict[str, Group], dict[tuple, Recording]]:
+def _search_once(asker: object) -> tuple[dict[str, Group], dict[tuple, Recording]]:
     try:
         by_key = _find_groups(_warn_once)
     except RecordingsError as error:
@@ -83,7 +98,10 @@ def _find_groups(notify: Callable[[str], object]) -> dict[str, Group]:
     if by_key:
         notify(f"{declaration.folder} is not there; the groups are those of the results")
         return by_key
-    return find_groups(declaration, [dict(row) for row in _made_recordings()], notify)
+    made = [dict(row) for row in _made_recordings()]
+    if made and (reason := without_settings()):
+        notify(f"{reason}: the recordings are fake ones, and the results go to {results_root()}")
+    return find_groups(declaration, made, notify)
 
 
 def _recorded_layouts() -> dict[str, dict]:

@@ -10,14 +10,13 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
-from luigi.task import flatten
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.checksums import Checksums, FolderListings
@@ -31,7 +30,10 @@ from neuroluigi.steps.config import (
     roots_of_paths,
     setting,
 )
+from neuroluigi.steps.discovery import one_look
 from neuroluigi.steps.expectation import defaults_of, expect, recordings_problem, requirements
+from neuroluigi.steps.lab_code import outputs_of, required_by
+from neuroluigi.steps.plain_luigi import logged_in_one_line
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import ResultTarget
 
@@ -42,7 +44,8 @@ _WORTH_SHARING = 1_000
 class Plan:
     """The statuses of one plan, and what they are computed from."""
 
-    def __init__(self):
+    def __init__(self, run: CmdlineParser | None = None):
+        self.run = run
         self.statuses: dict[str, state.Status] = {}
         # The roots for which no two tasks make the same file.
         self.checked: set[str] = set()
@@ -100,9 +103,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=discard_statuses)
 
 
+@one_look()
+@logged_in_one_line()
 def status_of(task: luigi.Task) -> state.Status:
-    """Return the status of a task, computing first that of all that it is made from."""
-    return _check_below(task).statuses[task.task_id]
+    """Return the status of a task, computing first that of all that it is made from.
+
+    Raises RunStopped as plan_below does for the first task of a plan: it may be all that Luigi asks before it runs.
+    """
+    plan = _check_below(task)
+    if not plan.checked:
+        _refuse_clashes_below(task, plan)
+    return plan.statuses[task.task_id]
 
 
 def walk_tasks(root: luigi.Task) -> Iterator[tuple[luigi.Task, state.Status]]:
@@ -124,9 +135,10 @@ def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
         if current.task_id not in seen:
             seen.add(current.task_id)
             yield current
-            stack += flatten(current.requires())
+            stack += required_by(current)
 
 
+@one_look()
 def plan_below(root: luigi.Task) -> Plan:
     """Return the plan of a run of a task.
 
@@ -140,11 +152,22 @@ def plan_below(root: luigi.Task) -> Plan:
             _check_by_two(waiting, plan)
     plan = _check_below(root)
     if root.task_id not in plan.checked:
-        plan.checked.add(root.task_id)
-        _refuse_clashes(_in_order(root, plan), plan)
+        _refuse_clashes_below(root, plan)
     if any(one.is_dropped for one in plan.statuses.values()):
         _make_dropped_again(root, plan)
     return plan
+
+
+def plan_together(roots: Sequence[luigi.Task]) -> None:
+    """Plan a run of several tasks. Raises RunStopped as plan_below does, for tasks below different ones too."""
+    plans = [plan_below(root) for root in roots]
+    if len(roots) > 1:
+        _refuse_clashes([task for root in roots for task in _in_order(root, plans[-1])], plans[-1])
+
+
+def _refuse_clashes_below(root: luigi.Task, plan: Plan) -> None:
+    plan.checked.add(root.task_id)
+    _refuse_clashes(_in_order(root, plan), plan)
 
 
 def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
@@ -160,7 +183,7 @@ def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
                     f"luigi: {other} and {task} would make {others} and {path}, one file on a disk that ignores case or"
                     " normalises Unicode; give them names that differ in more than that"
                 )
-            if other is task:
+            if other.task_id == task.task_id:
                 continue
             if path in outputs:
                 raise RunStopped(
@@ -259,16 +282,17 @@ def _check_for(tasks: list[luigi.Task], plan: Plan, writer: Connection) -> None:
 def _plan_of_run() -> Plan:
     """Return the plan of this run; without a command line a new one."""
     global _plan
-    if _plan is None or CmdlineParser.get_instance() is None:
-        _plan = Plan()
+    run = CmdlineParser.get_instance()
+    if _plan is None or run is None or _plan.run is not run:
+        _plan = Plan(run)
     return _plan
 
 
 def _open(current: luigi.Task, plan: Plan) -> list[luigi.Task]:
     """Note what is directly below a task, and return those of it that have no status yet."""
     if current.task_id not in plan.below:
-        plan.below[current.task_id] = flatten(current.requires())
-        plan.outputs[current.task_id] = flatten(current.output())
+        plan.below[current.task_id] = required_by(current)
+        plan.outputs[current.task_id] = outputs_of(current)
     return [one for one in plan.below[current.task_id] if one.task_id not in plan.statuses]
 
 
@@ -326,12 +350,14 @@ def _trust(outputs: list) -> state.Status:
     return state.Status(state.MISSING, (reason,), is_there=False, is_dropped=True)
 
 
+@one_look()
 def requirements_of(step: luigi.Task) -> list[tuple[luigi.Task, Requirement]]:
     """Return the tasks that a step requires, those in wrappers too, with what can be read of each as of now."""
     plan = _check_below(step)
     return list(requirements(plan.below[step.task_id], plan))
 
 
+@one_look()
 def problem_of(step: ResultTask) -> str:
     """Return what is wrong with the recordings that a step would be made from, "" for nothing."""
     plan = _check_below(step)

@@ -14,7 +14,10 @@ import psutil
 from luigi.cmdline_parser import CmdlineParser
 from luigi.setup_logging import InterfaceLogging
 
+from neuroluigi.steps.discovery import one_look
+from neuroluigi.steps.lab_folder import use_settings_of
 from neuroluigi.steps.parameters import ResolvedParameters
+from neuroluigi.steps.plain_luigi import logged_in_one_line
 
 logger = logging.getLogger("luigi-interface")
 
@@ -48,6 +51,16 @@ class CarriesSettings(ResolvedParameters):
 
     Luigi keeps both in memory of the parent, where spawn and forkserver do not find them.
     """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        use_settings_of(cls.__module__)
+
+    @one_look()
+    @logged_in_one_line()
+    def deps(self):
+        """Return what Luigi asks of it when it schedules: the tasks that it requires."""
+        return super().deps()
 
     def __getstate__(self):
         if multiprocessing.context.get_spawning_popen() is None:

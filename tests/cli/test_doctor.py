@@ -42,22 +42,53 @@ def test_a_machine_on_which_a_run_can_start(lab):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the environment is copied by links")
-def test_luigis_own_script_in_place_of_ours_is_told_with_its_cure(lab, tmp_path):
+def test_luigis_own_script_in_place_of_ours_is_told_and_replaced(lab, tmp_path):
     """As pip install -U luigi leaves it."""
     environment = tmp_path / "venv"
     shutil.copytree(BIN, environment / "bin", symlinks=True)
     shutil.copy(BIN.parent / "pyvenv.cfg", environment)
     (environment / "lib").symlink_to(BIN.parent / "lib")
-    command = [environment / "bin" / "python", "-m", "neuroluigi", "doctor", "--json"]
+    script = environment / "bin" / "luigi"
 
-    def luigi_command() -> dict:
+    def doctor(*words):
+        command = [environment / "bin" / "python", "-m", "neuroluigi", "doctor", *words]
         done = commands.run(command, cwd=lab.folder, env=clean_environment(), capture_output=True, text=True)
-        return {one["what"]: one for one in json.loads(done.stdout)}["luigi command"]
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
-    assert (luigi_command()["text"], luigi_command()["problem"]) == (str(environment / "bin" / "luigi"), "")
-    (environment / "bin" / "luigi").write_text("from luigi.cmdline import luigi_run\nluigi_run()\n")
-    problem = luigi_command()["problem"]
-    assert "is Luigi's own, not neuroluigi's" in problem and "pip install --force-reinstall --no-deps" in problem
+    def luigi_command() -> tuple[str, str]:
+        found = {one["what"]: one for one in json.loads(doctor("--json"))}["luigi command"]
+        return found["text"], found["problem"]
+
+    assert luigi_command() == (f"{script}, of neuroluigi", "")
+    assert doctor("--fix") == "luigi and luigid are neuroluigi's.\n"
+    script.write_text("from luigi.cmdline import luigi_run\nluigi_run()\n")
+    text, problem = luigi_command()
+    assert text == f"{script}, of luigi" and "is Luigi's own, not neuroluigi's" in problem
+    assert "run neuroluigi doctor --fix" in problem
+    # It needs neither settings nor tasks.
+    (lab.folder / "luigi.cfg").write_text("no settings")
+    (lab.folder / "tasks.py").unlink()
+    assert doctor("--fix") == f"{script} is neuroluigi's now.\n"
+    lab = Pipeline(tmp_path / "another lab")
+    assert luigi_command() == (f"{script}, of neuroluigi", "")
+    words = ["--module", "tasks", "FakeRecording", "--session", "a", "--index", "0", "--local-scheduler"]
+    done = commands.run([script, *words], cwd=lab.folder, env=clean_environment(), capture_output=True, text=True)
+    assert done.returncode == 0 and "Made: 1 FakeRecording." in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the environment is copied by links")
+def test_a_folder_of_scripts_without_that_of_neuroluigi(lab, tmp_path):
+    environment = tmp_path / "venv"
+    shutil.copytree(BIN, environment / "bin", symlinks=True)
+    shutil.copy(BIN.parent / "pyvenv.cfg", environment)
+    (environment / "lib").symlink_to(BIN.parent / "lib")
+    for name in ("neuroluigi", "luigi"):
+        (environment / "bin" / name).unlink()
+    command = [environment / "bin" / "python", "-m", "neuroluigi", "doctor", "--fix"]
+    done = commands.run(command, cwd=lab.folder, env=clean_environment(), capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("neuroluigi: [Errno 2] ")
+    assert "install it anew (pip install --force-reinstall --no-deps neuroluigi, in a checkout -e .)" in done.stderr
 
 
 @needs_octave

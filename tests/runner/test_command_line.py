@@ -1,5 +1,7 @@
 """What of a command line and luigi.cfg is understood, and what is refused in one line."""
 
+import sys
+
 import pytest
 
 from neuroluigi.runner.command_line import check_options, named_module, use_current_folder
@@ -38,6 +40,12 @@ def test_a_module_that_does_not_exist(tmp_path, monkeypatch):
     [
         (["Stats"], "requires the 'group' parameter to be set"),
         (["PlotAll", "--workers", "0"], "--workers 0: there has to be at least one"),
+        (["PlotAll", "--workers", "x"], "luigi: [core] workers (--workers): invalid literal for int()"),
+        (
+            ["PlotAll", "--Edges-level", "abc"],
+            "luigi: [Edges] level (--Edges-level): could not convert string to float",
+        ),
+        (["Edges", "--group", "a", "--level", "abc"], "luigi: [Edges] level (--level): could not convert string to"),
         (["PlotAll", "--recordings-rout", "/x"], "no option --recordings-rout; did you mean --recordings-root?"),
         (["PlotAll", "--recordings-channels", "two"], "[recordings] channels (--recordings-channels): "),
         (["PlotAll", "--recordings-incomplete=trim"], "the option --recordings-incomplete is called "),
@@ -50,6 +58,40 @@ def test_a_command_line_that_can_not_be_understood(parsed, words, line):
 def test_a_task_that_does_not_exist(parsed):
     line = refusal(parsed, "PlotALl")
     assert "PlotALl" in line and "PlotAll" in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["PlotALl", "--workrs", "2"],
+        ["--workrs", "2", "PlotALl"],
+        ["PlotALl", "--workrs=2"],
+        # It would be right for one of the tasks that it may mean.
+        ["PlotALl", "--group", "a-even", "--workrs", "2"],
+    ],
+)
+def test_a_task_and_an_option_that_do_not_exist_are_told_together(parsed, words):
+    assert refusal(parsed, *words) == (
+        "luigi: No task PlotALl. Did you mean: PlotAll Plot; there is no option --workrs; did you mean --workers?"
+    )
+
+
+def test_the_value_of_an_option_that_does_not_exist_is_not_the_task(parsed):
+    line = refusal(parsed, "--workrs", "2", "PlotAll", "--logs", "x")
+    assert line.startswith("luigi: there is no option --workrs; did you mean --workers?; there is no option --logs")
+
+
+def test_a_task_that_two_modules_define(parsed, pipeline):
+    (pipeline.folder / "more.py").write_text("\nfrom neuroluigi import StudyTask\nclass Plot(StudyTask):\n    pass\n")
+    pipeline.add("import more")
+    number = (pipeline.folder / "tasks.py").read_text().splitlines().index("class Plot(ephys.Plot):") + 1
+    try:
+        assert refusal(parsed, "Plot", "--group", "a-even") == (
+            f"luigi: the task Plot is defined 2 times, in tasks (tasks.py, line {number}), in more (more.py, line 3);"
+            " rename one"
+        )
+    finally:
+        sys.modules.pop("more", None)
 
 
 def test_a_short_option_is_one_of_the_task_that_is_named_alone():

@@ -119,12 +119,6 @@ def test_without_a_module_it_says_where_it_looked(tmp_path):
     assert f"no tasks.py in {tmp_path}" in line and "--module" in line
 
 
-def test_an_error_in_the_module_keeps_its_traceback(tmp_path):
-    (tmp_path / "tasks.py").write_text("import luigi\n1 / 0\n")
-    done = luigi(tmp_path, "--module", "tasks", "PlotAll", "--local-scheduler")
-    assert done.returncode != 0 and "tasks.py" in done.stderr and "ZeroDivisionError" in done.stderr
-
-
 @pytest.mark.parametrize(
     "arguments, expected",
     [

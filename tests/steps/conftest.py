@@ -27,7 +27,6 @@ def declare(tmp_path, monkeypatch):
         for name, value in values.items():
             config.set(section, name, str(value))
 
-    # Without a command line, what was found is kept for a second, by these.
     declare("results", root=tmp_path / "results")
     declare("recordings", table="", root="")
     yield declare

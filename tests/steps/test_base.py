@@ -257,14 +257,14 @@ def test_two_runs_at_the_same_time_both_end_well(pipeline):
 IN_PROCESS = """
 import luigi, luigi.interface
 factory = luigi.interface._WorkerSchedulerFactory
-import tasks
+import neuroluigi, tasks
 assert luigi.interface._WorkerSchedulerFactory is factory, "importing tasks.py patches Luigi"
 assert luigi.build([tasks.Edges("a-even"), tasks.Edges("b-odd")], local_scheduler=True, log_level="WARNING")
 print(tasks.Edges("a-even").output().load().shape)
 print([plot.group for plot in tasks.PlotAll().requires()])
 try:
     tasks.Aggregate("nobody").requires()
-except SystemExit as stopped:
+except neuroluigi.RunStopped as stopped:
     print(stopped)
 """
 

@@ -1,13 +1,17 @@
 """Today's recordings and groups, as the settings declare them."""
 
 import json
+from pathlib import Path
 
 import luigi
 import pytest
 
-from neuroluigi import ExistingRecording, RecordingMaker, recording_task
+import neuroluigi
+from neuroluigi import ExistingRecording, GroupTask, RecordingMaker, WrapperTask, recording_task
+from neuroluigi.recordings import groups as recordings_groups
+from neuroluigi.steps import discovery
 from neuroluigi.steps.config import RunStopped
-from neuroluigi.steps.discovery import check_results_root, find_recording, groups
+from neuroluigi.steps.discovery import check_results_root, find_recording, groups, one_look
 
 
 def define_maker():
@@ -68,6 +72,66 @@ def test_a_run_searches_once(declare, command_line, tmp_path):
     assert list(groups()) == ["a"]
     write_recordings(tmp_path / "real", ["b/rec_0.bin"])
     assert list(groups()) == ["a"]
+
+
+@pytest.fixture
+def searches(monkeypatch, tmp_path):
+    """Return a function that returns the groups that each search found since the last call, in all processes."""
+    log = tmp_path / "searches.txt"
+
+    def find_groups(*arguments):
+        found = recordings_groups.find_groups(*arguments)
+        with log.open("a") as file:
+            file.write(f"{' '.join(found)}\n")
+        return found
+
+    def searches():
+        found = log.read_text().splitlines()
+        log.write_text("")
+        return found
+
+    monkeypatch.setattr(discovery, "find_groups", find_groups)
+    return searches
+
+
+class Sizes(GroupTask):
+    def requires(self):
+        return [recording_task(recording) for recording in self.recordings]
+
+    def output(self):
+        return self.result("sizes.txt")
+
+    def make(self, out):
+        out.write_text(str([Path(one.path).stat().st_size for one in self.input()]))
+
+
+class AllSizes(WrapperTask):
+    def requires(self):
+        return [Sizes(group) for group in groups()]
+
+
+def test_without_a_run_each_call_searches_once_and_sees_what_is_there_then(declare, searches, tmp_path):
+    write_recordings(tmp_path / "real", ["a/rec_0.bin", "b/rec_0.bin", "c/rec_0.bin"])
+    declare("recordings", root=tmp_path / "real")
+    assert not AllSizes().complete() and searches() == ["a b c"]
+    write_recordings(tmp_path / "real", ["d/rec_0.bin"])
+    assert list(groups()) == ["a", "b", "c", "d"]
+    with one_look():
+        assert groups() is groups()
+        write_recordings(tmp_path / "real", ["e/rec_0.bin"])
+        assert "e" not in groups()
+    assert "e" in groups() and searches() == ["a b c d", "a b c d", "a b c d e"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("build", [luigi.build, neuroluigi.build])
+def test_a_build_searches_once_and_the_next_one_again(declare, searches, tmp_path, build, workers):
+    declare("recordings", root=tmp_path / "real")
+    for session, found in (("a", "a"), ("b", "a b"), ("c", "a b c")):
+        write_recordings(tmp_path / "real", [f"{session}/rec_0.bin"])
+        assert build([AllSizes()], workers=workers, local_scheduler=True, log_level="WARNING")
+        assert searches() == [found]
+        assert (tmp_path / "results" / session / "sizes.txt").read_text() == "[4]"
 
 
 def test_settings_that_name_nothing_stop_the_run_in_one_line(declare, tmp_path):

@@ -1,0 +1,32 @@
+"""`neuroluigi.build`: luigi.build with all that the `luigi` command puts around a run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import luigi
+from luigi.execution_summary import LuigiRunResult
+
+from neuroluigi.runner import patches
+from neuroluigi.runner.run import RecordedRun, check_tasks
+from neuroluigi.steps.config import set_defaults
+
+
+def build(
+    tasks: Sequence[luigi.Task], workers: int = 1, detailed_summary: bool = False, **options: Any
+) -> bool | LuigiRunResult:
+    """Run tasks as the `luigi` command does, and return what luigi.build returns: whether all went well.
+
+    `options` are those of luigi.build; local_scheduler is True unless it is given. What concerns the run as a whole is
+    found before anything is made, and raises RunStopped: settings that can't be read, a group that there is not, two
+    tasks that make the same file. A step that fails raises nothing, as with luigi.build.
+    """
+    tasks = list(tasks)
+    set_defaults()
+    with patches.applied(patches.empty_command_line(), patches.plain_log_lines(), patches.processes_end()):
+        check_tasks(tasks)
+        run = RecordedRun(["neuroluigi.build", *map(str, tasks)], tasks)
+        options = {"worker_scheduler_factory": run.factory, "local_scheduler": True, **options}
+        with run.under_way():
+            result = luigi.build(tasks, workers=workers, detailed_summary=True, **options)
+            run.recorder.exit_code = 0 if result.scheduling_succeeded else 1
+    return result if detailed_summary else result.scheduling_succeeded

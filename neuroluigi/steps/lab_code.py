@@ -1,0 +1,65 @@
+"""Errors of a lab's own code, tasks.py and what it imports: where in it they are, in one line."""
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+import luigi
+from luigi.parameter import ParameterException
+from luigi.task import flatten
+from luigi.task_register import Register
+
+from neuroluigi.steps.config import RunStopped, shown_path
+from neuroluigi.steps.settings_file import TRACEBACK_VARIABLE
+
+_PACKAGE = Path(__file__).parents[1]
+_LIBRARY = Path(traceback.__file__).parent
+
+
+def describe_in_code(error: BaseException) -> str:
+    """Return file, line, error and text of the innermost line of a lab's own that an error passed; "" if none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return _described(error.filename, error.lineno, f"{type(error).__name__}: {error.msg}", error.text)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_own(frame.filename)]
+    if not own:
+        return ""
+    # What this package refuses says all.
+    is_refusal = own[-1] is frames[-1] or _PACKAGE in Path(frames[-1].filename).parents
+    deeper = "" if is_refusal else f"; {TRACEBACK_VARIABLE}=1 shows how it came from there"
+    what = str(error) if isinstance(error, ParameterException) else f"{type(error).__name__}: {error}"
+    return _described(own[-1].filename, own[-1].lineno, " ".join(what.split()), own[-1].line) + deeper
+
+
+def _described(file: str, number: int | None, what: str, line: str | None) -> str:
+    return f"{shown_path(file)}, line {number}: {what}{f', in: {line.strip()}' if line and line.strip() else ''}"
+
+
+def _is_own(file: str) -> bool:
+    """Return whether a file is neither of Python, nor of this package, nor installed."""
+    path = Path(file)
+    is_packaged = {"site-packages", "dist-packages"}.intersection(path.parts)
+    return not (file.startswith("<") or is_packaged or _PACKAGE in path.parents or _LIBRARY in path.parents)
+
+
+def required_by(task: luigi.Task) -> list[luigi.Task]:
+    """Return the tasks that a task requires directly; RunStopped, with the place, where its code has an error."""
+    return _asked(task, "requires")
+
+
+def outputs_of(task: luigi.Task) -> list[Any]:
+    """Return the targets of a task; RunStopped, with the place, where its code has an error."""
+    return _asked(task, "output")
+
+
+def _asked(task: luigi.Task, name: str) -> list[Any]:
+    try:
+        return flatten(getattr(task, name)())
+    except RunStopped:
+        raise
+    except Exception as error:
+        family = str(error).partition("[")[0] if isinstance(error, ParameterException) else ""
+        params = Register.get_task_cls(family).get_params() if family in Register.task_names() else []
+        known = f"; {family} has the parameters {', '.join(name for name, _ in params)}" if params else ""
+        where = describe_in_code(error) or f"{type(error).__name__}: {error}"
+        raise RunStopped(f"luigi: {task}.{name}(): {where}{known}") from error

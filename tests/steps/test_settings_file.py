@@ -1,0 +1,62 @@
+"""A luigi.cfg that can't be read: one line with its file and line, from each command and in a notebook."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import BIN, clean_environment
+
+GROUPS = """
+import neuroluigi
+try:
+    neuroluigi.groups()
+except neuroluigi.RunStopped as error:
+    print(error)
+"""
+
+
+def run(folder, *command, **env):
+    return subprocess.run(
+        command, cwd=folder, env={**clean_environment(), **env}, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"[core]\nworkers 2\n", "line 2: 'workers 2' is neither a [section] nor NAME = VALUE"),
+        (b"[core]\nworkers = 2\n\n[core]\n", "line 4: there is a section [core] already; join the two"),
+        (b"[core]\nworkers = 2\nworkers = 3\n", "line 3: [core] workers is set already; keep one of the two"),
+        (b"workers = 2\n", "line 1: 'workers = 2' comes before the first [section]"),
+        (b"[core]\nworkers = 2\n# caf\xe9\n", "line 3: a byte that is no UTF-8; save the file as UTF-8"),
+    ],
+    ids=["no sign", "section twice", "setting twice", "no section", "encoding"],
+)
+def test_a_file_that_cant_be_read(tmp_path, content, line):
+    (tmp_path / "luigi.cfg").write_bytes(content)
+    done = run(tmp_path, sys.executable, "-c", GROUPS, PYTHONUTF8="1")
+    assert (done.returncode, done.stdout) == (0, f"luigi: luigi.cfg, {line}\n")
+
+
+def test_a_byte_order_mark(tmp_path):
+    (tmp_path / "luigi.cfg").write_bytes(b"\xef\xbb\xbf[core]\nworkers = 2\n")
+    done = run(tmp_path, sys.executable, "-c", GROUPS, PYTHONUTF8="1")
+    assert done.stdout.endswith("; save the file without a byte order mark\n") and not done.stderr
+
+
+def test_each_command_says_the_same_and_the_traceback_is_there_on_request(tmp_path):
+    (tmp_path / "luigi.cfg").write_text("[core]\nworkers 2\n")
+    commands = (["luigi", "--module", "tasks", "All"], ["neuroluigi", "status"], ["luigid"])
+    for command, *words in commands:
+        done = run(tmp_path, BIN / command, *words)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "luigi: luigi.cfg, line 2: 'workers 2' is neither a [section] nor NAME = VALUE\n"
+    done = run(tmp_path, BIN / "neuroluigi", "status", NEUROLUIGI_TRACEBACK="1")
+    assert done.returncode == 1 and "configparser.py" in done.stderr
+
+
+def test_the_file_that_the_environment_names(tmp_path):
+    (tmp_path / "other.cfg").write_bytes(b"[core]\n# caf\xe9\n")
+    done = run(tmp_path, BIN / "neuroluigi", "status", LUIGI_CONFIG_PATH="other.cfg", PYTHONUTF8="1")
+    assert done.stderr == "luigi: other.cfg, line 2: a byte that is no UTF-8; save the file as UTF-8\n"
