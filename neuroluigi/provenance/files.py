@@ -64,6 +64,11 @@ def part_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.part-{owner}{path.suffix}")
 
 
+def with_final_names(text: str) -> str:
+    """Return a text in which the temporary paths of this host, such as those in an error, have their final names."""
+    return re.sub(rf"\.part-{re.escape(socket.gethostname())}-\d+-\d+", "", text)
+
+
 def remove_path(path: Path) -> None:
     """Remove a file, or a folder that a step made in place of one."""
     if path.is_dir():

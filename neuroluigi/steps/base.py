@@ -56,7 +56,7 @@ from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMetho
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
 from neuroluigi.steps.surroundings import own_surroundings
-from neuroluigi.steps.target import ResultTarget
+from neuroluigi.steps.target import ResultTarget, written_to
 
 logger = logging.getLogger("luigi-interface")
 
@@ -151,9 +151,9 @@ class Step(CarriesSettings, ResultTask):
         values = (folder_name(str(self.param_kwargs[name]), name) for name in self.filename_parameters)
         return path_of(self.folder, "runs", f"{'-'.join((self.task_family, *values))}.json")
 
-    def result(self, name: str, kind: type[ResultTarget] = ResultTarget) -> ResultTarget:
-        """Return the target of a file in this step's folder, for output()."""
-        return kind(os.path.join(self.folder, name), self.record_path)  # noqa: PTH118 (targets hold text)
+    def result(self, name: str, kind: type[ResultTarget] = ResultTarget, **options: Any) -> ResultTarget:
+        """Return the target of a file in this step's folder, for output(); `options` are of its class: format=Nop."""
+        return kind(os.path.join(self.folder, name), self.record_path, **options)  # noqa: PTH118 (targets hold text)
 
     def make(self, out):
         """Make the files. `out` has the shape of output(), with a temporary Path in place of each target."""
@@ -208,7 +208,7 @@ class Step(CarriesSettings, ResultTask):
             self.record_path.parent.mkdir(parents=True, exist_ok=True)
             recover(self.record_path, self.folder)
         except OSError as error:
-            raise StepError(f"{self}: can't write to {self.folder}: {error}") from error
+            raise StepError(f"{self}: can't write to {self.folder}: {describe_error(error)}") from error
         if self._is_done():
             logger.info("%s unchanged", self)
             return Outcome(UNCHANGED)
@@ -250,7 +250,8 @@ class Step(CarriesSettings, ResultTask):
         self._attempt = {"requires": [one.as_recorded(is_tool_read=False) for _, one in requires]}
         for part in temporary.values():
             part.parent.mkdir(parents=True, exist_ok=True)
-        inputs, asked_for_tool = self._make_logged(_shaped_like(output, temporary), [task for task, _ in requires])
+        with written_to({one.path: part for one, part in temporary.items()}):
+            inputs, asked_for_tool = self._make_logged(_shaped_like(output, temporary), [task for task, _ in requires])
         for one, part in temporary.items():
             one.check(part)
         self._check_unchanged(inputs)
@@ -369,7 +370,9 @@ class Step(CarriesSettings, ResultTask):
             self.log.replace(log)
             self.note_failure(reason, start)
         except Exception as other:
-            return StepError(f"{self}: {reason} (and this could not be recorded in {log.parent}: {other})")
+            return StepError(
+                f"{self}: {reason} (and this could not be recorded in {log.parent}: {describe_error(other)})"
+            )
         return StepError(f"{self}: {reason}; see {shown_path(log)}")
 
 

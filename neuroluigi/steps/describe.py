@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from neuroluigi.provenance.files import describe_file, hash_file, path_in_root
+from neuroluigi.provenance.files import describe_file, hash_file, path_in_root, with_final_names
 from neuroluigi.provenance.record import read_record, timestamp
 from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.steps.config import RunStopped
@@ -27,11 +27,15 @@ def start_clock() -> dict:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the message of an error; of one that comes from a step's own code, its class and the line too."""
-    if isinstance(error, _EXPLAINED) or type(error).__module__.startswith("neuroluigi."):
-        return str(error)
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
+    """Return the message of an error; of one that comes from a step's own code, its class and the line too.
+
+    A file of the step that it names has its final name: the temporary one is gone when the message is read.
+    """
+    text = str(error)
+    if not (isinstance(error, _EXPLAINED) or type(error).__module__.startswith("neuroluigi.")):
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"{type(error).__name__}: {text} ({Path(frame.filename).name}, line {frame.lineno})"
+    return with_final_names(text)
 
 
 def describe_times(start: Mapping) -> dict:
