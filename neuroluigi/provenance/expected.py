@@ -39,6 +39,27 @@ class Input:
 
 
 @dataclass(frozen=True)
+class OtherInput:
+    """An input that is no file of this machine, such as a table of a database: it counts by whether it is there.
+
+    `described` is its entry in a record, `class` and `name`. `is_pending`: a task of this run makes it first.
+    """
+
+    described: Mapping[str, str]
+    is_pending: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called, for people."""
+        return name_of_other(self.described)
+
+
+def name_of_other(described: Mapping[str, str]) -> str:
+    """Return what an input that is no file is called, for people: its name, or else that of its class."""
+    return described.get("name") or described.get("class", "?")
+
+
+@dataclass(frozen=True)
 class Requirement:
     """What a step can read of one task that it requires, beside the content of its files.
 
@@ -76,6 +97,8 @@ class Expected:
     parameters: significant parameters by name; `defaults` are used for those that the record does not have
     fingerprint: what the step adds to its record; None where it can't be known before an input is made
     inputs: the files that the result is made from, in order
+    other_inputs: what else it is made from
+    gone: the names of inputs from outside, other than recordings, that are not there
     requires: the tasks that the step requires, in order
     sources: engine -> code that the step runs there, each {"path", "sha256"}
     tool: engine, release, version as far as a setting asks for them by name
@@ -98,6 +121,8 @@ class Expected:
     rerun_on: frozenset[str]
     roots: Mapping[str, str]
     requires: tuple[Requirement, ...] = ()
+    other_inputs: tuple[OtherInput, ...] = ()
+    gone: tuple[str, ...] = ()
     problem: str = ""
     allow_missing: bool = False
     reads_moved: bool = True

@@ -13,6 +13,7 @@ from neuroluigi.provenance.checksums import Checksums, FolderListings
 from neuroluigi.provenance.differences import (
     changed_code,
     changed_fingerprint,
+    changed_other_inputs,
     changed_parameters,
     changed_requirements,
     changed_tool,
@@ -114,10 +115,11 @@ def _status(expected: Expected, checksums: Checksums, folders: FolderListings) -
     lacking = ", ".join(os.path.basename(path) for path, stat in found.items() if not stat)
     missing = Reason("", f"{lacking} is not there")
     inputs = Inputs(record.get("inputs", ()), expected, checksums) if record else None
-    if inputs and inputs.missing and not expected.allow_missing:
+    gone = (*(() if expected.allow_missing else inputs.missing), *expected.gone) if inputs else ()
+    if gone:
         # Modified or not, the next steps are made from the file that is there.
         now, _ = _check_outputs(expected, record, found, checksums)
-        reasons = tuple(Reason("inputs", f"{name} is not there any more") for name in inputs.missing)
+        reasons = tuple(Reason("inputs", f"{name} is not there any more") for name in gone)
         reasons += () if is_there or is_dropped else (missing,)
         return Status(INPUT_MISSING, reasons, is_there=is_there, is_dropped=is_dropped, checksums=now)
     if not is_there and not is_dropped:
@@ -164,6 +166,7 @@ def _status(expected: Expected, checksums: Checksums, folders: FolderListings) -
 def _waits_for(record: Mapping, expected: Expected, inputs: Inputs) -> Iterator[str]:
     """Yield the names of the files on which it depends whether the result is to be made again."""
     yield from (os.path.basename(one.path) for one in expected.inputs if one.is_pending)
+    yield from (one.name for one in expected.other_inputs if one.is_pending)
     yield from (os.path.basename(path) for _, path in inputs.unchecked)
     if "requires" in record:
         yield from (name for one in expected.requires for name in one.pending)
@@ -173,6 +176,8 @@ def _contradictions(record: Mapping, expected: Expected, inputs: Inputs | None) 
     """Yield what differs between the record and what is expected today; without `inputs` these are not compared."""
     changed = [Reason("inputs", expected.problem)] if expected.problem else inputs.reasons if inputs else ()
     yield from changed
+    if "other_inputs" in record:
+        yield from changed_other_inputs(record["other_inputs"], expected.other_inputs)
     yield from changed_parameters(record.get("parameters", {}), expected)
     if not changed:
         # Where the inputs are others, so is what is read of them.

@@ -31,6 +31,7 @@ from neuroluigi.results.status import DROPPED, FAILED, ResultStatus
 from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
 from neuroluigi.steps.plan import status_of, tasks_below
 from neuroluigi.steps.result_task import ResultTask
+from neuroluigi.steps.target import local_path
 
 # Right in the folder of results: folders and files of runs, and what the commands write there.
 _OF_RUNS = (".runs", ".seats", ".slurm", ".luigid", ".checksums.jsonl", "report.html", "ro-crate-metadata.json")
@@ -112,7 +113,7 @@ def not_ours(root: luigi.Task) -> list[Path]:
     records = {path for folder in run_folders(record_folders()) for path in record_paths(folder)}
     # Text, as there may be hundreds of thousands.
     targets = (one for task in tasks_below(root) for one in flatten(task.output()))
-    ours = {os.fspath(path) for one in targets if (path := getattr(one, "path", None))}
+    ours = {path for one in targets if (path := local_path(one))}
     for record in steps:
         ours.update(_beside(record))
     for record in records - steps.keys():

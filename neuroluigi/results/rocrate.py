@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from neuroluigi.provenance.checksums import Checksums
+from neuroluigi.provenance.expected import name_of_other
 from neuroluigi.provenance.files import path_in_root, remove_abandoned, write_text
 from neuroluigi.provenance.record import is_outdated, made_by, read_record, recorded_code, sibling_path, timestamp
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
@@ -205,6 +206,7 @@ class _Graph:
         files = [entry.path.with_suffix(f"{failed}{kind}") for kind in (".log", ".json")]
         place = path_in_root(files[1], self._roots)
         inputs = [self.add_file(one) for one in record.get("inputs", ())]
+        inputs += [self._add_other_input(one) for one in record.get("other_inputs", ())]
         outputs = [self.add_file(one) for one in record.get("outputs", ())]
         action = _entity(
             f"#run/{_local(place)[1:]}",
@@ -223,6 +225,13 @@ class _Graph:
         self.actions.append(self.add(action))
         self.steps.add(entry.step)
         return True
+
+    def _add_other_input(self, one: Mapping[str, str]) -> str:
+        kind, name = one.get("class", ""), name_of_other(one)
+        note = f"{kind}; no file, and not in this crate"
+        return self.add(
+            _entity(f"#input/{quote(f'{kind} {name}', safe='')}", "CreativeWork", name=name, description=note)
+        )
 
     def _add_tool(self, record: Mapping) -> str:
         tool = record.get("tool", {})

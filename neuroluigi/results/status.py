@@ -11,6 +11,7 @@ from pathlib import Path
 import luigi
 
 from neuroluigi.provenance import state
+from neuroluigi.provenance.expected import name_of_other
 from neuroluigi.provenance.files import last_lines
 from neuroluigi.provenance.record import engine_and_version, read_failure, recorded_code, sibling_path
 from neuroluigi.recordings.recording import Group
@@ -238,6 +239,7 @@ def _history(record: Mapping) -> list[str]:
         lines.append(f"With {', '.join(f'{name} {value}' for name, value in parameters.items() if value is not None)}.")
     for verb, files in (("From", record.get("inputs", ())), ("Wrote", record.get("outputs", ()))):
         lines += [f"{verb} {one['path']}, {one['bytes']} bytes, sha256 {one['sha256'][:12]}..." for one in files]
+    lines += [f"From {name_of_other(one)}, which is no file." for one in record.get("other_inputs", ())]
     lines += _code(recorded_code(record))
     for one in record.get("accepted", ()):
         by = one.get("by", {})

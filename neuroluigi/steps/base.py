@@ -56,7 +56,7 @@ from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMetho
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
 from neuroluigi.steps.surroundings import own_surroundings
-from neuroluigi.steps.target import ResultTarget, written_to
+from neuroluigi.steps.target import ResultTarget, describe_target, local_path, written_to
 
 logger = logging.getLogger("luigi-interface")
 
@@ -257,7 +257,7 @@ class Step(CarriesSettings, ResultTask):
         self._check_unchanged(inputs)
         record = {
             **self._describe(temporary, start),
-            "inputs": self._attempt["inputs"],
+            **{name: self._attempt[name] for name in ("inputs", "other_inputs") if name in self._attempt},
             "requires": [one.as_recorded(task.task_id in asked_for_tool) for task, one in requires],
         }
         finals = {part: Path(one.path) for one, part in temporary.items()}
@@ -283,10 +283,13 @@ class Step(CarriesSettings, ResultTask):
         ):
             try:
                 self._reporter.report_start()
-                self._stamps = [stamp_of(one.path) for one in flatten(self.input())]
+                files, others = self._inputs()
+                self._stamps = [stamp_of(one.path) for one in files]
                 read_ns = time.time_ns()
-                inputs = [describe_input(one, roots, self.record_path.parent) for one in flatten(self.input())]
+                inputs = [describe_input(one, roots, self.record_path.parent) for one in files]
                 self._attempt = {**self._attempt, "inputs": [with_known_time(one, read_ns) for one in inputs]}
+                if others:
+                    self._attempt["other_inputs"] = [describe_target(one) for one in others]
                 self.note_code("python")
                 with only_required(self, required) as asked_for_tool, own_surroundings():
                     self.make(out)
@@ -295,8 +298,14 @@ class Step(CarriesSettings, ResultTask):
                 raise
         return inputs, asked_for_tool
 
+    def _inputs(self) -> tuple[list, list]:
+        """Return the inputs that are files of this machine, and the others."""
+        inputs = flatten(self.input())
+        return [one for one in inputs if local_path(one)], [one for one in inputs if not local_path(one)]
+
     def _check_unchanged(self, inputs: list[dict]) -> None:
-        for one, before, stamp in zip(flatten(self.input()), inputs, self._stamps, strict=True):
+        files, _ = self._inputs()
+        for one, before, stamp in zip(files, inputs, self._stamps, strict=True):
             if has_changed(one.path, before, stamp):
                 raise StepError(f"{one.path} was changed while it was being read; run again")
         engine = self._recorded_engine()

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import luigi
 from luigi.local_target import atomic_file
+from luigi.target import FileSystemTarget
 
 from neuroluigi.provenance.commit import pending_path
 from neuroluigi.provenance.files import part_path
@@ -103,6 +105,36 @@ LOADERS: Mapping[str, Callable[[Path], Any]] = {
     ".tsv": _load_rows,
     ".txt": lambda path: path.read_text(encoding="utf-8"),
 }
+
+
+def local_path(target: Any) -> str | None:
+    """Return the path of a target that is a file or folder of this machine; None for any other.
+
+    A target of the lab's own has a path of whatever kind: it is one of this machine unless the target is there and no
+    such file is.
+    """
+    path = getattr(target, "path", None)
+    if not isinstance(path, (str, os.PathLike)):
+        return None
+    if isinstance(target, FileSystemTarget):
+        return os.fspath(path) if isinstance(target, luigi.LocalTarget) else None
+    is_local = isinstance(target, RecordingTarget) or os.path.lexists(path) or not target.exists()
+    return os.fspath(path) if is_local else None
+
+
+# What says which one of its kind a target is: of Luigi's own, files elsewhere and tables of databases.
+_NAMES = ("path", "database", "table", "target_table", "update_id")
+
+
+def describe_target(target: Any) -> dict[str, str]:
+    """Return the class of a target that is no file of this machine, and what names it, if anything does, as texts."""
+    values = [str(value) for name in _NAMES if isinstance(value := getattr(target, name, None), (str, os.PathLike))]
+    kind = type(target)
+    if not values and kind.__str__ is not object.__str__:
+        values = [str(target)]
+    # An address may have a password in it.
+    name = re.sub(r"(?<=://)[^/\s]*@", "", " ".join(values))
+    return {"class": f"{kind.__module__}.{kind.__qualname__}", "name": name}
 
 
 class RecordingTarget(luigi.Target):
