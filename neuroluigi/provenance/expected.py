@@ -1,7 +1,7 @@
 """What the pipeline expects of a result today, as plain data, to be compared with its run record."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ class Expected:
 
     Paths are absolute and plain text, as a plan has hundreds of thousands of them.
 
-    outputs: path of each file -> a check that raises for a file that is not whole
+    outputs: path of each file or folder -> a check that raises for one that is not whole
     record: path of the run record
     parameters: significant parameters by name; `defaults` are used for those that the record does not have
     fingerprint: what the step adds to its record; None where it can't be known before an input is made
@@ -107,6 +107,7 @@ class Expected:
     problem: what is wrong with the recordings that the result would be made from, "" for nothing
     allow_missing: whether recordings that can't be found are left out instead of leaving the result alone
     reads_moved: whether files are read to find out which of them is a recording that moved
+    folders: those outputs that are folders -> the names in them that don't count
     without_format: the outputs whose check knows no format, and can't tell a file that was cut short from a whole one
     """
 
@@ -126,4 +127,5 @@ class Expected:
     problem: str = ""
     allow_missing: bool = False
     reads_moved: bool = True
+    folders: Mapping[str, Sequence[str]] = field(default_factory=dict)
     without_format: frozenset[str] = frozenset()

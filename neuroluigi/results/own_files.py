@@ -140,7 +140,9 @@ def _files_below(top: Path, ours: set[str]) -> Iterator[str]:
     """Yield the files below a folder that are not ours, and hidden folders as a whole."""
     for folder, below, names in os.walk(top):
         hidden = {name for name in below if name.startswith(".")}
-        below[:] = sorted(set(below) - hidden)
+        # What is in a folder that is a result is a part of it.
+        results = {name for name in below if os.path.join(folder, name) in ours}  # noqa: PTH118
+        below[:] = sorted(set(below) - hidden - results)
         paths = (os.path.join(folder, name) for name in sorted({*names, *hidden}))  # noqa: PTH118
         yield from (path for path in paths if path not in ours)
 

@@ -17,7 +17,7 @@ from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.parameters import ResolvedParameters, default_of, plain_values, significant_values
 from neuroluigi.steps.result_task import ResultTask
-from neuroluigi.steps.target import RecordingTarget, ResultTarget, describe_target, local_path
+from neuroluigi.steps.target import RecordingTarget, ResultFolder, ResultTarget, describe_target, local_path
 
 if TYPE_CHECKING:
     from neuroluigi.steps.plan import Plan
@@ -55,6 +55,7 @@ def expect(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> Expected:
         roots=plan.roots,
         allow_missing=plan.allow_missing,
         reads_moved=plan.reads_moved,
+        folders={one.path: one.ignore for one in outputs if isinstance(one, ResultFolder)},
         without_format=frozenset(one.path for one in outputs if not one.has_format),
     )
 

@@ -33,7 +33,7 @@ from neuroluigi.steps.config import (
 )
 from neuroluigi.steps.expectation import defaults_of, expect, recordings_problem, requirements
 from neuroluigi.steps.result_task import ResultTask
-from neuroluigi.steps.target import ResultTarget
+from neuroluigi.steps.target import ResultFolder, ResultTarget
 
 # So many tasks right below the root are worth a second process, which costs some tenths of a second.
 _WORTH_SHARING = 1_000
@@ -139,6 +139,7 @@ def plan_below(root: luigi.Task) -> Plan:
     if root.task_id not in plan.checked:
         plan.checked.add(root.task_id)
         _refuse_clashes(_in_order(root, plan), plan)
+        _refuse_files_in_folders(_in_order(root, plan), plan)
     if any(one.is_dropped for one in plan.statuses.values()):
         _make_dropped_again(root, plan)
     return plan
@@ -167,6 +168,21 @@ def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
                 f"luigi: {other} and {task} would share the run record {path}; name the parameters in which they"
                 f" differ in {task.task_family}: filename_parameters = ('NAME',)"
             )
+
+
+def _refuse_files_in_folders(tasks: list[luigi.Task], plan: Plan) -> None:
+    """Raise RunStopped where a task would make a file within a folder that is one result."""
+    makers = [(one, task) for task in tasks if isinstance(task, ResultTask) for one in plan.outputs[task.task_id]]
+    folders = {target.path: task for target, task in makers if isinstance(target, ResultFolder)}
+    for target, task in makers if folders else ():
+        for path in (target.path, getattr(target, "record", "")):
+            above = path
+            while (above := os.path.dirname(above)) not in ("", os.path.dirname(above)):
+                if above in folders:
+                    raise RunStopped(
+                        f"luigi: {task} would write {path} into {above}, a folder that is one result of"
+                        f" {folders[above]}; give them names beside each other"
+                    )
 
 
 def _in_order(root: luigi.Task, plan: Plan) -> list[luigi.Task]:

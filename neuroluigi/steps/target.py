@@ -8,7 +8,7 @@ import json
 import os
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from luigi.local_target import atomic_file
 from luigi.target import FileSystemTarget
 
 from neuroluigi.provenance.commit import pending_path
+from neuroluigi.provenance.contents import measure
 from neuroluigi.provenance.files import part_path
 
 
@@ -130,8 +131,9 @@ def describe_target(target: Any) -> dict[str, str]:
     """Return the class of a target that is no file of this machine, and what names it, if anything does, as texts."""
     values = [str(value) for name in _NAMES if isinstance(value := getattr(target, name, None), (str, os.PathLike))]
     kind = type(target)
-    if not values and kind.__str__ is not object.__str__:
-        values = [str(target)]
+    # Python's own text of an object is its address, another one in each run.
+    if not values and " at 0x" not in (text := str(target)):
+        values = [text]
     # An address may have a password in it.
     name = re.sub(r"(?<=://)[^/\s]*@", "", " ".join(values))
     return {"class": f"{kind.__module__}.{kind.__qualname__}", "name": name}
@@ -190,6 +192,9 @@ class ResultTarget(luigi.LocalTarget):
     """
 
     header_bytes = 0
+    # Of a folder: the names in it that don't count.
+    ignore: Sequence[str] = ()
+    _is_there: Callable[[Any], bool] = staticmethod(os.path.isfile)
 
     def __init__(self, path: str | Path, record: str | Path = "", format: Any = None):
         super().__init__(os.fspath(path), format)
@@ -199,7 +204,7 @@ class ResultTarget(luigi.LocalTarget):
         """Return whether the file is there; not while a commit of it that was interrupted is still to be finished."""
         # Not Path.is_file(): that raises where a folder can't be read, and complete() must not.
         is_pending = self.record and os.path.exists(pending_path(self.record))  # noqa: PTH110
-        return os.path.isfile(self.path) and not is_pending  # noqa: PTH113
+        return self._is_there(self.path) and not is_pending
 
     def load(self) -> Any:
         """Return the content by the extension of the file, whole, in memory.
@@ -264,3 +269,33 @@ class ResultTarget(luigi.LocalTarget):
             raise DamagedError(f"{path.name} is empty")
         if path.suffix in CHECKS:
             CHECKS[path.suffix](path)
+
+
+class ResultFolder(ResultTarget):
+    """A folder that a step makes, and that is one result with all files in it, such as what Kilosort or Zarr write.
+
+    A step gets it by self.result_folder(NAME). `ignore` are names in it that don't count (see contents.measure), such
+    as what a viewer leaves there: they don't make the result modified, and go with it when it is made again or removed.
+    """
+
+    _is_there = staticmethod(os.path.isdir)
+    # That a file is gone does not tell a folder that was damaged from one that was edited.
+    has_format = True
+
+    def __init__(self, path: str | Path, record: str | Path = "", ignore: str | Sequence[str] = ()):
+        super().__init__(os.path.normpath(path), record)
+        self.ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+
+    def load(self) -> Any:
+        """Return the path of the folder, for who knows what is in it."""
+        return Path(self._path_to_read())
+
+    def check(self, path: Path) -> None:
+        """Raise DamagedError unless `path` is a folder with a file in it that counts."""
+        found = measure(path, self.ignore)
+        if found is None:
+            raise DamagedError(f"{path.name} was not written")
+        if found.files is None:
+            raise DamagedError(f"{path.name} is a file; it is declared as a folder")
+        if not found.files:
+            raise DamagedError(f"{path.name} is empty")

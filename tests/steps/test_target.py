@@ -9,7 +9,7 @@ from luigi.format import Nop
 
 from neuroluigi.provenance.commit import pending_path
 from neuroluigi.provenance.files import part_path
-from neuroluigi.steps.target import DamagedError, RecordingTarget, ResultTarget, WritingError, written_to
+from neuroluigi.steps.target import DamagedError, RecordingTarget, ResultFolder, ResultTarget, WritingError, written_to
 
 
 def png(path):
@@ -135,6 +135,46 @@ def test_a_file_of_matlab_says_what_to_install(tmp_path, monkeypatch):
 def test_an_extension_that_nothing_reads_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(TypeError, match=r"a\.dat has no extension that load\(\) knows \(\.json, .*with load\(\)"):
         ResultTarget(tmp_path / "a.dat").load()
+
+
+def test_a_folder_is_whole_with_a_file_that_counts(tmp_path):
+    path = tmp_path / "sorted"
+    target = ResultFolder(f"{path}/", ignore="phy.log")
+    assert target.path == str(path) and target.ignore == ("phy.log",) and not target.exists()
+
+    def problem():
+        with pytest.raises(DamagedError) as damaged:
+            target.check(path)
+        return str(damaged.value)
+
+    assert problem() == "sorted was not written"
+    path.touch()
+    assert problem() == "sorted is a file; it is declared as a folder" and not target.exists()
+    path.unlink()
+    (path / "below").mkdir(parents=True)
+    (path / "phy.log").write_text("ignored")
+    assert problem() == "sorted is empty"
+    (path / "below" / "a.txt").touch()
+    target.check(path)
+    assert target.exists() and target.load() == path
+
+
+def test_a_class_of_the_labs_own_checks_a_folder(tmp_path):
+    class Sorted(ResultFolder):
+        def check(self, path):
+            super().check(path)
+            if not (path / "params.py").exists():
+                raise DamagedError(f"{path.name} has no params.py")
+
+        def load(self):
+            return super().load() / "params.py"
+
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(DamagedError, match=r"has no params\.py"):
+        Sorted(tmp_path).check(tmp_path)
+    (tmp_path / "params.py").touch()
+    Sorted(tmp_path).check(tmp_path)
+    assert Sorted(tmp_path).load() == tmp_path / "params.py"
 
 
 @pytest.fixture
