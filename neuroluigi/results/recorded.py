@@ -122,7 +122,9 @@ def differs(path: Path, output: Mapping) -> bool:
     """Return whether a file or folder is another than recorded; not where there is none. Raises OSError."""
     ignore = output.get("ignore", ())
     found = measure(path, ignore)
-    if found is None or found.matches(output):
+    if found is None:
+        return os.path.lexists(path)  # what is neither file nor folder
+    if found.matches(output):
         return False
     is_alike = (found.bytes, found.files) == (output["bytes"], output.get("files"))
     return not is_alike or checksum(path, ignore) != output["sha256"]

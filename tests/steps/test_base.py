@@ -301,6 +301,51 @@ def test_a_full_disk_fails_with_a_message_and_loses_nothing(pipeline, small_disk
     assert len(list(small_disk.glob("*/plot.png"))) == 10
 
 
+def test_a_disk_that_gets_full_in_the_middle_of_a_folder_loses_nothing(pipeline, small_disk):
+    pipeline.add(
+        """
+class Folder(StudyTask):
+    files = luigi.IntParameter(default=2)
+    def output(self):
+        return self.result_folder("folder")
+    def make(self, out):
+        for number in range(self.files):
+            (out / f"{number}.bin").write_bytes(bytes(8192))
+"""
+    )
+    arguments = ["Folder", "--results-root", small_disk]
+    pipeline.run(*arguments)
+    out = pipeline.run(*arguments, "--files", "20", code=30)
+    assert "No space left on device" in out and "Traceback" not in out and ".part-" not in out
+    assert sorted(path.name for path in (small_disk / "study").iterdir()) == ["folder", "runs"]
+    assert len(list((small_disk / "study" / "folder").iterdir())) == 2
+    assert "unchanged" not in pipeline.run(*arguments)
+
+
+def test_two_runs_that_make_one_folder_both_end_well(pipeline):
+    pipeline.add(
+        """
+class Folder(StudyTask):
+    def output(self):
+        return self.result_folder("folder")
+    def make(self, out):
+        import os, time
+        (out / "a.txt").write_text("a")
+        # Until both are here.
+        (self.folder.parent / f"here-{os.getpid()}").touch()
+        while len(list(self.folder.parent.glob("here-*"))) < 2:
+            time.sleep(0.01)
+"""
+    )
+    processes = [pipeline.start("Folder") for _ in range(2)]
+    for process in processes:
+        out = process.communicate(timeout=120)[0]
+        assert process.returncode == 0, out
+    study = pipeline.results / "study"
+    assert sorted(path.name for path in study.iterdir()) == ["folder", "runs"]
+    assert (study / "folder" / "a.txt").read_text() == "a"
+
+
 def test_two_runs_at_the_same_time_both_end_well(pipeline):
     arguments = ["PlotAll", "--matlab-engine", "numpy", "--workers", "2", "--FakeRecording-sessions", "a,b"]
     processes = [pipeline.start(*arguments) for _ in range(2)]
