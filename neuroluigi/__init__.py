@@ -10,7 +10,7 @@ from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.matlab import MatlabTask
 from neuroluigi.steps.renamed import EXPORTS, refusal
-from neuroluigi.steps.target import DamagedError, ResultTarget
+from neuroluigi.steps.target import DamagedError, ResultFolder, ResultTarget
 from neuroluigi.steps.tasks import (
     ExistingRecording,
     GroupTask,
@@ -30,6 +30,7 @@ __all__ = [
     "RecordingMaker",
     "RecordingTask",
     "ReportTask",
+    "ResultFolder",
     "ResultTarget",
     "RunStopped",
     "StudyTask",

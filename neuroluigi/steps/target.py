@@ -114,13 +114,12 @@ def local_path(target: Any) -> str | None:
     A target of the lab's own has a path of whatever kind: it is one of this machine unless the target is there and no
     such file is.
     """
+    if isinstance(target, (luigi.LocalTarget, RecordingTarget)):
+        return target.path
     path = getattr(target, "path", None)
-    if not isinstance(path, (str, os.PathLike)):
+    if isinstance(target, FileSystemTarget) or not isinstance(path, (str, os.PathLike)):
         return None
-    if isinstance(target, FileSystemTarget):
-        return os.fspath(path) if isinstance(target, luigi.LocalTarget) else None
-    is_local = isinstance(target, RecordingTarget) or os.path.lexists(path) or not target.exists()
-    return os.fspath(path) if is_local else None
+    return os.fspath(path) if os.path.lexists(path) or not target.exists() else None
 
 
 # What says which one of its kind a target is: of Luigi's own, files elsewhere and tables of databases.
