@@ -13,7 +13,7 @@ from neuroluigi.steps.command import CommandTask
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.matlab import MatlabTask
 from neuroluigi.steps.renamed import EXPORTS, refusal
-from neuroluigi.steps.target import DamagedError, ResultTarget
+from neuroluigi.steps.target import DamagedError, ResultFolder, ResultTarget
 from neuroluigi.steps.tasks import (
     ExistingRecording,
     GroupTask,
@@ -33,6 +33,7 @@ __all__ = [
     "RecordingMaker",
     "RecordingTask",
     "ReportTask",
+    "ResultFolder",
     "ResultTarget",
     "RunStopped",
     "StudyTask",

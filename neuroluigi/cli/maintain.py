@@ -112,7 +112,7 @@ def _entry_as_data(entry: recorded.RecordedResult) -> dict:
         "group": entry.group,
         "record": str(entry.path),
         "files": [str(path) for path in files],
-        "bytes": sum(path.stat().st_size for path in files),
+        "bytes": entry.bytes,
     }
 
 
@@ -138,7 +138,7 @@ def _print_plan(results: Sequence[dict], left: Sequence[tuple[Path, str]]) -> No
 @JSON_OPTION
 @click.pass_context
 def accept_command(context, file, reason, as_json):
-    """Accept a modified file as the result, and record who did so, when and why.
+    """Accept a modified file or folder as the result, and record who did so, when and why.
 
     \b
     Example:

@@ -6,9 +6,10 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from neuroluigi.provenance.contents import checksum
 from neuroluigi.provenance.files import hash_file, is_young
 
 logger = logging.getLogger("luigi-interface")
@@ -30,8 +31,11 @@ class Checksums:
         self._last_message: float | None = None
         self._has_warned = False
 
-    def of(self, path: str) -> str:
-        """Return the sha256 of a file. Raises OSError."""
+    def of(self, path: str, ignore: Sequence[str] = ()) -> str:
+        """Return the checksum of a file, or of a folder without what it ignores. Raises OSError."""
+        return checksum(path, ignore, self._of_file)
+
+    def _of_file(self, path: str) -> str:
         now_ns = time.time_ns()
         key = self._key(path)
         if key not in self._kept:

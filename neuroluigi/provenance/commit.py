@@ -3,21 +3,30 @@
 The files are whole, under temporary names, before a *pending* record names them. If a commit is killed after that, the
 next run finishes it: it renames the files that are left, and last the pending record itself. While there is a pending
 record, its step counts as not done.
+
+No system replaces a folder by another one at once. So an old folder is put aside first, before anything else is
+renamed, and removed last; where it can't be put aside, as on Windows while a program has a file of it open, nothing is
+changed.
 """
 
+import contextlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
 
+from neuroluigi.provenance.contents import checksum, measure, sync
 from neuroluigi.provenance.files import (
     describe_file,
-    hash_file,
+    is_part,
+    part_path,
     read_json,
     remove_abandoned,
+    remove_path,
     sync_folder,
     with_known_time,
     write_json,
@@ -44,17 +53,15 @@ def commit(
 ) -> bool:
     """Rename all parts {temporary: final} and write the record, all or none; then remove `obsolete` files.
 
-    Returns False, and changes nothing, if `is_done()` under the lock: another run was faster, and a file that others
-    read already is not replaced by its equal. Raises OSError.
+    A part may be a folder. Returns False, and changes nothing, if `is_done()` under the lock: another run was faster,
+    and a file that others read already is not replaced by its equal. Raises OSError.
     """
     folder = record_path.parent
     renames = []
     for part, final in parts.items():
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        renames.append(
-            {"part": os.path.relpath(part, folder), "final": os.path.relpath(final, folder), **_identity(part)}
-        )
+        sync(part)
+        paths = {"part": part, "final": final, **({"aside": part_path(final)} if part.is_dir() else {})}
+        renames.append({**{name: os.path.relpath(path, folder) for name, path in paths.items()}, **_identity(part)})
     with folder_lock(folder):
         _finish(record_path)
         if is_done():
@@ -67,9 +74,14 @@ def commit(
 
 
 def recover(record_path: Path, folder: Path) -> None:
-    """Finish a commit that was killed, and remove the temporary files of processes of this host that have ended."""
+    """Finish the commits in a folder that were killed, and then remove the temporary files that nobody needs.
+
+    These are the files of processes of this host that have ended.
+    """
     with folder_lock(record_path.parent):
         _finish(record_path)
+        for pending in record_path.parent.glob("*.pending.json"):
+            _finish(pending.with_name(f"{pending.name.removesuffix('.pending.json')}.json"), is_own=False)
         for one in {folder, record_path.parent}:
             remove_abandoned(one)
 
@@ -98,45 +110,108 @@ def put_aside(paths: Iterable[Path]) -> list[Path]:
     return kept
 
 
-def _identity(path: Path) -> dict:
-    stat = path.stat()
-    return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+def _identity(path: Path) -> dict[str, int]:
+    found = measure(path)
+    return found.described() if found else {}
 
 
-def _is_copy(final: Path, record: Mapping, rename: Mapping) -> bool:
-    """Whether a file is what the record describes, though copied or touched since."""
-    outputs = record.get("outputs")
-    if not outputs or final.stat().st_size != rename["bytes"]:
-        return False
-    named = [one["sha256"] for one in outputs if Path(one["path"]).name == final.name]
-    # The record has no checksum of the log.
-    return not named or hash_file(final) in named
+@dataclass(frozen=True)
+class _Rename:
+    """One rename of a pending record: `identity` is what the part was; `aside`, of a folder, where the old one goes."""
+
+    part: Path
+    final: Path
+    aside: Path | None
+    identity: Mapping[str, int]
+
+    def is_ready(self, record: Mapping) -> bool:
+        """Whether the part, or what has its final name already, is what the record describes."""
+        there = self.part if self.part.exists() else self.final
+        found, outputs = _identity(there), record.get("outputs")
+        if found == self.identity or not found or not outputs:
+            return found == self.identity != {}
+        if self.aside is None and found["bytes"] != self.identity.get("bytes"):
+            return False
+        # It was copied or touched since. The record has no checksum of the log.
+        named = [one for one in outputs if Path(one["path"]).name == self.final.name]
+        return not named or any(checksum(there, one.get("ignore", ())) == one["sha256"] for one in named)
+
+    def put_old_aside(self) -> None:
+        if self.aside and self.part.exists() and os.path.lexists(self.final) and not os.path.lexists(self.aside):
+            self.final.replace(self.aside)
+
+    def carry_out(self) -> None:
+        if self.part.exists():
+            self._clear_final()
+            self.part.replace(self.final)
+            sync_folder(self.final.parent)
+
+    def take_back(self) -> None:
+        if self.aside and os.path.lexists(self.aside):
+            self._clear_final()
+            self.aside.replace(self.final)
+
+    def _clear_final(self) -> None:
+        # Somebody made another folder since the old one was put aside.
+        if self.aside and os.path.lexists(self.final):
+            put_aside([self.final])
+
+    def remove_old(self) -> None:
+        # What can't be removed has a temporary name, and is tried again when this process has ended.
+        with contextlib.suppress(OSError):
+            if self.aside:
+                remove_path(self.aside)
 
 
-def _names_renames(record: Mapping) -> bool:
-    renames = record.get("renames")
-    return isinstance(renames, list) and all(
-        isinstance(one, dict) and {"part", "final"} <= one.keys() for one in renames
-    )
+def _renames(record: Mapping, folder: Path) -> list[_Rename]:
+    """Return the renames of a pending record; ValueError for one that no commit wrote."""
+    found = []
+    for one in record.get("renames") or [{}]:
+        paths = {name: Path(os.path.normpath(folder / one[name])) for name in ("part", "final", "aside") if name in one}
+        if not {"part", "final"} <= paths.keys() or not is_part(paths["part"]):
+            raise ValueError("not the pending record of a commit")
+        identity = {name: value for name, value in one.items() if name not in paths}
+        found.append(_Rename(paths["part"], paths["final"], paths.get("aside"), identity))
+    return found
 
 
-def _finish(record_path: Path) -> None:
-    """Carry out the renames of a pending record, if there is one; the caller holds the folder's lock."""
+def _finish(record_path: Path, is_own: bool = True) -> None:
+    """Carry out the renames of a pending record, if there is one; the caller holds the folder's lock.
+
+    A file of that name which no commit wrote is removed, unless another step than that of the caller has the name.
+    """
     pending = pending_path(record_path)
-    record = read_record(pending)
-    if not record or not _names_renames(record):
-        # Another file of that name, which no commit wrote.
-        pending.unlink(missing_ok=True)
+    record = read_record(pending) or {}
+    try:
+        renames = _renames(record, record_path.parent)
+    except (ValueError, TypeError, AttributeError):
+        if is_own:
+            pending.unlink(missing_ok=True)
         return
-    folder = record_path.parent
-    is_whole = True
-    for rename in record.pop("renames"):
-        part, final = folder / rename.pop("part"), folder / rename.pop("final")
-        if part.exists():
-            part.replace(final)
-            sync_folder(final.parent)
-        # If a part was removed by hand, the file under the final name is not the one that the record describes.
-        is_whole &= final.is_file() and (_identity(final) == rename or _is_copy(final, record, rename))
-    if is_whole:
-        write_json(record_path, record)
+    if all([one.is_ready(record) for one in renames]):
+        _put_olds_aside(renames, pending)
+        for one in renames:
+            one.carry_out()
+        write_json(record_path, {name: value for name, value in record.items() if name != "renames"})
+        for one in renames:
+            one.remove_old()
+    else:
+        # A part was removed, or changed, by hand: there would be a record of another file.
+        for one in renames:
+            one.take_back()
     pending.unlink()
+
+
+def _put_olds_aside(renames: Sequence[_Rename], pending: Path) -> None:
+    """Put all old folders aside, or none; then there is no commit any more. Raises OSError."""
+    for one in renames:
+        try:
+            one.put_old_aside()
+        except OSError as error:
+            for other in renames:
+                other.take_back()
+            pending.unlink()
+            raise OSError(
+                f"{one.final} can't be replaced ({error.strerror}), and stays as it was; close the program that has one"
+                " of its files open, and run again"
+            ) from error

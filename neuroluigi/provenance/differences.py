@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from neuroluigi.provenance.code import differing
-from neuroluigi.provenance.expected import Expected, Reason, Requirement
+from neuroluigi.provenance.expected import Expected, OtherInput, Reason, Requirement, name_of_other
 from neuroluigi.provenance.inputs import old_and_new
 from neuroluigi.provenance.plain_data import plain
 from neuroluigi.provenance.record import is_version
@@ -24,6 +24,13 @@ def changed_fingerprint(recorded: Mapping, expected: Expected) -> Iterator[Reaso
     if expected.fingerprint is not None and expected.fingerprint != recorded:
         differences = list(_differences(_as_today(recorded), expected.fingerprint))
         yield from (Reason("parameters", text) for text in differences[:_MOST_NAMED])
+
+
+def changed_other_inputs(recorded: Sequence[Mapping], today: Sequence[OtherInput]) -> Iterator[Reason]:
+    """Yield the inputs that are no files and that came or went."""
+    now = [one.described for one in today]
+    yield from (Reason("inputs", f"{one.name} is new") for one in today if one.described not in recorded)
+    yield from (Reason("inputs", f"{name_of_other(one)} is not used now") for one in recorded if one not in now)
 
 
 def changed_requirements(recorded: Sequence[Mapping], today: Sequence[Requirement]) -> Iterator[Reason]:

@@ -1,7 +1,7 @@
 """What the pipeline expects of a result today, as plain data, to be compared with its run record."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,27 @@ class Input:
 
 
 @dataclass(frozen=True)
+class OtherInput:
+    """An input that is no file of this machine, such as a table of a database: it counts by whether it is there.
+
+    `described` is its entry in a record, `class` and `name`. `is_pending`: a task of this run makes it first.
+    """
+
+    described: Mapping[str, str]
+    is_pending: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called, for people."""
+        return name_of_other(self.described)
+
+
+def name_of_other(described: Mapping[str, str]) -> str:
+    """Return what an input that is no file is called, for people: its name, or else that of its class."""
+    return described.get("name") or described.get("class", "?")
+
+
+@dataclass(frozen=True)
 class Requirement:
     """What a step can read of one task that it requires, beside the content of its files.
 
@@ -71,11 +92,13 @@ class Expected:
 
     Paths are absolute and plain text, as a plan has hundreds of thousands of them.
 
-    outputs: path of each file -> a check that raises for a file that is not whole
+    outputs: path of each file or folder -> a check that raises for one that is not whole
     record: path of the run record
     parameters: significant parameters by name; `defaults` are used for those that the record does not have
     fingerprint: what the step adds to its record; None where it can't be known before an input is made
     inputs: the files that the result is made from, in order
+    other_inputs: what else it is made from
+    gone: the names of inputs from outside, other than recordings, that are not there
     requires: the tasks that the step requires, in order
     sources: engine -> code that the step runs there, each {"path", "sha256"}
     tool: engine, release, version as far as a setting asks for them by name
@@ -84,6 +107,7 @@ class Expected:
     problem: what is wrong with the recordings that the result would be made from, "" for nothing
     allow_missing: whether recordings that can't be found are left out instead of leaving the result alone
     reads_moved: whether files are read to find out which of them is a recording that moved
+    folders: those outputs that are folders -> the names in them that don't count
     without_format: the outputs whose check knows no format, and can't tell a file that was cut short from a whole one
     """
 
@@ -98,7 +122,10 @@ class Expected:
     rerun_on: frozenset[str]
     roots: Mapping[str, str]
     requires: tuple[Requirement, ...] = ()
+    other_inputs: tuple[OtherInput, ...] = ()
+    gone: tuple[str, ...] = ()
     problem: str = ""
     allow_missing: bool = False
     reads_moved: bool = True
+    folders: Mapping[str, Sequence[str]] = field(default_factory=dict)
     without_format: frozenset[str] = frozenset()

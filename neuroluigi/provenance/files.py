@@ -43,12 +43,12 @@ def write_json(path: Path, record: Mapping) -> None:
     write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, errors: str = "surrogatepass") -> None:
     """Write a text file in UTF-8 so that a kill or a power cut leaves the old one or the new one whole."""
     part = part_path(path)
     try:
         # A folder's name may have bytes that are no text; Python's json reads them back.
-        with part.open("w", encoding="utf-8", errors="surrogatepass") as file:
+        with part.open("w", encoding="utf-8", errors=errors, newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -64,12 +64,32 @@ def part_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.part-{owner}{path.suffix}")
 
 
+def with_final_names(text: str) -> str:
+    """Return a text in which the temporary paths of this host, such as those in an error, have their final names."""
+    return re.sub(rf"\.part-{re.escape(socket.gethostname())}-\d+-\d+", "", text)
+
+
 def remove_path(path: Path) -> None:
-    """Remove a file, or a folder that a step made in place of one."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
+    """Remove a file, a link, or a folder with all that is in it."""
+    if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        # Of what can't be written nothing can be removed.
+        for top, _, names in os.walk(path):
+            for one in (top, *(os.path.join(top, name) for name in names)):
+                if not os.path.islink(one):
+                    os.chmod(one, 0o700)
+        shutil.rmtree(path)
+
+
+def remove_whole(path: Path) -> None:
+    """Remove a file or folder at once: of a folder, a kill leaves all or nothing under its name."""
+    if path.is_dir() and not path.is_symlink():
+        path = path.replace(part_path(path))
+    remove_path(path)
 
 
 def is_abandoned(part: Path) -> bool:
@@ -95,6 +115,16 @@ def is_part_of_host(part: Path, host: str) -> bool:
     """Whether a temporary path belongs to a process of that host."""
     match = _PART.fullmatch(part.name)
     return match is not None and match["host"] == host
+
+
+def sync_file(path: str | Path) -> None:
+    """Make the content of a file durable against a power cut."""
+    # Windows wants a file that may be written; elsewhere, one that may be read is enough.
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,10 +2,10 @@
 
 import functools
 import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 
 from neuroluigi.provenance.checksums import Checksums
+from neuroluigi.provenance.contents import Measure, measure
 from neuroluigi.provenance.expected import Expected, Input, Reason
 from neuroluigi.provenance.files import path_in_root
 from neuroluigi.provenance.plain_data import digest_of_checksums
@@ -27,7 +27,7 @@ class Inputs:
 
     def __init__(self, recorded: Sequence[Mapping], expected: Expected, checksums: Checksums):
         self._recorded, self._expected, self._checksums = recorded, expected, checksums
-        self._stats: dict[str, os.stat_result | None] = {}
+        self._measures: dict[str, Measure | None] = {}
         # (old name, new path) of files that may be the same, and that are to be read to know.
         self._unchecked: list[tuple[str, str]] = []
 
@@ -91,7 +91,7 @@ class Inputs:
             # One that a step makes will be there again.
             if _is_recording(old) and key not in elsewhere and not (one and (one.is_made or one.is_pending)):
                 path = one.path if one else _located(old, self._expected.roots)
-                if self._stat(path) is None:
+                if self._measure(path) is None:
                     yield old["path"]
 
     @functools.cached_property
@@ -123,12 +123,12 @@ class Inputs:
         return {
             key: left[one.recording]
             for key, one in self._today.items()
-            if one.recording in left and key not in self._before and key not in self._same and self._stat(one.path)
+            if one.recording in left and key not in self._before and key not in self._same and self._measure(one.path)
         }
 
     def _of_same_content(self, one: Input, left: Mapping[Key, Mapping]) -> Key | None:
-        found = self._stat(one.path)
-        alike = [key for key, old in left.items() if found and found.st_size == old["bytes"]]
+        found = self._measure(one.path)
+        alike = [key for key, old in left.items() if found and found.bytes == old["bytes"]]
         if not alike:
             return None
         try:
@@ -142,8 +142,8 @@ class Inputs:
         return next((key for key in alike if left[key]["sha256"] == sha256), None)
 
     def _has_size_and_time(self, one: Input, old: Mapping) -> bool:
-        found = self._stat(one.path)
-        return found is not None and (found.st_size, found.st_mtime_ns) == (old["bytes"], old["mtime_ns"])
+        found = self._measure(one.path)
+        return found is not None and found.matches(old)
 
     def _checksum(self, key: Key, one: Input) -> str | None:
         """Return the sha256 of an input today, None where it is not known yet, or _UNREADABLE."""
@@ -179,19 +179,10 @@ class Inputs:
         if self._before.keys() == self._today.keys() and list(self._before) != list(self._today):
             yield Reason("inputs", "the order of the inputs changed")
 
-    def _stat(self, path: str) -> os.stat_result | None:
-        if path not in self._stats:
-            self._stats[path] = stat_file(path)
-        return self._stats[path]
-
-
-def stat_file(path: str) -> os.stat_result | None:
-    """Return os.stat of a regular file, None where there is none."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found if stat.S_ISREG(found.st_mode) else None
+    def _measure(self, path: str) -> Measure | None:
+        if path not in self._measures:
+            self._measures[path] = measure(path)
+        return self._measures[path]
 
 
 def old_and_new(old: str | None, new: str | None) -> str:

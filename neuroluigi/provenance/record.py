@@ -131,6 +131,7 @@ def _is_record(record: Mapping) -> bool:
             and all(_is_file(one) for name in ("inputs", "outputs") for one in record.get(name, ()))
             and all(_are_sources(record[name]) for name in ("sources", "earlier_sources") if name in record)
             and all(isinstance(one.get("parameters", {}), dict) for one in record.get("requires", ()))
+            and all(isinstance(value, str) for one in record.get("other_inputs", ()) for value in one.values())
             and all(isinstance(one.get("by", {}), dict) for one in record.get("accepted", ()))
             and all(isinstance(record.get("tool", {}).get(name), (str, type(None))) for name in _TOOL)
         )

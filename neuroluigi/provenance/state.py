@@ -5,21 +5,23 @@ scheduler, a step before it runs and every report use the status that is compute
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from neuroluigi.provenance.checksums import Checksums, FolderListings
+from neuroluigi.provenance.contents import Measure, measure
 from neuroluigi.provenance.differences import (
     changed_code,
     changed_fingerprint,
+    changed_other_inputs,
     changed_parameters,
     changed_requirements,
     changed_tool,
 )
 from neuroluigi.provenance.expected import Expected, Reason
 from neuroluigi.provenance.files import path_in_root
-from neuroluigi.provenance.inputs import Inputs, key_of, stat_file
+from neuroluigi.provenance.inputs import Inputs, key_of
 from neuroluigi.provenance.record import is_outdated, made_by, read_failure, read_record, sibling_path
 
 # In the order in which they are checked.
@@ -105,25 +107,29 @@ def _failure(expected: Expected, checksums: Checksums) -> str:
 
 def _status(expected: Expected, checksums: Checksums, folders: FolderListings) -> Status:
     record = read_record(expected.record)
-    found = {path: stat_file(path) for path in expected.outputs}
+    recorded = _recorded_outputs(record, expected) if record else {}
+    # What a record says that it ignored makes it comparable with what is there.
+    ignored = {path: recorded.get(path, {}).get("ignore", names) for path, names in expected.folders.items()}
+    found = {path: measure(path, ignored.get(path, ())) for path in expected.outputs}
     is_there = all(found.values())
     if folders.have(sibling_path(expected.record, ".pending.json")):
         reason = Reason("", "a commit was interrupted; the next run finishes it")
         return Status(MISSING, (reason,), MAKE, is_there=False)
     is_dropped = bool(record and record.get("dropped")) and not is_there
-    lacking = ", ".join(os.path.basename(path) for path, stat in found.items() if not stat)
+    lacking = ", ".join(os.path.basename(path) for path, one in found.items() if not one)
     missing = Reason("", f"{lacking} is not there")
     inputs = Inputs(record.get("inputs", ()), expected, checksums) if record else None
-    if inputs and inputs.missing and not expected.allow_missing:
+    gone = (*(() if expected.allow_missing else inputs.missing), *expected.gone) if inputs else ()
+    if gone:
         # Modified or not, the next steps are made from the file that is there.
-        now, _ = _check_outputs(expected, record, found, checksums)
-        reasons = tuple(Reason("inputs", f"{name} is not there any more") for name in inputs.missing)
+        now, _ = _check_outputs(expected, recorded, found, ignored, checksums)
+        reasons = tuple(Reason("inputs", f"{name} is not there any more") for name in gone)
         reasons += () if is_there or is_dropped else (missing,)
         return Status(INPUT_MISSING, reasons, is_there=is_there, is_dropped=is_dropped, checksums=now)
     if not is_there and not is_dropped:
         return Status(MISSING, (missing,), MAKE, is_there=False)
 
-    now, wrong = _check_outputs(expected, record, found, checksums)
+    now, wrong = _check_outputs(expected, recorded, found, ignored, checksums)
     if wrong:
         state, reason = wrong
         if state == DAMAGED:
@@ -164,6 +170,7 @@ def _status(expected: Expected, checksums: Checksums, folders: FolderListings) -
 def _waits_for(record: Mapping, expected: Expected, inputs: Inputs) -> Iterator[str]:
     """Yield the names of the files on which it depends whether the result is to be made again."""
     yield from (os.path.basename(one.path) for one in expected.inputs if one.is_pending)
+    yield from (one.name for one in expected.other_inputs if one.is_pending)
     yield from (os.path.basename(path) for _, path in inputs.unchecked)
     if "requires" in record:
         yield from (name for one in expected.requires for name in one.pending)
@@ -173,6 +180,8 @@ def _contradictions(record: Mapping, expected: Expected, inputs: Inputs | None) 
     """Yield what differs between the record and what is expected today; without `inputs` these are not compared."""
     changed = [Reason("inputs", expected.problem)] if expected.problem else inputs.reasons if inputs else ()
     yield from changed
+    if "other_inputs" in record:
+        yield from changed_other_inputs(record["other_inputs"], expected.other_inputs)
     yield from changed_parameters(record.get("parameters", {}), expected)
     if not changed:
         # Where the inputs are others, so is what is read of them.
@@ -192,22 +201,28 @@ def _recorded_outputs(record: Mapping, expected: Expected) -> dict[str, Mapping]
 
 
 def _check_outputs(
-    expected: Expected, record: Mapping | None, stats: Mapping[str, os.stat_result | None], checksums: Checksums
+    expected: Expected,
+    recorded: Mapping[str, Mapping],
+    measures: Mapping[str, Measure | None],
+    ignored: Mapping[str, Sequence[str]],
+    checksums: Checksums,
 ) -> tuple[dict[str, str | None], tuple[str, Reason] | None]:
     """Return the checksums of the outputs of today, and DAMAGED or MODIFIED with the reason where one differs."""
-    recorded = _recorded_outputs(record, expected) if record else {}
     now: dict[str, str | None] = {}
     modified = None
     for path, check in expected.outputs.items():
-        known, found, name = recorded.get(path), stats[path], os.path.basename(path)
+        known, found, name = recorded.get(path), measures[path], os.path.basename(path)
         if found is None:  # dropped
             now[path] = known["sha256"] if known else None
             continue
-        if known and (found.st_size, found.st_mtime_ns) == (known["bytes"], known["mtime_ns"]):
+        what, other = ("folder", "file") if path in expected.folders else ("file", "folder")
+        if (found.files is not None) != (what == "folder"):
+            return now, (DAMAGED, Reason("", f"{name} is a {other}, and its step makes a {what} of that name"))
+        if known and found.matches(known):
             now[path] = known["sha256"]
             continue
         try:
-            now[path] = sha256 = checksums.of(path)
+            now[path] = sha256 = checksums.of(path, ignored.get(path, ()))
         except OSError as error:
             return now, (DAMAGED, Reason("", str(error)))
         if known and sha256 == known["sha256"]:
@@ -219,9 +234,9 @@ def _check_outputs(
         except Exception as error:
             # A lab's own check raises anything for content that it does not expect, such as KeyError.
             return now, (DAMAGED, Reason("", f"{name} can't be checked: {type(error).__name__}: {error}"))
-        if known and found.st_size < known["bytes"] and path in expected.without_format:
-            reason = f"{name} has {found.st_size} bytes, its run record says {known['bytes']}"
+        if known and found.bytes < known["bytes"] and path in expected.without_format:
+            reason = f"{name} has {found.bytes} bytes, its run record says {known['bytes']}"
             return now, (DAMAGED, Reason("", reason))
         if known:
-            modified = modified or (MODIFIED, Reason("", f"{name} is not the file that its run record describes"))
+            modified = modified or (MODIFIED, Reason("", f"{name} is not the {what} that its run record describes"))
     return now, modified

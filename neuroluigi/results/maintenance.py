@@ -15,7 +15,8 @@ from luigi.task import flatten
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.commit import folder_lock, pending_path, recover
-from neuroluigi.provenance.files import describe_file, is_abandoned, write_json
+from neuroluigi.provenance.contents import describe, manifest, name_in_manifest, read_manifest, write_manifest
+from neuroluigi.provenance.files import is_abandoned, remove_whole, write_json
 from neuroluigi.provenance.record import describe_host, read_record, timestamp
 from neuroluigi.provenance.run_record import read_run_record
 from neuroluigi.results.own_files import original_of, planned_steps, put_aside
@@ -47,7 +48,7 @@ class Plan:
     @property
     def bytes(self) -> int:
         """How much the results take that are to be removed."""
-        return sum(path.stat().st_size for entry in self.entries for path in entry.files)
+        return sum(entry.bytes for entry in self.entries)
 
 
 def plan_clean(
@@ -134,9 +135,9 @@ def _why_kept(entry: RecordedResult, modified: bool) -> str:
     for path, output in entry.outputs.items():
         if not any(path.parent.resolve().is_relative_to(root) for root in roots):
             return f"its run record names {path}, which is not among the results"
-        with contextlib.suppress(FileNotFoundError):
-            if not modified and differs(path, output):
-                return f"{path.name} is not the file that its run record describes; --modified removes it too"
+        if not modified and differs(path, output):
+            what = "file" if output.get("files") is None else "folder"
+            return f"{path.name} is not the {what} that its run record describes; --modified removes it too"
     return ""
 
 
@@ -154,8 +155,13 @@ def _check_recordings_of_last_run() -> None:
 
 def _unknown_files(folders: Iterable[Path], named: set[Path]) -> list[tuple[Path, str]]:
     """Return the files below results folders that no run record names."""
-    below = {Path(top, name) for folder in folders for top, _, names in os.walk(folder) for name in names}
-    results = (path for path in below if path.is_relative_to(results_root()))
+    found = set()
+    for folder in folders:
+        for top, below, names in os.walk(folder):
+            # A folder that is a result has nothing else in it.
+            below[:] = [name for name in below if Path(top, name) not in named]
+            found |= {Path(top, name) for name in names}
+    results = (path for path in found if path.is_relative_to(results_root()))
     return [
         (path, "no run record names it")
         for path in sorted(results)
@@ -175,7 +181,7 @@ def clean(plan: Plan) -> list[RecordedResult]:
                     continue
                 # The record goes last: a result without one is taken as done, a record without its file is made again.
                 for path in (*entry.files, *entry.traces):
-                    path.unlink()
+                    remove_whole(path)
             removed.append(entry)
         except OSError as error:
             plan.left.append((entry.path, f"can't be removed: {error}"))
@@ -267,7 +273,7 @@ def drop(plan: Plan) -> list[RecordedResult]:
                 # First the record: a file that is not there, and not dropped, is made again.
                 write_json(entry.path, {**(entry.record or {}), "dropped": timestamp()})
                 for path in entry.files:
-                    path.unlink()
+                    remove_whole(path)
             dropped.append(entry)
         except OSError as error:
             plan.left.append((entry.path, f"can't be dropped: {error}"))
@@ -275,7 +281,7 @@ def drop(plan: Plan) -> list[RecordedResult]:
 
 
 def accept(root: luigi.Task, name: str, reason: str) -> Path:
-    """Make the run record describe a modified file, with who accepted it, when and why; return its path.
+    """Make the run record describe a modified file or folder, with who accepted it, when and why; return its path.
 
     Raises RunStopped for a file that is not modified, and for one that the next run would replace all the same.
     """
@@ -291,7 +297,7 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
     with writing(step.record_path.parent), folder_lock(step.record_path.parent):
         old = read_record(step.record_path) or {}
         new = {located(one): one for one in old.get("outputs", ())}
-        described = describe_file(path, roots_of_paths())
+        described = describe(path, roots_of_paths(), ignore=new.get(path, {}).get("ignore", ()))
         if path not in new or new[path]["sha256"] == described["sha256"]:
             raise RunStopped(f"neuroluigi: {path} is not modified: it is as recorded; another file of the step is not")
         new[path] = described
@@ -308,7 +314,16 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
                 f"neuroluigi: {path} can't be accepted: the next run would replace it, as it is {status.state}"
                 f" ({reasons}); give the settings that it is for"
             )
+        if path.is_dir():
+            _accept_files(path, step.record_path, new[path].get("ignore", ()))
     return path
+
+
+def _accept_files(folder: Path, record_path: Path, ignore: Sequence[str]) -> None:
+    """Make the manifest beside a run record describe the files that are in a folder."""
+    path, above = record_path.with_suffix(".sha256"), f"{name_in_manifest(folder, record_path)}/"
+    others = {name: sha256 for name, sha256 in read_manifest(path).items() if not name.startswith(above)}
+    write_manifest(path, others | {above + name: sha256 for name, sha256 in manifest(folder, ignore).items()})
 
 
 def _is_whole(step: ResultTask, path: Path) -> bool:
@@ -326,7 +341,7 @@ def _is_whole(step: ResultTask, path: Path) -> bool:
 def _find_made(root: luigi.Task, name: str) -> tuple[Path, ResultTask]:
     """Return the path of a file of a step, and the step; relative to the current folder or to the one of results."""
     candidates = [Path(os.path.abspath(folder / name)) for folder in (Path.cwd(), results_root())]  # noqa: PTH100
-    there = [path for path in candidates if path.is_file()]
+    there = [path for path in candidates if path.exists()]
     aside = [one for path in candidates for one in put_aside(path)[-1:]]
     if not there:
         where = f"neither in {Path.cwd()} nor in {results_root()}"
@@ -336,6 +351,8 @@ def _find_made(root: luigi.Task, name: str) -> tuple[Path, ResultTask]:
     for path in there:
         if path in steps:
             return path, steps[path]
+        if above := next((one for one in path.parents if one in steps), None):
+            raise RunStopped(f"neuroluigi: {path} is a part of the result {above}: accept that")
         if (original := original_of(path)) in steps:
             raise RunStopped(f"neuroluigi: {path} is no result: {_how_to_take(path, original)}")
     raise RunStopped(f"neuroluigi: {there[0]} is of no step below {root.task_family}; see neuroluigi --task")

@@ -31,6 +31,7 @@ from neuroluigi.results.status import DROPPED, FAILED, ResultStatus
 from neuroluigi.steps.config import recordings, recordings_root, results_root, setting
 from neuroluigi.steps.plan import status_of, tasks_below
 from neuroluigi.steps.result_task import ResultTask
+from neuroluigi.steps.target import local_path
 
 # Right in the folder of results: folders and files of runs, and what the commands write there.
 _OF_RUNS = (".runs", ".seats", ".slurm", ".luigid", ".checksums.jsonl", "report.html", "ro-crate-metadata.json")
@@ -112,7 +113,7 @@ def not_ours(root: luigi.Task) -> list[Path]:
     records = {path for folder in run_folders(record_folders()) for path in record_paths(folder)}
     # Text, as there may be hundreds of thousands.
     targets = (one for task in tasks_below(root) for one in flatten(task.output()))
-    ours = {os.fspath(path) for one in targets if (path := getattr(one, "path", None))}
+    ours = {path for one in targets if (path := local_path(one))}
     for record in steps:
         ours.update(_beside(record))
     for record in records - steps.keys():
@@ -139,7 +140,9 @@ def _files_below(top: Path, ours: set[str]) -> Iterator[str]:
     """Yield the files below a folder that are not ours, and hidden folders as a whole."""
     for folder, below, names in os.walk(top):
         hidden = {name for name in below if name.startswith(".")}
-        below[:] = sorted(set(below) - hidden)
+        # What is in a folder that is a result is a part of it.
+        results = {name for name in below if os.path.join(folder, name) in ours}  # noqa: PTH118
+        below[:] = sorted(set(below) - hidden - results)
         paths = (os.path.join(folder, name) for name in sorted({*names, *hidden}))  # noqa: PTH118
         yield from (path for path in paths if path not in ours)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neuroluigi.provenance.commit import pending_path
-from neuroluigi.provenance.files import hash_file
+from neuroluigi.provenance.contents import Measure, checksum, measure
 from neuroluigi.provenance.record import has_its_name, read_failure, read_record
 from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, roots_of_paths, setting
 
 # What a step leaves in runs/, the record last.
-TRACES = (".failed.json", ".failed.log", ".log", ".json")
+TRACES = (".failed.json", ".failed.log", ".log", ".sha256", ".json")
 # What lies beside a record and has its name: the note of a failure, a commit that is under way.
 _NOTE = re.compile(r"(\.failed|\.pending)?\.json$")
 
@@ -44,8 +44,18 @@ class RecordedResult:
 
     @property
     def files(self) -> list[Path]:
-        """The files of the record that exist."""
-        return [path for path in self.outputs if path.is_file()]
+        """The files and folders of the record that exist."""
+        return list(self._measures)
+
+    @property
+    def bytes(self) -> int:
+        """How much these take, without what folders ignore."""
+        return sum(one.bytes for one in self._measures.values())
+
+    @property
+    def _measures(self) -> dict[Path, Measure]:
+        found = {path: measure(path, one.get("ignore", ())) for path, one in self.outputs.items()}
+        return {path: one for path, one in found.items() if one}
 
     @property
     def traces(self) -> list[Path]:
@@ -109,11 +119,15 @@ def located(place: Mapping) -> Path:
 
 
 def differs(path: Path, output: Mapping) -> bool:
-    """Return whether a file has other bytes than recorded. Raises OSError."""
-    stat = path.stat()
-    if (stat.st_size, stat.st_mtime_ns) == (output["bytes"], output["mtime_ns"]):
+    """Return whether a file or folder is another than recorded; not where there is none. Raises OSError."""
+    ignore = output.get("ignore", ())
+    found = measure(path, ignore)
+    if found is None:
+        return os.path.lexists(path)  # what is neither file nor folder
+    if found.matches(output):
         return False
-    return stat.st_size != output["bytes"] or hash_file(path) != output["sha256"]
+    is_alike = (found.bytes, found.files) == (output["bytes"], output.get("files"))
+    return not is_alike or checksum(path, ignore) != output["sha256"]
 
 
 @contextlib.contextmanager

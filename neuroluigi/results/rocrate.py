@@ -19,6 +19,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from neuroluigi.provenance.checksums import Checksums
+from neuroluigi.provenance.contents import measure
+from neuroluigi.provenance.expected import name_of_other
 from neuroluigi.provenance.files import path_in_root, remove_abandoned, write_text
 from neuroluigi.provenance.record import is_outdated, made_by, read_record, recorded_code, sibling_path, timestamp
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
@@ -105,7 +107,7 @@ def write_crate(about: About, steps: Mapping[Path, ResultTask]) -> Written:
         if path.is_file():
             graph.add_beside(path)
     found.files = len(graph.parts)
-    found.elsewhere = sum(one["@type"] == "File" for one in graph.entities.values()) - found.files
+    found.elsewhere = sum(one["@type"] in ("File", "Dataset") for one in graph.entities.values()) - found.files
     with recorded.writing(root):
         remove_abandoned(root, f"{found.path.stem}.part-*")
         write_text(found.path, _as_text(graph.crate(timestamp()[:10])))
@@ -138,10 +140,10 @@ def _files_of_today(entries: Iterable[recorded.RecordedResult], root: Path) -> d
                 continue
             path = os.path.join(root, one["path"])  # noqa: PTH118 (tens of thousands)
             with contextlib.suppress(OSError):
-                stat = os.stat(path)  # noqa: PTH116
-                as_recorded = (stat.st_size, stat.st_mtime_ns) == (one["bytes"], one["mtime_ns"])
-                sha256 = one["sha256"] if as_recorded else checksums.of(path)
-                found[one["path"]] = {"bytes": stat.st_size, "sha256": sha256}
+                ignore = one.get("ignore", ())
+                if there := measure(path, ignore):
+                    sha256 = one["sha256"] if there.matches(one) else checksums.of(path, ignore)
+                    found[one["path"]] = {**there.described(), "sha256": sha256}
     return found
 
 
@@ -182,8 +184,13 @@ class _Graph:
             why = "no file of this name has these bytes" if root == "results" else _ELSEWHERE
             notes = [*notes, f"not in this crate: {why}"]
         local = f"{_local(one)}@{one['sha256'][:12]}"
-        known = {"contentSize": str(one["bytes"]), "sha256": one["sha256"], "description": "; ".join(notes)}
-        return self._add_file(quote(path) if is_there else local, path, is_there, known)
+        identifier, kind = quote(path) if is_there else local, "File"
+        known = {"contentSize": str(one["bytes"]), "sha256": one["sha256"]}
+        if "files" in one:
+            # Of a folder, the crate has no size and no checksum.
+            identifier, kind, known = f"{identifier}/", "Dataset", {}
+            notes = [f"{one['files']} files, {one['bytes']} bytes, manifest with sha256 {one['sha256']}", *notes]
+        return self._add_file(identifier, path, is_there, {**known, "description": "; ".join(notes)}, kind)
 
     def add_beside(self, path: Path) -> str:
         """Add a file that is there and that no record describes, such as a log, and return its @id."""
@@ -192,19 +199,20 @@ class _Graph:
         known = {} if is_there else {"description": f"not in this crate: {_ELSEWHERE}"}
         return self._add_file(quote(place["path"]) if is_there else _local(place), place["path"], is_there, known)
 
-    def _add_file(self, identifier: str, name: str, is_there: bool, known: Mapping) -> str:
+    def _add_file(self, identifier: str, name: str, is_there: bool, known: Mapping, kind: str = "File") -> str:
         if identifier not in self.entities and is_there:
             self.parts.append(identifier)
-        kind = _encoding(PurePosixPath(name).suffix.lower())
-        return self.add(_entity(identifier, "File", name=name, encodingFormat=kind, **known))
+        encoding = _encoding(PurePosixPath(name).suffix.lower()) if kind == "File" else ""
+        return self.add(_entity(identifier, kind, name=name, encodingFormat=encoding, **known))
 
     def add_action(self, entry: recorded.RecordedResult, record: Mapping | None, failed: str = "") -> bool:
         """Add the run that a record describes, or its failure (`failed`); return whether there is such a record."""
         if not record:
             return False
-        files = [entry.path.with_suffix(f"{failed}{kind}") for kind in (".log", ".json")]
+        files = [entry.path.with_suffix(f"{failed}{kind}") for kind in (".log", ".json", ".sha256")]
         place = path_in_root(files[1], self._roots)
         inputs = [self.add_file(one) for one in record.get("inputs", ())]
+        inputs += [self._add_other_input(one) for one in record.get("other_inputs", ())]
         outputs = [self.add_file(one) for one in record.get("outputs", ())]
         action = _entity(
             f"#run/{_local(place)[1:]}",
@@ -223,6 +231,13 @@ class _Graph:
         self.actions.append(self.add(action))
         self.steps.add(entry.step)
         return True
+
+    def _add_other_input(self, one: Mapping[str, str]) -> str:
+        kind, name = one.get("class", ""), name_of_other(one)
+        note = f"{kind}; no file, and not in this crate"
+        return self.add(
+            _entity(f"#input/{quote(f'{kind} {name}', safe='')}", "CreativeWork", name=name, description=note)
+        )
 
     def _add_tool(self, record: Mapping) -> str:
         tool = record.get("tool", {})
@@ -314,7 +329,7 @@ def _local(place: Mapping) -> str:
 
 @functools.cache
 def _encoding(suffix: str) -> str:
-    known = {".log": "text/plain"}
+    known = {".log": "text/plain", ".sha256": "text/plain"}
     # Not mimetypes.guess_type: that asks the machine, too, and the answer differs.
     return known.get(suffix) or mimetypes.MimeTypes().guess_type(f"x{suffix}")[0] or "application/octet-stream"
 

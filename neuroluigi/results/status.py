@@ -11,6 +11,7 @@ from pathlib import Path
 import luigi
 
 from neuroluigi.provenance import state
+from neuroluigi.provenance.expected import name_of_other
 from neuroluigi.provenance.files import last_lines
 from neuroluigi.provenance.record import engine_and_version, read_failure, recorded_code, sibling_path
 from neuroluigi.recordings.recording import Group
@@ -253,7 +254,10 @@ def _history(record: Mapping) -> list[str]:
     if parameters := record.get("parameters"):
         lines.append(f"With {', '.join(f'{name} {value}' for name, value in parameters.items() if value is not None)}.")
     for verb, files in (("From", record.get("inputs", ())), ("Wrote", record.get("outputs", ()))):
-        lines += [f"{verb} {one['path']}, {one['bytes']} bytes, sha256 {one['sha256'][:12]}..." for one in files]
+        for one in files:
+            count = f"{one['files']} files, " if "files" in one else ""
+            lines.append(f"{verb} {one['path']}, {count}{one['bytes']} bytes, sha256 {one['sha256'][:12]}...")
+    lines += [f"From {name_of_other(one)}, which is no file." for one in record.get("other_inputs", ())]
     lines += _code(recorded_code(record))
     for one in record.get("accepted", ()):
         by = one.get("by", {})

@@ -1,11 +1,12 @@
 """Read every result again and compare it with its run record."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from neuroluigi.provenance.commit import pending_path
+from neuroluigi.provenance.contents import digest_of_manifest, manifest, name_in_manifest, read_manifest, within
 from neuroluigi.provenance.files import hash_file
 from neuroluigi.provenance.record import read_record
 from neuroluigi.results.recorded import (
@@ -65,7 +66,7 @@ def verify(
         else:
             _verify_files(entry, found, on_read)
     named = {path for entry in entries for path in entry.outputs}
-    found.untracked = sorted(path for path in of_steps if path not in named and path.is_file())
+    found.untracked = sorted(path for path in of_steps if path not in named and path.exists())
 
     def unreadable(error: OSError) -> None:
         found.problems.append((UNREADABLE, Path(error.filename), f"can't be read: {error.strerror}"))
@@ -83,27 +84,46 @@ def _verify_files(entry: RecordedResult, found: Verified, on_read: Callable[[Pat
         if (entry.record or {}).get("dropped") and not path.exists():
             found.dropped += 1
             continue
-        wrong = _compare(path, output)
+        wrong = list(_compare(path, output, entry.path))
         # A run may have made it again since the record was read.
         if wrong and (now := RecordedResult(entry.path, read_record(entry.path), entry.step)).record != entry.record:
-            wrong = _compare(path, now.outputs.get(path, output))
-        if wrong:
-            found.problems.append((wrong[0], path, wrong[1]))
-        found.files += 1
+            wrong = list(_compare(path, now.outputs.get(path, output), entry.path))
+        found.problems += wrong
+        found.files += output.get("files", 1)
         found.bytes += output["bytes"]
         on_read(path, output["bytes"])
 
 
-def _compare(path: Path, output: Mapping) -> tuple[str, str] | None:
-    """Return what is wrong with a file, and why, by its bytes alone."""
+def _compare(path: Path, output: Mapping, record_path: Path) -> Iterator[tuple[str, Path, str]]:
+    """Yield what is wrong with a file, or with a folder and the files in it, and why, by the bytes alone."""
     try:
+        if "files" in output:
+            yield from _compare_folder(path, output, record_path)
+            return
         size, sha256 = path.stat().st_size, hash_file(path)
+        if size < output["bytes"]:
+            yield DAMAGED, path, f"has {size} bytes, its run record says {output['bytes']}"
+        elif sha256 != output["sha256"]:
+            yield CHANGED, path, "has other bytes than its run record says"
     except FileNotFoundError:
-        return MISSING, "is not there"
+        yield MISSING, path, "is not there"
     except OSError as error:
-        return DAMAGED, f"can't be read: {error}"
-    if size < output["bytes"]:
-        return DAMAGED, f"has {size} bytes, its run record says {output['bytes']}"
-    if sha256 != output["sha256"]:
-        return CHANGED, "has other bytes than its run record says"
-    return None
+        yield DAMAGED, path, f"can't be read: {error}"
+
+
+def _compare_folder(path: Path, output: Mapping, record_path: Path) -> Iterator[tuple[str, Path, str]]:
+    now = manifest(path, output.get("ignore", ()))
+    if digest_of_manifest(now) == output["sha256"]:
+        return
+    list_of_files = record_path.with_suffix(".sha256")
+    recorded = within(read_manifest(list_of_files), name_in_manifest(path, record_path))
+    if digest_of_manifest(recorded) != output["sha256"]:
+        yield CHANGED, path, f"has other files than its run record says; which, {list_of_files.name} does not say"
+        return
+    for name in sorted({*recorded, *now}):
+        if name not in now:
+            yield MISSING, path / name, "is not there"
+        elif name not in recorded:
+            yield CHANGED, path / name, "is new"
+        elif now[name] != recorded[name]:
+            yield CHANGED, path / name, "has other bytes than its run record says"

@@ -15,6 +15,7 @@ from neuroluigi.runner.worker import Worker
 from neuroluigi.steps.config import results, setting, shown_path
 from neuroluigi.steps.plan import status_of
 from neuroluigi.steps.result_task import ResultTask
+from neuroluigi.steps.target import local_path
 
 _MOST_NAMED = 5
 
@@ -61,8 +62,8 @@ def closing_lines(worker: Worker, end: Ending, code: int, reasons: str) -> list[
 def _results_of(root: luigi.Task) -> list[Path]:
     """Return the existing files of a task, or of those that it wraps."""
     tasks = root.deps() if isinstance(root, luigi.WrapperTask) else [root]
-    paths = (one.path for task in tasks for one in flatten(task.output()) if hasattr(one, "path"))
-    return [Path(path) for path in paths if os.path.isfile(path)]  # noqa: PTH113 (there are thousands)
+    paths = (local_path(one) for task in tasks for one in flatten(task.output()))
+    return [Path(path) for path in paths if path and os.path.exists(path)]  # noqa: PTH110 (there are thousands)
 
 
 def _some(names: Sequence[str], sign: str = ", ") -> str:

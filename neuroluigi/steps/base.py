@@ -17,8 +17,8 @@ from luigi.task import flatten
 from neuroluigi.provenance import state
 from neuroluigi.provenance.code import differing
 from neuroluigi.provenance.commit import commit, put_aside, recover
+from neuroluigi.provenance.contents import describe, digest_of_manifest, manifest, name_in_manifest, write_manifest
 from neuroluigi.provenance.files import (
-    describe_file,
     part_path,
     path_in_root,
     remove_path,
@@ -56,7 +56,7 @@ from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMetho
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
 from neuroluigi.steps.surroundings import own_surroundings
-from neuroluigi.steps.target import ResultTarget
+from neuroluigi.steps.target import ResultFolder, ResultTarget, describe_target, local_path, written_to
 
 logger = logging.getLogger("luigi-interface")
 
@@ -106,6 +106,8 @@ class Step(CarriesSettings, ResultTask):
     # Set while `make` runs: the file of the step's printed output, and what the record has of the tool.
     log: Path
     tool: Mapping[str, Any] = {}
+    # The checksums of the files in folders that it makes, one by one.
+    _manifest: Path
     _reporter: ProgressReporter
     _stamps: Sequence[tuple[int, int]] = ()
 
@@ -152,12 +154,25 @@ class Step(CarriesSettings, ResultTask):
         values = (folder_name(str(self.param_kwargs[name]), name) for name in self.filename_parameters)
         return path_of(self.folder, "runs", f"{'-'.join((self.task_family, *values))}.json")
 
-    def result(self, name: str, kind: type[ResultTarget] = ResultTarget) -> ResultTarget:
-        """Return the target of a file in this step's folder, for output()."""
-        return kind(os.path.join(self.folder, name), self.record_path)  # noqa: PTH118 (targets hold text)
+    def result(self, name: str, kind: type[ResultTarget] = ResultTarget, **options: Any) -> ResultTarget:
+        """Return the target of a file in this step's folder, for output(); `options` are of its class: format=Nop."""
+        return kind(os.path.join(self.folder, name), self.record_path, **options)  # noqa: PTH118 (targets hold text)
+
+    def result_folder(
+        self, name: str, kind: type[ResultFolder] = ResultFolder, ignore: str | Sequence[str] = ()
+    ) -> ResultFolder:
+        """Return the target of a folder that is one result, in this step's folder, for output().
+
+        `ignore` are names in it that don't count, at any depth: "phy.log", patterns such as "*.tmp", and folders with a
+        slash at the end, ".phy/".
+        """
+        return kind(os.path.join(self.folder, name), self.record_path, ignore=ignore)  # noqa: PTH118
 
     def make(self, out):
-        """Make the files. `out` has the shape of output(), with a temporary Path in place of each target."""
+        """Make the files. `out` has the shape of output(), with a temporary Path in place of each target.
+
+        That of a folder is there, and empty.
+        """
         raise TypeError(f"{self.task_family} does not say how it is made: it has no make()")
 
     def tool_label(self) -> tuple[str, str]:
@@ -209,11 +224,11 @@ class Step(CarriesSettings, ResultTask):
             self.record_path.parent.mkdir(parents=True, exist_ok=True)
             recover(self.record_path, self.folder)
         except OSError as error:
-            raise StepError(f"{self}: can't write to {self.folder}: {error}") from error
+            raise StepError(f"{self}: can't write to {self.folder}: {describe_error(error)}") from error
         if self._is_done():
             logger.info("%s unchanged", self)
             return Outcome(UNCHANGED)
-        self.log = part_path(self.record_path.with_suffix(".log"))
+        self.log, self._manifest = (part_path(self._beside_record(suffix)) for suffix in (".log", ".sha256"))
         self.tool, self._attempt, self._reporter, self._code = {}, {}, ProgressReporter(self), None
         output = self.output()
         temporary = {one: part_path(Path(one.path)) for one in flatten(output)}
@@ -223,7 +238,7 @@ class Step(CarriesSettings, ResultTask):
         except (Exception, SystemExit) as error:
             raise self._record_failure(error, start) from error
         finally:
-            for part in filter(None, (*temporary.values(), self.log, self.progress_path)):
+            for part in filter(None, (*temporary.values(), self.log, self._manifest, self.progress_path)):
                 with contextlib.suppress(OSError):
                     remove_path(part)
         if seconds is None:
@@ -249,24 +264,27 @@ class Step(CarriesSettings, ResultTask):
             raise StepError(problem)
         requires = requirements_of(self)
         self._attempt = {"requires": [one.as_recorded(is_tool_read=False) for _, one in requires]}
-        for part in temporary.values():
-            part.parent.mkdir(parents=True, exist_ok=True)
-        inputs, asked_for_tool = self._make_logged(_shaped_like(output, temporary), [task for task, _ in requires])
+        for one, part in temporary.items():
+            folder = part if isinstance(one, ResultFolder) else part.parent
+            folder.mkdir(parents=True, exist_ok=True)
+        with written_to({one.path: part for one, part in temporary.items()}):
+            inputs, asked_for_tool = self._make_logged(_shaped_like(output, temporary), [task for task, _ in requires])
         for one, part in temporary.items():
             one.check(part)
         self._check_unchanged(inputs)
         record = {
             **self._describe(temporary, start),
-            "inputs": self._attempt["inputs"],
+            **{name: self._attempt[name] for name in ("inputs", "other_inputs") if name in self._attempt},
             "requires": [one.as_recorded(task.task_id in asked_for_tool) for task, one in requires],
         }
         finals = {part: Path(one.path) for one, part in temporary.items()}
         if status.state == state.DAMAGED:
             for kept in put_aside(finals.values()):
                 logger.warning("%s: what was there is kept as %s", self, shown_path(kept))
-        failed = (self._beside_record(".failed.json"), self._beside_record(".failed.log"))
-        files = {**finals, self.log: self._beside_record(".log")}
-        is_mine = commit(files, self.record_path, checked_record(record), failed, self._is_done)
+        beside = {self.log: self._beside_record(".log"), self._manifest: self._beside_record(".sha256")}
+        files = {**finals, **{part: final for part, final in beside.items() if part.exists()}}
+        obsolete = {*map(self._beside_record, (".failed.json", ".failed.log")), *beside.values()} - {*files.values()}
+        is_mine = commit(files, self.record_path, checked_record(record), obsolete, self._is_done)
         return record["seconds"] if is_mine else None
 
     def _make_logged(self, out: object, required: Sequence[luigi.Task]) -> tuple[list[dict], set[str]]:
@@ -283,10 +301,13 @@ class Step(CarriesSettings, ResultTask):
         ):
             try:
                 self._reporter.report_start()
-                self._stamps = [stamp_of(one.path) for one in flatten(self.input())]
+                files, others = self._inputs()
+                self._stamps = [stamp_of(one.path) for one in files]
                 read_ns = time.time_ns()
-                inputs = [describe_input(one, roots, self.record_path.parent) for one in flatten(self.input())]
+                inputs = [describe_input(one, roots, self.record_path.parent) for one in files]
                 self._attempt = {**self._attempt, "inputs": [with_known_time(one, read_ns) for one in inputs]}
+                if others:
+                    self._attempt["other_inputs"] = [describe_target(one) for one in others]
                 self.note_code("python")
                 with only_required(self, required) as asked_for_tool, own_surroundings():
                     self.make(out)
@@ -295,8 +316,14 @@ class Step(CarriesSettings, ResultTask):
                 raise
         return inputs, asked_for_tool
 
+    def _inputs(self) -> tuple[list, list]:
+        """Return the inputs that are files of this machine, and the others."""
+        inputs = flatten(self.input())
+        return [one for one in inputs if local_path(one)], [one for one in inputs if not local_path(one)]
+
     def _check_unchanged(self, inputs: list[dict]) -> None:
-        for one, before, stamp in zip(flatten(self.input()), inputs, self._stamps, strict=True):
+        files, _ = self._inputs()
+        for one, before, stamp in zip(files, inputs, self._stamps, strict=True):
             if has_changed(one.path, before, stamp):
                 raise StepError(f"{one.path} was changed while it was being read; run again")
         engine = self._recorded_engine()
@@ -319,14 +346,19 @@ class Step(CarriesSettings, ResultTask):
     def _describe(self, temporary: Mapping[ResultTarget, Path], start: Mapping) -> dict:
         """Return the run record of the files at their temporary paths, under their final names; without its inputs."""
         roots, now_ns = roots_of_paths(), time.time_ns()
-        # Nobody else changes a file between its last byte and its commit: the clock's tick makes no difference.
-        outputs = [
-            {
-                **with_known_time(describe_file(part, roots), now_ns, tick_ns=0),
-                **path_in_root(Path(one.path), roots),
-            }
-            for one, part in temporary.items()
-        ]
+        outputs, checksums = [], {}
+        for one, part in temporary.items():
+            final, sha256 = Path(one.path), None
+            if isinstance(one, ResultFolder):
+                found = manifest(part, one.ignore)
+                sha256 = digest_of_manifest(found)
+                above = name_in_manifest(final, self.record_path)
+                checksums.update({f"{above}/{name}": one for name, one in found.items()})
+            # Nobody else changes a file between its last byte and its commit: the clock's tick makes no difference.
+            described = with_known_time(describe(part, roots, sha256, one.ignore), now_ns, tick_ns=0)
+            outputs.append({**described, **path_in_root(final, roots)})
+        if checksums:
+            write_manifest(self._manifest, checksums)
         return {
             "schema": SCHEMA,
             **self._identity(),
@@ -370,7 +402,9 @@ class Step(CarriesSettings, ResultTask):
             self.log.replace(log)
             self.note_failure(reason, start)
         except Exception as other:
-            return StepError(f"{self}: {reason} (and this could not be recorded in {log.parent}: {other})")
+            return StepError(
+                f"{self}: {reason} (and this could not be recorded in {log.parent}: {describe_error(other)})"
+            )
         return StepError(f"{self}: {reason}; see {shown_path(log)}")
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from neuroluigi.provenance.files import describe_file, hash_file, path_in_root
+from neuroluigi.provenance.contents import checksum, describe, measure
+from neuroluigi.provenance.files import path_in_root, with_final_names
 from neuroluigi.provenance.record import read_record, timestamp
 from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.steps.config import RunStopped
@@ -27,11 +28,15 @@ def start_clock() -> dict:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the message of an error; of one that comes from a step's own code, its class and the line too."""
-    if isinstance(error, _EXPLAINED) or type(error).__module__.startswith("neuroluigi."):
-        return str(error)
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
+    """Return the message of an error; of one that comes from a step's own code, its class and the line too.
+
+    A file of the step that it names has its final name: the temporary one is gone when the message is read.
+    """
+    text = str(error)
+    if not (isinstance(error, _EXPLAINED) or type(error).__module__.startswith("neuroluigi.")):
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"{type(error).__name__}: {text} ({Path(frame.filename).name}, line {frame.lineno})"
+    return with_final_names(text)
 
 
 def describe_times(start: Mapping) -> dict:
@@ -45,7 +50,7 @@ def describe_times(start: Mapping) -> dict:
 
 
 def describe_input(one: Any, roots: Mapping[str, Path], runs: Path) -> dict:
-    """Return path, bytes, mtime_ns and sha256 of an input, a target with a path.
+    """Return path, bytes, mtime_ns and sha256 of an input, a file or a folder, as contents.describe.
 
     It is hashed only where no record has its checksum: that of the step that made it, or one of those in `runs`.
     Raises StepError where a recording is not the one that the table describes.
@@ -56,10 +61,13 @@ def describe_input(one: Any, roots: Mapping[str, Path], runs: Path) -> dict:
         recorded = (read_record(one.record) or {}).get("outputs", ())
     else:
         recorded = (known for record in runs.glob("*.json") for known in (read_record(record) or {}).get("inputs", ()))
-    stat = path.stat()
-    here = {**path_in_root(path, roots), "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    known = next((described["sha256"] for described in recorded if here.items() <= described.items()), None)
-    described = describe_file(path, roots, known)
+    place = path_in_root(path, roots)
+    there = [described for described in recorded if place.items() <= described.items()]
+    # As its own record: both have to say the same of the same content.
+    ignore = there[0].get("ignore", ()) if there else getattr(one, "ignore", ())
+    found = measure(path, ignore)
+    known = next((described["sha256"] for described in there if found and found.matches(described)), None)
+    described = describe(path, roots, known, ignore)
     if isinstance(one, RecordingTarget):
         described["recording"] = one.recording
     if isinstance(one, RecordingTarget) and one.sha256 and one.sha256 != described["sha256"]:
@@ -77,12 +85,13 @@ def stamp_of(path: str | Path) -> tuple[int, int]:
 
 
 def has_changed(path: str | Path, before: Mapping, stamp: tuple[int, int]) -> bool:
-    """Return whether a file is another one than `before`, of describe_input; `stamp` is of stamp_of then.
+    """Return whether a file or folder is another one than `before`, of describe_input; `stamp` is of stamp_of then.
 
     Its content is read again only where size and time are the same and the stamp is not. Raises OSError.
     """
-    found = Path(path).stat()
-    if (found.st_size, found.st_mtime_ns) != (before["bytes"], before["mtime_ns"]):
+    ignore = before.get("ignore", ())
+    found = measure(path, ignore)
+    if not found or not found.matches(before):
         return True
     # A link or other permissions change the stamp too.
-    return stamp_of(path) != stamp and hash_file(Path(path)) != before["sha256"]
+    return stamp_of(path) != stamp and checksum(path, ignore) != before["sha256"]

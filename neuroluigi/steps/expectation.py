@@ -3,12 +3,13 @@
 import functools
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import luigi
 
 from neuroluigi.provenance import state
-from neuroluigi.provenance.expected import Expected, Input, Requirement
+from neuroluigi.provenance.expected import Expected, Input, OtherInput, Requirement
 from neuroluigi.provenance.files import path_in_root
 from neuroluigi.provenance.plain_data import NotPlainError, digest, digest_of_checksums, plain
 from neuroluigi.provenance.record import read_record, without_paths
@@ -16,7 +17,7 @@ from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.parameters import ResolvedParameters, default_of, plain_values, significant_values
 from neuroluigi.steps.result_task import ResultTask
-from neuroluigi.steps.target import ResultTarget
+from neuroluigi.steps.target import RecordingTarget, ResultFolder, ResultTarget, describe_target, local_path
 
 if TYPE_CHECKING:
     from neuroluigi.steps.plan import Plan
@@ -45,6 +46,8 @@ def expect(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> Expected:
         fingerprint=fingerprint,
         problem=problem or unreadable,
         inputs=inputs,
+        other_inputs=tuple(_other_inputs(below, plan)),
+        gone=tuple(_gone(below, plan)),
         requires=tuple(one for _, one in requirements(below, plan)),
         sources=functools.partial(plan.sources, type(step)),
         tool=plan.wanted_tool(type(step)),
@@ -52,6 +55,7 @@ def expect(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> Expected:
         roots=plan.roots,
         allow_missing=plan.allow_missing,
         reads_moved=plan.reads_moved,
+        folders={one.path: one.ignore for one in outputs if isinstance(one, ResultFolder)},
         without_format=frozenset(one.path for one in outputs if not one.has_format),
     )
 
@@ -116,10 +120,27 @@ def _inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[Input]:
         # No step makes what is there for good, such as a recording: its size and time are final.
         is_pending = bool(status_below.todo) and not isinstance(one, luigi.ExternalTask)
         for output in plan.outputs[one.task_id]:
-            if path := getattr(output, "path", None):
-                path = os.fspath(path)
+            if path := local_path(output):
                 checksum = status_below.checksums.get(path) if is_step else None
                 yield Input(path, checksum, is_pending, is_step, getattr(output, "recording", ""))
+
+
+def _other_inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[OtherInput]:
+    for one in below:
+        is_pending = bool(plan.statuses[one.task_id].todo) and not isinstance(one, luigi.ExternalTask)
+        for output in plan.outputs[one.task_id]:
+            if not local_path(output):
+                yield OtherInput(describe_target(output), is_pending)
+
+
+def _gone(below: list[luigi.Task], plan: "Plan") -> Iterator[str]:
+    """Yield the names of what is not there and comes from outside; a recording may have moved."""
+    for one in below:
+        if isinstance(one, luigi.ExternalTask) and plan.statuses[one.task_id].todo:
+            for output in plan.outputs[one.task_id]:
+                if not isinstance(output, RecordingTarget) and not output.exists():
+                    path = local_path(output)
+                    yield Path(path).name if path else OtherInput(describe_target(output)).name
 
 
 def requirements(below: list[luigi.Task], plan: "Plan") -> Iterator[tuple[luigi.Task, Requirement]]:
@@ -157,7 +178,7 @@ def _through_wrappers(
 
 
 def _paths_of_files(task: luigi.Task, plan: "Plan") -> list[str]:
-    return [os.fspath(path) for one in plan.outputs[task.task_id] if (path := getattr(one, "path", None))]
+    return [path for one in plan.outputs[task.task_id] if (path := local_path(one))]
 
 
 def _digest_of_files(task: luigi.Task, status: state.Status, plan: "Plan") -> str | None:

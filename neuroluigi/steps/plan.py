@@ -35,7 +35,7 @@ from neuroluigi.steps.expectation import defaults_of, expect, recordings_problem
 from neuroluigi.steps.lab_code import outputs_of, required_by
 from neuroluigi.steps.plain_luigi import logged_in_one_line
 from neuroluigi.steps.result_task import ResultTask
-from neuroluigi.steps.target import ResultTarget
+from neuroluigi.steps.target import ResultFolder, ResultTarget
 
 # So many tasks right below the root are worth a second process, which costs some tenths of a second.
 _WORTH_SHARING = 1_000
@@ -152,7 +152,8 @@ def plan_below(root: luigi.Task) -> Plan:
             _check_by_two(waiting, plan)
     plan = _check_below(root)
     if root.task_id not in plan.checked:
-        _refuse_clashes_below(root, plan)
+        plan.checked.add(root.task_id)
+        _refuse_clashes(_in_order(root, plan), plan)
     if any(one.is_dropped for one in plan.statuses.values()):
         _make_dropped_again(root, plan)
     return plan
@@ -165,12 +166,13 @@ def plan_together(roots: Sequence[luigi.Task]) -> None:
         _refuse_clashes([task for root in roots for task in _in_order(root, plans[-1])], plans[-1])
 
 
-def _refuse_clashes_below(root: luigi.Task, plan: Plan) -> None:
-    plan.checked.add(root.task_id)
-    _refuse_clashes(_in_order(root, plan), plan)
-
-
 def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
+    """Raise RunStopped where what two tasks would make can't be apart."""
+    _refuse_same_files(tasks, plan)
+    _refuse_files_in_folders(tasks, plan)
+
+
+def _refuse_same_files(tasks: list[luigi.Task], plan: Plan) -> None:
     """Raise RunStopped where two tasks would make the same file, or share a run record, on any kind of disk."""
     makers: dict[str, tuple[luigi.Task, str]] = {}
     for task in tasks:
@@ -193,6 +195,21 @@ def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
                 f"luigi: {other} and {task} would share the run record {path}; name the parameters in which they"
                 f" differ in {task.task_family}: filename_parameters = ('NAME',)"
             )
+
+
+def _refuse_files_in_folders(tasks: list[luigi.Task], plan: Plan) -> None:
+    """Raise RunStopped where a task would make a file within a folder that is one result."""
+    makers = [(one, task) for task in tasks if isinstance(task, ResultTask) for one in plan.outputs[task.task_id]]
+    folders = {target.path: task for target, task in makers if isinstance(target, ResultFolder)}
+    for target, task in makers if folders else ():
+        for path in (target.path, getattr(target, "record", "")):
+            above = path
+            while (above := os.path.dirname(above)) not in ("", os.path.dirname(above)):
+                if above in folders:
+                    raise RunStopped(
+                        f"luigi: {task} would write {path} into {above}, a folder that is one result of"
+                        f" {folders[above]}; give them names beside each other"
+                    )
 
 
 def _in_order(root: luigi.Task, plan: Plan) -> list[luigi.Task]:

@@ -59,7 +59,7 @@ class GroupTask(Step):
         Raises RecordingsError where something is wrong with one of the group's recordings.
         """
         settings = setting(recordings)
-        files = [(one.path, one.header_bytes) for one in flatten(self.input())]
+        files = [(one.path, getattr(one, "header_bytes", 0)) for one in flatten(self.input())]
         return describe_concatenation(
             self._group(), files, settings.partial_sample, settings.contiguous, self.assumed_bytes
         )

@@ -348,6 +348,16 @@ def test_a_step_per_recording_before_the_aggregate(pipeline):
     assert (pipeline.results / "a-even" / "aggregate.bin").read_bytes() == np.concatenate(clipped).tobytes()
 
 
+def test_a_folder_as_a_result(pipeline):
+    add_step(pipeline, STEPS, "class Chunks")
+    pipeline.run("Chunks", "--group", "a-even", "--matlab-engine", "numpy")
+    group = pipeline.results / "a-even"
+    chunks = [np.load(group / "chunks" / f"{n}.npy") for n in range(4)]
+    assert np.array_equal(np.concatenate(chunks), np.fromfile(group / "aggregate.bin", np.uint8))
+    if program := shutil.which("sha256sum"):
+        subprocess.run([program, "--check", "--strict", "--quiet", "runs/Chunks.sha256"], cwd=group, check=True)
+
+
 def test_a_step_over_all_groups(pipeline):
     add_step(pipeline, STEPS, "class Means")
     pipeline.run("Means", "--matlab-engine", "numpy")

@@ -90,7 +90,12 @@ CASES = [
         is_there=False,
         checksums={},
     ),
-    make("folder in place of a file", together(remove("npy"), lambda result: result.npy.mkdir()), "missing", NO_NPY),
+    make(
+        "folder in place of a file",
+        together(remove("npy"), lambda result: result.npy.mkdir()),
+        "damaged",
+        ": edges.npy is a folder, and its step makes a file of that name",
+    ),
     make("missing without a record", together(no_record, remove("npy")), "missing", NO_NPY),
     *(
         make(f"missing after a failure: {name}", together(remove("npy"), *some), "missing", NO_NPY, failure=failure)

@@ -4,6 +4,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 
 from neuroluigi.provenance.commit import commit, pending_path, recover
+from neuroluigi.provenance.contents import measure
 from neuroluigi.provenance.files import part_path, write_json
-from neuroluigi.steps.target import DamagedError, ResultTarget
+from neuroluigi.steps.target import DamagedError, ResultFolder, ResultTarget
 
 # A process for each kill, without imports of its own where the system can fork one.
 _METHODS = multiprocessing.get_all_start_methods()
@@ -21,8 +23,23 @@ PROCESSES = multiprocessing.get_context("forkserver" if "forkserver" in _METHODS
 PROCESSES.set_forkserver_preload([__name__])
 
 
+def write(folder: Path, content: str, path_of=lambda path: path) -> dict[Path, Path]:
+    """Write two files, and a folder with two where there is to be one, each at `path_of` its path; return the paths."""
+    paths = {path_of(folder / name): folder / name for name in ("a.bin", "b.json")}
+    for path in paths:
+        path.write_text(f'"{content}"')
+    if folder.name.startswith("folder"):
+        sorted_part = path_of(folder / "sorted")
+        paths[sorted_part] = folder / "sorted"
+        (sorted_part / "below").mkdir(parents=True)
+        # Those of the old one have other names.
+        for name in (f"{content}.txt", f"below/{content}.txt"):
+            (sorted_part / name).write_text(content)
+    return paths
+
+
 def killed_commit(call: int, folder: Path) -> None:
-    """Commit two files and a record, and die right before that call of those that change the disk."""
+    """Commit files and a record, and die right before that call of those that change the disk."""
     left = itertools.count(call, -1)
 
     def counted(function):
@@ -34,12 +51,9 @@ def killed_commit(call: int, folder: Path) -> None:
         return counting
 
     record = folder / "runs" / "Step.json"
-    parts = {}
-    for name in ("a.bin", "b.json"):
-        part = part_path(folder / name)
-        part.write_text('"new"')
-        parts[part] = folder / name
+    parts = write(folder, "new", part_path)
     os.fsync = counted(os.fsync)
+    os.rmdir, os.unlink = counted(os.rmdir), counted(os.unlink)
     Path.replace = counted(Path.replace)
     Path.unlink = counted(Path.unlink)
     commit(parts, record, {"schema": 1, "is": "new"}, obsolete=[folder / "runs" / "Step.failed.json"])
@@ -47,8 +61,7 @@ def killed_commit(call: int, folder: Path) -> None:
 
 def make_old(folder: Path) -> None:
     (folder / "runs").mkdir(parents=True)
-    for name in ("a.bin", "b.json"):
-        (folder / name).write_text('"old"')
+    write(folder, "old")
     write_json(folder / "runs" / "Step.json", {"schema": 1, "is": "old"})
     (folder / "runs" / "Step.failed.json").write_text("{}")
 
@@ -60,22 +73,28 @@ def kill_at(call: int, folder: Path) -> int:
     return process.exitcode
 
 
-def state(folder: Path) -> tuple[str, str, str]:
+def state(folder: Path) -> tuple[str, ...]:
     files = [json.loads((folder / name).read_text()) for name in ("a.bin", "b.json")]
+    for path in (folder / "sorted").rglob("*.txt"):
+        files += [path.stem, path.read_text()]
+    assert len(files) == (6 if folder.name.startswith("folder") else 2)
     return (*files, json.loads((folder / "runs" / "Step.json").read_text())["is"])
 
 
-def test_commit_killed_at_every_call_leaves_old_or_new_and_the_next_look_finishes(tmp_path):
+@pytest.mark.parametrize("kind", ["files", "folder"])
+def test_commit_killed_at_every_call_leaves_old_or_new_and_the_next_look_finishes(tmp_path, kind):
     seen, call = [], 0
     while True:
-        folder = tmp_path / str(call)
+        folder = tmp_path / f"{kind}-{call}"
         make_old(folder)
         code = kill_at(call, folder)
         record = folder / "runs" / "Step.json"
         targets = [ResultTarget(folder / name, record) for name in ("a.bin", "b.json")]
+        targets += [ResultFolder(folder / "sorted", record)] if kind == "folder" else []
         if all(one.exists() for one in targets):
             assert len(set(state(folder))) == 1, f"killed at call {call}: counts as done, but is a mixture"
-        recover(record, folder)
+        # Another step that is made in that folder must not remove what the commit still needs.
+        recover(folder / "runs" / "Another.json", folder)
         assert len(set(state(folder))) == 1, f"killed at call {call}: still a mixture after a look"
         assert all(one.exists() for one in targets)
         assert not list(folder.rglob("*.part-*")), "temporary files stay behind"
@@ -91,16 +110,17 @@ def test_commit_killed_at_every_call_leaves_old_or_new_and_the_next_look_finishe
     assert not (folder / "runs" / "Step.failed.json").exists()
 
 
-def test_commit_killed_in_a_new_folder_counts_as_not_done_until_it_is_finished(tmp_path):
+@pytest.mark.parametrize("kind", ["files", "folder"])
+def test_commit_killed_in_a_new_folder_counts_as_not_done_until_it_is_finished(tmp_path, kind):
     outcomes, call = set(), 0
     while True:
-        folder = tmp_path / str(call)
+        folder = tmp_path / f"{kind}-{call}"
         (folder / "runs").mkdir(parents=True)
         code = kill_at(call, folder)
         record = folder / "runs" / "Step.json"
         recover(record, folder)
-        there = [name for name in ("a.bin", "b.json") if (folder / name).exists()]
-        assert there in ([], ["a.bin", "b.json"]), f"killed at call {call}"
+        there = sorted(path.name for path in folder.iterdir() if path.name != "runs")
+        assert there in ([], ["a.bin", "b.json", "sorted"][: 3 if kind == "folder" else 2]), f"killed at call {call}"
         assert record.exists() == bool(there)
         outcomes.add(bool(there))
         if code == 0:
@@ -121,6 +141,74 @@ def test_a_part_removed_by_hand_leaves_no_record_of_another_file(tmp_path):
     assert not ResultTarget(tmp_path / "a.bin", record).exists()
     recover(record, tmp_path)
     assert state(tmp_path) == ("old", "old", "old")
+
+
+def pending_folder(folder: Path) -> tuple[Path, Path]:
+    """Leave a commit of two folders that was killed while the old ones were put aside; return record and a part."""
+    (folder / "runs").mkdir(parents=True)
+    record, renames = folder / "runs" / "Step.json", []
+    for name in ("one", "two"):
+        part, aside = part_path(folder / name), part_path(folder / name)
+        for path, content in ((folder / name, "old"), (part, "new")):
+            path.mkdir()
+            (path / "a.txt").write_text(content)
+        renames.append({"part": f"../{part.name}", "final": f"../{name}", "aside": f"../{aside.name}"})
+        renames[-1] |= measure(part).described()
+    (folder / "one").rename(folder / renames[0]["aside"].removeprefix("../"))
+    write_json(pending_path(record), {"schema": 1, "is": "new", "renames": renames})
+    return record, part
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.glob("*/a.txt"))}
+
+
+def test_an_old_folder_that_cant_be_put_aside_stays_with_all_others(tmp_path, monkeypatch):
+    record, _ = pending_folder(tmp_path)
+    rename = Path.replace
+
+    def refuse(path, target):
+        # As Windows does while a program has a file of it open.
+        if path == tmp_path / "two":
+            raise PermissionError(13, "The process cannot access the file")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match=r"two can't be replaced \(The process .*stays as it was; close the program"):
+        recover(record, tmp_path)
+    found = {name: text for name, text in contents(tmp_path).items() if ".part-" not in name}
+    assert found == {"one/a.txt": "old", "two/a.txt": "old"} and not pending_path(record).exists()
+
+
+def test_a_folder_that_appears_while_a_commit_is_interrupted_is_kept(tmp_path):
+    record, _ = pending_folder(tmp_path)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.txt").write_text("by hand")
+    recover(record, tmp_path)
+    assert contents(tmp_path) == {"one/a.txt": "new", "one.damaged/a.txt": "by hand", "two/a.txt": "new"}
+
+
+def test_an_old_folder_is_taken_back_where_the_new_one_was_removed_by_hand(tmp_path):
+    record, part = pending_folder(tmp_path)
+    shutil.rmtree(part)
+    recover(record, tmp_path)
+    found = {name: text for name, text in contents(tmp_path).items() if ".part-" not in name}
+    assert found == {"one/a.txt": "old", "two/a.txt": "old"} and not record.exists()
+
+
+def test_a_link_in_place_of_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path):
+    (tmp_path / "lab" / "runs").mkdir(parents=True)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "a.txt").write_text("old")
+    (tmp_path / "lab" / "one").symlink_to(outside, target_is_directory=True)
+    part = part_path(tmp_path / "lab" / "one")
+    part.mkdir()
+    (part / "a.txt").write_text("new")
+    (part / "link").symlink_to(outside / "a.txt")
+    commit({part: tmp_path / "lab" / "one"}, tmp_path / "lab" / "runs" / "Step.json", {"schema": 1})
+    assert contents(tmp_path / "lab") == {"one/a.txt": "new"} and contents(tmp_path)["outside/a.txt"] == "old"
+    assert sorted(path.name for path in (tmp_path / "lab").iterdir()) == ["one", "runs"]
 
 
 def test_recover_spares_the_temporary_files_of_the_living(tmp_path):

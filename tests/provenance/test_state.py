@@ -35,7 +35,7 @@ def test_every_state_has_a_case():
 
 
 def test_an_output_that_can_not_be_read_is_damaged(result, monkeypatch):
-    def of(self, path):
+    def of(self, path, ignore):
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(Checksums, "of", of)

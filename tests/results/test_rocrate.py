@@ -41,6 +41,29 @@ class Copy(GroupTask, CommandTask):
         return [self.input().path, out]
 
 
+class Database(luigi.ExternalTask):
+    def output(self):
+        return Row()
+
+
+class Row(luigi.Target):
+    table = "subjects"
+
+    def exists(self):
+        return True
+
+
+class Folder(StudyTask):
+    def requires(self):
+        return Database()
+
+    def output(self):
+        return self.result_folder("folder")
+
+    def make(self, out):
+        (out / "a.txt").write_text("a")
+
+
 class Broken(GroupTask):
     def output(self):
         return self.result("broken.txt")
@@ -307,7 +330,11 @@ def validate(monkeypatch):
 
 
 def test_the_validator_of_the_profile_finds_nothing_to_require_or_recommend(lab, validate):
-    ask(lab.folder, "export", "rocrate", *NAMED)
+    lab.run("Folder", *FAKES)
+    by_id = written(lab, *NAMED)
+    assert by_id["study/folder/"]["@type"] == "Dataset" and "study/folder/" in ids(by_id["./"]["hasPart"])
+    (other,) = [by_id[one] for one in ids(action(by_id, "Folder", "study")["object"])]
+    assert (other["@type"], other["name"]) == ("CreativeWork", "subjects")
     assert validate(lab.results) == set()
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from neuroluigi import DamagedError, GroupTask, MatlabTask, RunStopped, StudyTask
 from neuroluigi.steps.base import MADE, UNCHANGED, StepError, setting_of_step
+from neuroluigi.steps.target import WritingError
 from tests.conftest import Pipeline, clean_environment
 
 STEP = """
@@ -163,6 +164,64 @@ def test_whatever_a_step_raises_fails_the_step_with_its_reason(run_step, tmp_pat
     assert sorted(path.name for path in runs.iterdir() if path.suffix) == ["BaseStep.json", "BaseStep.log"]
 
 
+def test_what_its_target_writes_while_a_step_is_made_is_committed_or_lost_with_the_rest(run_step):
+    target = BaseStep("g").output()
+
+    def write(text, error=None):
+        def body(out):
+            with BaseStep("g").output().open("w") as file:
+                file.write(text)
+            assert out.read_text() == text and not target.exists()
+            if error:
+                raise error
+
+        return body
+
+    with pytest.raises(StepError, match="KeyError"):
+        run_step(write("half", KeyError()))
+    assert not target.exists()
+    assert run_step(write("whole")) == MADE and target.load() == "whole"
+    with pytest.raises(WritingError):
+        target.open("w")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda out: out.with_name(f"{out.name}/below").write_text("no such folder"),
+        lambda out: fail(ValueError(f"no line in {out}"))(out),
+        lambda out: fail(StepError(f"sort failed, the last it printed:\nno room for {out.name}\n{out}"))(out),
+        lambda out: fail(DamagedError(f"{out.name} is odd"))(out),
+        lambda out: out.mkdir(),
+    ],
+)
+def test_errors_name_the_file_as_it_will_be_called(run_step, tmp_path, body):
+    with pytest.raises(StepError, match=r"step\.txt") as failed:
+        run_step(body)
+    runs = tmp_path / "results" / "g" / "runs"
+    note = json.loads((runs / "BaseStep.failed.json").read_text())["error"]
+    assert note in str(failed.value) and ".part-" not in f"{failed.value} {note}"
+
+
+def test_no_temporary_name_is_shown_of_a_step_that_failed(pipeline):
+    pipeline.add(
+        """
+import sys
+
+class Program(StudyTask, CommandTask):
+    command = sys.executable
+    def output(self):
+        return self.result("study.txt")
+    def arguments(self, out):
+        return ["-c", "import sys; sys.exit(f'can not write {sys.argv[1]}')", out]
+"""
+    )
+    out = pipeline.run("Program", code=30)
+    assert "can not write" in out and "study/study.txt" in out and ".part-" not in out
+    assert ".part-" not in (pipeline.results / "run.log").read_text()
+    assert ".part-" in (pipeline.results / "study" / "runs" / "Program.failed.log").read_text()
+
+
 class BaseSettings(GroupTask):
     program = setting_of_step(description="a program")
     seconds = setting_of_step(luigi.OptionalFloatParameter)
@@ -240,6 +299,51 @@ def test_a_full_disk_fails_with_a_message_and_loses_nothing(pipeline, small_disk
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     pipeline.run(*arguments)
     assert len(list(small_disk.glob("*/plot.png"))) == 10
+
+
+def test_a_disk_that_gets_full_in_the_middle_of_a_folder_loses_nothing(pipeline, small_disk):
+    pipeline.add(
+        """
+class Folder(StudyTask):
+    files = luigi.IntParameter(default=2)
+    def output(self):
+        return self.result_folder("folder")
+    def make(self, out):
+        for number in range(self.files):
+            (out / f"{number}.bin").write_bytes(bytes(8192))
+"""
+    )
+    arguments = ["Folder", "--results-root", small_disk]
+    pipeline.run(*arguments)
+    out = pipeline.run(*arguments, "--files", "20", code=30)
+    assert "No space left on device" in out and "Traceback" not in out and ".part-" not in out
+    assert sorted(path.name for path in (small_disk / "study").iterdir()) == ["folder", "runs"]
+    assert len(list((small_disk / "study" / "folder").iterdir())) == 2
+    assert "unchanged" not in pipeline.run(*arguments)
+
+
+def test_two_runs_that_make_one_folder_both_end_well(pipeline):
+    pipeline.add(
+        """
+class Folder(StudyTask):
+    def output(self):
+        return self.result_folder("folder")
+    def make(self, out):
+        import os, time
+        (out / "a.txt").write_text("a")
+        # Until both are here.
+        (self.folder.parent / f"here-{os.getpid()}").touch()
+        while len(list(self.folder.parent.glob("here-*"))) < 2:
+            time.sleep(0.01)
+"""
+    )
+    processes = [pipeline.start("Folder") for _ in range(2)]
+    for process in processes:
+        out = process.communicate(timeout=120)[0]
+        assert process.returncode == 0, out
+    study = pipeline.results / "study"
+    assert sorted(path.name for path in study.iterdir()) == ["folder", "runs"]
+    assert (study / "folder" / "a.txt").read_text() == "a"
 
 
 def test_two_runs_at_the_same_time_both_end_well(pipeline):

@@ -5,11 +5,12 @@ import json
 import os
 import time
 
+import luigi
 import pytest
 
 from neuroluigi.provenance import files
 from neuroluigi.steps.describe import StepError, describe_input, describe_times, has_changed, stamp_of, start_clock
-from neuroluigi.steps.target import RecordingTarget, ResultTarget
+from neuroluigi.steps.target import RecordingTarget, ResultFolder, ResultTarget
 
 SHA256 = hashlib.sha256(b"0123").hexdigest()
 
@@ -45,6 +46,35 @@ def test_an_input_is_hashed_once_and_then_known_by_its_record(roots, hashed):
     assert describe_input(recording, roots, record.parent) == {**described, "recording": "a/0"} and len(hashed) == 1
     path.write_bytes(b"01234")
     assert describe_input(target, roots, record.parent)["bytes"] == 5 and len(hashed) == 2
+
+
+def test_a_folder_is_hashed_once_and_known_by_its_record_with_what_that_ignores(roots, hashed):
+    path = roots["results"] / "sorted"
+    path.mkdir()
+    (path / "a.bin").write_bytes(b"0123")
+    (path / "phy.log").write_bytes(b"log")
+    record = roots["results"] / "runs" / "Sort.json"
+    described = describe_input(ResultFolder(path, record, ignore="phy.log"), roots, record.parent)
+    assert (described["files"], described["bytes"], described["ignore"]) == (1, 4, ["phy.log"])
+    assert described["sha256"] == hashlib.sha256(f"{SHA256}  a.bin\n".encode()).hexdigest()
+    record.write_text(json.dumps({"schema": 2, "step": "Sort", "outputs": [{**described, "sha256": "known"}]}))
+    # What the lab ignores since makes it no other result.
+    again = describe_input(ResultFolder(path, record, ignore=("phy.log", "*.tmp")), roots, record.parent)
+    assert again == {**described, "sha256": "known"}
+    # A folder of any other task counts with all that is in it.
+    assert describe_input(luigi.LocalTarget(path), roots, record.parent)["files"] == 2
+
+
+def test_a_folder_has_changed_where_a_file_that_counts_has(roots, tmp_path):
+    path = tmp_path / "sorted"
+    path.mkdir()
+    (path / "a.bin").write_bytes(b"0123")
+    target = ResultFolder(path, ignore="phy.log")
+    stamp, before = stamp_of(path), describe_input(target, roots, tmp_path)
+    (path / "phy.log").write_bytes(b"log")
+    assert stamp_of(path) != stamp and not has_changed(path, before, stamp)
+    (path / "b.bin").write_bytes(b"4")
+    assert has_changed(path, before, stamp)
 
 
 def test_a_recording_that_is_not_that_of_the_table_is_refused(roots, tmp_path):

@@ -219,6 +219,13 @@ def test_what_a_step_adds_to_its_record_equals_itself(declare, what):
     assert read_record(step.record_path)["fingerprint"] == {"nan": {"median": "NaN"}, "tuple": {"band": [4, 8]}}[what]
 
 
+class PlanFolder(StudyTask):
+    names = luigi.ListParameter()
+
+    def output(self):
+        return [self.result_folder(self.names[0]), *(self.result(name) for name in self.names[1:])]
+
+
 class PlanNothing(StudyTask):
     def output(self):
         return []
@@ -250,6 +257,11 @@ class PlanUnrecorded(StudyTask):
         ),
         (lambda: PlanNames(["a", "A"]), r"value=A\) and .*value=a\) would make .*one file on a disk"),
         (lambda: PlanNames(["NUL"]), r"value: 'NUL' can't name a folder: Windows keeps NUL for a device"),
+        (
+            lambda: PlanFolder(["sorted", "sorted/below/a.txt"]),
+            r"would write .*sorted.below.a\.txt into .*sorted, a folder that is one result of PlanFolder.*; give them",
+        ),
+        (lambda: PlanFolder(["runs"]), r"would write .*runs.PlanFolder\.json into .*runs, a folder that is one result"),
         (lambda: PlanAdds("list"), r"PlanAdds\.fingerprint\(\) returns \[1\], not a dict"),
         (lambda: PlanAdds("object"), r"PlanAdds\.fingerprint\(\) holds .*object, which a run record can't hold"),
         (lambda: PlanAdds(object()), r"PlanAdds\.what holds .*object, which a run record can't hold"),
