@@ -93,6 +93,7 @@ function clean = stateOf(isOctave)
   % With the first value, Octave gives the root the property that has them all.
   setappdata(0, 'neuroluigi', true);
   clean.appdata = appdataOf(isOctave);
+  clean.defaults = get(0, 'Default');
   % What can be set of the graphics root; some of it only by the user, or with an effect.
   clean.root = struct();
   root = get(0);
@@ -148,7 +149,10 @@ function tidyUp(clean, isOctave)
   if isOctave
     evalin('base', 'clear all');
   else
-    delete(timerfindall());
+    timers = timerfindall();
+    if ~isempty(timers)
+      delete(timers);
+    end
     evalin('base', 'clear classes');
   end
   fclose('all');
@@ -186,6 +190,9 @@ end
 function resetGraphics(clean, isOctave)
   for name = fieldnames(get(0, 'Default')).'
     set(0, name{1}, 'remove');
+  end
+  for name = fieldnames(clean.defaults).'
+    set(0, name{1}, clean.defaults.(name{1}));
   end
   for name = fieldnames(clean.root).'
     set(0, name{1}, clean.root.(name{1}));
@@ -255,6 +262,8 @@ function value = decodeArray(node, shape, dataFile)
     fseek(fid, str2double(node.offset), 'bof');
     value = fread(fid, count, ['*' node.stored]);
     fclose(fid);
+  elseif count == 0
+    value = zeros(0, 1, node.stored);
   else
     value = typecast(uint8(sscanf(node.bytes, '%2x')), node.stored);
   end

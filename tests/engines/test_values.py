@@ -114,17 +114,20 @@ def test_a_large_array_travels_as_it_is(echo, dtype):
 @needs_octave
 def test_what_a_function_returns_as_python_has_it(warm_lab):
     (warm_lab.matlab / "several.m").write_text(
-        "function [a, b, c, d, e, f, g, h] = several()\n"
+        "function [a, b, c, d, e, f, g, h, i] = several()\n"
         "  a = 0.1; b = int16([1 2; 3 4]); c = 'Gerät ''神'''; d = true; e = struct('n', 5, 'names', {{'a'; 'b'}});\n"
-        "  f = {1, 'x'}; g = struct('n', {1, 2}); h = single(2);\nend\n"
+        "  f = {1, 'x'}; g = struct('n', {1, 2}); h = single(2);\n"
+        "  i = {1:3, eye(2), eye(2)(:, [2 1]), 'a' == 'ab'};\nend\n"
     )
-    a, b, c, d, e, f, g, h = warm_lab.values("[a, b, c, d, e, f, g, h] = several")
+    a, b, c, d, e, f, g, h, i = warm_lab.values("[a, b, c, d, e, f, g, h, i] = several")
     assert (a, type(a)) == (0.1, float) and d is True and c == "Gerät '神'"
     assert b.dtype == np.int16 and b.tolist() == [[1, 2], [3, 4]]
     assert e == {"n": 5.0, "names": ["a", "b"]} and type(e["names"]) is list
     assert isinstance(f, MatlabArray) and (f.kind, f.shape, list(f)) == ("cell", (1, 2), [1.0, "x"])
     assert (g.kind, g.shape, g.fields, list(g)) == ("struct", (1, 2), ("n",), [{"n": 1.0}, {"n": 2.0}])
     assert (h, h.dtype) == (2, np.float32)
+    # Octave keeps some of these in another way.
+    assert [one.tolist() for one in i] == [[[1, 2, 3]], [[1, 0], [0, 1]], [[0, 1], [1, 0]], [[True, False]]]
 
 
 @needs_octave
