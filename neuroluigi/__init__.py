@@ -1,7 +1,6 @@
 """Pipelines for neural recordings in Matlab and Python, as one Luigi task graph."""
 
 from neuroluigi.cluster.subset import Subset
-from neuroluigi.engines.values import MatlabArray
 from neuroluigi.recordings.concatenation import data_bytes
 from neuroluigi.recordings.formats.raw import fake_samples
 from neuroluigi.results.report.page import ReportTask
@@ -11,7 +10,7 @@ from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.matlab import MatlabTask
 from neuroluigi.steps.renamed import EXPORTS, refusal
-from neuroluigi.steps.returned import ReturnedTarget
+from neuroluigi.steps.returned import MatlabArray, ReturnedTarget
 from neuroluigi.steps.target import DamagedError, ResultTarget
 from neuroluigi.steps.tasks import (
     ExistingRecording,

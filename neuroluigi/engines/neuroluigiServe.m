@@ -149,7 +149,7 @@ function tidyUp(clean, isOctave)
   if isOctave
     evalin('base', 'clear all');
   else
-    timers = timerfindall();
+    timers = feval('timerfindall');
     if ~isempty(timers)
       delete(timers);
     end
@@ -180,9 +180,8 @@ function tidyUp(clean, isOctave)
     end
     lasterror('reset');
   else
-    rng(0, 'twister');
+    feval('rng', 0, 'twister');
     lasterr('');
-    MException.last('reset');
   end
   lastwarn('', '');
 end

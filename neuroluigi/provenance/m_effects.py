@@ -2,13 +2,9 @@
 
 import re
 
-# What is no code: comments, also in blocks and after a continuation, and texts. A quote after a value transposes it.
-_NOT_CODE = re.compile(
-    r"^[ \t]*[%#]\{[ \t]*$.*?^[ \t]*[%#]\}[ \t]*$"
-    r"|[%#][^\n]*|\.\.\.[^\n]*"
-    r"|(?P<text>(?<![\w)\]}'.])'(?:[^'\n]|'')*'|\"(?:[^\"\n]|\"\")*\")",
-    re.MULTILINE | re.DOTALL,
-)
+# What is no code: comments, also after a continuation, and texts. A quote after a value transposes it.
+_NOT_CODE = re.compile(r"[%#][^\n]*|\.\.\.[^\n]*|(?P<text>(?<![\w)\]}'.])'(?:[^'\n]|'')*'|\"(?:[^\"\n]|\"\")*\")")
+_BLOCK_BEGINS, _BLOCK_ENDS = ("%{", "#{"), ("%}", "#}")
 
 _LASTING_BY_KIND = {
     "the process: its environment, threads, and end": "setenv putenv unsetenv umask maxNumCompThreads atexit",
@@ -25,7 +21,7 @@ _NAME = re.compile(r"(?<![\w.])[A-Za-z]\w*")
 # What has a value of its own in a file is no function there: x = 1, x{2}(3).y = 1, [x, y] = size(z), function z = f(x).
 _VARIABLES = re.compile(
     r"(?<![\w.])([A-Za-z]\w*)(?:\([^()\n]*\)|\{[^{}\n]*\}|\.\w+)*[ \t]*=(?!=)"
-    r"|\[([^\]\n]*)\][ \t]*=(?!=)|@\(([^()\n]*)\)|^[ \t]*function\b([^\n]*)",
+    r"|\[([^\[\]\n]*)\][ \t]*=(?!=)|@\(([^()\n]*)\)|^[ \t]*function\b([^\n]*)",
     re.MULTILINE,
 )
 _OTHER_LANGUAGE = re.compile(r"(?<![\w.])(java|javax|py|NET|com\.mathworks)\.\w")
@@ -52,7 +48,7 @@ def lasting_effects(code: str) -> list[str]:
         texts.append(found["text"][1:-1].replace(2 * quote, quote))
         return f"'{len(texts) - 1}'"
 
-    bare = _NOT_CODE.sub(without_text, code)
+    bare = _NOT_CODE.sub(without_text, _without_blocks(code))
     variables = {name for found in _VARIABLES.findall(bare) for part in found for name in _NAME.findall(part)}
     effects = {name for name in _NAME.findall(bare) if name in LASTING} - variables
     effects |= set(_OTHER_LANGUAGE.findall(bare)) - variables
@@ -66,3 +62,15 @@ def lasting_effects(code: str) -> list[str]:
     if _ESCAPE.search(bare) or (_SHELL.search(bare) and any(map(_BACKGROUND.search, texts))):
         effects.add("a command in the background")
     return sorted(effects)
+
+
+def _without_blocks(code: str) -> str:
+    """Return M-code without the comments from a line %{ to a line %}, which may be within each other."""
+    depth, lines = 0, []
+    for line in code.split("\n"):
+        depth += line.strip() in _BLOCK_BEGINS
+        if not depth:
+            lines.append(line)
+        elif line.strip() in _BLOCK_ENDS:
+            depth -= 1
+    return "\n".join(lines)

@@ -23,6 +23,7 @@ def test_what_leaves_something_behind(code):
         "% setenv('A', 'b')",
         "x = 1; # setenv",
         "%{\nsetenv('A', 'b');\n%}\nx = 1;",
+        "%{\n  %{\nmlock;\n  %}\nsetenv('A', 'b');\n%}\nx = 1;",
         "x = [1 ... setenv\n 2];",
         "disp('setenv'); disp(\"pkg load\"); error('it''s mlock');",
         "y = x'; % don't setenv",
@@ -71,6 +72,11 @@ def test_what_leaves_nothing_behind(code):
 )
 def test_what_may_leave_something_behind(code, effect):
     assert lasting_effects(code) == [effect]
+
+
+@pytest.mark.parametrize("line", ["%{\n", "[", "@(", "(", "a = ", "'", "x{", "[a, b] ", "a.b(1)", "eval('", "'a' "])
+def test_the_time_grows_with_the_length_of_the_code_alone(line):
+    assert lasting_effects(line * (300_000 // len(line))) in ([], ["eval of what is known only then"])
 
 
 def test_it_is_followed_through_all_that_a_call_reaches(tmp_path):
