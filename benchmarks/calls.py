@@ -15,6 +15,7 @@ from neuroluigi.engines.call import call_function
 from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.pool import close_pool
 from neuroluigi.engines.session import Limits
+from neuroluigi.engines.values import encode_arguments
 
 FAKE_MATLAB = REPOSITORY / "tests" / "fake_matlab" / "bin" / "matlab"
 START_SECONDS = 5
@@ -26,7 +27,7 @@ def seconds_of_calls(engine: Engine, folder: Path, is_warm: bool, count: int) ->
     seconds = []
     for _ in range(count + is_warm):
         began = time.perf_counter()
-        call_function(engine, "trivial", [], [folder], folder / "log", Limits(is_warm=is_warm))
+        call_function(engine, "trivial", encode_arguments([]), [folder], folder / "log", Limits(is_warm=is_warm))
         seconds.append(time.perf_counter() - began)
     close_pool()
     return seconds[is_warm:]

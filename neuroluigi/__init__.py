@@ -13,6 +13,7 @@ from neuroluigi.steps.command import CommandTask
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.matlab import MatlabTask
 from neuroluigi.steps.renamed import EXPORTS, refusal
+from neuroluigi.steps.returned import MatlabArray, ReturnedTarget
 from neuroluigi.steps.target import DamagedError, ResultFolder, ResultTarget
 from neuroluigi.steps.tasks import (
     ExistingRecording,
@@ -29,12 +30,14 @@ __all__ = [
     "DamagedError",
     "ExistingRecording",
     "GroupTask",
+    "MatlabArray",
     "MatlabTask",
     "RecordingMaker",
     "RecordingTask",
     "ReportTask",
     "ResultFolder",
     "ResultTarget",
+    "ReturnedTarget",
     "RunStopped",
     "StudyTask",
     "Subset",

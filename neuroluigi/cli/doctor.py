@@ -17,6 +17,7 @@ from neuroluigi.engines.mfiles import search_path
 from neuroluigi.engines.program import split_command
 from neuroluigi.engines.seats import seat_holders
 from neuroluigi.engines.session import Limits
+from neuroluigi.engines.values import encode_arguments
 from neuroluigi.provenance import run_lock
 from neuroluigi.provenance.m_code import m_files
 from neuroluigi.provenance.record import package_versions
@@ -83,7 +84,7 @@ def _engines() -> Iterator[Finding]:
         log = Path(tempfile.mkdtemp(prefix="neuroluigi-")) / "doctor.log"
         try:
             # Without a seat: that all licences are in use is a finding, not a reason to wait.
-            found = call_function(engine, "version", [], m_path(), log, Limits(is_warm=False))
+            found, _ = call_function(engine, "version", encode_arguments([]), m_path(), log, Limits(is_warm=False))
         except CallError as error:
             yield Finding(name, str(engine), f"it can't be started: {error}", is_fatal=settings.engine == name)
         else:

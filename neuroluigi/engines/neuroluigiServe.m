@@ -6,13 +6,15 @@ function neuroluigiServe()
   % The current folder is the session's, made by session.py. Its serve.json has folders (of the
   % M-files, put on the path, the first one first), calls (how many to serve at the most) and
   % idleSeconds (to wait for one). When the session is ready, ready.json has version and release. A
-  % call is a file 000001.request.json, 000002.request.json, ... with the name of the function and
-  % its arguments, each encoded as {"class": ..., "value": ...} by call.py. The answer,
-  % 000001.answer.json, has ok, identifier, message, stack (file, name, line) and seconds. It
-  % appears whole or not at all. A file stop ends the session between two calls.
+  % call is a file 000001.request.json, 000002.request.json, ... with the name of the function, its
+  % arguments, and the names of the values that it returns. The answer, 000001.answer.json, has ok,
+  % identifier, message, stack (file, name, line), seconds and values. It appears whole or not at
+  % all. A file stop ends the session between two calls.
   %
-  % Each call finds current folder, path, warning states, files and figures as the first one did.
-  % Runs on Matlab and on Octave; needs no toolbox.
+  % Arguments and values are encoded as values.py describes. The bytes of large arguments are in
+  % 000001.request.bin, those of all values in 000001.answer.bin.
+  %
+  % Each call finds the engine as the first one did. Runs on Matlab and on Octave; needs no toolbox.
 
   session = [pwd() filesep()];
   isOctave = exist('OCTAVE_VERSION', 'builtin') ~= 0;
@@ -23,10 +25,11 @@ function neuroluigiServe()
     feval('sighup_dumps_octave_core', false);
   end
   plan = jsondecode(fileread([session 'serve.json']));
-  folders = decodeValue(plan.folders);
+  folders = decodeValue(plan.folders, '');
   addpath(folders{:}, pwd());
   cd('work');
-  clean = struct('folder', pwd(), 'path', path(), 'warnings', warning());
+  clean = stateOf(isOctave);
+  tidyUp(clean, isOctave);
   ready = struct('version', version(), 'release', version('-release'));
   writeText([session 'ready.json'], jsonencode(ready), isOctave);
 
@@ -35,8 +38,8 @@ function neuroluigiServe()
     if ~waitFor([call 'request.json'], [session 'stop'], plan.idleSeconds)
       return
     end
-    answer = carryOut([call 'request.json']);
-    tidyUp(clean);
+    answer = carryOut(call, isOctave);
+    tidyUp(clean, isOctave);
     flushOutput(isOctave);
     writeText([call 'answer.json'], jsonencode(answer), isOctave);
   end
@@ -56,14 +59,21 @@ function isThere = waitFor(request, stop, idleSeconds)
   end
 end
 
-function answer = carryOut(requestFile)
+function answer = carryOut(call, isOctave)
   answer = struct('ok', false, 'identifier', '', 'message', '');
   answer.stack = {};
+  answer.values = {};
   started = tic();
   try
-    request = jsondecode(fileread(requestFile));
-    arguments_ = decodeValue(request.arguments);
-    feval(decodeValue(request.name), arguments_{:});
+    request = jsondecode(fileread([call 'request.json']));
+    inputs = decodeValue(request.arguments, [call 'request.bin']);
+    outputs = cell(1, numel(request.returns));
+    if isempty(outputs)
+      feval(request.name, inputs{:});
+    else
+      [outputs{:}] = feval(request.name, inputs{:});
+      answer.values = encodeValues(outputs, request.returns, [call 'answer.bin'], isOctave);
+    end
     answer.ok = true;
   catch e
     answer.identifier = e.identifier;
@@ -77,11 +87,76 @@ function answer = carryOut(requestFile)
   answer.seconds = sprintf('%.6f', toc(started));
 end
 
-function tidyUp(clean)
-  fclose('all');
-  if ~isempty(get(0, 'Children'))
-    close('all', 'force');
+function clean = stateOf(isOctave)
+  % STATEOF notes what tidyUp sets again after each call.
+  clean = struct('folder', pwd(), 'path', path(), 'warnings', warning());
+  % With the first value, Octave gives the root the property that has them all.
+  setappdata(0, 'neuroluigi', true);
+  clean.appdata = appdataOf(isOctave);
+  clean.defaults = get(0, 'Default');
+  % What can be set of the graphics root; some of it only by the user, or with an effect.
+  clean.root = struct();
+  root = get(0);
+  for name = setdiff(lower(fieldnames(root)).', {'children', 'currentfigure', 'callbackobject', ...
+                                                 'parent', 'pointerlocation', 'diary', 'diaryfile'})
+    try
+      value = get(0, name{1});
+      set(0, name{1}, value);
+      clean.root.(name{1}) = value;
+    catch
+      % It can't be set.
+    end
   end
+  clean.settings = struct();
+  if isOctave
+    for name = octaveSettings()
+      if exist(name{1}, 'builtin')
+        clean.settings.(name{1}) = feval(name{1});
+      end
+    end
+  end
+end
+
+function names = octaveSettings()
+  names = {'EDITOR', 'EXEC_PATH', 'IMAGE_PATH', 'PAGER', 'PS4', 'beep_on_error', ...
+           'completion_append_char', 'confirm_recursive_rmdir', 'crash_dumps_octave_core', ...
+           'debug_java', 'debug_on_error', 'debug_on_interrupt', 'debug_on_warning', ...
+           'doc_cache_file', 'fixed_point_format', 'ignore_function_time_stamp', 'info_file', ...
+           'info_program', 'java_matrix_autoconversion', 'java_unsigned_autoconversion', ...
+           'max_recursion_depth', 'max_stack_depth', 'missing_component_hook', ...
+           'missing_function_hook', 'octave_core_file_limit', 'octave_core_file_name', ...
+           'octave_core_file_options', 'optimize_diagonal_matrix', ...
+           'optimize_permutation_matrix', 'optimize_range', 'output_precision', ...
+           'page_output_immediately', 'page_screen_output', 'print_empty_dimensions', ...
+           'print_struct_array_contents', 'save_default_options', 'save_precision', ...
+           'sighup_dumps_octave_core', 'sigquit_dumps_octave_core', ...
+           'sigterm_dumps_octave_core', 'sparse_auto_mutate', 'split_long_rows', ...
+           'string_fill_char', 'struct_levels_to_print', 'suppress_verbose_help_message', ...
+           'svd_driver', 'texi_macros_file'};
+end
+
+function tidyUp(clean, isOctave)
+  % Figures and cleared objects may run code of the user: the rest comes after them.
+  set(0, 'ShowHiddenHandles', 'on');
+  figures = get(0, 'Children');
+  if ~isempty(figures)
+    try
+      delete(figures);
+    catch e
+      fprintf(2, '%s\n', e.message);
+    end
+  end
+  if isOctave
+    evalin('base', 'clear all');
+  else
+    timers = feval('timerfindall');
+    if ~isempty(timers)
+      delete(timers);
+    end
+    evalin('base', 'clear classes');
+  end
+  fclose('all');
+  diary('off');
   % Octave looks through the whole path anew when it changes folder.
   if ~strcmp(pwd(), clean.folder)
     cd(clean.folder);
@@ -89,10 +164,51 @@ function tidyUp(clean)
   if ~strcmp(path(), clean.path)
     path(clean.path);
   end
-  if ~isequal(warning(), clean.warnings)
-    % Kinds that are not in the list have their default.
-    warning('on');
-    warning(clean.warnings);
+  % Kinds that are not in the list have their default.
+  warning('on');
+  warning(clean.warnings);
+  resetGraphics(clean, isOctave);
+  if isOctave
+    % Through builtin: the M-files of a lab may have functions of these names.
+    builtin('format');
+    for name = fieldnames(clean.settings).'
+      builtin(name{1}, clean.settings.(name{1}));
+    end
+    for name = {'rand', 'randn', 'rande', 'randg', 'randp'}
+      builtin(name{1}, 'seed', 0);
+      builtin(name{1}, 'state', 0);
+    end
+    lasterror('reset');
+  else
+    feval('rng', 0, 'twister');
+    lasterr('');
+  end
+  lastwarn('', '');
+end
+
+function resetGraphics(clean, isOctave)
+  for name = fieldnames(get(0, 'Default')).'
+    set(0, name{1}, 'remove');
+  end
+  for name = fieldnames(clean.defaults).'
+    set(0, name{1}, clean.defaults.(name{1}));
+  end
+  for name = fieldnames(clean.root).'
+    set(0, name{1}, clean.root.(name{1}));
+  end
+  for name = fieldnames(appdataOf(isOctave)).'
+    if ~isfield(clean.appdata, name{1})
+      rmappdata(0, name{1});
+    end
+  end
+end
+
+function appdata = appdataOf(isOctave)
+  if isOctave
+    % getappdata is an M-file there, which each call would read again.
+    appdata = get(0, '__appdata__');
+  else
+    appdata = getappdata(0);
   end
 end
 
@@ -106,43 +222,117 @@ function flushOutput(isOctave)
   end
 end
 
-function value = decodeValue(code)
-  switch code.class
-    case 'char'
-      value = code.value;
-    case 'double'
-      value = [];
-      if ~isempty(code.value)
-        value = str2double(code.value);
-      end
-    case 'logical'
-      value = str2double(code.value) == 1;
-    case 'int64'
-      % Pairs of a high and a low part: value = high * 1e9 + low.
-      parts = int64(str2double(code.value));
-      value = parts(1:2:end) * int64(1e9) + parts(2:2:end);
+function value = decodeValue(node, dataFile)
+  if isfield(node, 'text')
+    value = node.text;
+    return
+  end
+  shape = sscanf(node.shape, '%dx').';
+  switch node.class
     case 'cell'
-      value = cell(numel(code.value), 1);
-      for k = 1:numel(code.value)
-        value{k} = decodeValue(elementOf(code.value, k));
-      end
+      value = reshape(decodeList(node.value, dataFile), shape);
     case 'struct'
-      value = struct();
-      for k = 1:numel(code.value)
-        field = elementOf(code.value, k);
-        value.(field.name) = decodeValue(field.value);
-      end
+      % An empty list is no cell after jsondecode.
+      fields = cell(numel(node.fields), 1);
+      fields(:) = node.fields;
+      values = reshape(decodeList(node.value, dataFile), [numel(fields) prod(shape)]);
+      value = reshape(cell2struct(values, fields, 1), shape);
     otherwise
-      error('neuroluigiServe:badClass', 'class %s can not be decoded', code.class);
+      value = decodeArray(node, shape, dataFile);
   end
 end
 
-function element = elementOf(list, k)
+function values = decodeList(nodes, dataFile)
   % jsondecode makes a struct array of objects with equal fields and a cell of others.
-  if iscell(list)
-    element = list{k};
+  values = cell(numel(nodes), 1);
+  for k = 1:numel(nodes)
+    if iscell(nodes)
+      values{k} = decodeValue(nodes{k}, dataFile);
+    else
+      values{k} = decodeValue(nodes(k), dataFile);
+    end
+  end
+end
+
+function value = decodeArray(node, shape, dataFile)
+  count = prod(shape) * (1 + isfield(node, 'complex'));
+  if isfield(node, 'offset')
+    fid = fopen(dataFile, 'r', 'ieee-le');
+    fseek(fid, str2double(node.offset), 'bof');
+    value = fread(fid, count, ['*' node.stored]);
+    fclose(fid);
+  elseif count == 0
+    value = zeros(0, 1, node.stored);
   else
-    element = list(k);
+    value = typecast(uint8(sscanf(node.bytes, '%2x')), node.stored);
+  end
+  if isfield(node, 'complex')
+    % Not reshaped as a whole: Octave would drop an imaginary part of zeros.
+    value = complex(reshape(value(1:2:end), shape), reshape(value(2:2:end), shape));
+  else
+    value = reshape(value, shape);
+  end
+  if strcmp(node.class, 'logical')
+    value = logical(value);
+  elseif strcmp(node.class, 'char')
+    value = char(value);
+  end
+end
+
+function nodes = encodeValues(values, names, dataFile, isOctave)
+  fid = fopen(dataFile, 'w', 'ieee-le');
+  closing = onCleanup(@() fclose(fid));
+  nodes = cell(1, numel(values));
+  for k = 1:numel(values)
+    nodes{k} = encodeValue(values{k}, names{k}, fid, isOctave);
+  end
+end
+
+function node = encodeValue(value, name, fid, isOctave)
+  kind = class(value);
+  shape = sprintf('%dx', size(value));
+  node = struct('class', kind, 'shape', shape(1:end - 1));
+  switch kind
+    case 'cell'
+      parts = cell(1, numel(value));
+      for k = 1:numel(value)
+        parts{k} = encodeValue(value{k}, sprintf('%s{%d}', name, k), fid, isOctave);
+      end
+      node.value = parts;
+    case 'struct'
+      fields = fieldnames(value).';
+      values = struct2cell(value(:));
+      parts = cell(1, numel(values));
+      for k = 1:numel(values)
+        field = fields{mod(k - 1, numel(fields)) + 1};
+        parts{k} = encodeValue(values{k}, [name '.' field], fid, isOctave);
+      end
+      node.fields = fields;
+      node.value = parts;
+    case {'double', 'single', 'logical', 'char', ...
+          'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64'}
+      if issparse(value)
+        error('neuroluigi:noFormat', ...
+              '%s is a sparse matrix, which no file holds: return full(...) of it', name);
+      end
+      node.stored = kind;
+      if strcmp(kind, 'logical') || (strcmp(kind, 'char') && isOctave)
+        % A char is a byte of UTF-8 there, and a unit of UTF-16 in Matlab.
+        node.stored = 'uint8';
+      elseif strcmp(kind, 'char')
+        node.stored = 'uint16';
+      end
+      node.offset = sprintf('%d', ftell(fid));
+      if ~isreal(value)
+        node.complex = 'yes';
+        value = [real(value(:)).'; imag(value(:)).'];
+      end
+      fwrite(fid, value, node.stored);
+    otherwise
+      error('neuroluigi:noFormat', ...
+            ['%s is a %s, which no file holds: return numbers, text, structs or cells in its' ...
+             ' place, such as func2str(...) of a function, struct(...) of an object,' ...
+             ' table2struct(...) of a table, cellstr(...) of strings'], name, kind);
   end
 end
 

@@ -20,7 +20,7 @@ from neuroluigi.engines import supervisor
 from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.seats import is_seat_free
 from neuroluigi.engines.session import Limits, NoSeat, Session
-from neuroluigi.provenance.m_code import m_files_on
+from neuroluigi.provenance.m_code import Files, found_files, lasting_effects_of
 
 # "ID FOLDER": the process that began the run, and its pool.
 _POOL_VARIABLE = "NEUROLUIGI_POOL"
@@ -65,18 +65,26 @@ def close_pool() -> None:
 
 
 @contextlib.contextmanager
-def use_session(engine: Engine, path: Collection[Path], limits: Limits, log: Path) -> Iterator[Session]:
-    """Yield a session of `engine`, a warm one if possible, and release it afterwards.
+def use_session(engine: Engine, path: Collection[Path], function: str, limits: Limits, log: Path) -> Iterator[Session]:
+    """Yield a session of `engine` for a call of `function`, a warm one if possible, and release it afterwards.
 
-    `path`: the folders on the engine's path, the one that wins first. Raises SessionEnded where the engine can't be
-    started, adding what it printed to `log`, and NoSeat where no seat is free.
+    `path`: the folders on the engine's path, the one that wins first. A session in which the function may leave
+    something behind ends after it, and `log` says so. Raises SessionEnded where the engine can't be started, adding
+    what it printed to `log`, and NoSeat where no seat is free.
     """
-    pool, about = open_pool(), _about(engine, path)
+    files = found_files(path)
+    pool, about = open_pool(), _about(engine, path, files)
     session = _claim(pool, about) or _start(pool, about, engine, path, limits, log)
     try:
         yield session
         if not limits.is_warm:
             session.wait_for_exit()
+        elif effects := lasting_effects_of(path, function, files):
+            with log.open("a", encoding="utf-8") as stream:
+                stream.write(
+                    f"% the session of {engine.name} ends for what this call may leave: {'; '.join(effects)}\n"
+                )
+            session.stop()
         elif session.is_worn_out():
             session.stop()
     except BaseException:
@@ -86,10 +94,9 @@ def use_session(engine: Engine, path: Collection[Path], limits: Limits, log: Pat
         session.release()
 
 
-def _about(engine: Engine, path: Collection[Path]) -> dict:
-    """Return what calls that share a session have in common: the engine, and all M-files as they are now."""
-    files = [(str(file), found.st_size, found.st_mtime_ns) for file, _, found in m_files_on(path)]
-    code = json.dumps([[*map(str, path)], files])
+def _about(engine: Engine, path: Collection[Path], files: Files) -> dict:
+    """Return what calls that share a session have in common: the engine, and all files of code as they are now."""
+    code = json.dumps([[*map(str, path)], [(str(file), size, mtime_ns) for file, _, size, mtime_ns in files]])
     return {
         "engine": engine.name,
         "command": engine.session_command(),

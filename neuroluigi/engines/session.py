@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from neuroluigi.engines import supervisor
 from neuroluigi.engines.engine import SESSION_FOLDER_VARIABLE, Engine
 from neuroluigi.engines.meter import Meter
 from neuroluigi.engines.program import explain_exit, start_supervised
+from neuroluigi.engines.values import Node, encode, pack, unpack
 
 logger = logging.getLogger("luigi-interface")
 
@@ -74,6 +75,15 @@ class Limits:
     licence_seconds: float = 0
     seats: tuple[str, int] | None = None
     release: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call of an M-function: its arguments, encoded as a cell, and the names of the values that it returns."""
+
+    function: str
+    arguments: Node
+    returns: Sequence[str] = ()
 
 
 class Session:
@@ -136,7 +146,7 @@ class Session:
             shutil.copy(Path(__file__).with_name(name), self.folder)
         (self.folder / "work").mkdir()
         calls = MOST_CALLS if limits.is_warm else 1
-        folders = {"class": "cell", "value": [{"class": "char", "value": str(folder)} for folder in path]}
+        folders = pack(encode([str(folder) for folder in path]), [])
         supervisor.write_whole(
             self.folder / "serve.json", {"folders": folders, "calls": calls, "idleSeconds": IDLE_SECONDS}
         )
@@ -159,9 +169,9 @@ class Session:
         return self._read("ready.json")
 
     def call(
-        self, request: dict, log: Path, seconds: float | None, on_progress: Callable[[dict], None]
-    ) -> tuple[dict, dict]:
-        """Make a call and return the answer and what it used.
+        self, request: Request, log: Path, seconds: float | None, on_progress: Callable[[dict], None]
+    ) -> tuple[dict, list[Node], dict]:
+        """Make a call and return the answer, the values that the function returned, and what it used.
 
         While it runs, what the engine prints is added to `log`, and the latest of reportProgress is passed to
         `on_progress`. Raises SessionEnded, and CallTimeout after `seconds`; both end the session.
@@ -173,7 +183,21 @@ class Session:
         progress.unlink(missing_ok=True)
         meter = Meter(self._read("running.json").get("program"))
         (self.folder / "count").write_text(str(number))
-        supervisor.write_whole(self.folder / f"{number:06}.request.json", request)
+        call = self.folder / f"{number:06}"
+        blocks: list = []
+        content = {
+            "name": request.function,
+            "arguments": pack(request.arguments, blocks),
+            "returns": request.returns,
+        }
+        files = [call.with_suffix(".request.json"), call.with_suffix(".answer.json")]
+        if blocks:
+            files.append(call.with_suffix(".request.bin"))
+            with files[-1].open("wb") as written:
+                written.writelines(blocks)
+        if request.returns:
+            files.append(call.with_suffix(".answer.bin"))
+        supervisor.write_whole(files[0], content)
         seen = 0
 
         def meanwhile():
@@ -186,9 +210,8 @@ class Session:
                     seen = changed
                     on_progress(json.loads(progress.read_bytes().decode("utf-8", errors="replace")))
 
-        answer = self.folder / f"{number:06}.answer.json"
         try:
-            self._wait(answer.name, seconds, meanwhile=meanwhile)
+            self._wait(files[1].name, seconds, meanwhile=meanwhile)
         except SessionEnded as ended:
             meanwhile()
             if ended.code is None and seconds is not None:
@@ -196,11 +219,15 @@ class Session:
             raise
         meanwhile()
         used = meter.read()
-        answered = json.loads(answer.read_bytes().decode("utf-8", errors="replace"))
-        for path in (answer, self.folder / f"{number:06}.request.json", *(self.folder / "work").iterdir()):
+        answered = json.loads(files[1].read_bytes().decode("utf-8", errors="replace"))
+        values = []
+        if answered["values"]:
+            with files[-1].open("rb") as read:
+                values = [unpack(one, read) for one in answered["values"]]
+        for path in (*files, *(self.folder / "work").iterdir()):
             with contextlib.suppress(OSError):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        return answered, used
+        return answered, values, used
 
     def copy_log(self, log: Path) -> None:
         """Add all that the engine printed to `log`."""

@@ -1,11 +1,14 @@
-"""The M-files that a call can reach by name, with their checksums."""
+"""The M-files that a call can reach by name, with their checksums, and what they leave behind in the engine."""
 
 import functools
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from neuroluigi.provenance.m_effects import lasting_effects
 
 # Literals, with what a comment sign in them would hide, and comments.
 _LITERAL = r"\'(?:[^\'\n]|\'\')*\'|\"(?:[^\"\n]|\"\")*\""
@@ -20,14 +23,24 @@ _COMMAND = re.compile(r"\baddpath[ \t]+([^\s;,()=]+)")
 
 def m_files(folder: Path) -> list[Path]:
     """Return the M-files that an engine reaches with `folder` on its path: also of private, @class and +package."""
+    return [file for file in code_files(folder) if file.suffix == ".m"]
+
+
+def code_files(folder: Path) -> list[Path]:
+    """Return the M-files that an engine reaches with `folder` on its path, and the functions that are compiled."""
     if not folder.is_dir():
         return []
-    inside = (sub for sub in folder.iterdir() if sub.name[0] in "@+" or sub.name == "private")
-    return sorted([*folder.glob("*.m"), *(file for sub in inside for file in sub.rglob("*.m"))])
+    here = list(folder.iterdir())
+    inside = (sub for sub in here if sub.name[0] in "@+" or sub.name == "private")
+    return sorted(file for file in [*here, *(file for sub in inside for file in sub.rglob("*"))] if _is_code(file))
 
 
-def m_files_on(folders: Iterable[Path]) -> Iterator[tuple[Path, Path, os.stat_result]]:
-    """Yield the M-files that an engine reaches with `folders` on its path, each with its folder and what stat() says.
+def _is_code(file: Path) -> bool:
+    return file.suffix in (".m", ".p", ".oct") or file.suffix.startswith(".mex")
+
+
+def code_files_on(folders: Iterable[Path]) -> Iterator[tuple[Path, Path, os.stat_result]]:
+    """Yield the files of code that an engine reaches with `folders` on its path, each with its folder and its stat().
 
     With them are those of the folders that an M-file itself puts on the path by addpath, as far as these are below the
     parent of the folder at the top of its own: a project's other folders, not a toolbox.
@@ -36,7 +49,7 @@ def m_files_on(folders: Iterable[Path]) -> Iterator[tuple[Path, Path, os.stat_re
     tops = [one for one in waiting if not any(other in one.parents for other in waiting)]
     roots = {one: next(top.parent for top in tops if top == one or top in one.parents) for one in waiting}
     for folder in waiting:
-        for file in m_files(folder):
+        for file in code_files(folder):
             found = file.stat()
             yield file, folder, found
             for added in _added_folders(file, roots[folder], found.st_size, found.st_mtime_ns):
@@ -48,7 +61,7 @@ def m_files_on(folders: Iterable[Path]) -> Iterator[tuple[Path, Path, os.stat_re
 @functools.lru_cache(maxsize=4096)
 def _added_folders(file: Path, root: Path, size: int, mtime_ns: int) -> tuple[Path, ...]:
     """Return the folders below `root` that an M-file may put on the path: each that one of its texts can name."""
-    code = _without_comments(file.read_bytes())
+    code = _without_comments(file.read_bytes()) if file.suffix == ".m" else ""
     if "addpath" not in code:
         return ()
     literals = [_TEXT.findall(code), *(_TEXT.findall(inside) for inside in _FULLFILE.findall(code))]
@@ -71,20 +84,51 @@ def _with_m_files(top: Path, is_deep: bool) -> Iterator[Path]:
         subfolders[:] = (one for one in subfolders if one[0] not in "@+." and one != "private")
 
 
+# Files of code as their stat() is now, each with its folder on the path.
+Files = tuple[tuple[Path, Path, int, int], ...]
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """A file of code that a call can reach: its folder on the path, its checksum, and what it leaves in the engine."""
+
+    folder: Path
+    sha256: str
+    effects: Sequence[str]
+
+
+def found_files(folders: Iterable[Path]) -> Files:
+    """Return the files of code that an engine reaches with `folders` on its path."""
+    return tuple((file, folder, one.st_size, one.st_mtime_ns) for file, folder, one in code_files_on(folders))
+
+
 def matlab_sources(folders: Mapping[Path, str], function: str) -> list[dict]:
     """Return the M-files that a call of `function` can reach by name, each with sha256, as they are now.
 
     `folders` are those on the engine's path, the one that wins first, with their names in records. A function of a
     package, such as tools.countSpikes, and the files of a class are reached from code that has each name of their path.
     """
-    files = tuple((file, folder, one.st_size, one.st_mtime_ns) for file, folder, one in m_files_on(folders))
-    return _matlab_sources_once(tuple(folders.items()), function, files)
+    reached = _reached(tuple(folders), function, found_files(folders))
+    sources = (
+        {"path": _recorded_path(file, one.folder, folders), "sha256": one.sha256}
+        for file, one in reached.items()
+        if file.suffix == ".m"
+    )
+    return sorted(sources, key=lambda one: one["path"])
+
+
+def lasting_effects_of(folders: Iterable[Path], function: str, files: Files) -> list[str]:
+    """Return what a call of `function` may leave behind in the engine: ["meanOnce.m: setenv"].
+
+    `files` are what found_files() finds in `folders`, those on the engine's path.
+    """
+    reached = _reached(tuple(folders), function, files)
+    return sorted(f"{file.name}: {', '.join(one.effects)}" for file, one in reached.items() if one.effects)
 
 
 @functools.lru_cache(maxsize=256)
-def _matlab_sources_once(folders: tuple[tuple[Path, str], ...], function: str, files: tuple) -> list[dict]:
-    names_of_folders = dict(folders)
-    reached: dict[Path, dict] = {}
+def _reached(folders: tuple[Path, ...], function: str, files: Files) -> Mapping[Path, _Reached]:
+    reached: dict[Path, _Reached] = {}
     candidates = [(file, folder, _names(file, folder)) for file, folder, *_ in files]
     to_read: list[tuple[Path | None, set[str]]] = [(None, set(function.split(".")))]
     while to_read:
@@ -93,16 +137,18 @@ def _matlab_sources_once(folders: tuple[tuple[Path, str], ...], function: str, f
         for file, folder, names in candidates:
             if names <= words and (not _is_private(file) or home in (file.parent, file.parent.parent)):
                 # Octave does not call a private function of a package where the path has another one: both count. So do
-                # those of folders that M-files add to the path, which come first or last.
-                added = None if folder in names_of_folders else folder
-                called.setdefault((names, file.stem, _is_private(file), added), (file, folder))
+                # those of folders that M-files add to the path, which come first or last; and what is compiled.
+                added = None if folder in folders else folder
+                called.setdefault((names, file.stem, _is_private(file), added, file.suffix), (file, folder))
         for file, folder in called.values():
             if file not in reached:
                 text = file.read_bytes()
-                path = _recorded_path(file, folder, names_of_folders)
-                reached[file] = {"path": path, "sha256": hashlib.sha256(text).hexdigest()}
-                to_read.append((file.parent, set(_WORD.findall(_without_comments(text)))))
-    return sorted(reached.values(), key=lambda one: one["path"])
+                is_compiled = file.suffix != ".m"
+                effects = ["compiled code"] if is_compiled else lasting_effects(text.decode("utf-8", errors="replace"))
+                reached[file] = _Reached(folder, hashlib.sha256(text).hexdigest(), effects)
+                if not is_compiled:
+                    to_read.append((file.parent, set(_WORD.findall(_without_comments(text)))))
+    return reached
 
 
 def _recorded_path(file: Path, folder: Path, names: Mapping[Path, str]) -> str:

@@ -21,6 +21,7 @@ from neuroluigi.results.output import Cell
 from neuroluigi.results.own_files import OwnFile
 from neuroluigi.results.query import QueryError, as_number, check_known, parse_condition
 from neuroluigi.results.status import FAILED, sign_of
+from neuroluigi.steps.returned import as_columns
 
 # Fields of a recording, from its table or from luigi.cfg; these columns come first.
 _FIELDS = ("session", "index", "dtype", "channels", "sampling_rate_hz", "scale", "offset", "unit")
@@ -58,9 +59,10 @@ def collect_table(groups: Mapping[str, Group], files: Mapping[str, Sequence[OwnF
     """Read the results of all groups: columns group, what describes the recordings, channel (from 0), the results.
 
     Each JSON file of a group that holds nothing but numbers and texts, alone or in lists with one per channel, gives
-    columns of its names; each .npy file of events (int64, (n, 2): sample, channel) gives the count per channel, named
-    by its stem. A name that several files have gets the stem as a prefix (`stats.mean`); a column of the recordings
-    that a result is named like is `recordings.<name>`. What is in files that are hidden is blank.
+    columns of its names, or one of its stem where it is a value alone; each .npy file of events (int64, (n, 2): sample,
+    channel) gives the count per channel, named by its stem. A name that several files have gets the stem as a prefix
+    (`stats.mean`); a column of the recordings that a result is named like is `recordings.<name>`. What is in files that
+    are hidden is blank.
     """
     problems: dict[tuple[str, str], list[str]] = {}
     results, channels = {}, {}
@@ -178,7 +180,7 @@ def _read_group(
         found: Mapping[str, list[Cell]]
         try:
             if path.suffix == ".json":
-                found, reasons = _flat_values(_load_json(path), channels)
+                found, reasons = _flat_values(as_columns(_load_json(path), path.stem), channels)
             else:
                 found, reasons = _event_counts(path, channels)
         except FileNotFoundError:

@@ -151,8 +151,11 @@ class Step(CarriesSettings, ResultTask):
     @property
     def record_path(self) -> Path:
         """The path of the run record: runs/<step>.json beside the files, with the filename_parameters in its name."""
-        values = (folder_name(str(self.param_kwargs[name]), name) for name in self.filename_parameters)
-        return path_of(self.folder, "runs", f"{'-'.join((self.task_family, *values))}.json")
+        return path_of(self.folder, "runs", f"{'-'.join((self.task_family, *self.filename_values()))}.json")
+
+    def filename_values(self) -> list[str]:
+        """Return the values of the filename_parameters, as they are in names of files."""
+        return [folder_name(str(self.param_kwargs[name]), name) for name in self.filename_parameters]
 
     def result(self, name: str, kind: type[ResultTarget] = ResultTarget, **options: Any) -> ResultTarget:
         """Return the target of a file in this step's folder, for output(); `options` are of its class: format=Nop."""

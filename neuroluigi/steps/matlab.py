@@ -12,10 +12,14 @@ from neuroluigi.engines.engine import Engine, EngineError, find_engine
 from neuroluigi.engines.mfiles import has_function, listed_folders, relative_path, search_path
 from neuroluigi.engines.program import split_command
 from neuroluigi.engines.session import Limits
+from neuroluigi.engines.typed import typed_call
+from neuroluigi.engines.values import Node, encode, encode_arguments
 from neuroluigi.provenance.m_code import matlab_sources
 from neuroluigi.provenance.record import is_version
 from neuroluigi.steps.base import Step, setting_of_step
 from neuroluigi.steps.config import WordsParameter, recordings, results_root, setting
+from neuroluigi.steps.describe import StepError
+from neuroluigi.steps.returned import ReturnedTarget, check_names, split_name, write_returned
 
 # An environment variable: the folder of the seats of this run alone, where something else counts those of all runs.
 SEATS_VARIABLE = "NEUROLUIGI_SEATS"
@@ -53,6 +57,10 @@ class MatlabTask(Step):
     Mixed with GroupTask, RecordingTask or StudyTask. `function` is its name as it is called in Matlab, such as
     computeStats or, in a +package, tools.countSpikes. `numpy_function`, where there is one, is a Python function that
     takes the same arguments and writes the same files.
+
+    `returns` names the values that the function returns, where it is one that does: each is kept in a file of its own,
+    "count" in count.json, "spikes.npy", an array of numbers, in spikes.npy; output() is {"count": ..., "spikes": ...}.
+    The NumPy function then returns them as a tuple, one alone as it is.
     """
 
     engine = setting_of_step(
@@ -66,6 +74,20 @@ class MatlabTask(Step):
 
     function: str
     numpy_function: Callable | None = None
+    returns: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        check_names(cls.returns, f"returns of {cls.__name__}")
+
+    def output(self):
+        """Return the targets of the values that `returns` names; the names of the files end in filename_parameters."""
+        if not self.returns:
+            return super().output()
+        ends = "".join(f"-{one}" for one in self.filename_values())
+        return {
+            stem: self.result(f"{stem}{ends}{suffix}", ReturnedTarget) for stem, suffix in map(split_name, self.returns)
+        }
 
     def arguments(self, out: Any) -> Sequence[object]:
         """Return the arguments of the call, as a Matlab user would type them; `out` as in Step.make."""
@@ -130,17 +152,36 @@ class MatlabTask(Step):
     def make(self, out):
         engine = self.found_engine()
         self.tool = _as_tool(engine)
+        names = [split_name(one)[0] for one in self.returns]
+        if names and not (isinstance(out, Mapping) and out.keys() == set(names)):
+            raise StepError(
+                f"output() has to be a dict with the names of what {self.function} returns: {', '.join(names)}"
+            )
         arguments = self.arguments(out)
+        encoded = encode_arguments(arguments)
         self.note_code(engine.name)
-        print(f"% {engine.name}: {_as_typed(self.function, arguments)}")
+        print(f"% {engine.name}: {typed_call(self.function, encoded, names)}")
         if engine.name == "numpy":
-            numpy_function = type(self).numpy_function
-            assert numpy_function, "found_engine() refuses a step without one"
-            numpy_function(*arguments)
+            values = self._call_numpy_function(arguments, names)
         else:
             limits = self._limits(engine)
-            facts = call_function(engine, self.function, arguments, m_path(), self.log, limits, self._pass_on)
+            facts, values = call_function(
+                engine, self.function, encoded, m_path(), self.log, limits, self._pass_on, names
+            )
             self.tool = {"engine": engine.name, "command": list(engine.command), **facts}
+        for name, value in zip(names, values, strict=True):
+            write_returned(out[name], value, name)
+
+    def _call_numpy_function(self, arguments: Sequence[object], names: Sequence[str]) -> list[Node]:
+        numpy_function = type(self).numpy_function
+        assert numpy_function, "found_engine() refuses a step without one"
+        returned = numpy_function(*arguments)
+        values = (returned,) if len(names) == 1 else returned if names else ()
+        if not isinstance(values, tuple) or len(values) != len(names):
+            raise StepError(
+                f"{numpy_function.__name__} has to return a tuple of {', '.join(names)}, and returned {returned!r:.80}"
+            )
+        return [encode(value, name) for name, value in zip(names, values, strict=True)]
 
     def _pass_on(self, progress: Mapping) -> None:
         """Report the progress that the M-function reported by reportProgress(k, n, message)."""
@@ -182,19 +223,3 @@ def m_folders() -> dict[Path, str]:
 def m_path() -> dict[Path, str]:
     """Return all folders on an engine's path, subfolders too, the one that wins first, with their names in records."""
     return dict(search_path(m_folders()))
-
-
-def _as_typed(function: str, arguments: Sequence[object]) -> str:
-    """Return the call as a Matlab user would type it, for the log."""
-
-    def text(value: object) -> str:
-        if isinstance(value, (str, os.PathLike)):
-            return "'" + os.fspath(value).replace("'", "''") + "'"
-        if isinstance(value, bool):
-            return str(value).lower()
-        if isinstance(value, (list, tuple)):
-            opening, closing = "[]" if all(isinstance(v, (bool, int, float)) for v in value) else "{}"
-            return opening + "; ".join(map(text, value)) + closing
-        return "[]" if value is None else str(value)
-
-    return f"{function}({', '.join(map(text, arguments))})"

@@ -290,6 +290,19 @@ def test_a_matlab_function_with_a_parameter_of_luigi_cfg(pipeline):
     assert json.loads((pipeline.results / "a-even" / "runs" / "Above.json").read_text())["parameters"]["level"] == 150
 
 
+def test_a_function_that_the_lab_has_already_and_the_values_that_it_returns(pipeline):
+    step = block(STEPS, "python", "class Spikes")
+    assert len(step.splitlines()) == 6
+    add(pipeline, block(STEPS, "python", "import numpy as np") + step)
+    (pipeline.folder / "matlab" / "countSpikes.m").write_text(block(STEPS, "matlab", "countSpikes"))
+    pipeline.run("Spikes", "--group", "a-even", "--matlab-engine", "octave")
+    folder = pipeline.results / "a-even"
+    samples = np.fromfile(folder / "aggregate.bin", np.uint8)
+    count = np.count_nonzero(np.diff((samples >= 200).astype(int)) == 1)
+    assert count and json.loads((folder / "count.json").read_text()) == count
+    assert json.loads((folder / "rate.json").read_text()) == count / len(samples) * 15000
+
+
 def test_a_numpy_function_in_place_of_a_matlab_function(pipeline):
     add(pipeline, block(STEPS, "python", "import numpy as np") + block(STEPS, "python", "class AboveAnywhere"))
     pipeline.run("AboveAnywhere", "--group", "a-even", "--matlab-engine", "numpy")

@@ -16,6 +16,7 @@ from neuroluigi.engines.call import CallError, call_function
 from neuroluigi.engines.engine import SESSION_FOLDER_VARIABLE, Engine
 from neuroluigi.engines.pool import open_pool
 from neuroluigi.engines.session import Limits
+from neuroluigi.engines.values import decode, encode_arguments
 
 
 class Lab:
@@ -41,7 +42,16 @@ class Lab:
         (self.matlab / f"{name}.m").write_text(text)
 
     def call(self, name: str, *arguments) -> dict:
-        call = (self.engine, name, arguments, [self.matlab], self.log, self.limits, self.progress.append)
+        return self._call(name, arguments)[0]
+
+    def values(self, call: str, *arguments) -> list:
+        """Return what a call such as "[a, b] = f" returns."""
+        returns, name = call.split(" = ")
+        return [decode(one) for one in self._call(name, arguments, returns.strip("[]").split(", "))[1]]
+
+    def _call(self, name: str, arguments: tuple, returns: list[str] | tuple = ()) -> tuple[dict, list]:
+        encoded = encode_arguments(arguments)
+        call = (self.engine, name, encoded, [self.matlab], self.log, self.limits, self.progress.append, returns)
         return call_function(*call)
 
     def printed(self, name: str, *arguments) -> str:
@@ -69,12 +79,15 @@ class Lab:
 
     def calling_code(self, name: str) -> str:
         """Return Python code that makes a call."""
-        arguments = f"{self.engine!r}, {name!r}, [], [Path({str(self.matlab)!r})], Path({str(self.log)!r})"
+        arguments = (
+            f"{self.engine!r}, {name!r}, encode_arguments([]), [Path({str(self.matlab)!r})], Path({str(self.log)!r})"
+        )
         return (
             "from pathlib import Path\n"
             "from neuroluigi.engines.call import call_function\n"
             "from neuroluigi.engines.engine import Engine\n"
             "from neuroluigi.engines.session import Limits\n"
+            "from neuroluigi.engines.values import encode_arguments\n"
             f"call_function({arguments}, {self.limits!r})\n"
         )
 

@@ -11,6 +11,7 @@ from neuroluigi.engines.call import CallError, call_function
 from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.pool import close_pool
 from neuroluigi.engines.session import Limits
+from neuroluigi.engines.values import encode_arguments
 from tests.conftest import needs_octave
 from tests.engines.lab import use_temporary_folder, wait_for
 
@@ -160,7 +161,7 @@ def test_a_folder_that_no_engine_can_use_is_refused(lab):
     odd = lab.matlab / "a:b"
     odd.mkdir()
     with pytest.raises(CallError, match="can't use a folder whose name contains ':'"):
-        call_function(lab.engine, "quick", [], [odd], lab.log, lab.limits)
+        call_function(lab.engine, "quick", encode_arguments([]), [odd], lab.log, lab.limits)
 
 
 def test_startup_files_of_the_user_are_left_alone(lab, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.mfiles import has_function, listed_folders, package_folder, relative_path, search_path
 from neuroluigi.engines.pool import close_pool
 from neuroluigi.engines.session import Limits
+from neuroluigi.engines.values import encode_arguments
 from neuroluigi.provenance.m_code import matlab_sources
 from tests.conftest import REPOSITORY, needs_octave
 
@@ -96,7 +97,7 @@ class Lab:
 
     def printed(self, function: str) -> str:
         self.log.unlink(missing_ok=True)
-        call_function(self.engine, function, [], self.path(), self.log, Limits())
+        call_function(self.engine, function, encode_arguments([]), self.path(), self.log, Limits())
         return self.log.read_text().strip()
 
     def sources(self, function: str) -> list[str]:

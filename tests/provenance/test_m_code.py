@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from neuroluigi.provenance.m_code import m_files_on, matlab_sources
+from neuroluigi.provenance.m_code import code_files_on, matlab_sources
 
 
 def sha256(path: Path) -> str:
@@ -104,7 +104,7 @@ def test_folders_that_are_no_code_of_the_project(lab, tmp_path):
     text = f"addpath('{toolbox}'); % addpath('lib')\nmessage = '{'a' * 300}'; x = smooth(1);\n"
     folder = lab({"matlab/stats.m": text, "matlab/other.m": "", "lib/smooth.m": ""})
     assert reached(folder) == ["matlab/stats.m"]
-    assert [file.name for file, _, _ in m_files_on([folder])] == ["other.m", "stats.m"]
+    assert [file.name for file, _, _ in code_files_on([folder])] == ["other.m", "stats.m"]
 
 
 def test_folders_that_add_each_other(lab):

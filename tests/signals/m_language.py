@@ -37,18 +37,22 @@ KEYWORDS = _words("break case catch continue else elseif end for function if oth
 
 # Functions and constants that are known to be the same in both.
 KNOWN = _words("""
-    abs addpath any cd cell char class close dir dot double drawnow error exist false fclose feval fieldnames fileread
-    filesep find floor fopen fprintf fread fseek ftell fullfile func2str fwrite get getenv inf int64 isa iscell
-    isempty isequal isfield isfile isfinite isinf isnan isscalar isstruct jsondecode jsonencode max min mod movefile
-    nan NaN nargin num2str numel onCleanup ones path pause pwd regexp repmat reshape rethrow size sprintf sqrt
-    str2double strcmp strfind strjoin strrep struct sum tic toc true typecast uint8 unicode2native version warning
-    zeros
+    abs addpath any builtin cd cell cell2struct char class close complex delete diary dir dot double drawnow error
+    evalin exist false fclose feval fieldnames fileread filesep find floor fopen fprintf fread fseek ftell fullfile
+    func2str fwrite get getappdata getenv imag inf int64 isa iscell isempty isequal isfield isfile isfinite isinf isnan
+    isreal isscalar issparse isstruct jsondecode jsonencode lasterr lasterror lastwarn logical lower max min mod
+    movefile nan NaN nargin num2str numel onCleanup ones path pause prod pwd real regexp repmat reshape rethrow
+    rmappdata set setappdata setdiff size sprintf sqrt sscanf str2double strcmp strfind strjoin strrep struct
+    struct2cell sum tic toc true typecast uint8 unicode2native version warning zeros
 """)
 
 # Called through feval under Octave alone.
 OCTAVE_ONLY = _words(
     "crash_dumps_octave_core sigterm_dumps_octave_core sighup_dumps_octave_core rename fflush stdout stderr"
 )
+
+# Likewise under Matlab alone.
+MATLAB_ONLY = _words("rng timerfindall")
 
 _TEXT = r"'(?:[^'\n]|'')*'"
 _COMMENT = r"%[^\n]*|\.\.\.[^\n]*"
@@ -97,6 +101,6 @@ def findings(code: str, own: frozenset[str] = frozenset()) -> set[str]:
     called = set(re.findall(_NAME, bare)) - KEYWORDS - variables(bare) - local
     found |= {f"unknown {name}" for name in called - KNOWN - own}
     for name in re.findall(r"\bfeval\(\s*'(\w+)'", commented):
-        if name not in KNOWN | OCTAVE_ONLY | own:
+        if name not in KNOWN | OCTAVE_ONLY | MATLAB_ONLY | own:
             found.add(f"unknown {name}")
     return found

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.signals.m_language import DENIED, DENIED_WITH_STRINGS, OCTAVE_ONLY, findings, without
+from tests.signals.m_language import DENIED, DENIED_WITH_STRINGS, MATLAB_ONLY, OCTAVE_ONLY, findings, without
 from tests.signals.octave import MATLAB, PUBLIC, documented_errors
 
 M_FILES = [*sorted(MATLAB.glob("*.m")), *sorted((REPOSITORY / "neuroluigi" / "engines").glob("*.m"))]
@@ -16,13 +16,20 @@ def test_the_language_is_matlab_and_octave(file):
     assert findings(file.read_text(encoding="utf-8"), frozenset(PUBLIC)) == set()
 
 
-def test_octave_only_functions_stay_where_octave_runs():
+@pytest.mark.parametrize(
+    ("names", "branch"),
+    [
+        (OCTAVE_ONLY, r"^( *)if isOctave\n(.*?)^\1(?:else|end)\b"),
+        (MATLAB_ONLY, r"^( *)if isOctave\n(?:(?!^\1end).)*?^\1else\n(.*?)^\1end\b"),
+    ],
+    ids=["Octave", "Matlab"],
+)
+def test_functions_of_one_engine_stay_where_that_runs(names, branch):
     for file in M_FILES:
         code = without(file.read_text(), strings=False)
-        used = set(re.findall(r"\bfeval\(\s*'(\w+)'", code)) & OCTAVE_ONLY
-        branches = re.findall(r"^( *)if isOctave\n(.*?)^\1(?:else|end)\b", code, re.M | re.S)
-        guarded = "".join(branch for _, branch in branches)
-        assert used == {name for name in OCTAVE_ONLY if f"feval('{name}'" in guarded}, file.name
+        used = set(re.findall(r"\bfeval\(\s*'(\w+)'", code)) & names
+        guarded = "".join(inside for _, inside in re.findall(branch, code, re.M | re.S))
+        assert used == {name for name in names if f"feval('{name}'" in guarded}, file.name
 
 
 # A line of code, and what it must be found guilty of.
