@@ -152,8 +152,7 @@ def plan_below(root: luigi.Task) -> Plan:
             _check_by_two(waiting, plan)
     plan = _check_below(root)
     if root.task_id not in plan.checked:
-        plan.checked.add(root.task_id)
-        _refuse_clashes(_in_order(root, plan), plan)
+        _refuse_clashes_below(root, plan)
     if any(one.is_dropped for one in plan.statuses.values()):
         _make_dropped_again(root, plan)
     return plan
@@ -164,6 +163,11 @@ def plan_together(roots: Sequence[luigi.Task]) -> None:
     plans = [plan_below(root) for root in roots]
     if len(roots) > 1:
         _refuse_clashes([task for root in roots for task in _in_order(root, plans[-1])], plans[-1])
+
+
+def _refuse_clashes_below(root: luigi.Task, plan: Plan) -> None:
+    plan.checked.add(root.task_id)
+    _refuse_clashes(_in_order(root, plan), plan)
 
 
 def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
