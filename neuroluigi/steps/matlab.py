@@ -99,7 +99,8 @@ class MatlabTask(Step):
             needs_seat = self.found_engine().name == "matlab"
         except EngineError:
             needs_seat = False
-        return {**self.resources, "matlab": 1} if needs_seat else self.resources
+        # A step may need more seats than one: for a pool of Matlab processes, say.
+        return {"matlab": 1, **self.resources} if needs_seat else self.resources
 
     def tool_label(self) -> tuple[str, str]:
         return _ENGINES[self._wanted_engine()], f"{self.function}.m"

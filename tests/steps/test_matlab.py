@@ -2,10 +2,12 @@
 
 import hashlib
 import shutil
+from typing import ClassVar
 
 import pytest
 
-from tests.conftest import REPOSITORY, needs_octave
+from neuroluigi import GroupTask, MatlabTask
+from tests.conftest import FAKE_MATLAB, REPOSITORY, needs_octave
 from tests.steps.matlab_lab import (
     FEW,
     MATLAB_FOLDER,
@@ -14,6 +16,30 @@ from tests.steps.matlab_lab import (
     with_matlab,
     with_own_step,
 )
+
+
+class NeedsMuch(GroupTask, MatlabTask):
+    """A step with resources of its own, as any task of Luigi may declare them."""
+
+    function = numpy_function = "computeStats"
+    resources: ClassVar = {"gpu": 1}
+
+
+class NeedsSeats(NeedsMuch):
+    resources: ClassVar = {"gpu": 2, "matlab": 3}
+
+
+@pytest.mark.parametrize(
+    ("engine", "much", "seats"),
+    [
+        ("matlab", {"gpu": 1, "matlab": 1}, {"gpu": 2, "matlab": 3}),
+        ("numpy", {"gpu": 1}, {"gpu": 2, "matlab": 3}),
+    ],
+)
+def test_the_resources_of_a_step_are_its_own_and_a_seat(declare, engine, much, seats):
+    declare("matlab", engine=engine, command=FAKE_MATLAB)
+    assert (NeedsMuch("g").process_resources(), NeedsSeats("g").process_resources()) == (much, seats)
+    assert NeedsMuch.resources == {"gpu": 1}
 
 
 @pytest.fixture
