@@ -34,23 +34,23 @@ class Measure(NamedTuple):
 
 
 def measure(path: str | Path, ignore: Sequence[str] = ()) -> Measure | None:
-    """Return the measure of a file or folder, None where there is neither that can be read.
+    """Return the measure of a file or folder, None where there is neither.
 
+    That of a folder that can't be read to its end is of what can: it is another than recorded, and not missing.
     `ignore` are names of files in a folder that don't count, at any depth, or patterns of them as in a shell; of
     folders with a slash at the end.
     """
     try:
         found = os.stat(path)
-        if stat.S_ISREG(found.st_mode):
-            return Measure(found.st_size, found.st_mtime_ns)
-        if not stat.S_ISDIR(found.st_mode):
-            return None
-        size, newest, count = 0, 0, 0
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        return Measure(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+    size, newest, count = 0, 0, 0
+    with contextlib.suppress(OSError):
         for _, entry in _walk(path, ignore):
             of_file = entry.stat(follow_symlinks=False)
             size, newest, count = size + of_file.st_size, max(newest, of_file.st_mtime_ns), count + 1
-    except (OSError, ValueError):
-        return None
     return Measure(size, newest, count)
 
 

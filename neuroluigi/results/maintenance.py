@@ -158,8 +158,8 @@ def _unknown_files(folders: Iterable[Path], named: set[Path]) -> list[tuple[Path
     found = set()
     for folder in folders:
         for top, below, names in os.walk(folder):
-            # A folder that is a result has nothing else in it.
-            below[:] = [name for name in below if Path(top, name) not in named]
+            # A folder that is a result, or was to be one, has nothing else in it.
+            below[:] = [name for name in below if (path := Path(top, name)) not in named and not is_abandoned(path)]
             found |= {Path(top, name) for name in names}
     results = (path for path in found if path.is_relative_to(results_root()))
     return [

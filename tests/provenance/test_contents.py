@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,20 @@ def test_a_folder_is_measured_by_its_files(folder):
     assert measure(folder / "a.npy") == (1, 1, None)
     assert measure(folder / "nothing") is None
     assert measure(folder / "empty") == (0, 0, 0)
+
+
+def test_a_folder_that_cant_be_read_to_its_end_is_another_one_and_not_missing(folder, monkeypatch):
+    scandir, recorded = os.scandir, describe(folder, {})
+
+    def refuse(path):
+        if Path(path).name == "deeper":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert measure(folder) is not None and not measure(folder).matches(recorded)
+    with pytest.raises(PermissionError):
+        checksum(folder)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from neuroluigi.provenance.files import part_path
 from neuroluigi.provenance.record import read_record
 from tests.conftest import Pipeline
 from tests.results.conftest import ask
@@ -194,7 +195,17 @@ def test_what_is_of_the_other_kind_is_kept_and_made_again(lab, was):
     assert lab.go() == ["Sort" if was == "file" else "Count"]
     kept = path.with_name(f"{path.name}.damaged")
     assert (kept if was == "file" else kept / "a.txt").read_text() == "by an earlier version"
+    assert "Not ours" not in ask(lab, "status")
     assert lab.go() == []
+
+
+def test_files_of_a_folder_that_is_made_are_those_of_its_result(lab):
+    part = part_path(lab.sorted)
+    (part / "below").mkdir(parents=True)
+    (part / "below" / "spikes.txt").touch()
+    (lab.sorted.parent / "mine.txt").touch()
+    ours = json.loads(ask(lab, "status", "--json"))["not_ours"]
+    assert [path.split("/")[-1] for path in ours] == ["mine.txt"]
 
 
 def test_an_empty_folder_is_no_result(lab):

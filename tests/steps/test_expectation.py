@@ -8,7 +8,7 @@ from luigi.mock import MockTarget
 
 from neuroluigi import StudyTask
 from neuroluigi.provenance import state
-from neuroluigi.steps.plan import status_of
+from neuroluigi.steps.plan import discard_statuses, status_of
 from neuroluigi.steps.target import RecordingTarget, ResultTarget, describe_target, local_path
 
 # The rows of a database, by table.
@@ -156,6 +156,34 @@ def test_a_file_from_outside_that_is_gone_leaves_the_result_alone(declare, comma
     (tmp_path / "away.txt").rename(external)
     step.run()
     assert status_of(step).is_simply_done
+
+
+def test_a_folder_from_outside_is_an_input_with_all_that_is_in_it(declare, command_line, tmp_path):
+    class ExpectFolder(luigi.ExternalTask):
+        def output(self):
+            return luigi.LocalTarget(tmp_path / "probe")
+
+    class ExpectOfFolder(ExpectStep):
+        def requires(self):
+            return ExpectFolder()
+
+    def status():
+        discard_statuses()
+        return status_of(step)
+
+    step, probe = ExpectOfFolder(), tmp_path / "probe"
+    (probe / "below").mkdir(parents=True)
+    (probe / "below" / "map.txt").write_text("map")
+    step.run()
+    assert status().is_simply_done
+    (described,) = json.loads(step.record_path.read_text())["inputs"]
+    assert (described["files"], described["bytes"]) == (1, 3)
+    (probe / "below" / "map.txt").touch()
+    assert status().is_simply_done
+    (probe / "more.txt").write_text("more")
+    assert [(one.kind, one.text) for one in status().reasons] == [("inputs", "probe changed")]
+    step.run()
+    assert status().is_simply_done
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Targets: whether a file is there, and whether it is whole by its own format."""
 
 import json
+import sys
 
 import luigi
 import numpy as np
@@ -125,9 +126,8 @@ def test_a_file_of_matlab_is_loaded_as_its_variables(tmp_path):
 
 
 def test_a_file_of_matlab_says_what_to_install(tmp_path, monkeypatch):
-    write_mat(tmp_path / "a.mat")
     # As Python says where it is not installed.
-    monkeypatch.setitem(__import__("sys").modules, "scipy.io", None)
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
     with pytest.raises(ImportError, match=r"a\.mat needs SciPy: pip install 'neuroluigi\[mat\]'"):
         ResultTarget(tmp_path / "a.mat").load()
 
