@@ -39,6 +39,10 @@ function neuroluigiServe()
       return
     end
     answer = carryOut(call, isOctave);
+    if isOctave
+      % Or tidyUp may be one call too many.
+      builtin('max_recursion_depth', clean.settings.max_recursion_depth);
+    end
     tidyUp(clean, isOctave);
     flushOutput(isOctave);
     writeText([call 'answer.json'], jsonencode(answer), isOctave);

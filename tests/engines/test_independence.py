@@ -29,8 +29,9 @@ LEAVES = {
         "{evalc('x = {[1.5 1000], zeros(0, 3)}'), evalc('y.a.b.c = 1'), evalc('z = rand(1, 40)')}",
     ),
     "settings": (
-        "max_recursion_depth(10); page_screen_output(true); debug_on_error(true); beep_on_error(true); PS4('left');"
-        " ignore_function_time_stamp('all'); string_fill_char('x'); svd_driver('gesdd'); save_precision(3);",
+        "page_screen_output(true); debug_on_error(true); beep_on_error(true); PS4('left');"
+        " ignore_function_time_stamp('all'); string_fill_char('x'); svd_driver('gesdd'); save_precision(3);"
+        " max_recursion_depth(10);",
         "{max_recursion_depth(), page_screen_output(), debug_on_error(), beep_on_error(), PS4(),"
         " ignore_function_time_stamp(), ['a'; 'bcd'], svd_driver(), save_precision()}",
     ),
@@ -133,3 +134,10 @@ def test_a_call_that_leaves_what_can_not_be_undone_ends_its_session(warm_lab, wh
     assert "% the session of octave ends for what this call may leave: " in warm_lab.printed("leaves")
     assert warm_lab.printed("finds").partition("|")[0] == fresh
     assert warm_lab.process() != first
+
+
+def test_a_function_that_forbids_further_calls_does_not_forbid_those_of_the_engine(warm_lab):
+    warm_lab.write("shallow", "max_recursion_depth(3);")
+    first = warm_lab.process()
+    warm_lab.call("shallow")
+    assert warm_lab.process() == first
