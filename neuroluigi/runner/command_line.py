@@ -181,7 +181,7 @@ def apply_blank_options(argv: Sequence[str]) -> None:
     Those whose default is not blank keep what they have. It is in force in every process of the run.
     """
     options = _options(argv)
-    for word, following in zip(argv, (*argv[1:], None), strict=True):
+    for word, following in zip(argv, (*argv[1:], None), strict=False):
         option, equals, value = word.partition("=")
         is_blank = not value if equals else following == ""
         if is_blank and option in options:

@@ -28,7 +28,8 @@ PACKAGE = Path(neuroluigi.__file__).parent
 PRIVATE = {
     "runner/luigid.py": "_connect_timeout _fetch _fetcher _request _resources _rpc_retry_attempts _rpc_retry_wait"
     " _state _state_path",
-    "runner/patches.py": "_WorkerSchedulerFactory _build_parser",
+    "runner/command_line.py": "_build_parser _reg",
+    "runner/patches.py": "_WorkerSchedulerFactory _build_parser _instance _run",
     "runner/progress.py": "_handle_run_exception",
     "runner/scheduler.py": "_WorkerSchedulerFactory _config _get_retry_policy _has_resources _make_task"
     " _metrics_collector _prune_tasks _reset_orphaned_batch_running_tasks _schedulable _state _update_priority"
@@ -89,6 +90,8 @@ SIGNATURES = [
     ),
     (luigi.cmdline_parser.CmdlineParser, "get_task_obj", "(self)"),
     (luigi.cmdline_parser.CmdlineParser, "_build_parser", "(root_task=None, help_all=False)"),
+    # What it takes is passed on.
+    (luigi.interface, "_run", None),
     (luigi.execution_summary, "_summary_dict", "(worker)"),
     (luigi.retcodes, "run_with_retcodes", "(argv)"),
 ]
@@ -120,6 +123,7 @@ def test_objects_have_the_private_attributes():
         one: [] for one in expected
     }
     assert luigi.cmdline_parser.CmdlineParser._instance is None
+    assert luigi.Config in luigi.task_register.Register._reg
     assert luigi.server.Scheduler is luigi.scheduler.Scheduler
     # Of the queue for results the worker calls these alone; result_pipes.py stands in for it.
     source = inspect.getsource(luigi.worker)

@@ -114,6 +114,10 @@ def test_a_step_that_can_not_say_whether_it_is_done_fails_alone(tmp_path, worker
     assert (tmp_path / "results" / "study" / "good.txt").exists()
 
 
+def test_without_a_word_it_says_what_is_missing(tmp_path):
+    assert refusal(luigi(tmp_path)) == "No task specified"
+
+
 def test_without_a_module_it_says_where_it_looked(tmp_path):
     line = refusal(luigi(tmp_path, "--module", "tasks", "PlotAll", "--local-scheduler"))
     assert f"no tasks.py in {tmp_path}" in line and "--module" in line
