@@ -371,6 +371,18 @@ def test_a_folder_as_a_result(pipeline):
         subprocess.run([program, "--check", "--strict", "--quiet", "runs/Chunks.sha256"], cwd=group, check=True)
 
 
+def test_tasks_of_luigis_own_below_and_above_a_step(pipeline):
+    add(pipeline, block(STEPS, "python", "import numpy as np") + block(STEPS, "python", "class Rates"))
+    few = ("--FakeRecording-sessions", "s", "--matlab-engine", "numpy")
+    # What an ExternalTask has is not there yet, and no run makes it.
+    assert "Rates" in pipeline.run("Longest", *few, code=None)
+    (pipeline.folder / "rates.csv").write_text("s-even,100\ns-odd,50\n")
+    out = pipeline.run("Longest", *few)
+    assert "2 Duration" in out and "1 Longest" in out
+    assert (pipeline.folder / "longest.txt").read_text() == "4.0\n"
+    assert "Nothing to make: everything is there." in pipeline.run("Longest", *few)
+
+
 def test_a_step_over_all_groups(pipeline):
     add_step(pipeline, STEPS, "class Means")
     pipeline.run("Means", "--matlab-engine", "numpy")
