@@ -62,11 +62,8 @@ class ReturnedTarget(ResultTarget):
         That is a scalar or an array of NumPy, of two dimensions at least, and for cells of a shape, struct arrays and
         text that is no row a MatlabArray. Given to an M-function as an argument, each arrives as it was returned.
         """
-        if self.path.endswith(".npy"):
-            import numpy as np
-
-            return np.load(self.path)
-        return from_json(json.loads(Path(self.path).read_bytes()))
+        content = super().load()
+        return from_json(content) if self.path.endswith(".json") else content
 
 
 def write_returned(path: Path, node: Node, name: str) -> None:
