@@ -63,7 +63,7 @@ class ResultStatus:
     @property
     def record_path(self) -> Path | None:
         """The path of the run record; None for a task of Luigi's own, which has none."""
-        return self.task.record_path if isinstance(self.task, ResultTask) else None
+        return getattr(self.task, "record_path", None)
 
     @property
     def shown_state(self) -> str:

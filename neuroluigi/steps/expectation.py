@@ -117,8 +117,7 @@ def _inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[Input]:
     for one in below:
         status_below = plan.statuses[one.task_id]
         is_step = isinstance(one, ResultTask)
-        # No step makes what is there for good, such as a recording: its size and time are final.
-        is_pending = bool(status_below.todo) and not isinstance(one, luigi.ExternalTask)
+        is_pending = bool(status_below.todo)
         for output in plan.outputs[one.task_id]:
             if path := local_path(output):
                 checksum = status_below.checksums.get(path) if is_step else None
@@ -127,7 +126,7 @@ def _inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[Input]:
 
 def _other_inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[OtherInput]:
     for one in below:
-        is_pending = bool(plan.statuses[one.task_id].todo) and not isinstance(one, luigi.ExternalTask)
+        is_pending = bool(plan.statuses[one.task_id].todo)
         for output in plan.outputs[one.task_id]:
             if not local_path(output):
                 yield OtherInput(describe_target(output), is_pending)
@@ -136,7 +135,7 @@ def _other_inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[OtherInput]
 def _gone(below: list[luigi.Task], plan: "Plan") -> Iterator[str]:
     """Yield the names of what is not there and comes from outside; a recording may have moved."""
     for one in below:
-        if isinstance(one, luigi.ExternalTask) and plan.statuses[one.task_id].todo:
+        if isinstance(one, luigi.ExternalTask) and not plan.statuses[one.task_id].is_there:
             for output in plan.outputs[one.task_id]:
                 if not isinstance(output, RecordingTarget) and not output.exists():
                     path = local_path(output)
