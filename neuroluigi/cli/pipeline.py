@@ -1,7 +1,7 @@
 """The pipeline that a command works on: its module, task and settings hold as they do in a run."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import click
@@ -35,15 +35,18 @@ def pipeline_of(context: click.Context, needs_tasks: bool = True) -> Iterator[lu
         if needs_tasks:
             raise
         module, task = "neuroluigi.steps.config", "results"
-    with command_line([task or whole_pipeline(), "--module", module, *context.args]) as root, only_looking():
+    with (
+        command_line([task or whole_pipeline(words=context.args), "--module", module, *context.args]) as root,
+        only_looking(),
+    ):
         # A report requires nothing itself; what it shows is the pipeline.
         yield root.shows() if isinstance(root, ReportTask) else root
 
 
-def task_of_pipeline(module: str) -> str:
+def task_of_pipeline(module: str, words: Sequence[str]) -> str:
     """Return the task that stands for the whole pipeline, [neuroluigi] task, with the current folder importable."""
     use_current_folder(module)
-    return whole_pipeline()
+    return whole_pipeline(words=words)
 
 
 def optional_argument(context: click.Context, value: str) -> str:

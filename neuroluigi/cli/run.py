@@ -24,4 +24,8 @@ def run_command(context, task):
     """
     module, whole = context.obj
     task = optional_argument(context, task) or whole
-    sys.exit(luigi_command([task or task_of_pipeline(module), "--module", module, *context.args, "--local-scheduler"]))
+    sys.exit(
+        luigi_command(
+            [task or task_of_pipeline(module, context.args), "--module", module, *context.args, "--local-scheduler"]
+        )
+    )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from luigi.task_register import Register
 from rich.text import Text
 
 from neuroluigi.cli import doctor
@@ -132,7 +133,13 @@ def why_command(context, step, row, as_json):
     row = optional_argument(context, row)
     with pipeline_of(context) as root:
         entries = collect_statuses(root, groups())
-        answered(check_known, "step", step, list(dict.fromkeys(e.step for e in entries)))
+        steps = list(dict.fromkeys(e.step for e in entries))
+        if step not in steps and step in Register.task_names():
+            raise RunStopped(
+                f"neuroluigi: {root.task_family} does not require {step}: let it, or name a task that does with --task"
+                " before the command"
+            )
+        answered(check_known, "step", step, steps)
         entries = [entry for entry in entries if entry.step == step]
         rows = list(dict.fromkeys(e.row for e in entries))
         if not row and STUDY not in rows:

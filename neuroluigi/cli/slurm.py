@@ -39,7 +39,7 @@ def slurm_command(context, root, groups_per_job, cpus, max_jobs, others, settle,
     or to add what is new, submit again: what is done is not made again.
     """
     module, whole = context.obj
-    root = optional_argument(context, root) or whole or task_of_pipeline(module)
+    root = optional_argument(context, root) or whole or task_of_pipeline(module, context.args)
     context.obj = module, root
     with pipeline_of(context) as root_task:
         results, today = results_root(), groups()

@@ -329,7 +329,8 @@ function node = encodeValue(value, name, fid, isOctave)
       node.offset = sprintf('%d', ftell(fid));
       if ~isreal(value)
         node.complex = 'yes';
-        value = [real(value(:)).'; imag(value(:)).'];
+        % Not value(:): of a scalar, Octave would drop the sign of an imaginary part of zero.
+        value = [reshape(real(value), 1, []); reshape(imag(value), 1, [])];
       end
       fwrite(fid, value, node.stored);
     otherwise

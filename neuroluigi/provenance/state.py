@@ -137,7 +137,8 @@ def _status(expected: Expected, checksums: Checksums, folders: FolderListings) -
         digest = inputs.digest if inputs else None
         return Status(MODIFIED, (reason,), checksums=now, inputs=digest)
     if not record or not inputs:
-        return Status(UNTRACKED, checksums=now)
+        others = tuple(_of_others(expected))
+        return Status(STALE, others, MAKE, checksums=dict.fromkeys(now)) if others else Status(UNTRACKED, checksums=now)
 
     reasons = tuple(_contradictions(record, expected, inputs))
     to_rerun = tuple(reason for reason in reasons if reason.kind in expected.rerun_on)
@@ -165,6 +166,16 @@ def _status(expected: Expected, checksums: Checksums, folders: FolderListings) -
         inputs=inputs.digest,
         moved=moved,
     )
+
+
+def _of_others(expected: Expected) -> Iterator[Reason]:
+    """Yield a reason for each file that the record of another result in the folder names as its own."""
+    ours = {path_in_root(path, expected.roots)["path"]: os.path.basename(path) for path in expected.outputs}
+    for path in sorted(Path(expected.record).parent.glob("*.json")):
+        record = read_record(path) if path != Path(expected.record) else None
+        for one in (record or {}).get("outputs", ()):
+            if one["path"] in ours:
+                yield Reason("", f"{ours[one['path']]} is a result of {path.stem}")
 
 
 def _waits_for(record: Mapping, expected: Expected, inputs: Inputs) -> Iterator[str]:

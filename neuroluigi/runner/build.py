@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import luigi
-from luigi.execution_summary import LuigiRunResult
+from luigi.execution_summary import LuigiRunResult, LuigiStatusCode
 
 from neuroluigi.runner import patches
 from neuroluigi.runner.run import RecordedRun, check_tasks
@@ -14,7 +14,7 @@ from neuroluigi.steps.config import set_defaults
 def build(
     tasks: Sequence[luigi.Task], workers: int = 1, detailed_summary: bool = False, **options: Any
 ) -> bool | LuigiRunResult:
-    """Run tasks as the `luigi` command does, and return what luigi.build returns: whether all went well.
+    """Run tasks as the `luigi` command does. Return whether all is made; with `detailed_summary` luigi.build's answer.
 
     `options` are those of luigi.build; local_scheduler is True unless it is given. What concerns the run as a whole is
     found before anything is made, and raises RunStopped: settings that can't be read, a group that there is not, two
@@ -28,5 +28,7 @@ def build(
         options = {"worker_scheduler_factory": run.factory, "local_scheduler": True, **options}
         with run.under_way():
             result = luigi.build(tasks, workers=workers, detailed_summary=True, **options)
-            run.recorder.exit_code = 0 if result.scheduling_succeeded else 1
-    return result if detailed_summary else result.scheduling_succeeded
+            # Luigi's own answer is True where what an ExternalTask has is missing, and nothing was made.
+            is_good = result.status in (LuigiStatusCode.SUCCESS, LuigiStatusCode.SUCCESS_WITH_RETRY)
+            run.recorder.exit_code = 0 if is_good else 1
+    return result if detailed_summary else is_good

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.state import Status
 from neuroluigi.runner.worker import Worker
 from neuroluigi.steps.config import results, setting, shown_path
-from neuroluigi.steps.plan import status_of
+from neuroluigi.steps.plan import status_of, walk_tasks
 from neuroluigi.steps.result_task import ResultTask
+from neuroluigi.steps.spawn import CarriesSettings
 from neuroluigi.steps.target import local_path
 
 _MOST_NAMED = 5
@@ -33,10 +34,30 @@ class Ending:
     results: Sequence[Path] = ()
 
 
-def ending(root: luigi.Task, statuses: Iterable[tuple[ResultTask, Status]]) -> Ending:
-    """Return how a run of `root` ended, from the statuses of all results below it."""
+def ending(root: luigi.Task, statuses: Iterable[tuple[ResultTask, Status]], made: Container[str] = ()) -> Ending:
+    """Return how a run of `root` ended: from the statuses of all results below it, and the ids of what it made."""
     others = [(step, status) for step, status in statuses if not status.is_simply_done]
-    return Ending(status_of(root).is_complete, undone_lines(others), left_alone_lines(others), _results_of(root))
+    left_alone = [*left_alone_lines(others), *_lines_on_plain_tasks(root, made)]
+    return Ending(status_of(root).is_complete, undone_lines(others), left_alone, _results_of(root))
+
+
+def _lines_on_plain_tasks(root: luigi.Task, made: Container[str]) -> Iterator[str]:
+    """Yield a line on tasks of Luigi's own that lack their output, and on those whose requirements are newer."""
+    absent, older = [], []
+    for task, status in walk_tasks(root):
+        if isinstance(task, (ResultTask, CarriesSettings, luigi.WrapperTask)):
+            continue
+        if isinstance(task, luigi.ExternalTask):
+            absent += [str(task)] if status.state == state.INPUT_MISSING else []
+        elif status.state == state.DONE and task.task_id not in made:
+            older += [str(task)] if any(one.task_id in made for one in task.deps()) else []
+    if absent:
+        yield f"Not there: {_some(absent)}. No run makes what an ExternalTask has."
+    if older:
+        yield (
+            f"Older than what they require: {_some(older)}. A task of Luigi's own is done while its output is there;"
+            " to have it made again, delete that."
+        )
 
 
 def closing_lines(worker: Worker, end: Ending, code: int, reasons: str) -> list[str]:
@@ -118,7 +139,7 @@ def left_alone_lines(statuses: Iterable[tuple[ResultTask, Status]]) -> list[str]
         lines.append(f"Modified by hand, taken as done: {_some(modified)}. To have one remade, delete it.")
     if missing:
         lines.append(
-            f"Left alone: {missing.total()} results whose recordings are missing ({_some(sorted(missing), '; ')})."
+            f"Left alone: {missing.total()} results whose inputs are missing ({_some(sorted(missing), '; ')})."
             " To make them from what is left: --recordings-allow-missing true"
         )
     if untracked:

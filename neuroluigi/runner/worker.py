@@ -90,6 +90,8 @@ class Worker(luigi.worker.Worker):
         self._progress: dict[str, dict] = {}
         self.outcomes: dict[str, Counter] = {MADE: Counter(), UNCHANGED: Counter()}
         self.seconds: dict[str, float] = {}
+        # The ids of the tasks that made something.
+        self.made: set[str] = set()
         # At the end, the tasks that failed, or whose status could not be determined.
         self.failed: list[str] = []
 
@@ -251,5 +253,6 @@ class Worker(luigi.worker.Worker):
         """Called when a task has run; counts its outcome."""
         if is_done and outcome.what and not isinstance(task, luigi.WrapperTask):
             self.outcomes[outcome.what][task.task_family] += 1
+            self.made |= {task.task_id} if outcome.what == MADE else set()
             if outcome.seconds is not None:
                 self.seconds[str(task)] = outcome.seconds

@@ -5,9 +5,10 @@ import inspect
 import logging
 import multiprocessing
 import os
+import re
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -16,7 +17,7 @@ from luigi.task import flatten
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.code import differing
-from neuroluigi.provenance.commit import commit, put_aside, recover
+from neuroluigi.provenance.commit import commit, pending_path, put_aside, recover
 from neuroluigi.provenance.contents import describe, digest_of_manifest, manifest, name_in_manifest, write_manifest
 from neuroluigi.provenance.files import (
     part_path,
@@ -33,7 +34,7 @@ from neuroluigi.provenance.record import (
     package_versions,
     read_record,
 )
-from neuroluigi.steps.config import folder_name, path_of, results, roots_of_paths, setting, shown_path
+from neuroluigi.steps.config import RunStopped, folder_name, path_of, results, roots_of_paths, setting, shown_path
 from neuroluigi.steps.describe import (
     StepError,
     describe_error,
@@ -137,6 +138,11 @@ class Step(CarriesSettings, ResultTask):
                 f"{cls.__name__} has a run() of its own, which would write no run record: name it make(self, out), and"
                 " write to the paths that `out` has in the shape of output()"
             )
+        if cls.complete is not Step.complete:
+            raise TypeError(
+                f"{cls.__name__} has a complete() of its own, but its run record decides whether a step is done: return"
+                " from fingerprint() what else it depends on, or require a task of Luigi's own with that complete()"
+            )
         if inspect.isgeneratorfunction(cls.make):
             raise TypeError(
                 f"make() of {cls.__name__} has a yield: what a step requires has to be known before it is made, or"
@@ -159,7 +165,7 @@ class Step(CarriesSettings, ResultTask):
 
     def result(self, name: str, kind: type[ResultTarget] = ResultTarget, **options: Any) -> ResultTarget:
         """Return the target of a file in this step's folder, for output(); `options` are of its class: format=Nop."""
-        return kind(os.path.join(self.folder, name), self.record_path, **options)  # noqa: PTH118 (targets hold text)
+        return kind(self._path_within(name), self.record_path, **options)
 
     def result_folder(
         self, name: str, kind: type[ResultFolder] = ResultFolder, ignore: str | Sequence[str] = ()
@@ -169,7 +175,16 @@ class Step(CarriesSettings, ResultTask):
         `ignore` are names in it that don't count, at any depth: "phy.log", patterns such as "*.tmp", and folders with a
         slash at the end, ".phy/".
         """
-        return kind(os.path.join(self.folder, name), self.record_path, ignore=ignore)  # noqa: PTH118
+        return kind(self._path_within(name), self.record_path, ignore=ignore)
+
+    def _path_within(self, name: str) -> str:
+        """Return the path of a file or folder in this step's folder; RunStopped for one that would be elsewhere."""
+        if os.path.isabs(name) or ".." in re.split(r"[/\\]", name):  # noqa: PTH117 (there are thousands)
+            raise RunStopped(
+                f"luigi: {type(self).__name__}.output() names {name!r}, which is not in the step's own folder,"
+                f" {self.folder}: give a name in it, such as {os.path.basename(name)!r}"  # noqa: PTH119
+            )
+        return os.path.join(self.folder, name)  # noqa: PTH118 (targets hold text)
 
     def make(self, out):
         """Make the files. `out` has the shape of output(), with a temporary Path in place of each target.
@@ -270,7 +285,8 @@ class Step(CarriesSettings, ResultTask):
         for one, part in temporary.items():
             folder = part if isinstance(one, ResultFolder) else part.parent
             folder.mkdir(parents=True, exist_ok=True)
-        with written_to({one.path: part for one, part in temporary.items()}):
+        finals = {part: Path(one.path) for one, part in temporary.items()}
+        with written_to({one.path: part for one, part in temporary.items()}), self._untouched(finals.values()):
             inputs, asked_for_tool = self._make_logged(_shaped_like(output, temporary), [task for task, _ in requires])
         for one, part in temporary.items():
             one.check(part)
@@ -280,7 +296,6 @@ class Step(CarriesSettings, ResultTask):
             **{name: self._attempt[name] for name in ("inputs", "other_inputs") if name in self._attempt},
             "requires": [one.as_recorded(task.task_id in asked_for_tool) for task, one in requires],
         }
-        finals = {part: Path(one.path) for one, part in temporary.items()}
         if status.state == state.DAMAGED:
             for kept in put_aside(finals.values()):
                 logger.warning("%s: what was there is kept as %s", self, shown_path(kept))
@@ -289,6 +304,26 @@ class Step(CarriesSettings, ResultTask):
         obsolete = {*map(self._beside_record, (".failed.json", ".failed.log")), *beside.values()} - {*files.values()}
         is_mine = commit(files, self.record_path, checked_record(record), obsolete, self._is_done)
         return record["seconds"] if is_mine else None
+
+    @contextlib.contextmanager
+    def _untouched(self, finals: Iterable[Path]) -> Iterator[None]:
+        """Put aside what `make` writes to these final paths itself, and fail: no record would say what it is."""
+        others = [self.record_path, pending_path(self.record_path)]
+        before, of_others = {path: _stamp(path) for path in finals}, list(map(_stamp, others))
+        try:
+            yield
+        finally:
+            # What another run commits meanwhile comes with its record; what a viewer adds to a folder is its own.
+            is_own = list(map(_stamp, others)) == of_others
+            written = [path for path, known in before.items() if is_own and path.exists() and _stamp(path) != known]
+            written = [path for path in written if not (path.is_dir() and before[path])]
+            for path, kept in zip(written, put_aside(written), strict=True):
+                logger.warning("%s wrote to %s itself; it is kept as %s", self, shown_path(path), shown_path(kept))
+        if written:
+            raise StepError(
+                f"make() wrote to {', '.join(path.name for path in written)} itself: write to the path in `out`, or"
+                " through self.output().open(), so that all or nothing is kept"
+            )
 
     def _make_logged(self, out: object, required: Sequence[luigi.Task]) -> tuple[list[dict], set[str]]:
         """Call `make`, with all that it prints in the log.
@@ -409,6 +444,15 @@ class Step(CarriesSettings, ResultTask):
                 f"{self}: {reason} (and this could not be recorded in {log.parent}: {describe_error(other)})"
             )
         return StepError(f"{self}: {reason}; see {shown_path(log)}")
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes where a file is written or replaced; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _shaped_like(output: Any, paths: Mapping[ResultTarget, Path]) -> Any:

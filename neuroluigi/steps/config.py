@@ -1,7 +1,9 @@
 """The settings of luigi.cfg and the command line: the sections of this package, and the folders that they name."""
 
 import functools
+import itertools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -175,12 +177,14 @@ def _read_setting(section: type[Section]) -> Section:
         raise RunStopped(f"luigi: [{section.__name__}] in luigi.cfg or on the command line: {error}") from error
 
 
-def whole_pipeline(option: str = "--task") -> str:
-    """Return the name of the task that stands for the whole pipeline.
+def whole_pipeline(option: str = "--task", words: Sequence[str] = ()) -> str:
+    """Return the name of the task that stands for the whole pipeline, as words of a command line or luigi.cfg have it.
 
-    Raises RunStopped where luigi.cfg names none; `option` is how the command in question names it instead.
+    Raises RunStopped where neither names one; `option` is how the command in question names it instead.
     """
-    name = setting(neuroluigi).task
+    given = [word.partition("=")[2] for word in words if word.startswith("--neuroluigi-task=")]
+    given += [name for word, name in itertools.pairwise(words) if word == "--neuroluigi-task"]
+    name = given[-1] if given else setting(neuroluigi).task
     if not name:
         raise RunStopped(
             f"neuroluigi: there is no task for the whole pipeline: set [neuroluigi] task in luigi.cfg, or give {option}"

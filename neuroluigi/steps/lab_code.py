@@ -1,5 +1,6 @@
 """Errors of a lab's own code, tasks.py and what it imports: where in it they are, in one line."""
 
+import inspect
 import traceback
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from luigi.task_register import Register
 
 from neuroluigi.steps.config import RunStopped, shown_path
 from neuroluigi.steps.settings_file import TRACEBACK_VARIABLE
+from neuroluigi.steps.spawn import CarriesSettings
 
 _PACKAGE = Path(__file__).parents[1]
 _LIBRARY = Path(traceback.__file__).parent
@@ -54,7 +56,8 @@ def outputs_of(task: luigi.Task) -> list[Any]:
 
 def _asked(task: luigi.Task, name: str) -> list[Any]:
     try:
-        return flatten(getattr(task, name)())
+        answer = getattr(task, name)()
+        found = flatten(answer)
     except RunStopped:
         raise
     except Exception as error:
@@ -63,3 +66,28 @@ def _asked(task: luigi.Task, name: str) -> list[Any]:
         known = f"; {family} has the parameters {', '.join(name for name, _ in params)}" if params else ""
         where = describe_in_code(error) or f"{type(error).__name__}: {error}"
         raise RunStopped(f"luigi: {task}.{name}(): {where}{known}") from error
+    is_right = _is_task if name == "requires" else _is_target
+    wrong = [one for one in found if not is_right(one)]
+    # None is nothing for Luigi; of a task of this package it is a `return` that was forgotten.
+    if wrong or (answer is None and isinstance(task, CarriesSettings)):
+        shown = f"{wrong[0]!r}" if wrong else "None: is a `return` missing?"
+        hint = f", a class: call it, {wrong[0].__name__}(...)" if wrong and isinstance(wrong[0], type) else ""
+        raise RunStopped(
+            f"luigi: {_place_of(task, name)}: {type(task).__name__}.{name}() returns {shown}{hint}; it returns"
+            f" {'tasks' if name == 'requires' else 'targets'}, or dicts and lists of them"
+        )
+    return found
+
+
+def _is_task(one: object) -> bool:
+    return isinstance(one, luigi.Task)
+
+
+def _is_target(one: object) -> bool:
+    # Luigi asks for no more than exists().
+    return not isinstance(one, type) and callable(getattr(one, "exists", None))
+
+
+def _place_of(task: luigi.Task, name: str) -> str:
+    code = getattr(inspect.unwrap(getattr(type(task), name)), "__code__", None)
+    return f"{shown_path(code.co_filename)}, line {code.co_firstlineno}" if code else type(task).__module__

@@ -8,7 +8,7 @@ from luigi.task_register import Register
 
 from neuroluigi.cli.pipeline import answered, optional_argument, pipeline_of, task_of_pipeline
 from neuroluigi.results.query import QueryError
-from neuroluigi.steps.config import RunStopped, results_root
+from neuroluigi.steps.config import RunStopped, results_root, whole_pipeline
 
 TASKS = """
 import luigi
@@ -79,4 +79,9 @@ def test_a_query_without_an_answer_is_one_line():
 def test_the_whole_pipeline_is_named_in_luigi_cfg(pipeline, monkeypatch):
     monkeypatch.chdir(pipeline.folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    assert task_of_pipeline("tasks") == "PlotAll" and sys.path[0] == str(pipeline.folder)
+    assert task_of_pipeline("tasks", []) == "PlotAll" and sys.path[0] == str(pipeline.folder)
+
+
+@pytest.mark.parametrize("words", [["--neuroluigi-task", "Stats"], ["--x", "1", "--neuroluigi-task=Stats"]])
+def test_the_whole_pipeline_may_be_named_on_the_command_line_as_any_setting(words):
+    assert whole_pipeline(words=words) == "Stats"

@@ -50,6 +50,7 @@ def test_why_tells_a_result_and_exits_by_its_state(lab):
         (["status", "--group", "s-evn"], "there is no group 's-evn'; did you mean s-even?"),
         (["why", "--json"], "the step comes first: neuroluigi why STEP [GROUP] [OPTIONS]"),
         (["why", "Stats"], "which group? For example: neuroluigi why Stats s-"),
+        (["why", "Report"], "PlotAll does not require Report: let it, or name a task that does with --task"),
         (["why", "Stat", "s-odd"], "there is no step 'Stat'; did you mean Stats?"),
         (["events", "--csv"], "the group comes first: neuroluigi events GROUP [OPTIONS]"),
         (["events", "s-evn"], "there is no group 's-evn'; did you mean s-even?"),

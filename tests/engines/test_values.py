@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
@@ -78,6 +78,8 @@ def echo(warm_lab):
 
 @needs_octave
 @few_calls
+@example([complex(0.0, -0.0)])
+@example([complex(-0.0, 0.0), np.zeros((0, 2), complex)])
 @many
 def test_any_value_comes_back_as_it_was_sent(echo, some):
     back = echo(*some)

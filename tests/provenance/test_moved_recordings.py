@@ -91,7 +91,7 @@ def test_recordings_on_a_disk_that_is_off_leave_the_group_alone(lab, left_out):
     outcome = lab.go()
     assert nothing(outcome)
     (told,) = [line for line in outcome[2].splitlines() if "not there any more" in line]
-    assert "Left alone: 1 results whose recordings are missing" in told
+    assert "Left alone: 1 results whose inputs are missing" in told
 
 
 @pytest.mark.parametrize("grain", [1, 2])

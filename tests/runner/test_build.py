@@ -103,6 +103,16 @@ def test_results_among_the_recordings_and_settings_that_cant_be_read(lab, declar
     assert not (lab / "results").exists() and not list((lab / "real").glob("*/runs"))
 
 
+class BuiltOutside(luigi.ExternalTask):
+    def output(self):
+        return luigi.LocalTarget("outside.txt")
+
+
+def test_what_is_missing_from_outside_is_no_success(lab):
+    assert neuroluigi.build([BuiltOutside()]) is False
+    assert neuroluigi.build([BuiltOutside()], detailed_summary=True).status == luigi.LuigiStatusCode.MISSING_EXT
+
+
 def test_it_leaves_luigi_as_it_was(lab):
     before = luigis_state()
     assert neuroluigi.build([BuiltGroup("a")])

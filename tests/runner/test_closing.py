@@ -95,7 +95,7 @@ def test_what_is_left_alone(tmp_path, monkeypatch):
         "Code changed, left as they are: 1 (1 Plot: tasks.py changed). To remake them:"
         " --results-rerun-on inputs,parameters,code",
         "Modified by hand, taken as done: results/stats.json. To have one remade, delete it.",
-        "Left alone: 1 results whose recordings are missing (rec_0.bin is missing)."
+        "Left alone: 1 results whose inputs are missing (rec_0.bin is missing)."
         " To make them from what is left: --recordings-allow-missing true",
         "Untracked (without a run record), taken as done: 1 Edges.",
     ]

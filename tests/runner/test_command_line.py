@@ -2,8 +2,10 @@
 
 import sys
 
+import luigi
 import pytest
 
+from neuroluigi import StudyTask
 from neuroluigi.runner.command_line import check_options, named_module, use_current_folder
 from neuroluigi.steps.config import RunStopped, recordings, results, setting
 
@@ -94,9 +96,18 @@ def test_a_task_that_two_modules_define(parsed, pipeline):
         sys.modules.pop("more", None)
 
 
+class ShortLimit(StudyTask):
+    limit_of_short = luigi.IntParameter(default=1)
+
+
+class ShortOther(StudyTask):
+    """A task without that parameter."""
+
+
 def test_a_short_option_is_one_of_the_task_that_is_named_alone():
-    with pytest.raises(RunStopped, match="there is no option --threshold"):
-        check_options(["PlotAll", "--threshold", "1"])
+    check_options(["ShortLimit", "--limit-of-short", "1"])
+    with pytest.raises(RunStopped, match="there is no option --limit-of-short"):
+        check_options(["ShortOther", "--limit-of-short", "1"])
 
 
 @pytest.mark.parametrize(

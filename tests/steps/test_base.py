@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 from neuroluigi import DamagedError, GroupTask, MatlabTask, RunStopped, StudyTask
+from neuroluigi.provenance import state
 from neuroluigi.steps.base import MADE, UNCHANGED, StepError, setting_of_step
+from neuroluigi.steps.plan import status_of
 from neuroluigi.steps.target import WritingError
 from tests.conftest import Pipeline, clean_environment
 
@@ -105,6 +107,90 @@ def test_a_run_of_its_own_is_refused_with_what_to_write_instead(bases):
     own = {} if RunsItself in bases else {"run": RunsItself.run}
     with pytest.raises(TypeError, match=r"Wrong has a run\(\) of its own.*: name it make\(self, out\), and write to"):
         type("Wrong", bases, own)
+
+
+def test_a_complete_of_its_own_is_refused_with_what_to_write_instead():
+    with pytest.raises(TypeError, match=r"Wrong has a complete\(\) of its own.*from fingerprint\(\) what else"):
+        type("Wrong", (GroupTask,), {"complete": lambda self: True})
+
+
+@pytest.mark.parametrize("name", ["/data/rec_0.bin", "../other/stats.json", "sub/../../x.npy", r"..\\x.npy"])
+def test_a_result_is_in_the_folder_of_its_step(declare, name):
+    with pytest.raises(RunStopped, match=r"BaseStep.output\(\) names .*, which is not in the step's own folder"):
+        BaseStep("g").result(name)
+    with pytest.raises(RunStopped, match="not in the step's own folder"):
+        BaseStep("g").result_folder(name)
+    assert BaseStep("g").result("sub/x..npy").path.endswith("/g/sub/x..npy")
+
+
+def write_to_final(out):
+    Path(BaseStep("g").output().path).write_text("written by make itself")
+
+
+def write_to_final_and_fail(out):
+    write_to_final(out)
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (write_to_final, r"make\(\) wrote to step.txt itself: write to the path in `out`"),
+        (write_to_final_and_fail, "ValueError: no"),
+    ],
+)
+@pytest.mark.parametrize("is_there", [False, True])
+def test_what_make_writes_to_the_final_path_itself_is_put_aside_and_never_taken_as_done(
+    run_step, tmp_path, body, reason, is_there
+):
+    folder = tmp_path / "results" / "g"
+    if is_there:
+        run_step(lambda out: out.write_text("right"))
+        record = (folder / "runs" / "BaseStep.json").read_text()
+        (folder / "runs" / "BaseStep.json").write_text(record.replace('"group": "g"', '"group": "another"'))
+    with pytest.raises(StepError, match=reason):
+        run_step(body)
+    assert (folder / "step.txt.damaged").read_text() == "written by make itself"
+    assert not (folder / "step.txt").exists() and not BaseStep("g").complete()
+
+
+class FirstOfTwo(GroupTask):
+    """A step that another one shares a file with, which no run has both of."""
+
+    def output(self):
+        return self.result("shared.txt")
+
+    def make(self, out):
+        out.write_text(type(self).__name__)
+
+
+class SecondOfTwo(FirstOfTwo):
+    pass
+
+
+class WithNumber(FirstOfTwo):
+    number = luigi.IntParameter()
+    filename_parameters = ("number",)
+
+    def make(self, out):
+        out.write_text(f"{self.number}")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "name"),
+    [
+        (FirstOfTwo("g"), SecondOfTwo("g"), "FirstOfTwo"),
+        (WithNumber("g", 1), WithNumber("g", 2), "WithNumber-1"),
+    ],
+    ids=["another step", "other parameters"],
+)
+def test_a_file_that_another_result_has_made_is_not_taken_as_done(declare, first, second, name):
+    first.run()
+    status = status_of(second)
+    assert (status.state, status.todo) == (state.STALE, state.MAKE)
+    assert [one.text for one in status.reasons] == [f"shared.txt is a result of {name}"]
+    second.run()
+    assert second.run_outcome.what == MADE and second.complete() and not status_of(first).is_simply_done
 
 
 def test_a_make_that_yields_is_refused_with_what_to_write_instead():

@@ -88,13 +88,44 @@ def run(folder, *command, **env):
             "All().requires(): tasks.py, line 17: NameError: name 'Two' is not defined, in: return Two(1)",
         ),
         (
+            "One(1)",
+            "One",
+            "tasks.py, line 16: All.requires() returns <class 'tasks.One'>, a class: call it, One(...); it returns"
+            " tasks, or dicts and lists of them",
+        ),
+        (
+            "return One(1)",
+            "[One(1)]",
+            "tasks.py, line 16: All.requires() returns None: is a `return` missing?; it returns tasks, or dicts and"
+            " lists of them",
+        ),
+        (
+            'return self.result("one.txt")',
+            'return "one.txt"',
+            "tasks.py, line 8: One.output() returns 'one.txt'; it returns targets, or dicts and lists of them",
+        ),
+        (
             "self.result(",
             "self.results(",
             "One(number=1).output(): tasks.py, line 9: AttributeError: 'One' object has no attribute 'results', in:"
             ' return self.results("one.txt")',
         ),
     ],
-    ids=["syntax", "name", "import", "helper", "library", "refusal", "unknown", "missing", "requires", "output"],
+    ids=[
+        "syntax",
+        "name",
+        "import",
+        "helper",
+        "library",
+        "refusal",
+        "unknown",
+        "missing",
+        "requires",
+        "class",
+        "None",
+        "text",
+        "output",
+    ],
 )
 def test_an_error_is_one_line_with_its_place(tmp_path, old, new, line):
     assert GOOD.count(old) == 1
