@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, overload
 
 import luigi
+from luigi.cmdline_parser import CmdlineParser
 from luigi.task import flatten
 
 from neuroluigi.provenance import state
@@ -375,7 +376,8 @@ class Step(CarriesSettings, ResultTask):
         Raises StepError where it is no longer the code that this process imported: the record would name neither.
         """
         if changed := self.changed_on_disk(engine):
-            raise StepError(f"changed since this run imported it: {', '.join(changed)}; run again")
+            how = "" if CmdlineParser.get_instance() else " after importlib.reload() of the module"
+            raise StepError(f"changed since this run imported it: {', '.join(changed)}; run again{how}")
         self._code = self.sources(engine)
 
     def _recorded_engine(self) -> str:

@@ -161,7 +161,7 @@ class MatlabTask(Step):
         arguments = self.arguments(out)
         encoded = encode_arguments(arguments)
         self.note_code(engine.name)
-        print(f"% {engine.name}: {typed_call(self.function, encoded, names)}")
+        print(f"% {engine.name}:\n{typed_call(self.function, encoded, names)}")
         if engine.name == "numpy":
             values = self._call_numpy_function(arguments, names)
         else:

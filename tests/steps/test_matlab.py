@@ -80,7 +80,7 @@ def test_auto_prefers_matlab_and_the_record_says_what_made_the_result(pipeline):
         assert sources[f"matlab/{name}"] == hashlib.sha256(content).hexdigest()
     assert "matlab/concatenateFiles.m" not in sources
     log = (pipeline.results / "a-even" / "runs" / stats["log"]).read_text(encoding="utf-8")
-    assert log.startswith(f"% matlab: computeStats('{pipeline.results / 'a-even' / 'aggregate.bin'}', '")
+    assert log.startswith(f"% matlab:\ncomputeStats('{pipeline.results / 'a-even' / 'aggregate.bin'}', '")
 
 
 @needs_octave

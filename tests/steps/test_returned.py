@@ -140,7 +140,7 @@ def test_a_step_keeps_what_its_function_returns(pipeline):
     ]
     log = (folder / "runs" / "Counted-2.log").read_text()
     call = f"[count, info, samples] = counted('{folder / 'aggregate.bin'}', struct('n', 2, 'name', 'it''s'))\n"
-    assert log == f"% octave: {call}"
+    assert log == f"% octave:\n{call}"
 
 
 NUMPY_STEPS = """
