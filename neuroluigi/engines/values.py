@@ -11,7 +11,7 @@ import math
 import os
 import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -104,7 +104,7 @@ def encode(value: object, name: str = "the value") -> Node:
         return _encode_numbers([value], name)
     if isinstance(value, MatlabArray):
         return _encode_elements(value, name)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return _encode_structs([value], (1, 1), list(value), name)
     if isinstance(value, (list, tuple)):
         if _are_numbers(value):
@@ -137,7 +137,7 @@ def _encode_cell(values: Iterable, shape: tuple[int, ...], name: str) -> Node:
     return Node("cell", shape, [encode(v, f"{name}{{{k}}}") for k, v in enumerate(values, 1)])
 
 
-def _encode_structs(structs: Iterable[dict], shape: tuple[int, ...], fields: Sequence[str], name: str) -> Node:
+def _encode_structs(structs: Iterable[Mapping], shape: tuple[int, ...], fields: Sequence[str], name: str) -> Node:
     for field in fields:
         if not (isinstance(field, str) and re.fullmatch("[A-Za-z][A-Za-z0-9_]*", field)):
             raise EncodeError(f"{name}: {field!r} can't name a field of a Matlab struct")
@@ -159,7 +159,9 @@ def _encode_numbers(values: Sequence[Any], name: str) -> Node:
     if any(isinstance(v, complex) for v in values):
         parts = [part for v in map(complex, values) for part in (v.real, v.imag)]
         return Node("double", shape, struct.pack(f"<{len(parts)}d", *parts), is_complex=True)
-    if all(isinstance(v, int) for v in values) and any(abs(v) > LARGEST_WHOLE_DOUBLE for v in values):
+    if any(isinstance(v, int) and abs(v) > LARGEST_WHOLE_DOUBLE for v in values):
+        if not all(isinstance(v, int) for v in values):
+            raise EncodeError(f"{name}: a column of doubles can't hold {max(values, key=abs)} with all its digits")
         if any(not -(2**63) <= v < 2**63 for v in values):
             raise EncodeError(f"{name}: {max(values, key=abs)} does not fit into an int64")
         return Node("int64", shape, struct.pack(f"<{len(values)}q", *values))

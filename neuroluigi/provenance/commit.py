@@ -188,11 +188,15 @@ def _finish(record_path: Path, is_own: bool = True) -> None:
         if is_own:
             pending.unlink(missing_ok=True)
         return
-    if all([one.is_ready(record) for one in renames]):
-        _put_olds_aside(renames, pending)
-        for one in renames:
-            one.carry_out()
-        write_json(record_path, {name: value for name, value in record.items() if name != "renames"})
+    whole = {name: value for name, value in record.items() if name != "renames"}
+    # Once the record is written there is no way back: what happened to the files since is not the commit's.
+    is_written = read_record(record_path) == whole
+    if is_written or all([one.is_ready(record) for one in renames]):
+        if not is_written:
+            _put_olds_aside(renames, pending)
+            for one in renames:
+                one.carry_out()
+            write_json(record_path, whole)
         for one in renames:
             one.remove_old()
     else:

@@ -2,13 +2,18 @@
 
 import re
 
-# What is no code: comments, also after a continuation, and texts. A quote after a value transposes it.
-_NOT_CODE = re.compile(r"[%#][^\n]*|\.\.\.[^\n]*|(?P<text>(?<![\w)\]}'.])'(?:[^'\n]|'')*'|\"(?:[^\"\n]|\"\")*\")")
+# What is no code: comments, also after a continuation, and texts. A quote after a value transposes it. In a text
+# between double quotes a backslash is one for Matlab, and begins an escape for Octave.
+_COMMENT_OR_TEXT = r"[%#][^\n]*|\.\.\.[^\n]*|(?P<text>(?<![\w)\]}'.])'(?:[^'\n]|'')*'|"
+_NOT_CODE = tuple(
+    re.compile(_COMMENT_OR_TEXT + inside) for inside in (r'"(?:[^"\n]|"")*")', r'"(?:[^"\n\\]|\\[^\n]|"")*")')
+)
 _BLOCK_BEGINS, _BLOCK_ENDS = ("%{", "#{"), ("%}", "#}")
 
 _LASTING_BY_KIND = {
     "the process: its environment, threads, and end": "setenv putenv unsetenv umask maxNumCompThreads atexit",
-    "functions that stay in memory": "mlock autoload dbstop",
+    "functions that stay in memory": "mlock autoload dbstop profile imformats edit linkprop",
+    "how M-files are read": "mfile_encoding slCharacterEncoding",
     "packages": "pkg",
     "code of other languages": "javaaddpath javarmpath javaclasspath javaArray javaMethod javaMethodEDT javaObject"
     " javaObjectEDT loadlibrary calllib actxserver pyenv pyversion pyrun pyrunfile",
@@ -28,6 +33,10 @@ _OTHER_LANGUAGE = re.compile(r"(?<![\w.])(java|javax|py|NET|com\.mathworks)\.\w"
 
 # Calls whose argument is code, or the name of a function: it can be followed where it is a text.
 _TAKES_CODE = re.compile(r"(?<![\w.])(?:(eval|evalc|evalin)|(feval|builtin|str2func)|(run|source)(?=\s*\())\b")
+# These take one too, but a handle in most cases, which its own code shows.
+_MAPS = re.compile(
+    r"(?<![\w.])(?:cellfun|arrayfun|structfun|bsxfun|spfun|accumarray|nthargout)\s*\(\s*(?:[^(),']*,\s*)??'(\d+)'"
+)
 _TEXTS = re.compile(r"\s*\(\s*'(\d+)'\s*(?:,\s*'(\d+)'\s*)?\)")
 _FIRST_TEXT = re.compile(r"\s*\(\s*(?:@|'(\d+)')")
 
@@ -39,6 +48,11 @@ _ESCAPE = re.compile(r"^[ \t]*![^\n]*&[ \t]*$", re.MULTILINE)
 
 def lasting_effects(code: str) -> list[str]:
     """Return what M-code names that leaves something behind in the engine: functions, Java, code that is not known."""
+    code = _without_blocks(code)
+    return sorted({effect for not_code in _NOT_CODE for effect in _effects_in(code, not_code)})
+
+
+def _effects_in(code: str, not_code: re.Pattern) -> set[str]:
     texts: list[str] = []
 
     def without_text(found: re.Match) -> str:
@@ -48,7 +62,7 @@ def lasting_effects(code: str) -> list[str]:
         texts.append(found["text"][1:-1].replace(2 * quote, quote))
         return f"'{len(texts) - 1}'"
 
-    bare = _NOT_CODE.sub(without_text, _without_blocks(code))
+    bare = not_code.sub(without_text, code)
     variables = {name for found in _VARIABLES.findall(bare) for part in found for name in _NAME.findall(part)}
     effects = {name for name in _NAME.findall(bare) if name in LASTING} - variables
     effects |= set(_OTHER_LANGUAGE.findall(bare)) - variables
@@ -59,9 +73,11 @@ def lasting_effects(code: str) -> list[str]:
             effects.update(effect for k in found.groups() if k for effect in lasting_effects(texts[int(k)]))
         else:
             effects.add(f"{call[0]} of what is known only then")
+    for name in (texts[int(k)] for k in _MAPS.findall(bare)):
+        effects.update(lasting_effects(name))
     if _ESCAPE.search(bare) or (_SHELL.search(bare) and any(map(_BACKGROUND.search, texts))):
         effects.add("a command in the background")
-    return sorted(effects)
+    return effects
 
 
 def _without_blocks(code: str) -> str:

@@ -8,7 +8,7 @@ from luigi.execution_summary import LuigiRunResult, LuigiStatusCode
 
 from neuroluigi.runner import patches
 from neuroluigi.runner.run import RecordedRun, check_tasks
-from neuroluigi.steps.config import set_defaults
+from neuroluigi.steps.config import RunStopped, set_defaults
 
 
 def build(
@@ -20,7 +20,9 @@ def build(
     found before anything is made, and raises RunStopped: settings that can't be read, a group that there is not, two
     tasks that make the same file. A step that fails raises nothing, as with luigi.build.
     """
-    tasks = list(tasks)
+    tasks = [tasks] if isinstance(tasks, luigi.Task) else list(tasks)
+    if wrong := [one for one in tasks if not isinstance(one, luigi.Task)]:
+        raise RunStopped(f"luigi: neuroluigi.build takes tasks; {wrong[0]!r} is none")
     set_defaults()
     with patches.applied(patches.empty_command_line(), patches.plain_log_lines(), patches.processes_end()):
         check_tasks(tasks)

@@ -144,10 +144,11 @@ class Step(CarriesSettings, ResultTask):
                 f"{cls.__name__} has a complete() of its own, but its run record decides whether a step is done: return"
                 " from fingerprint() what else it depends on, or require a task of Luigi's own with that complete()"
             )
-        if inspect.isgeneratorfunction(cls.make):
+        make = inspect.unwrap(cls.make)
+        if inspect.isgeneratorfunction(make) or inspect.iscoroutinefunction(make):
             raise TypeError(
-                f"make() of {cls.__name__} has a yield: what a step requires has to be known before it is made, or"
-                " neither its record nor status could name it; return those tasks from requires()"
+                f"make() of {cls.__name__} has a yield, or is async: what a step requires has to be known before it is"
+                " made, or neither its record nor status could name it; return those tasks from requires()"
             )
 
     @property
@@ -349,7 +350,11 @@ class Step(CarriesSettings, ResultTask):
                     self._attempt["other_inputs"] = [describe_target(one) for one in others]
                 self.note_code("python")
                 with only_required(self, required) as asked_for_tool, own_surroundings():
-                    self.make(out)
+                    returned = self.make(out)
+                if inspect.isgenerator(returned) or inspect.isawaitable(returned):
+                    raise StepError(
+                        "make() returned a generator, which nothing runs: what it yields has to be in requires()"
+                    )
             except (Exception, SystemExit):
                 traceback.print_exc()
                 raise

@@ -1,5 +1,6 @@
 """What is expected of a step's result today: what a plan compares with its run record."""
 
+import contextlib
 import functools
 import os
 from collections.abc import Iterator, Mapping
@@ -137,9 +138,16 @@ def _gone(below: list[luigi.Task], plan: "Plan") -> Iterator[str]:
     for one in below:
         if isinstance(one, luigi.ExternalTask) and not plan.statuses[one.task_id].is_there:
             for output in plan.outputs[one.task_id]:
-                if not isinstance(output, RecordingTarget) and not output.exists():
+                if not isinstance(output, RecordingTarget) and not _exists(output):
                     path = local_path(output)
                     yield Path(path).name if path else OtherInput(describe_target(output)).name
+
+
+def _exists(target: Any) -> bool:
+    # What can't be asked, such as a server, is as good as not there.
+    with contextlib.suppress(Exception):
+        return target.exists()
+    return False
 
 
 def requirements(below: list[luigi.Task], plan: "Plan") -> Iterator[tuple[luigi.Task, Requirement]]:

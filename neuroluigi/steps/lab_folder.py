@@ -55,6 +55,9 @@ def use_settings_beside(folder: Path) -> None:
     config, file = luigi.configuration.get_config(), folder / "luigi.cfg"
     if not isinstance(config, LuigiConfigParser) or not file.is_file():
         return
+    if _lab and _lab != folder:
+        logger.warning("the settings are those of %s; %s, where other steps are defined, is not read", _lab, file)
+        return
     if taken := _taken():
         if not taken.samefile(file):
             logger.warning("the settings are those of %s; %s, where steps are defined, is not read", taken, file)

@@ -158,7 +158,7 @@ class MatlabTask(Step):
             raise StepError(
                 f"output() has to be a dict with the names of what {self.function} returns: {', '.join(names)}"
             )
-        arguments = self.arguments(out)
+        arguments = list(self.arguments(out))
         encoded = encode_arguments(arguments)
         self.note_code(engine.name)
         print(f"% {engine.name}:\n{typed_call(self.function, encoded, names)}")

@@ -182,6 +182,9 @@ def _refuse_same_files(tasks: list[luigi.Task], plan: Plan) -> None:
     for task in tasks:
         targets = plan.outputs[task.task_id] if isinstance(task, ResultTask) else []
         outputs = [one.path for one in targets]
+        if len(outputs) > len(set(outputs)):
+            twice = next(one for one in outputs if outputs.count(one) > 1)
+            raise RunStopped(f"luigi: {task} makes {twice} twice; give its files different names")
         for path in dict.fromkeys((*outputs, *(one.record for one in targets if isinstance(one, ResultTarget)))):
             other, others = makers.setdefault(path.lower() if path.isascii() else folder_identity(path), (task, path))
             if path != others:
@@ -354,7 +357,15 @@ def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: Plan) -> s
         wrapped = [plan.statuses[one.task_id] for one in below]
         todo = state.MAYBE if any(one.todo for one in wrapped) else state.NOTHING
         return state.Status(state.DONE, todo=todo, is_there=all(one.is_complete for one in wrapped))
-    if current.complete():
+    try:
+        is_done = current.complete()
+    except RunStopped:
+        raise
+    except Exception as error:
+        # Luigi asks again, and logs it: what requires this one fails alone.
+        reason = Reason("", f"it is not known whether it is there: {type(error).__name__}: {error}")
+        return state.Status(state.INPUT_MISSING, (reason,), is_there=False)
+    if is_done:
         return state.Status(state.DONE)
     if isinstance(current, luigi.ExternalTask):
         reason = Reason("", "no run makes what an ExternalTask has")

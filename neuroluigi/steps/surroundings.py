@@ -10,8 +10,10 @@ import locale
 import os
 import random
 import sys
+import time
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 # The seed of all random generators at the start of each step; those of the engines start with the same.
 SEED = 0
@@ -52,6 +54,8 @@ def _environment() -> Iterator[None]:
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
+        if hasattr(time, "tzset"):
+            time.tzset()
 
 
 @contextlib.contextmanager
@@ -114,15 +118,32 @@ def _numpy() -> Iterator[None]:
 @contextlib.contextmanager
 def _matplotlib() -> Iterator[None]:
     matplotlib, figures = sys.modules.get("matplotlib"), _open_figures()
+    backend = _backend(matplotlib) if matplotlib else None
     try:
         with matplotlib.rc_context() if matplotlib else contextlib.nullcontext():
             yield
     finally:
         if not matplotlib and (imported := sys.modules.get("matplotlib")):
             imported.rc_file_defaults()
+        if matplotlib and _backend(matplotlib) != backend:
+            _use_backend(matplotlib, backend)
         # The next step would draw into them.
         for number in _open_figures() - figures:
             sys.modules["matplotlib.pyplot"].close(number)
+
+
+def _backend(matplotlib: Any) -> Any:
+    """Return the backend, a name, or what stands for one that is chosen later; asked for by its name, it is chosen."""
+    return dict.__getitem__(matplotlib.rcParams, "backend")
+
+
+def _use_backend(matplotlib: Any, backend: Any) -> None:
+    if isinstance(backend, str):
+        matplotlib.use(backend)
+        return
+    dict.__setitem__(matplotlib.rcParams, "backend", backend)
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.switch_backend(backend)
 
 
 def _open_figures() -> set[int]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
+from luigi.freezing import FrozenOrderedDict
 
 from neuroluigi.engines.call import CallError
 from neuroluigi.engines.pool import open_pool
@@ -209,6 +210,13 @@ def test_the_text_of_an_argument(value, text):
     assert typed_call("f", encode_arguments([value]), ["a", "b"]) == f"[a, b] = f({text})"
     if isinstance(value, np.ndarray) and value.size:
         assert array_of(encode(value)).tolist() == value.tolist()
+
+
+def test_options_of_any_mapping_are_a_struct_and_numbers_lose_no_digits():
+    options = {"a": 1, "b": {"c": "x"}}
+    assert encode_arguments([FrozenOrderedDict(options)]) == encode_arguments([options])
+    with pytest.raises(EncodeError, match="argument 1: a column of doubles can't hold 9007199254740993 with all its"):
+        encode_arguments([[2**53 + 1, 1.5]])
 
 
 def test_an_argument_is_named_by_its_position_where_it_is_refused():

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neuroluigi.provenance import commit as commit_module
 from neuroluigi.provenance.commit import commit, pending_path, recover
 from neuroluigi.provenance.contents import measure
 from neuroluigi.provenance.files import part_path, write_json
@@ -194,6 +195,24 @@ def test_an_old_folder_is_taken_back_where_the_new_one_was_removed_by_hand(tmp_p
     recover(record, tmp_path)
     found = {name: text for name, text in contents(tmp_path).items() if ".part-" not in name}
     assert found == {"one/a.txt": "old", "two/a.txt": "old"} and not record.exists()
+
+
+def test_once_the_record_is_written_what_happens_to_the_files_is_not_undone(tmp_path, monkeypatch):
+    record, _ = pending_folder(tmp_path)
+
+    def die(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(commit_module, "remove_path", die)
+        recover(record, tmp_path)
+    assert record.exists() and pending_path(record).exists()
+    # The user removes one result and edits the other, before the next run.
+    shutil.rmtree(tmp_path / "one")
+    (tmp_path / "two" / "a.txt").write_text("edited since")
+    recover(record, tmp_path)
+    found = {name: text for name, text in contents(tmp_path).items() if ".part-" not in name}
+    assert found == {"two/a.txt": "edited since"} and record.exists() and not pending_path(record).exists()
 
 
 def test_a_link_in_place_of_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path):

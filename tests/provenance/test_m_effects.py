@@ -39,6 +39,7 @@ def test_what_leaves_something_behind(code):
         "[popen, y] = size(x); z = popen + 1; f = @(mlock) mlock + 1;",
         "if a && b, disp('here & there'); end",
         "x = a != b & c",
+        "cellfun('isempty', {'setenv'}); arrayfun(@(x) x, 1:3); profile = 3;",
     ],
 )
 def test_what_leaves_nothing_behind(code):
@@ -62,6 +63,11 @@ def test_what_leaves_nothing_behind(code):
         ("f = str2func(name);", "str2func of what is known only then"),
         ("builtin('setenv', 'A', 'b')", "setenv"),
         ("run(script)", "run of what is known only then"),
+        ("cellfun('setenv', {'A'}, {'b'}, 'UniformOutput', false);", "setenv"),
+        ("arrayfun('mlock', 1)", "mlock"),
+        # A text that ends at the backslash for Matlab, and goes on for Octave; and the reverse.
+        ('x = "say \\"hi"; setenv(\'A\', \'1\'); y = "ok";', "setenv"),
+        ('x = "C:\\"; setenv("A", "b"); y = "";', "setenv"),
         ("system('sleep 10 &');", "a command in the background"),
         ("command = 'sleep 10 &'; unix(command);", "a command in the background"),
         ("system('sleep 10', false, 'async');", "a command in the background"),

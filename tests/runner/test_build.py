@@ -113,6 +113,33 @@ def test_what_is_missing_from_outside_is_no_success(lab):
     assert neuroluigi.build([BuiltOutside()], detailed_summary=True).status == luigi.LuigiStatusCode.MISSING_EXT
 
 
+@pytest.mark.parametrize("tasks", [["x"], [None], [BuiltOutside]])
+def test_what_is_no_task_is_named(lab, tasks):
+    with pytest.raises(RunStopped, match=r"neuroluigi\.build takes tasks; .* is none"):
+        neuroluigi.build(tasks)
+
+
+class BuiltUnknown(luigi.ExternalTask):
+    def complete(self):
+        raise OSError("no network")
+
+
+class BuiltFromUnknown(GroupTask):
+    def requires(self):
+        return BuiltUnknown() if self.group == "a" else []
+
+    def output(self):
+        return self.result("unknown.txt")
+
+    def make(self, out):
+        out.write_text("x")
+
+
+def test_what_cant_be_asked_fails_what_requires_it_alone(lab):
+    assert neuroluigi.build([BuiltFromUnknown("a"), BuiltFromUnknown("b")]) is False
+    assert not (lab / "results" / "a" / "unknown.txt").exists() and BuiltFromUnknown("b").complete()
+
+
 def test_it_leaves_luigi_as_it_was(lab):
     before = luigis_state()
     assert neuroluigi.build([BuiltGroup("a")])

@@ -1,5 +1,6 @@
 """The base of every step: what a failure leaves, full disks, two runs at once, use without the command line."""
 
+import functools
 import json
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from neuroluigi import DamagedError, GroupTask, MatlabTask, RunStopped, StudyTask
 from neuroluigi.provenance import state
 from neuroluigi.steps.base import MADE, UNCHANGED, StepError, setting_of_step
-from neuroluigi.steps.plan import status_of
+from neuroluigi.steps.plan import plan_below, status_of
 from neuroluigi.steps.target import WritingError
 from tests.conftest import Pipeline, clean_environment
 
@@ -197,8 +198,40 @@ def test_a_make_that_yields_is_refused_with_what_to_write_instead():
     def make(self, out):
         yield BaseStep("g")
 
-    with pytest.raises(TypeError, match=r"make\(\) of Wrong has a yield: .*; return those tasks from requires\(\)"):
+    with pytest.raises(
+        TypeError, match=r"make\(\) of Wrong has a yield, or is async: .*; return those tasks from requires\(\)"
+    ):
         type("Wrong", (GroupTask,), {"make": make})
+
+
+async def make_async(self, out):
+    """Nobody would await it."""
+
+
+def yielding(self, out):
+    yield BaseStep("g")
+
+
+@pytest.mark.parametrize("make", [make_async, functools.wraps(yielding)(lambda self, out: yielding(self, out))])
+def test_a_make_that_yields_is_told_behind_a_decorator_too(make):
+    with pytest.raises(TypeError, match=r"make\(\) of Wrong has a yield, or is async"):
+        type("Wrong", (GroupTask,), {"make": make})
+
+
+def test_a_make_that_returns_what_would_yield_has_failed(run_step, monkeypatch):
+    monkeypatch.setattr(BaseStep, "make", lambda self, out: (out.write_text("x") for _ in range(3)))
+    with pytest.raises(StepError, match="returned a generator, which nothing runs"):
+        BaseStep("g").run()
+
+
+class Twice(GroupTask):
+    def output(self):
+        return [self.result("same.txt"), self.result("same.txt")]
+
+
+def test_a_step_that_makes_a_file_twice_is_refused(declare):
+    with pytest.raises(RunStopped, match=r"Twice\(group=g\) makes .*same.txt twice; give its files different names"):
+        plan_below(Twice("g"))
 
 
 def test_a_step_is_made_once(run_step):

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -23,6 +24,11 @@ from neuroluigi.steps.surroundings import own_surroundings
 def use_another_generator():
     np.random.set_bit_generator(np.random.PCG64(5))
     np.random.seed(7)
+
+
+def live_elsewhere():
+    os.environ["TZ"] = "Asia/Tokyo"
+    time.tzset()
 
 
 def warn_nobody():
@@ -71,6 +77,8 @@ LEAKS = (
     lambda: np.random.seed(2),
     np.random.standard_normal,
     use_another_generator,
+    *([live_elsewhere] if hasattr(time, "tzset") else []),
+    lambda: mpl.use("svg"),
     lambda: np.seterr(all="raise"),
     call_on_errors,
     lambda: np.set_printoptions(precision=2),
@@ -98,6 +106,7 @@ def seen() -> dict:
         "errors": [np.geterr(), np.geterrcall()],
         "printed": str(np.array([1 / 3])),
         "filters": list(warnings.filters),
+        "time zone": time.localtime(0).tm_hour,
         "parameters": {**mpl.rcParams},
         "figures": plt.get_fignums(),
     }
