@@ -118,18 +118,26 @@ def _numpy() -> Iterator[None]:
 @contextlib.contextmanager
 def _matplotlib() -> Iterator[None]:
     matplotlib, figures = sys.modules.get("matplotlib"), _open_figures()
-    backend = _backend(matplotlib) if matplotlib else None
     try:
-        with matplotlib.rc_context() if matplotlib else contextlib.nullcontext():
+        with _parameters(matplotlib) if matplotlib else contextlib.nullcontext():
             yield
     finally:
         if not matplotlib and (imported := sys.modules.get("matplotlib")):
             imported.rc_file_defaults()
-        if matplotlib and _backend(matplotlib) != backend:
-            _use_backend(matplotlib, backend)
         # The next step would draw into them.
         for number in _open_figures() - figures:
             sys.modules["matplotlib.pyplot"].close(number)
+
+
+@contextlib.contextmanager
+def _parameters(matplotlib: Any) -> Iterator[None]:
+    backend = _backend(matplotlib)
+    with matplotlib.rc_context():
+        try:
+            yield
+        finally:
+            if _backend(matplotlib) != backend:
+                _use_backend(matplotlib, backend)
 
 
 def _backend(matplotlib: Any) -> Any:
