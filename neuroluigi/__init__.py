@@ -7,7 +7,7 @@ from neuroluigi.cluster.subset import Subset
 from neuroluigi.recordings.concatenation import data_bytes
 from neuroluigi.recordings.formats.raw import fake_samples
 from neuroluigi.results.report.page import ReportTask
-from neuroluigi.runner import scheduler
+from neuroluigi.runner import patches, scheduler
 from neuroluigi.runner.build import build
 from neuroluigi.steps.command import CommandTask
 from neuroluigi.steps.discovery import groups
@@ -49,6 +49,9 @@ __all__ = [
     "recording_task",
     "scheduler",
 ]
+
+
+patches.options_may_share_a_name().apply()
 
 
 def __getattr__(name: str) -> object:

@@ -67,12 +67,8 @@ def factory(make: Callable[[], luigi.interface._WorkerSchedulerFactory]) -> Patc
 _NEGATIVE_NUMBER = re.compile(r"-((\d+\.?\d*|\.\d+)(e[-+]?\d+)?|inf|infinity|nan)$", re.IGNORECASE)
 
 
-class _ExactParser(argparse.ArgumentParser):
-    """A parser whose options are not abbreviated, and of which two may have the same name: the first has it."""
-
-    def __init__(self, **options: Any):
-        super().__init__(**options, allow_abbrev=False)
-        self._negative_number_matcher = _NEGATIVE_NUMBER
+class _Parser(argparse.ArgumentParser):
+    """A parser of which two options may have the same name: the first has it."""
 
     def add_argument(self, *names: Any, **options: Any) -> Any:
         try:
@@ -80,6 +76,27 @@ class _ExactParser(argparse.ArgumentParser):
         except argparse.ArgumentError:
             # Luigi looks for its value all the same.
             self.set_defaults(**{options["dest"]: None})
+
+
+class _ExactParser(_Parser):
+    """The same, without abbreviated options."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**options, allow_abbrev=False)
+        self._negative_number_matcher = _NEGATIVE_NUMBER
+
+
+def _parser_of(kind: type[argparse.ArgumentParser]) -> Patch:
+    # Its name in Luigi's module alone: argparse itself looks for its class by that name.
+    return Patch(luigi.cmdline_parser, "argparse", SimpleNamespace(**{**vars(argparse), "ArgumentParser": kind}))
+
+
+def options_may_share_a_name() -> Patch:
+    """The option of a section may be that of the task that is run too: --matlab-command of [matlab] and a MatlabTask.
+
+    In force from the import of this package on, for `python -m luigi`, which makes its parser after that.
+    """
+    return _parser_of(_Parser)
 
 
 def one_exact_parser() -> Patch:
@@ -93,9 +110,7 @@ def one_exact_parser() -> Patch:
     # A module that is imported meanwhile adds tasks.
     @functools.lru_cache(maxsize=8)
     def parser_of(root_task: str | None, help_all: bool, tasks: int) -> argparse.ArgumentParser:
-        # Its name in Luigi's module alone: argparse itself looks for its class by that name.
-        ours = SimpleNamespace(**{**vars(argparse), "ArgumentParser": _ExactParser})
-        with applied(Patch(luigi.cmdline_parser, "argparse", ours)):
+        with applied(_parser_of(_ExactParser)):
             return luigis(root_task, help_all)
 
     def build_parser(root_task: str | None = None, help_all: bool = False) -> argparse.ArgumentParser:

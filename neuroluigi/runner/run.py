@@ -5,12 +5,14 @@ Ctrl-C, and prints at the end where the results are. Nothing of it is in force w
 or a test.
 """
 
+import _thread
 import contextlib
 import gc
 import logging
 import os
 import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -105,8 +107,9 @@ class CheckingWorker(Worker):
         is_added = super().add(task, *args, **kwargs)
         # Luigi asks for nothing below a task of its own that is complete; what is to be made there, is made.
         with contextlib.suppress(Exception):
+            known = {one.task_id for one in self.scheduled_tasks}
             for step, status in walk_statuses(task):
-                if status.todo and step.task_id not in self._scheduled_tasks:
+                if status.todo and step.task_id not in known:
                     is_added &= super().add(step, *args, **kwargs)
         return is_added
 
@@ -222,7 +225,7 @@ class Run:
             patches.plain_log_lines(),
             patches.processes_end(),
         )
-        with patches.applied(*changes), _sigterm_as_ctrl_c():
+        with patches.applied(*changes), _interruptible():
             return self._execute(parse(self._argv))
 
     def _execute(self, root: luigi.Task) -> int:
@@ -290,13 +293,42 @@ def interrupt(signum, frame):
     raise KeyboardInterrupt
 
 
+# An interrupted run has ended, with its engines, before this.
+_AGAIN_SECONDS = 20
+
+
 @contextlib.contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, interrupt)
+def _interruptible() -> Iterator[None]:
+    """End what runs in this context by Ctrl-C or SIGTERM, by KeyboardInterrupt in both cases.
+
+    Python loses the exception of a signal that comes while it collects garbage, in a lock's __del__ say: where the run
+    has not ended in time, the signal comes again.
+    """
+    timers: list[threading.Timer] = []
+
+    def end(number: int, frame: object) -> None:
+        timers.append(threading.Timer(_AGAIN_SECONDS, _signal_main_thread, [number]))
+        timers[-1].daemon = True
+        timers[-1].start()
+        interrupt(number, frame)
+
+    # Where Ctrl-C is ignored, as for what a script starts in the background, it stays so.
+    numbers = [signal.SIGTERM, *([signal.SIGINT] if signal.getsignal(signal.SIGINT) != signal.SIG_IGN else [])]
+    before = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for timer in timers:
+            timer.cancel()
+
+
+def _signal_main_thread(number: int) -> None:
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        _thread.interrupt_main(signal.Signals(number))
 
 
 def prepare_process() -> None:

@@ -1,6 +1,5 @@
 """What is changed of Luigi: it holds inside its context, nested ones too, and nothing of it stays."""
 
-import argparse
 import contextlib
 import logging
 import signal
@@ -105,11 +104,15 @@ def test_an_option_of_a_section_is_not_one_of_the_task_that_is_run(words, of_sec
 
 def test_a_step_of_matlab_has_a_command_of_its_own_beside_that_of_all():
     step = type("ClashingStep", (StudyTask, MatlabTask), {"__module__": __name__})
+    before = luigi.cmdline_parser.argparse
     with given(step.__name__, "--matlab-command", "of all", "--ClashingStep-matlab-command", "own") as parser:
         assert (matlab().command, parser.get_task_obj().matlab_command) == ("of all", "own")
     with given(step.__name__, "--matlab-command", "of all") as parser:
         assert (matlab().command, parser.get_task_obj().matlab_command) == ("of all", None)
-    assert luigi.cmdline_parser.argparse is argparse
+    assert luigi.cmdline_parser.argparse is before
+    # Luigi itself makes a parser for such a task too.
+    with CmdlineParser.global_instance([step.__name__, "--ClashingStep-matlab-command", "own"]) as parser:
+        assert parser.get_task_obj().matlab_command == "own"
 
 
 @contextlib.contextmanager

@@ -201,6 +201,16 @@ def test_an_interrupt_is_not_lost_while_the_run_imports_what_steps_will(lab):
     assert run.returncode == 130 and "interrupted; what is finished stays" in out, out
 
 
+def test_an_interrupt_that_was_lost_comes_again(lab):
+    (lab.folder / "swallowing.py").write_text(SWALLOWING)
+    give(lab, "import swallowing; time.sleep(600)")
+    run = lab.start("One")
+    wait_for((lab.folder / "importing").exists)
+    run.send_signal(signal.SIGTERM)
+    out = run.communicate(timeout=120)[0]
+    assert run.returncode == 130 and "interrupted; what is finished stays" in out, out
+
+
 def test_a_step_that_does_not_end_when_it_is_told_to_is_killed(lab):
     give(lab, "swallow()")
     with (lab.folder / "tasks.py").open("a") as tasks:
