@@ -27,6 +27,8 @@ class Browser:
             options.add_argument(f"--{word}")
         for word in ("disable-background-networking", "disable-component-update", f"user-data-dir={profile}"):
             options.add_argument(f"--{word}")
+        # Names of pages of other origins.
+        options.add_argument("--host-resolver-rules=MAP *.example 127.0.0.1")
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
 

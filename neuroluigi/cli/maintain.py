@@ -1,19 +1,17 @@
 """Commands that change or check what is there: clean, drop, accept, verify, export."""
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 from luigi.task import flatten
-from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import Progress
 from rich.text import Text
 
 from neuroluigi.cli.pipeline import JSON_OPTION, LUIGI_OPTIONS, answered, pipeline_of
-from neuroluigi.cli.tables import console, print_table
+from neuroluigi.cli.tables import console, error_console, print_json, print_table
 from neuroluigi.provenance import run_lock
 from neuroluigi.results import maintenance, recorded, rocrate, verification
 from neuroluigi.results.own_files import planned_where_known
@@ -100,8 +98,9 @@ def _carry_out(plan: maintenance.Plan, do: Callable, done: str, yes: bool, dry_r
         not_done = [{"path": str(path), "why": why} for path, why in plan.left]
         total = sum(one["bytes"] for one in results)
         data = {"dry_run": dry_run, done: results, "bytes": total, "left": not_done}
-        lines = json.dumps(data, indent=1, ensure_ascii=False)
-    click.echo(lines)
+        print_json(data)
+    else:
+        click.echo(lines)
     sys.exit(0 if len(entries) == len(plan.entries) else 1)
 
 
@@ -150,7 +149,7 @@ def accept_command(context, file, reason, as_json):
         raise RunStopped("neuroluigi: the file comes first: neuroluigi accept FILE --reason WHY [OPTIONS]")
     with pipeline_of(context) as root:
         path = maintenance.accept(root, file, reason)
-    click.echo(json.dumps({"accepted": str(path)}) if as_json else f"Accepted: {shown_path(path)}")
+    print_json({"accepted": str(path)}, indent=None) if as_json else click.echo(f"Accepted: {shown_path(path)}")
 
 
 @click.command("verify", context_settings=LUIGI_OPTIONS)
@@ -170,16 +169,14 @@ def verify_command(context, as_json):
         entries = verification.results_to_verify(steps)
         of_steps = {Path(one.path) for step in steps.values() for one in flatten(step.output())}
         total = sum(output["bytes"] for entry in entries for output in entry.outputs.values())
-        # quiet, not disable: with that rich 13 ends on a blank line.
-        console = Console(stderr=True, quiet=not sys.stderr.isatty())
-        with Progress(console=console, transient=True) as progress:
+        with Progress(console=error_console(), transient=True) as progress:
             bar = progress.add_task("reading results", total=total)
             found = verification.verify(entries, of_steps, lambda path, size: progress.advance(bar, size))
     if as_json:
         problems = [{"state": what, "path": str(path), "why": why} for what, path, why in found.problems]
         data = {"files": found.files, "bytes": found.bytes, "dropped": found.dropped, "problems": problems}
         data["untracked"] = [str(path) for path in found.untracked]
-        click.echo(json.dumps(data, indent=1, ensure_ascii=False))
+        print_json(data)
     else:
         for what, path, why in found.problems:
             click.echo(f"{what}: {shown_path(path)} {why}")

@@ -1,7 +1,6 @@
 """The command `recordings`: what the pipeline takes for its recordings, and how they are grouped."""
 
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ import click
 from rich.text import Text
 
 from neuroluigi.cli.pipeline import LUIGI_OPTIONS, pipeline_of
-from neuroluigi.cli.tables import console, print_table
+from neuroluigi.cli.tables import console, print_json, print_table
 from neuroluigi.recordings.concatenation import gap_between
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
@@ -40,7 +39,7 @@ def recordings_command(context, as_json):
         partial_sample = settings.partial_sample
     if as_json:
         listed = {key: _group_as_data(group, partial_sample) for key, group in today.items()}
-        click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+        print_json(listed)
     else:
         _print_groups(today, partial_sample, settings.contiguous)
     sys.exit(1 if any(group.problems for group in today.values()) else 0)

@@ -1,9 +1,8 @@
 """Commands that show the pipeline and its results, and run nothing: from status to report."""
 
 import dataclasses
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -12,8 +11,9 @@ from rich.text import Text
 
 from neuroluigi.cli import doctor
 from neuroluigi.cli.pipeline import JSON_OPTION, LUIGI_OPTIONS, answered, optional_argument, pipeline_of
-from neuroluigi.cli.tables import console, print_fitting, print_table
+from neuroluigi.cli.tables import console, print_fitting, print_json, print_table
 from neuroluigi.cluster import slurm
+from neuroluigi.provenance.plain_text import unfiltered
 from neuroluigi.provenance.record import read_record
 from neuroluigi.recordings.recording import Group
 from neuroluigi.results.events import EVENT_COLUMNS, read_events
@@ -78,7 +78,7 @@ def status_command(context, only, rows, as_json):
                 "not_ours": [str(path) for path in foreign],
                 "slurm": cluster,
             }
-            click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+            print_json(listed)
         else:
             _print_status(shown, today, orphans) if shown else click.echo("No results in these states.")
             if foreign:
@@ -150,7 +150,7 @@ def why_command(context, step, row, as_json):
         records = [read_record(e.record_path) if e.record_path else None for e in entries]
         if as_json:
             listed = [{**status_as_data(e), "record": one} for e, one in zip(entries, records, strict=True)]
-            click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+            print_json(listed)
         else:
             explained = map(explain_status, entries, records)
             click.echo("\n\n".join("\n".join(lines) for lines in explained))
@@ -160,10 +160,17 @@ def why_command(context, step, row, as_json):
 def _output_options(command):
     for form in ("json", "csv"):
         command = click.option(f"--{form}", "form", flag_value=form, help=f"Print {form.upper()}, all digits.")(command)
-    return command
+    raw = "CSV as it is: without it, what a spreadsheet would take for a formula begins with an apostrophe."
+    return click.option("--raw", "is_raw", is_flag=True, help=raw)(command)
 
 
-_WRITERS = {"csv": write_csv, "json": write_json}
+def _write(form: str, is_raw: bool, columns: Sequence[str], blocks: Iterable[Iterable[Sequence[Cell]]]) -> None:
+    """Print blocks of rows as CSV or JSON."""
+    if form == "json":
+        write_json(columns, blocks, sys.stdout)
+    else:
+        out = unfiltered(sys.stdout) if is_raw and not sys.stdout.isatty() else sys.stdout
+        write_csv(columns, blocks, out, is_raw)
 
 
 @click.command("results", context_settings=LUIGI_OPTIONS)
@@ -179,7 +186,7 @@ _WRITERS = {"csv": write_csv, "json": write_json}
 @click.option("--columns", default="", metavar="COLUMN,...", help="Only these columns, in this order.")
 @_output_options
 @click.pass_context
-def results_command(context, where, sort, columns, form):
+def results_command(context, where, sort, columns, form, is_raw):
     """Print the numbers of all results: a row per group and channel.
 
     \b
@@ -200,9 +207,9 @@ def results_command(context, where, sort, columns, form):
     for note in table.notes:
         click.echo(f"neuroluigi: {note}", err=True)
     if form == "json":
-        write_json(shown, [as_json_cells(table, shown, rows)], sys.stdout)
+        _write(form, is_raw, shown, [as_json_cells(table, shown, rows)])
     elif form == "csv":
-        write_csv(shown, [[tuple(row.get(name) for name in shown) for row in rows]], sys.stdout)
+        _write(form, is_raw, shown, [[tuple(row.get(name) for name in shown) for row in rows]])
     elif named or not sys.stdout.isatty():
         print_table(shown, cells_for_the_eye(table, shown, rows), table.numeric)
     else:
@@ -214,7 +221,7 @@ def results_command(context, where, sort, columns, form):
 @click.option("--name", default="", help="The array: results/GROUP/NAME.npy; by default the only one with events.")
 @_output_options
 @click.pass_context
-def events_command(context, group, name, form):
+def events_command(context, group, name, form, is_raw):
     """Print every event of a group; GROUP comes before all settings.
 
     \b
@@ -242,7 +249,7 @@ def events_command(context, group, name, form):
             click.echo(f"neuroluigi: {one.path.name} is of before its step failed, see neuroluigi status", err=True)
     blocks = answered(read_events, folder, [one.path for one in files], name)
     if form:
-        _WRITERS[form](EVENT_COLUMNS, blocks, sys.stdout)
+        _write(form, is_raw, EVENT_COLUMNS, blocks)
     else:
         # With ten digits, neighbouring samples differ even after ten hours.
         write_text(EVENT_COLUMNS, blocks, sys.stdout, digits=10)
@@ -282,7 +289,7 @@ def doctor_command(context, fix, as_json):
     with pipeline_of(context) as root:
         found = list(doctor.examine(root))
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=1, ensure_ascii=False))
+        print_json([dataclasses.asdict(one) for one in found])
     else:
         print_table(("what", "found"), [(one.what, one.text) for one in found])
         for one in found:

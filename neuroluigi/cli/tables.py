@@ -1,12 +1,16 @@
-"""Tables and text on the terminal: plain text in full width where the output is no terminal."""
+"""Tables, JSON and text on the terminal: plain text in full width where the output is no terminal."""
 
+import json
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 
-from rich.console import Console
+import click
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from neuroluigi.provenance.plain_text import plain, plain_json, unfiltered
 from neuroluigi.results.output import Cell, as_text, fitting_columns, right_aligned, write_text
 
 # Columns of a console that is not a terminal: as good as unlimited.
@@ -16,10 +20,30 @@ _FULL_WIDTH = 10_000
 _MOST_RICH_ROWS = 1_000
 
 
+class _PlainConsole(Console):
+    """A console that controls the terminal itself, while no text that it prints does."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for one in super().render(renderable, options):
+            yield one if one.control else one._replace(text=plain(one.text))
+
+
 def console() -> Console:
     """Return the console on standard output; where that is no terminal, no line is wrapped."""
     is_terminal = sys.stdout.isatty()
-    return Console(soft_wrap=not is_terminal, highlight=False, width=None if is_terminal else _FULL_WIDTH)
+    width = None if is_terminal else _FULL_WIDTH
+    return _PlainConsole(file=unfiltered(sys.stdout), soft_wrap=not is_terminal, highlight=False, width=width)
+
+
+def error_console() -> Console:
+    """Return the console on standard error, on which nothing is shown where that is no terminal."""
+    # quiet, not disable: with that rich 13 ends on a blank line.
+    return _PlainConsole(file=unfiltered(sys.stderr), quiet=not sys.stderr.isatty())
+
+
+def print_json(data: object, indent: int | None = 1) -> None:
+    """Print data as JSON; indent None: in one line."""
+    click.echo(plain_json(json.dumps(data, indent=indent, ensure_ascii=False)))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell | Text]], numeric: Container[str] = ()) -> None:

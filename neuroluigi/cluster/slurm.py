@@ -92,11 +92,19 @@ def _literal(path: Path) -> str:
 def _script(job: Job, flags: Mapping[str, str], about: str, kind: str, options: list[str], words: list[str]) -> str:
     # A log goes on where the job was queued again.
     flags = {"job-name": f"neuroluigi-{job.root}", **flags, "open-mode": "append", "requeue": ""}
-    directives = [f"#SBATCH --{name}{value and '=' + shlex.quote(value)}" for name, value in sorted(flags.items())]
+    directives = [_directive(name, value) for name, value in sorted(flags.items())]
     run = [job.python, "-m", "neuroluigi.cluster.slurm_job", kind, *options, str(job.folder), *words, *job.words]
     # exec: the signal before the end of the walltime goes to the process of the script alone.
     call = f'exec {shlex.join(run)} --local-scheduler --workers "$SLURM_CPUS_PER_TASK"'
     return "\n".join(["#!/bin/sh", *directives, about, f"cd {shlex.quote(str(job.lab))} || exit 1", call, ""])
+
+
+def _directive(name: str, value: str) -> str:
+    """Return a line for sbatch; RunStopped for a value that is no line of text, which would begin another one."""
+    if not (name + value).isprintable():
+        option = f"--{name}={value}"
+        raise RunStopped(f"neuroluigi: Slurm can't be given {option!r}: it contains a control character or is no text")
+    return f"#SBATCH --{name}{value and '=' + shlex.quote(value)}"
 
 
 def _seats(licences: str) -> int:

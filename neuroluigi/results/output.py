@@ -1,11 +1,18 @@
 """Tables as text: CSV, JSON, aligned columns; and which columns fit a terminal."""
 
 import csv
+import itertools
 import json
+import re
 from collections.abc import Container, Iterable, Sequence
 from typing import TextIO
 
+from neuroluigi.provenance.plain_text import plain_json
+
 Cell = str | int | float | None
+
+# What a spreadsheet would compute, and may send away: text that begins like that and is no number.
+_FORMULA = re.compile(r"(?![-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\Z)[-=+@\t\r\n＝＋－＠]", re.IGNORECASE | re.ASCII)
 
 
 def fitting_columns(
@@ -24,12 +31,20 @@ def fitting_columns(
     return list(widths)
 
 
-def write_csv(columns: Sequence[str], blocks: Iterable[Iterable[Sequence[Cell]]], out: TextIO) -> None:
-    """Write blocks of rows as CSV; blank cells are empty."""
+def write_csv(
+    columns: Sequence[str], blocks: Iterable[Iterable[Sequence[Cell]]], out: TextIO, is_raw: bool = False
+) -> None:
+    """Write blocks of rows as CSV; blank cells are empty.
+
+    Unless `is_raw`, text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    for rows in blocks:
-        writer.writerows(rows)
+    for rows in itertools.chain([[columns]], blocks):
+        writer.writerows(rows if is_raw else (map(_as_no_formula, row) for row in rows))
+
+
+def _as_no_formula(cell: Cell) -> Cell:
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
 def write_json(columns: Sequence[str], blocks: Iterable[Iterable[Sequence[Cell]]], out: TextIO) -> None:
@@ -38,7 +53,8 @@ def write_json(columns: Sequence[str], blocks: Iterable[Iterable[Sequence[Cell]]
     before = "[\n"
     for rows in blocks:
         if rows:
-            out.write(before + ",\n".join(encode(dict(zip(columns, row, strict=True))) for row in rows))
+            lines = (encode(dict(zip(columns, row, strict=True))) for row in rows)
+            out.write(before + plain_json(",\n".join(lines)))
             before = ",\n"
     out.write("[]\n" if before == "[\n" else "\n]\n")
 

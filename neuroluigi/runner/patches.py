@@ -9,7 +9,7 @@ import multiprocessing
 import re
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import luigi.cmdline_parser
 import luigi.interface
@@ -20,6 +20,11 @@ from luigi.task_register import Register
 
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.describe import StepError
+
+if TYPE_CHECKING:
+    # A run needs no server.
+    import tornado.routing
+    import tornado.web
 
 logger = logging.getLogger("luigi-interface")
 
@@ -211,14 +216,25 @@ def luigid_scheduler(make: Callable[..., luigi.scheduler.Scheduler]) -> Patch:
     return Patch(luigi.server, "Scheduler", make)
 
 
+def luigid_server(guard: Callable[["tornado.web.Application"], "tornado.routing.Router"]) -> Patch:
+    """All requests to luigid come to `guard(server)` first; `server` is Luigi's own, whose handlers ask for nothing."""
+    import luigi.server
+
+    luigis = luigi.server.app
+    return Patch(luigi.server, "app", lambda scheduler: guard(luigis(scheduler)))
+
+
 def pages_from_luigid_alone() -> Patch:
-    """The browser fetches nothing from elsewhere: Luigi's page asks Google for a font."""
+    """The browser fetches nothing from elsewhere, as Luigi's pages do, and shows them within no other page."""
     import tornado.web
 
-    def set_extra_headers(handler: tornado.web.StaticFileHandler, path: str) -> None:
-        handler.set_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline' 'unsafe-eval' data:")
+    def set_default_headers(handler: tornado.web.RequestHandler) -> None:
+        own = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data:; frame-ancestors 'none'; base-uri 'none'"
+        handler.set_header("Content-Security-Policy", own)
+        handler.set_header("Cross-Origin-Resource-Policy", "same-origin")
+        handler.set_header("X-Content-Type-Options", "nosniff")
 
-    return Patch(tornado.web.StaticFileHandler, "set_extra_headers", set_extra_headers)
+    return Patch(tornado.web.RequestHandler, "set_default_headers", set_default_headers)
 
 
 def no_log_line_per_call() -> Patch:

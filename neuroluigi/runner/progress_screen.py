@@ -11,11 +11,11 @@ import contextlib
 import json
 import math
 import os
-import re
 import shutil
 import signal
 import sys
 import time
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,13 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+if __name__ == "__main__":
+    # Without what the package imports to begin with, which takes half a second.
+    package = sys.modules["neuroluigi"] = types.ModuleType("neuroluigi")
+    package.__path__ = [str(Path(__file__).parents[1])]
+
+from neuroluigi.provenance import plain_text
+
 _POLL_SECONDS = 0.1
 _DRAW_SECONDS = 0.5
 
@@ -39,11 +46,6 @@ _MOST_TAILS = 5
 _WIDE = 50
 _HIGH = 10
 
-# What would move the cursor, change its colour, or turn the direction of what follows.
-_CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)|[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
-)
-
 # The parts of a bar: done, running, failed, left.
 _SIGNS = ("━", "╍", "✗", "─")
 _COLOURS = ("green", "yellow", "red", "bright_black")
@@ -52,7 +54,8 @@ _ASCII = {"━": "#", "╍": "=", "✗": "x", "─": "-", "…": "~"}
 
 def plain(text: str) -> str:
     """Return a line of text without what would control the terminal: a name or a log can hold anything."""
-    return _CONTROL.sub("", str(text).replace("\t", "    ")).encode(errors="replace").decode()
+    line = plain_text.plain(str(text)).replace("\n", "").replace("\t", "    ")
+    return line.encode(errors="replace").decode()
 
 
 def in_ascii(error: UnicodeError) -> tuple[str, int]:

@@ -25,6 +25,7 @@ from neuroluigi.engines.engine import EngineError
 from neuroluigi.engines.pool import close_pool, open_pool
 from neuroluigi.provenance import run_lock, state
 from neuroluigi.provenance.commit import follow_moved
+from neuroluigi.provenance.plain_text import use_plain_streams
 from neuroluigi.provenance.run_record import run_log_path
 from neuroluigi.runner import luigid, patches, scheduler
 from neuroluigi.runner.closing import Ending, closing_lines, ending
@@ -335,10 +336,7 @@ def prepare_process() -> None:
     """Set this process up for a command: it writes any text, and collects garbage less often."""
     # The statuses of 40,000 results are millions of objects that stay; by default collecting takes a sixth of the time.
     gc.set_threshold(100_000, 50, 100)
-    # A name that the encoding of standard output lacks letters for is written all the same, with escapes.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    use_plain_streams()
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import psutil
 from luigi.cmdline_parser import CmdlineParser
 from luigi.setup_logging import InterfaceLogging
 
+from neuroluigi.provenance.plain_text import plain, use_plain_streams
 from neuroluigi.steps.discovery import one_look
 from neuroluigi.steps.lab_folder import use_settings_of
 from neuroluigi.steps.parameters import ResolvedParameters
@@ -35,7 +36,7 @@ class CarriedHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a record on as a line; one that can't be formatted fails no step, as with Python's own handlers."""
         try:
-            line = self.format(record)
+            line = plain(self.format(record))
         except Exception:
             self.handleError(record)
         else:
@@ -84,6 +85,7 @@ class CarriesSettings(ResolvedParameters):
             parser = object.__new__(CmdlineParser)
             parser.known_args = argparse.Namespace(**arguments)
             CmdlineParser._instance = parser
+        use_plain_streams()
         InterfaceLogging.setup(luigi.interface.core())
         for one in filters:
             logger.addFilter(one)

@@ -83,6 +83,37 @@ def test_other_options_of_sbatch():
             slurm.check_flags([wrong])
 
 
+# Names and values of all kinds, each at the beginning, in the middle and at the end of others.
+HARMLESS = ["a", "ü猫", " ", "'", '"', "$(id)", "%j", "\\", "#SBATCH --x", "; rm -rf ."]
+HARMFUL = [chr(n) for n in (*range(32), *range(127, 160))]
+HARMFUL += ["\u2028", "\u2029", "\u202e", "\u2066", "\udc80", "\n#SBATCH --wrap=id"]
+
+
+def placed(text):
+    """Return a job for each place at which a text can come into a directive."""
+    flags = job().flags
+    options = ("time", "mem", "cpus-per-task", "partition", "account", "licenses", "qos", "comment", "mail-user")
+    yield from (job(flags={**flags, name: text}) for name in options)
+    yield job(folder=Path("/lab") / text / ".slurm" / "3")
+    yield job(root=text)
+    yield job(flags={**flags, f"x{text}": "y"})
+
+
+@pytest.mark.parametrize("script", [lambda one: slurm.array_script(one, 2), slurm.last_script], ids=["array", "last"])
+def test_a_directive_is_one_line_of_text_whatever_the_names_and_values_are(script):
+    names = {line.split("=")[0] for line in script(job()).splitlines() if line.startswith("#SBATCH")}
+    for text in HARMLESS:
+        for one in placed(f"a{text}b"):
+            lines = [line for line in script(one).splitlines() if line.startswith("#SBATCH")]
+            assert len(lines) >= len(names) and all(line.isprintable() for line in lines)
+    for text in HARMFUL:
+        for around in (f"a{text}b", f"{text}b", f"a{text}"):
+            for one in placed(around):
+                with pytest.raises(RunStopped, match="Slurm can't be given '--") as stopped:
+                    script(one)
+                assert str(stopped.value).isprintable()
+
+
 # Without a cluster
 
 

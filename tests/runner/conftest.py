@@ -13,7 +13,8 @@ from tests.steps.conftest import declare  # noqa: F401 (a fixture)
 
 
 @pytest.fixture
-def luigid(tmp_path):
+def luigid(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     one = Luigid(tmp_path / "luigid")
     yield one
     if one.process.poll() is None:

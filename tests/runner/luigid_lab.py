@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -114,6 +115,20 @@ class Luigid:
     def call(self, method, **data):
         query = urllib.parse.urlencode({"data": json.dumps(data)})
         with urllib.request.urlopen(f"{self.url}api/{method}?{query}", timeout=60) as answer:
+            return json.load(answer)["response"]
+
+    @property
+    def token(self):
+        """The token at the end of the link that it printed."""
+        return re.search("#token=(\\S+)", (self.folder / "luigid.log").read_text())[1]
+
+    def order(self, method, **data):
+        """Call what changes anything, with the token."""
+        body = urllib.parse.urlencode({"data": json.dumps(data)}).encode()
+        request = urllib.request.Request(
+            f"{self.url}api/{method}", body, {"Authorization": f"Bearer {self.token}"}, method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)["response"]
 
     def tasks(self, **of):

@@ -3,7 +3,10 @@
 import json
 import re
 import signal
+import stat
 import subprocess
+import sys
+import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 from luigi.scheduler import DONE, FAILED, RUNNING
 
 from neuroluigi.provenance.run_record import read_run_record
+from neuroluigi.runner import luigid_token
 from tests import commands
 from tests.conftest import BIN, FAKE_MATLAB, REPOSITORY, clean_environment, needs_octave
 from tests.runner.luigid_lab import Lab, check_apart, wait_for
@@ -186,3 +190,140 @@ def test_seats_hold_over_several_runs(pipeline, luigid, tmp_path):
     # One seat: each Matlab starts after the end of the one before.
     lines = starts.read_text().split()
     assert lines == ["start", "end"] * (len(lines) // 2) and len(lines) >= 4
+
+
+def mine(run, luigid):
+    """Return the name of the worker of a run, and what luigid adds to the names of its tasks."""
+    (worker,) = wait_for(lambda: luigid.call("worker_list"))
+    suffix = next(iter(luigid.call("task_list"))).rpartition("_")[2]
+    return worker["name"], suffix
+
+
+def test_a_run_refuses_what_it_did_not_schedule(tmp_path, luigid):
+    lab = Lab(tmp_path / "lab", luigid)
+    (lab.folder / "hold").touch()
+    (lab.folder / "evil.py").write_text("open('ran', 'w')")
+    run = lab.start("Last")
+    wait_for(lab.is_at_work)
+    worker, suffix = mine(run, luigid)
+    task = {"worker": worker, "module": "evil", "params": {"group": "x"}, "priority": 1000}
+    luigid.order("add_task", task_id=f"First_x_{suffix}", family="First", **task)
+    # Two that luigid makes one batch of.
+    luigid.order("add_task_batcher", worker=worker, task_family="Evil", batched_args=["n"])
+    for n in "12":
+        more = {**task, "params": {"n": n}, "family": "Evil", "batchable": True}
+        luigid.order("add_task", task_id=f"Evil_{n}_{suffix}", **more)
+    (lab.folder / "hold").unlink()
+    assert run.wait(timeout=120) == 0, lab.said()
+    lab.check_whole()
+    assert not (lab.folder / "ran").exists() and not (lab.results / "x").exists()
+    assert f"luigid gave out First_x_{suffix}, which is refused: this run did not schedule it" in lab.said()
+    assert f"luigid gave out Evil_1_{suffix}, Evil_2_{suffix}, which is refused" in lab.said()
+    foreign = {name: one["status"] for name, one in luigid.call("task_list").items() if one["status"] != DONE}
+    assert foreign == dict.fromkeys([f"First_x_{suffix}", f"Evil_1_{suffix}", f"Evil_2_{suffix}"], FAILED)
+
+
+BATCHES = """
+import luigi
+
+class One(luigi.Task):
+    n = luigi.IntParameter(batch_method=max)
+    def complete(self):
+        return any(open("made").read().split().count(str(n)) for n in range(self.n, 9))
+    def run(self):
+        with open("made", "a") as file:
+            file.write(f"{self.n}\\n")
+
+class All(luigi.WrapperTask):
+    def requires(self):
+        return [One(n) for n in range(3)]
+"""
+
+
+def test_a_batch_of_tasks_that_a_run_scheduled_is_its_own(tmp_path, luigid):
+    lab = Lab(tmp_path / "lab", luigid)
+    (lab.folder / "tasks.py").write_text(BATCHES)
+    (lab.folder / "made").touch()
+    lab.run("All")
+    assert (lab.folder / "made").read_text() == "2\n"
+
+
+def test_an_assistant_would_make_what_others_schedule(tmp_path, luigid):
+    lab = Lab(tmp_path / "lab", luigid, sessions="a")
+    assert "--assistant: a run makes nothing that it did not schedule" in lab.run("Last", "--assistant", code=1)
+
+
+def test_without_its_token_luigid_refuses_a_run_in_one_line(tmp_path, luigid):
+    lab = Lab(tmp_path / "lab", luigid, sessions="a", seconds=0)
+    path = luigid_token.token_path(luigid.port)
+    cure = f"copy {path} from the user and machine of that luigid, or give its token: --scheduler-url"
+    for token, why in (("", "no token was given"), ("other", "another token was given")):
+        path.write_text(token)
+        said = lab.run("Last", code=1)
+        (line,) = [line for line in said.splitlines() if "refuses" in line]
+        place = f"localhost:{luigid.port}"
+        assert line.startswith(f"luigi: luigid at http://{place} refuses this run: {why}; it is in the link")
+        assert line == said.splitlines()[-1] and "Traceback" not in said
+        assert line.endswith(f"; {cure} http://luigi:TOKEN@{place}")
+        assert f"401 POST /api/prune (127.0.0.1): {why}" in (luigid.folder / "luigid.log").read_text()
+    path.chmod(0o644)
+    assert f"the token of luigid is not used: {path}: others can read it" in lab.run("Last", code=1)
+    assert not lab.times() and not luigid.call("worker_list")
+    # The password of the URL is the token.
+    url = f"http://luigi:{luigid.token}@127.0.0.1:{luigid.port}"
+    assert "Made: 2 First, 1 Last, 4 Noise, 2 Second." in lab.run("Last", "--scheduler-url", url)
+    assert "Bad" not in lab.said() and luigid.token not in lab.said()
+
+
+def test_another_name_of_luigid_is_allowed_by_its_luigi_cfg(tmp_path, luigid):
+    def ask():
+        request = urllib.request.Request(f"{luigid.url}api/is_paused", headers={"Host": "Lab1.example:80"})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert ask() == 403
+    luigid.end()
+    (luigid.folder / "luigi.cfg").write_text("[scheduler]\nhosts = lab2.example, lab1.example\n")
+    luigid.start()
+    assert ask() == 200
+
+
+def test_luigis_own_client_sends_the_token_as_the_password_of_its_url(tmp_path, luigid):
+    (tmp_path / "plain.py").write_text(
+        "import luigi\n"
+        "class Made(luigi.Task):\n"
+        "    def output(self):\n        return luigi.LocalTarget('made')\n"
+        "    def run(self):\n        open('made', 'w').close()\n"
+    )
+    command = [sys.executable, "-m", "luigi", "--module", "plain", "Made", "--scheduler-url"]
+    (tmp_path / "luigi.cfg").write_text("[core]\nrpc_retry_attempts = 1\n[retcode]\nscheduling_error = 35\n")
+    for token, is_good in (("other", False), (luigid.token, True)):
+        url = f"http://user:{token}@127.0.0.1:{luigid.port}"
+        options = {"env": {**clean_environment(), "PYTHONPATH": str(tmp_path)}, "capture_output": True, "text": True}
+        done = subprocess.run([*command, url], cwd=tmp_path, **options, timeout=60)
+        assert (tmp_path / "made").exists() == is_good, done.stderr
+        assert is_good or "another token was given; it is in the link that luigid printed" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
+def test_a_state_that_others_could_write_is_not_read(tmp_path, luigid):
+    luigid.end()
+    state, ran = luigid.folder / "luigid.pickle", tmp_path / "ran"
+    assert stat.S_IMODE(state.stat().st_mode) == 0o600
+    state.write_bytes(f"cbuiltins\nopen\n(V{ran}\nVw\ntR.".encode())
+    state.chmod(0o666)
+    luigid.start()
+    assert not ran.exists() and luigid.call("task_list") == {}
+    log = (luigid.folder / "luigid.log").read_text()
+    assert "luigid.pickle is not used: luigid.pickle: others can write it (chmod 600 ends that); the runs" in log
+
+
+def test_a_luigid_without_a_place_for_its_token_does_not_start(luigid, tmp_path):
+    (tmp_path / "file").touch()
+    environment = {**clean_environment(), "XDG_STATE_HOME": str(tmp_path / "file")}
+    done = commands.run([BIN / "luigid", "--port", "1"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("luigid: there is no token of your own: ")
+    assert "XDG_STATE_HOME" in done.stderr and "Traceback" not in done.stderr

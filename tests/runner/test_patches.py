@@ -33,7 +33,8 @@ def luigis_state() -> list:
         CmdlineParser.get_task_obj,
         luigi.worker.TaskProcess.__dict__["terminate"],
         luigi.server.Scheduler,
-        tornado.web.StaticFileHandler.set_extra_headers,
+        luigi.server.app,
+        tornado.web.RequestHandler.set_default_headers,
         list(LOGGER.filters),
         list(logging.getLogger("tornado.access").filters),
         signal.getsignal(signal.SIGTERM),
@@ -47,6 +48,7 @@ ALL = [
     patches.plain_log_lines,
     patches.processes_end,
     lambda: patches.luigid_scheduler(scheduler.Scheduler),
+    lambda: patches.luigid_server(lambda server: server),
     patches.pages_from_luigid_alone,
     patches.no_log_line_per_call,
 ]
