@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from neuroluigi.provenance.contents import checksum
-from neuroluigi.provenance.files import hash_file, is_young
+from neuroluigi.provenance.files import hash_file, is_young, only_regular, read_bytes
 
 logger = logging.getLogger("luigi-interface")
 
@@ -42,7 +42,10 @@ class Checksums:
             self._kept[key] = hash_file(path, functools.partial(self._on_block, path))
             if not is_young(key[2], now_ns):
                 # Without the cache the file is read again next time.
-                with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
+                with (
+                    contextlib.suppress(OSError),
+                    open(self._path, "a", encoding="utf-8", opener=only_regular) as file,
+                ):
                     file.write(json.dumps([*key, self._kept[key]], ensure_ascii=False) + "\n")
         return self._kept[key]
 
@@ -60,7 +63,7 @@ class Checksums:
 
     def _load(self) -> Iterator[tuple[tuple[str, int, int], str]]:
         with contextlib.suppress(OSError):
-            for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+            for line in read_bytes(self._path).decode("utf-8", "replace").splitlines():
                 # The last line of a run that was killed may be cut.
                 with contextlib.suppress(ValueError, TypeError, RecursionError):
                     name, size, mtime_ns, sha256 = json.loads(line)

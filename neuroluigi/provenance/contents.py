@@ -14,7 +14,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from neuroluigi.provenance.files import describe_file, hash_file, path_in_root, sync_file, sync_folder, write_text
+from neuroluigi.provenance.files import (
+    describe_file,
+    hash_file,
+    path_in_root,
+    read_bytes,
+    sync_file,
+    sync_folder,
+    write_text,
+)
 
 
 class Measure(NamedTuple):
@@ -130,7 +138,7 @@ def read_manifest(path: Path) -> dict[str, str]:
     """Return the checksums of a manifest by the names of the files, {} where it can't be read."""
     found = {}
     with contextlib.suppress(OSError):
-        for line in path.read_bytes().decode("utf-8", "surrogateescape").split("\n")[:-1]:
+        for line in read_bytes(path).decode("utf-8", "surrogateescape").split("\n")[:-1]:
             sha256, _, name = line.removeprefix("\\").partition("  ")
             found[_unescaped(name) if line.startswith("\\") else name] = sha256
     return found

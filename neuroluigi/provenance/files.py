@@ -1,5 +1,6 @@
 """Files: written whole or not at all, under temporary names that name their process; read, hashed, described."""
 
+import errno
 import hashlib
 import itertools
 import json
@@ -7,12 +8,15 @@ import os
 import re
 import shutil
 import socket
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
 
 _BLOCK = 1 << 20
+# The records and tables of even the largest studies are smaller; a sparse file that is read whole fills the memory.
+MOST_BYTES_READ = 1 << 28
 # The last lines of a log are searched in so much of its end.
 _TAIL_BYTES = 1 << 16
 # Two writes so close to each other may leave a file with one time: whole seconds are kept by some network disks, every
@@ -23,16 +27,38 @@ _PART = re.compile(r".*\.part-(?P<host>.+)-(?P<pid>\d+)-\d+(\.\w+)?")
 _counter = itertools.count()
 
 
+def only_regular(path: str | Path, flags: int) -> int:
+    """Open a file as the `opener` of open() does. Raises OSError for what is no regular file.
+
+    What may never end, or waits for another process, such as a device or a pipe, is so found at once. A link is
+    followed to read, and not to write.
+    """
+    is_written = flags & (os.O_WRONLY | os.O_RDWR)
+    flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags | (getattr(os, "O_NOFOLLOW", 0) if is_written else 0), 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is no regular file", os.fspath(path))
+    return descriptor
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Return the content of a file. Raises OSError, also for what is no regular file, or larger than any record."""
+    # Half the system calls of open(); a plan reads tens of thousands.
+    descriptor = only_regular(path, os.O_RDONLY)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size > MOST_BYTES_READ:
+            raise OSError(errno.EFBIG, f"has {size} bytes, more than the {MOST_BYTES_READ} that are read", str(path))
+        return os.read(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
 def read_json(path: str | Path) -> dict | None:
     """Return the content of a JSON file, None where it is no object or can't be read."""
     try:
-        # Half the system calls of open(); a plan reads tens of thousands.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        try:
-            text = os.read(descriptor, os.fstat(descriptor).st_size)
-        finally:
-            os.close(descriptor)
-        content = json.loads(text)
+        content = json.loads(read_bytes(path))
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
@@ -177,7 +203,7 @@ def path_in_root(path: str | Path, roots: Mapping[str, str | Path]) -> dict:
 def last_lines(path: str | Path, count: int) -> list[str]:
     """Return up to `count` last lines of a log; none where it can't be read."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=only_regular) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
             return file.read().decode("utf-8", "replace").splitlines()[-count:]
     except OSError:
@@ -187,7 +213,7 @@ def last_lines(path: str | Path, count: int) -> list[str]:
 def hash_file(path: str | Path, on_block: Callable[[int], None] = lambda size: None) -> str:
     """Return the sha256 of a file in hexadecimal digits; `on_block` gets the size of each block. Raises OSError."""
     digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=only_regular) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
             on_block(len(block))

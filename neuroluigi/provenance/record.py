@@ -33,10 +33,41 @@ _OF_EVERY_STEP = ("neuroluigi", "luigi")
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(-.*)?", re.DOTALL)
 
 
+class RunStopped(Exception):
+    """An error of the whole pipeline, in one line: a run ends with it before anything is made.
+
+    Any other exception of requires() or complete() concerns one task: Luigi logs it and goes on with the rest.
+    """
+
+
+class NewerRecordError(RunStopped):
+    """A run record of a later version, which this one can't read; the message has both versions, and what to do."""
+
+
 def read_record(path: str | Path) -> dict | None:
-    """Return the run record at `path`, in today's schema; None where there is none that this version can read."""
+    """Return the run record at `path`, in today's schema; None where there is none that can be read.
+
+    Raises NewerRecordError for one of a later version: whether its result is done, this version can't tell.
+    """
     record = read_json(path)
-    return _in_todays_schema(record) if record and _is_record(record) else None
+    if not record:
+        return None
+    if _is_newer(Path(path), record):
+        versions = record.get("versions")
+        writer = versions.get("neuroluigi") if isinstance(versions, Mapping) else None
+        raise NewerRecordError(
+            f"neuroluigi: {os.fspath(path)} was written by neuroluigi {writer or 'of a later version'}, with schema"
+            f" {record['schema']}; this is neuroluigi {_version_of('neuroluigi')}, which reads up to schema {SCHEMA}:"
+            " update it, or name another folder with --results-root"
+        )
+    return _in_todays_schema(record) if _is_record(record) else None
+
+
+def _is_newer(path: Path, record: Mapping) -> bool:
+    """Whether a later version wrote this record; not where it is a copy by another name."""
+    schema, name = record.get("schema"), f"{path.name.removesuffix('.json').removesuffix('.pending')}.json"
+    is_later = isinstance(schema, int) and schema > SCHEMA and isinstance(record.get("step"), str)
+    return is_later and has_its_name(path.with_name(name), record)
 
 
 def checked_record(record: Mapping) -> dict:

@@ -22,12 +22,13 @@ from neuroluigi.provenance.run_record import read_run_record
 from neuroluigi.results.own_files import original_of, planned_steps, put_aside
 from neuroluigi.results.query import check_known
 from neuroluigi.results.recorded import (
-    COMMIT_INTERRUPTED,
     RecordedResult,
     differs,
     located,
     record_folders,
     recorded_results,
+    why_kept,
+    why_not_written,
     writing,
 )
 from neuroluigi.steps.config import RunStopped, recordings, results_root, roots_of_paths, setting, shown_path
@@ -74,7 +75,7 @@ def plan_clean(
     plan = Plan()
     for entry in chosen:
         if why := _why_kept(entry, modified):
-            plan.left += [(path, why) for path in entry.files or [entry.path]]
+            plan.left += [(path, why) for path in [*entry.elsewhere, *entry.files] or [entry.path]]
         else:
             plan.entries.append(entry)
     # Of a record that can't be read, nothing is known.
@@ -128,13 +129,9 @@ def _steps_from(step: str, tasks: Sequence[luigi.Task], entries: Sequence[Record
 
 def _why_kept(entry: RecordedResult, modified: bool) -> str:
     """Return why a result is not removed; one of several files is reason enough, as a run replaces all of them."""
-    if pending_path(entry.path).exists():
-        return COMMIT_INTERRUPTED
-    # Their real paths: what lies behind a link in the results is not theirs, unless it is the folder itself.
-    roots = results_root().resolve(), entry.folder.resolve()
+    if why := why_kept(entry):
+        return why
     for path, output in entry.outputs.items():
-        if not any(path.parent.resolve().is_relative_to(root) for root in roots):
-            return f"its run record names {path}, which is not among the results"
         if not modified and differs(path, output):
             what = "file" if output.get("files") is None else "folder"
             return f"{path.name} is not the {what} that its run record describes; --modified removes it too"
@@ -174,6 +171,9 @@ def clean(plan: Plan) -> list[RecordedResult]:
     removed = []
     for entry in plan.entries:
         try:
+            if why := why_kept(entry):
+                plan.left.append((entry.path, why))
+                continue
             recover(entry.path, entry.folder)
             with folder_lock(entry.path.parent):
                 if _is_other(entry):
@@ -238,7 +238,7 @@ def plan_drop(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Pla
         status = status_of(one)
         if status.is_dropped and not entry.files:
             continue
-        if why := _why_not_dropped(one, status):
+        if why := why_kept(entry) or _why_not_dropped(one, status):
             plan.left.append((entry.path, why))
         else:
             plan.entries.append(entry)
@@ -288,6 +288,8 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
     if not reason.strip():
         raise RunStopped("neuroluigi: --reason is blank; say why, for those who read the record later")
     path, step = _find_made(root, name)
+    if why := why_not_written(step.record_path, [path]):
+        raise RunStopped(f"neuroluigi: {path} can't be accepted: {why}")
     status = status_of(step)
     is_shortened = status.state == state.DAMAGED and _is_whole(step, path)
     if status.state != state.MODIFIED and not is_shortened:

@@ -137,14 +137,15 @@ def _beside(record: Path) -> Iterator[str]:
 
 
 def _files_below(top: Path, ours: set[str]) -> Iterator[str]:
-    """Yield the files below a folder that are not ours, and hidden folders as a whole."""
+    """Yield the files below a folder that are not ours, and hidden folders and links as a whole."""
     for folder, below, names in os.walk(top):
         hidden = {name for name in below if name.startswith(".")}
         # What is in a folder that is a result, or is to be one or was, is a part of it.
         paths_below = {name: os.path.join(folder, name) for name in below}  # noqa: PTH118
         results = {name for name, path in paths_below.items() if path in ours or _belongs_to(Path(path), ours)}
-        below[:] = sorted(set(below) - hidden - results)
-        paths = (os.path.join(folder, name) for name in sorted({*names, *hidden}))  # noqa: PTH118
+        links = {name for name, path in paths_below.items() if os.path.islink(path)} - results  # noqa: PTH114
+        below[:] = sorted(set(below) - hidden - results - links)
+        paths = (os.path.join(folder, name) for name in sorted({*names, *hidden, *links}))  # noqa: PTH118
         yield from (path for path in paths if path not in ours)
 
 

@@ -1,8 +1,10 @@
 """Results as their run records describe them: each with its files, logs and record."""
 
 import contextlib
+import itertools
 import os
 import re
+import stat
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,15 @@ from pathlib import Path
 from neuroluigi.provenance.commit import pending_path
 from neuroluigi.provenance.contents import Measure, checksum, measure
 from neuroluigi.provenance.record import has_its_name, read_failure, read_record
-from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, roots_of_paths, setting
+from neuroluigi.steps.config import (
+    RunStopped,
+    recordings,
+    recordings_root,
+    results_root,
+    roots_of_paths,
+    setting,
+    shown_path,
+)
 
 # What a step leaves in runs/, the record last.
 TRACES = (".failed.json", ".failed.log", ".log", ".sha256", ".json")
@@ -39,7 +49,16 @@ class RecordedResult:
 
     @property
     def outputs(self) -> dict[Path, Mapping]:
-        """The recorded description of each file."""
+        """The recorded description of each file in the folder of the record."""
+        return {path: one for path, one in self._named.items() if speaks_of(self.path, path)}
+
+    @property
+    def elsewhere(self) -> list[Path]:
+        """What the record names outside of its folder: nothing there is read, changed or removed for it."""
+        return [path for path in self._named if not speaks_of(self.path, path)]
+
+    @property
+    def _named(self) -> dict[Path, Mapping]:
         return {located(one): one for one in (self.record or {}).get("outputs", ())}
 
     @property
@@ -92,19 +111,86 @@ def recorded_result(path: Path, planned: Container[Path] = ()) -> RecordedResult
 
 
 def _is_copy(path: Path, known: Mapping) -> bool:
-    """Whether all files of a record lie in another folder of results: it came here with a copy of that folder."""
-    own = path.parent.parent
-    results = [located(one) for one in known.get("outputs", ()) if one.get("root") == "results"]
-    return own.is_relative_to(results_root()) and bool(results) and not any(p.is_relative_to(own) for p in results)
+    """Whether all files of a record lie in other folders: it came here with a copy of its folder, or of all results."""
+    named = [located(one) for one in known.get("outputs", ())]
+    return bool(named) and not any(speaks_of(path, one) for one in named)
+
+
+def speaks_of(record_path: Path, path: Path) -> bool:
+    """Whether a run record can describe the file or folder at a path: one in its own folder, with links resolved.
+
+    Not what is in a folder below that has run records of its own, such as a group's where a record lies above it.
+    """
+    folder = record_path.parent.parent
+    if path.parent == folder:
+        return path.name != ".."
+    top, above = (Path(os.path.realpath(one)) for one in (folder, path.parent))
+    between = [one for one in (above, *above.parents) if one != top and one.is_relative_to(top)]
+    return above.is_relative_to(top) and path.name != ".." and not any(_has_records(one / "runs") for one in between)
+
+
+def _has_records(runs: Path) -> bool:
+    return any(read_record(path) for path in record_paths(runs))
+
+
+def why_kept(entry: RecordedResult) -> str:
+    """Return why no command removes or changes the files of a result; "" where nothing stands against it."""
+    if pending_path(entry.path).exists():
+        return COMMIT_INTERRUPTED
+    if entry.elsewhere:
+        return f"its run record names {entry.elsewhere[0]}, which is not among the results of its folder"
+    return why_not_written(entry.path, entry.outputs)
+
+
+def why_not_written(record_path: Path, paths: Iterable[Path]) -> str:
+    """Return why no command changes a record and what lies at these paths of its files; "" where nothing is against it.
+
+    A link below the folders of results and recordings may lead anywhere: it is not followed. A folder that has run
+    records is no part of another result.
+    """
+    for path in (record_path, *paths):
+        if link := _link_on_the_way(path, record_path.parent.parent):
+            return f"{shown_path(link)} is a link, which is not followed"
+        if why := why_not_read(path):
+            return f"{shown_path(path)} {why}"
+        if path.is_dir() and (inner := next(filter(_has_records, [path, *run_folders([path])]), None)):
+            return f"{shown_path(inner)} has run records of its own"
+    return ""
+
+
+def why_not_read(path: Path) -> str:
+    """Return why what lies at the path of a result is not read; "" for a file, a folder, or nothing."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return ""
+    if stat.S_ISLNK(mode):
+        return "is a link, which is not followed"
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "is neither a file nor a folder"
+
+
+def _link_on_the_way(path: Path, folder: Path) -> Path | None:
+    """Return the uppermost link between a path and the folders that records name, None where there is none.
+
+    `folder` is that of the record: one that lies in none of those is as the lab says.
+    """
+    roots = list(roots_of_paths().values())
+    tops = roots if any(folder.is_relative_to(root) for root in roots) else [folder]
+    way = [path, *itertools.takewhile(lambda one: one not in tops, path.parents)]
+    return next((one for one in reversed(way) if one.is_symlink()), None)
 
 
 def run_folders(folders: Iterable[Path]) -> list[Path]:
-    """Return all folders of run records below these folders, sorted; those that are hidden are of other programs."""
+    """Return all folders of run records below these folders, sorted; those that are hidden are of other programs.
+
+    None that is a link.
+    """
     found = set()
     for root in folders:
         for top, below, _ in os.walk(root):
             below[:] = [name for name in below if not name.startswith(".")]
-            found |= {Path(top, "runs")} if "runs" in below else set()
+            if "runs" in below and not (runs := Path(top, "runs")).is_symlink():
+                found.add(runs)
     return sorted(found)
 
 

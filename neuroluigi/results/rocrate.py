@@ -135,14 +135,13 @@ def _files_of_today(entries: Iterable[recorded.RecordedResult], root: Path) -> d
     """Return bytes and sha256 of each file of the records that is there, by its path below `root`."""
     checksums, found = Checksums(root), {}
     for entry in entries:
-        for one in (entry.record or {}).get("outputs", ()):
-            if one.get("root") != "results" or ".." in PurePosixPath(one["path"]).parts:
+        for path, one in entry.outputs.items():
+            if one.get("root") != "results" or ".." in PurePosixPath(one["path"]).parts or recorded.why_not_read(path):
                 continue
-            path = os.path.join(root, one["path"])  # noqa: PTH118 (tens of thousands)
             with contextlib.suppress(OSError):
                 ignore = one.get("ignore", ())
                 if there := measure(path, ignore):
-                    sha256 = one["sha256"] if there.matches(one) else checksums.of(path, ignore)
+                    sha256 = one["sha256"] if there.matches(one) else checksums.of(os.fspath(path), ignore)
                     found[one["path"]] = {**there.described(), "sha256": sha256}
     return found
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from neuroluigi.provenance.files import only_regular, read_bytes
 from neuroluigi.provenance.state import DAMAGED
 from neuroluigi.recordings.recording import Group, Recording
 from neuroluigi.results.events import EventArray
@@ -198,7 +199,7 @@ def _read_group(
 def _load_json(path: Path) -> object:
     """Read JSON; NaN, which is none, becomes None, and Infinity the text that stats.json has for it."""
     return json.loads(
-        path.read_bytes(),
+        read_bytes(path),
         parse_constant=lambda name: None if name == "NaN" else name,
         # One that is too large for a float stays as it is written.
         parse_float=lambda text: value if math.isfinite(value := float(text)) else text,
@@ -224,7 +225,7 @@ def _flat_values(content: object, channels: int) -> tuple[dict[str, list[Cell]],
 
 def _event_counts(path: Path, channels: int) -> tuple[dict[str, list[Cell]], list[str]]:
     """Return {stem: number of events of each channel}, and why it is left out; nothing of another array."""
-    with path.open("rb") as file:
+    with open(path, "rb", opener=only_regular) as file:
         array = EventArray(file)
         if not array.is_events:
             return {}, []

@@ -15,11 +15,13 @@ from neuroluigi.results.recorded import (
     record_folders,
     recorded_results,
     run_folders,
+    why_not_read,
 )
 from neuroluigi.steps.config import RunStopped, results_root
 
 # What verify finds.
 CHANGED, DAMAGED, MISSING, UNREADABLE, UNFINISHED = "changed", "damaged", "missing", "unreadable", "unfinished"
+OUTSIDE = "outside"
 
 
 @dataclass
@@ -80,6 +82,8 @@ def verify(
 
 
 def _verify_files(entry: RecordedResult, found: Verified, on_read: Callable[[Path, int], None]) -> None:
+    for path in entry.elsewhere:
+        found.problems.append((OUTSIDE, entry.path, f"names {path}, which is not among the results of its folder"))
     for path, output in entry.outputs.items():
         if (entry.record or {}).get("dropped") and not path.exists():
             found.dropped += 1
@@ -96,14 +100,18 @@ def _verify_files(entry: RecordedResult, found: Verified, on_read: Callable[[Pat
 
 def _compare(path: Path, output: Mapping, record_path: Path) -> Iterator[tuple[str, Path, str]]:
     """Yield what is wrong with a file, or with a folder and the files in it, and why, by the bytes alone."""
+    if why := why_not_read(path):
+        yield CHANGED, path, why
+        return
     try:
         if "files" in output:
             yield from _compare_folder(path, output, record_path)
             return
-        size, sha256 = path.stat().st_size, hash_file(path)
+        # Sizes first: a file may be a sparse one that takes hours to read.
+        size = path.stat().st_size
         if size < output["bytes"]:
             yield DAMAGED, path, f"has {size} bytes, its run record says {output['bytes']}"
-        elif sha256 != output["sha256"]:
+        elif size > output["bytes"] or hash_file(path) != output["sha256"]:
             yield CHANGED, path, "has other bytes than its run record says"
     except FileNotFoundError:
         yield MISSING, path, "is not there"

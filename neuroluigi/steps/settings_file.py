@@ -10,15 +10,10 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+from neuroluigi.provenance.record import RunStopped
+
 # The variable of the environment that asks for the traceback of an error of the whole.
 TRACEBACK_VARIABLE = "NEUROLUIGI_TRACEBACK"
-
-
-class RunStopped(Exception):
-    """An error of the whole pipeline, in one line: a run ends with it before anything is made.
-
-    Any other exception of requires() or complete() concerns one task: Luigi logs it and goes on with the rest.
-    """
 
 
 def read_problem(error: Exception) -> str:

@@ -9,13 +9,16 @@ import sys
 import pytest
 
 from neuroluigi.provenance.files import (
+    MOST_BYTES_READ,
     describe_file,
     hash_file,
     is_abandoned,
     is_part_of_host,
     last_lines,
+    only_regular,
     part_path,
     path_in_root,
+    read_bytes,
     read_json,
     remove_abandoned,
     tail,
@@ -102,3 +105,34 @@ def test_the_last_lines_of_a_log(tmp_path):
     log.write_bytes(b"first\n" + b"x" * 100_000 + b"\nlast \xff but one\nlast\n")
     assert last_lines(log, 2) == ["last \ufffd but one", "last"]
     assert tail(log, 1) == "last" and tail(tmp_path / "missing.log") == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_what_is_no_regular_file_or_larger_than_any_record_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "folder").mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(tmp_path / "socket"))
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(40 << 30)
+    for name in ("pipe", "device", "loop", "folder", "socket"):
+        with pytest.raises(OSError):
+            hash_file(tmp_path / name)
+        assert read_json(tmp_path / name) is None and last_lines(tmp_path / name, 3) == []
+    with pytest.raises(OSError, match=f"has {40 << 30} bytes, more than the {MOST_BYTES_READ} that are read"):
+        read_bytes(tmp_path / "sparse")
+    assert read_json(tmp_path / "sparse") is None
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="needs O_NOFOLLOW")
+def test_a_link_is_followed_to_read_and_not_to_write(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to("file")
+    assert read_bytes(tmp_path / "link") == b"mine"
+    with pytest.raises(OSError), open(tmp_path / "link", "a", opener=only_regular):
+        pass
+    with open(tmp_path / "new", "a", opener=only_regular) as file:
+        file.write("new")
+    assert read_bytes(tmp_path / "new") == b"new"

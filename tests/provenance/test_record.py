@@ -1,13 +1,14 @@
 """Run records: whole or not there, true wherever the folders are moved, and free of secrets."""
 
 import hashlib
+import importlib.metadata
 import json
 import os
 
 import pytest
 
 from neuroluigi.provenance.files import describe_file, hash_file, path_in_root, write_json
-from neuroluigi.provenance.record import checked_record, read_failure, read_record
+from neuroluigi.provenance.record import NewerRecordError, checked_record, read_failure, read_record
 
 
 def test_write_leaves_the_old_record_when_the_new_one_can_not_be_written(tmp_path):
@@ -62,6 +63,27 @@ MALFORMED = {
 def test_read_takes_a_record_of_another_shape_for_none(tmp_path, what):
     (tmp_path / "Step.json").write_text(json.dumps(MALFORMED[what]))
     assert read_record(tmp_path / "Step.json") is None
+
+
+@pytest.mark.parametrize("name", ["Stats.json", "Stats.pending.json", "Stats.failed.json"])
+def test_a_record_of_a_later_version_is_refused_with_both_versions(tmp_path, name):
+    log = "Stats.failed.log" if "failed" in name else "Stats.log"
+    newer = {"schema": 3, "step": "Stats", "log": log, "versions": {"neuroluigi": "9.8"}, "outputs": "in another way"}
+    (tmp_path / name).write_text(json.dumps(newer))
+    own = importlib.metadata.version("neuroluigi")
+    with pytest.raises(
+        NewerRecordError, match=rf"{name} was written by neuroluigi 9\.8, with schema 3; .* {own}, which"
+    ):
+        read_record(tmp_path / name)
+    # Neither a copy by another name, nor what another program calls a schema.
+    (tmp_path / f"Stats (1){name[5:]}").write_text(json.dumps(newer))
+    assert read_record(tmp_path / f"Stats (1){name[5:]}") is None
+    for other in ({**newer, "step": 5}, {**newer, "schema": 9.5}, {**newer, "schema": "9"}):
+        (tmp_path / name).write_text(json.dumps(other))
+        assert read_record(tmp_path / name) is None
+    (tmp_path / name).write_text(json.dumps({**newer, "versions": 7}))
+    with pytest.raises(NewerRecordError, match="of a later version"):
+        read_record(tmp_path / name)
 
 
 def test_read_takes_a_bottomless_record_for_none_and_a_good_one_for_what_it_is(tmp_path):

@@ -16,6 +16,7 @@ from neuroluigi.provenance.record import read_record
 from tests import commands
 from tests.conftest import BIN, REPOSITORY, needs_octave
 from tests.lab import Lab, nothing
+from tests.results.conftest import FAKES
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +159,26 @@ def test_result_without_a_readable_record_is_taken_as_done(done):
     outcome = done.go()
     assert nothing(outcome)
     assert "Untracked (without a run record), taken as done: 1 Aggregate, 1 Stats." in outcome[2]
+
+
+@pytest.mark.parametrize("name", ["Stats.json", "Stats.pending.json"])
+def test_results_of_a_later_version_are_refused_and_stay_as_they_are(done, name):
+    record = json.loads((done.results / "s-even" / "runs" / "Stats.json").read_text())
+    newer = {**record, "schema": 99, "versions": {"neuroluigi": "9.8"}, "outputs": {"in": "another way"}}
+    (done.results / "s-even" / "runs" / name).write_text(json.dumps(newer))
+    (done.results / "s-even" / "stats.json").unlink()
+    (done.results / "s-odd" / "plot.png").unlink()
+    before = done.files()
+    looks = [] if "pending" in name else [["status"], ["verify"], ["report"], ["clean", "--yes"], ["export", "rocrate"]]
+    for command in (["run"], *looks):
+        ran = commands.run(
+            [BIN / "neuroluigi", *command, *FAKES], cwd=done.folder, capture_output=True, encoding="utf-8"
+        )
+        assert ran.returncode != 0 and "Traceback" not in ran.stderr, ran
+        assert f"{name} was written by neuroluigi 9.8, with schema 99" in ran.stderr
+    if "pending" not in name:
+        assert done.files() == before, "nothing was made, not even of other groups"
+    assert json.loads((done.results / "s-even" / "runs" / name).read_text()) == newer
 
 
 def test_malformed_files_of_some_steps_stop_no_run(done):

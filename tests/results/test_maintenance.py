@@ -120,11 +120,64 @@ def test_what_lies_behind_a_link_is_not_removed(lab, tmp_path):
         write_json(path, record)
         out = ask(lab, "clean", "--step", "Stats", "--group", "s-even", "--yes")
         assert "which is not among the results" in out and (far / "data.bin").exists()
-    # A folder of results may be a link.
-    (lab.results / "s-odd").rename(tmp_path / "disk")
-    (lab.results / "s-odd").symlink_to(tmp_path / "disk")
+
+
+@pytest.mark.parametrize("linked", ["s-odd", "s-odd/runs", "s-odd/stats.json"])
+def test_a_link_below_the_results_is_listed_and_not_followed(lab, tmp_path, linked):
+    (lab.results / linked).rename(tmp_path / "disk")
+    (lab.results / linked).symlink_to(tmp_path / "disk")
+    before = everything(lab), read_tree(tmp_path / "disk")
+    out = ask(lab, "clean", "--step", "Stats", "--group", "s-odd", "--yes")
+    assert f"(results/{linked} is a link, which is not followed)" in out and "0 of" not in out
+    ask(lab, "drop", "--step", "Stats", "--group", "s-odd", "--yes")
+    reason = ["--reason", "mine"]
+    assert "is a link, which is not followed" in ask(lab, "accept", "s-odd/stats.json", *reason, code=1)
+    stats = {f"results/s-odd/{name}" for name in ("stats.json", "runs/Stats.json", "runs/Stats.log")}
+    assert stats & before[0].keys() <= everything(lab).keys() and read_tree(tmp_path / "disk") == before[1]
+
+
+def test_the_folder_of_results_itself_may_be_a_link(lab, tmp_path):
+    lab.results.rename(tmp_path / "disk")
+    lab.results.symlink_to(tmp_path / "disk")
     assert "Removed: 4 of 4 results" in ask(lab, "clean", "--group", "s-odd", "--yes")
-    assert not (tmp_path / "disk" / "plot.png").exists()
+    assert not (tmp_path / "disk" / "s-odd").exists()
+
+
+def read_tree(top):
+    return {path: path.read_bytes() for path in (top, *top.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("to", ["results/s-odd-backup", "results/inner/s-odd", "results/s-odd/copy"])
+def test_a_copied_folder_of_results_speaks_of_nothing(lab, to):
+    before = everything(lab)
+    shutil.copytree(lab.results / "s-odd", lab.folder / to)
+    copied = everything(lab)
+    for arguments in (["clean", "--orphans", "--yes"], ["clean", "--step", "Edges", "--group", "s-even", "--yes"]):
+        ask(lab, *arguments)
+    gone = removed_by(copied, everything(lab))
+    assert gone and all(name.startswith("results/s-even/") for name in gone)
+    lab.go()
+    assert before.keys() <= everything(lab).keys()
+    assert "all as recorded" in ask(lab, "verify")
+
+
+def test_a_folder_copied_over_that_of_another_group_leaves_the_other_alone(lab):
+    live = {name: one for name, one in everything(lab).items() if name.startswith("results/s-odd/")}
+    shutil.rmtree(lab.results / "s-even")
+    shutil.copytree(lab.results / "s-odd", lab.results / "s-even")
+    assert "outside: results/s-even/runs/Stats.json names" in ask(lab, "verify", code=1)
+    out = ask(lab, "clean", "--group", "s-even", "--yes", "--modified")
+    assert "which is not among the results of its folder" in out and "Nothing to be removed" in out
+    assert live.items() <= everything(lab).items()
+
+
+def test_a_record_above_the_folders_of_groups_speaks_of_none_of_them(lab):
+    (lab.results / "runs").mkdir()
+    record = read_record(lab.results / "s-odd" / "runs" / "Stats.json")
+    write_json(lab.results / "runs" / "Stats.json", record)
+    live = everything(lab)
+    ask(lab, "clean", "--orphans", "--yes", "--modified")
+    assert everything(lab) == live
 
 
 def test_edited_and_unknown_files_are_kept_and_named(lab):

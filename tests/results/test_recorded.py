@@ -6,8 +6,17 @@ import os
 
 import pytest
 
-from neuroluigi.results.recorded import differs, located, recorded_results, run_folders, writing
-from neuroluigi.steps.config import RunStopped
+from neuroluigi.results.recorded import (
+    RecordedResult,
+    differs,
+    located,
+    recorded_results,
+    run_folders,
+    why_not_read,
+    why_not_written,
+    writing,
+)
+from neuroluigi.steps.config import RunStopped, shown_path
 
 
 def write_result(folder, step, content=b"0123", **record):
@@ -83,3 +92,68 @@ def test_a_folder_that_can_not_be_written_is_one_line(tmp_path):
     line = rf"^neuroluigi: can't write to {tmp_path}: \[Errno 21\] Is a directory"
     with pytest.raises(RunStopped, match=line), writing(tmp_path):
         tmp_path.open("w")
+
+
+def test_a_record_speaks_of_what_is_in_its_own_folder_alone(tmp_path, declare):
+    results = tmp_path / "results"
+    _, output = write_result(results / "a", "Stats")
+    write_result(results / "a" / "deeper" / "b", "Edges")
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "stats.bin").write_bytes(b"0123")
+    (results / "a" / "link").symlink_to(tmp_path / "far")
+    (results / "a" / "same").symlink_to(results / "a")
+    named = {
+        "a/stats.bin": True,
+        "a/deeper/other.bin": True,
+        "a/deeper/../stats.bin": True,
+        "a/same/stats.bin": True,
+        "a/link": True,
+        "a/link/stats.bin": False,
+        "a/link/../x.bin": False,
+        "a/..": False,
+        "a/deeper/..": False,
+        "a": False,
+        "": False,
+        "b/stats.bin": False,
+        "../far/stats.bin": False,
+        str(tmp_path / "far" / "stats.bin"): False,
+        # They have records of their own.
+        "a/deeper/b/edges.bin": False,
+    }
+    record = {"schema": 2, "step": "Stats", "outputs": [{**output, "path": name} for name in named]}
+    (results / "a" / "runs" / "Stats.json").write_text(json.dumps(record))
+    stats = RecordedResult(results / "a" / "runs" / "Stats.json", record, "Stats")
+    located_at = {name: located({**output, "path": name}) for name in named}
+    assert {name: located_at[name] in stats.outputs for name in named} == named
+    assert {name: located_at[name] not in stats.elsewhere for name in named} == named
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_no_command_changes_what_a_link_leads_to_nor_other_kinds_of_files(tmp_path, declare):
+    results = tmp_path / "results"
+    path, _ = write_result(results / "a", "Stats")
+    record = results / "a" / "runs" / "Stats.json"
+    assert why_not_written(record, [path]) == "" and why_not_read(path) == ""
+    path.rename(tmp_path / "far.bin")
+    assert why_not_written(record, [path]) == "", "nothing is there"
+    path.symlink_to(tmp_path / "far.bin")
+    assert why_not_written(record, [path]) == f"{shown_path(path)} is a link, which is not followed"
+    assert why_not_read(path) == "is a link, which is not followed"
+    path.unlink()
+    os.mkfifo(path)
+    assert why_not_written(record, [path]) == f"{shown_path(path)} is neither a file nor a folder"
+    path.unlink()
+    # A folder that has records is none that a step made.
+    write_result(results / "a" / "inner" / "b", "Edges")
+    inner = results / "a" / "inner" / "b" / "runs"
+    assert why_not_written(record, [results / "a" / "inner"]) == f"{shown_path(inner)} has run records of its own"
+    for linked in (record.parent, results / "a"):
+        linked.rename(tmp_path / "moved")
+        linked.symlink_to(tmp_path / "moved")
+        assert why_not_written(record, [path]) == f"{shown_path(linked)} is a link, which is not followed"
+        linked.unlink()
+        (tmp_path / "moved").rename(linked)
+    # The folder of results itself may be one.
+    results.rename(tmp_path / "disk")
+    results.symlink_to(tmp_path / "disk")
+    assert why_not_written(record, [path]) == ""

@@ -1,8 +1,11 @@
 """Every result is read again and compared with its run record."""
 
+import hashlib
 import json
 import os
 import shutil
+
+import pytest
 
 from tests.lab import nothing
 from tests.results.conftest import ask
@@ -31,6 +34,31 @@ def test_verify_finds_a_flipped_bit_and_everything_else_that_is_not_as_recorded(
     }
     text = ask(lab, "verify", code=1)
     assert "changed: results/s-even/aggregate.bin has other bytes" in text and "5 are not as" in text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_no_command_reads_what_a_link_leads_to_nor_what_is_no_file(lab, tmp_path):
+    folder = lab.results / "s-odd"
+    private = tmp_path / "private.json"
+    private.write_text('{"count": 98765}')
+    for name in ("stats.json", "plot.png", "edges.npy"):
+        (folder / name).unlink()
+    (folder / "stats.json").symlink_to(private)
+    (folder / "plot.png").symlink_to("/dev/zero")
+    os.mkfifo(folder / "edges.npy")
+    answer = json.loads(ask(lab, "verify", "--json", code=1))
+    link, other = "is a link, which is not followed", "is neither a file nor a folder"
+    assert {os.path.relpath(one["path"], folder): (one["state"], one["why"]) for one in answer["problems"]} == {
+        "stats.json": ("changed", link),
+        "plot.png": ("changed", link),
+        "edges.npy": ("changed", other),
+    }
+    ask(lab, "export", "rocrate")
+    ask(lab, "report")
+    crate = (lab.results / "ro-crate-metadata.json").read_text()
+    assert hashlib.sha256(private.read_bytes()).hexdigest() not in crate
+    left = ask(lab, "clean", "--group", "s-odd", "--yes", "--modified")
+    assert left.count(link) == 2 and other in left and os.path.lexists(folder / "plot.png")
 
 
 def test_verify_needs_no_recordings(lab):

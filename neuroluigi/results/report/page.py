@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import luigi
 
-from neuroluigi.provenance.files import remove_abandoned, write_text
+from neuroluigi.provenance.files import only_regular, read_bytes, remove_abandoned, write_text
 from neuroluigi.provenance.record import package_versions, timestamp
 from neuroluigi.steps.base import MADE, Outcome
 from neuroluigi.steps.config import RunStopped, results_root
@@ -103,7 +103,7 @@ def _gather(root: luigi.Task, page: Path) -> "Facts":
 def _has_digest(page: Path, digest: str) -> bool:
     """Return whether the page exists and has this digest."""
     try:
-        with page.open("rb") as file:
+        with open(page, "rb", opener=only_regular) as file:
             head = file.read(_HEAD_BYTES).decode("utf-8", errors="replace")
     except OSError:
         return False
@@ -174,7 +174,7 @@ def _with_thumbnails(plots: Sequence[Mapping], page: Path) -> list[dict]:
 def _known_thumbnails(page: Path) -> dict[str, str]:
     """Return those that the page has from before, by the sha256 of the plot."""
     with contextlib.suppress(OSError):
-        return dict(_THUMBNAIL.findall(page.read_text(encoding="utf-8", errors="replace")))
+        return dict(_THUMBNAIL.findall(read_bytes(page).decode("utf-8", "replace")))
     return {}
 
 

@@ -16,6 +16,7 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.files import tail
 from neuroluigi.provenance.record import engine_and_version, sibling_path
 from neuroluigi.results.output import as_text
+from neuroluigi.results.recorded import why_not_read
 from neuroluigi.results.report import charts, diagram
 from neuroluigi.results.report.facts import Facts, Found, counted, shown_time
 from neuroluigi.results.report.numbers import by_group, varies
@@ -173,7 +174,7 @@ def plots(facts: Facts) -> list[dict]:
     for one in sorted(facts.found, key=lambda one: order.get(one.entry.row, len(order))):
         paths = (str(getattr(target, "path", "")) for target in flatten(one.entry.task.output()))
         for path in (Path(text) for text in paths if text.lower().endswith(_PICTURES)):
-            if path.is_file():
+            if path.is_file() and not why_not_read(path):
                 plot = {
                     "path": path,
                     "sha256": one.entry.status.checksums.get(str(path)) or "",
@@ -248,7 +249,7 @@ def failures(facts: Facts) -> list[dict]:
                     "group": one.entry.row,
                     "started": shown_time(str(one.failure.get("started", ""))),
                     "error": one.failure["error"],
-                    "log": tail(log) if log.is_file() else "",
+                    "log": "" if why_not_read(log) else tail(log),
                     "link": facts.link(log),
                 }
             )
