@@ -144,7 +144,9 @@ def _other(own: Path, settings: Mapping[str, str]) -> str:
 
 
 def _alive(folder: Path) -> Iterator[tuple[Path, dict]]:
-    for path in sorted(folder.glob("*.json")):
+    # What another program or person left there, or behind a link, is none of a run, and is not removed.
+    there = [] if folder.is_symlink() else sorted(folder.glob("*.json"))
+    for path in (path for path in there if "command" in (read_json(path) or {})):
         lock = filelock.FileLock(path.with_suffix(".lock"))
         try:
             lock.acquire(timeout=0)

@@ -187,7 +187,7 @@ def _read_group(
         except FileNotFoundError:
             # Named by a record, and gone.
             continue
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             problems.append((path.name, f"can't be read: {error}"))
             damaged.append(path.name)
         else:

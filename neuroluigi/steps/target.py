@@ -32,6 +32,10 @@ class WritingError(RuntimeError):
 def check_json(path: Path) -> None:
     """Raise DamagedError unless the file is JSON."""
     try:
+        with path.open("rb") as file:
+            if b"\0" in file.read(_BLOCK):
+                # As a power cut leaves it, or a sparse file of any size.
+                raise ValueError("it has zero bytes")
         json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DamagedError(f"{path} is not valid JSON: {error}") from error

@@ -118,3 +118,10 @@ def test_a_run_that_makes_nothing_leaves_no_folder(tmp_path):
     with run_lock.side_by_side(tmp_path / "results", {}, "luigi A"):
         assert (tmp_path / "results").is_dir()
     assert not (tmp_path / "results").exists()
+
+
+def test_what_no_run_wrote_is_not_removed(tmp_path):
+    (tmp_path / ".runs").mkdir()
+    for content in ("{}", "[1]", "mine", '{"count": 5}'):
+        (tmp_path / ".runs" / "notes.json").write_text(content)
+        assert run_lock.running(tmp_path) == [] and (tmp_path / ".runs" / "notes.json").read_text() == content

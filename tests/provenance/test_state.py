@@ -46,6 +46,15 @@ def test_an_output_that_can_not_be_read_is_damaged(result, monkeypatch):
     assert "Permission denied" in status.reasons[0].text and str(result.json) in status.reasons[0].text
 
 
+def test_of_a_damaged_result_of_another_size_not_all_is_read(result, monkeypatch):
+    def of(self, path, ignore):
+        raise AssertionError(f"{path} is read")
+
+    monkeypatch.setattr(Checksums, "of", of)
+    result.json.write_bytes(b"{" + bytes(1 << 16))
+    assert (result.status().state, result.status().todo) == ("damaged", "make")
+
+
 def test_results_and_recordings_that_were_copied_are_done(result, tmp_path):
     """Records name paths relative to the two folders, so new folders and new times change nothing."""
     elsewhere = Result(tmp_path / "elsewhere")
