@@ -134,7 +134,7 @@ def why_command(context, step, row, as_json):
     with pipeline_of(context) as root:
         entries = collect_statuses(root, groups())
         steps = list(dict.fromkeys(e.step for e in entries))
-        if step not in steps and step in Register.task_names():
+        if step not in (*steps, root.task_family) and step in Register.task_names():
             raise RunStopped(
                 f"neuroluigi: {root.task_family} does not require {step}: let it, or name a task that does with --task"
                 " before the command"
