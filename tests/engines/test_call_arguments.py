@@ -165,8 +165,19 @@ _scalars = (
 )
 
 
+def _has_a_class(values: list) -> bool:
+    """Whether one class holds all these numbers; large integers beside fractions are refused."""
+    numbers = [one for one in values if isinstance(one, (int, float))]
+    is_mixed = any(isinstance(one, float) for one in numbers) and any(
+        isinstance(one, int) and abs(one) > 2**53 for one in numbers
+    )
+    return not (is_mixed and len(numbers) == len(values))
+
+
 _values = st.recursive(
-    _scalars, lambda v: st.lists(v, max_size=4) | st.dictionaries(_names, v, max_size=3), max_leaves=8
+    _scalars,
+    lambda v: st.lists(v, max_size=4).filter(_has_a_class) | st.dictionaries(_names, v, max_size=3),
+    max_leaves=8,
 )
 
 
