@@ -30,6 +30,7 @@ function neuroluigiServe()
   cd('work');
   clean = stateOf(isOctave);
   tidyUp(clean, isOctave);
+  resetState(clean, isOctave);
   ready = struct('version', version(), 'release', version('-release'));
   writeText([session 'ready.json'], jsonencode(ready), isOctave);
 
@@ -46,6 +47,8 @@ function neuroluigiServe()
     tidyUp(clean, isOctave);
     flushOutput(isOctave);
     writeText([call 'answer.json'], jsonencode(answer), isOctave);
+    % While the caller goes on.
+    resetState(clean, isOctave);
   end
 end
 
@@ -119,6 +122,8 @@ function clean = stateOf(isOctave)
       end
     end
   end
+  % fieldnames is an M-file, which each call would read again.
+  clean.names = fieldnames(clean.settings).';
 end
 
 function names = octaveSettings()
@@ -168,6 +173,9 @@ function tidyUp(clean, isOctave)
   if ~strcmp(path(), clean.path)
     path(clean.path);
   end
+end
+
+function resetState(clean, isOctave)
   % Kinds that are not in the list have their default.
   warning('on');
   warning(clean.warnings);
@@ -175,7 +183,7 @@ function tidyUp(clean, isOctave)
   if isOctave
     % Through builtin: the M-files of a lab may have functions of these names.
     builtin('format');
-    for name = fieldnames(clean.settings).'
+    for name = clean.names
       builtin(name{1}, clean.settings.(name{1}));
     end
     for name = {'rand', 'randn', 'rande', 'randg', 'randp'}
