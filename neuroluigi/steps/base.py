@@ -46,6 +46,7 @@ from neuroluigi.steps.describe import (
     start_clock,
 )
 from neuroluigi.steps.expectation import recorded_fingerprint
+from neuroluigi.steps.overrides import refuse_overrides
 from neuroluigi.steps.plan import (
     discard_statuses,
     problem_of,
@@ -134,22 +135,7 @@ class Step(CarriesSettings, ResultTask):
             if hasattr(cls, old):
                 raise TypeError(refusal(f"attribute of {cls.__name__}", old, new))
         take_facts_as_fingerprint(cls)
-        if cls.run is not Step.run:
-            raise TypeError(
-                f"{cls.__name__} has a run() of its own, which would write no run record: name it make(self, out), and"
-                " write to the paths that `out` has in the shape of output()"
-            )
-        if cls.complete is not Step.complete:
-            raise TypeError(
-                f"{cls.__name__} has a complete() of its own, but its run record decides whether a step is done: return"
-                " from fingerprint() what else it depends on, or require a task of Luigi's own with that complete()"
-            )
-        make = inspect.unwrap(cls.make)
-        if inspect.isgeneratorfunction(make) or inspect.iscoroutinefunction(make):
-            raise TypeError(
-                f"make() of {cls.__name__} has a yield, or is async: what a step requires has to be known before it is"
-                " made, or neither its record nor status could name it; return those tasks from requires()"
-            )
+        refuse_overrides(cls, Step)
 
     @property
     def folder(self) -> Path:

@@ -1,6 +1,5 @@
 """The base of every step: what a failure leaves, full disks, two runs at once, use without the command line."""
 
-import functools
 import json
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ import luigi
 import psutil
 import pytest
 
-from neuroluigi import DamagedError, GroupTask, MatlabTask, RunStopped, StudyTask
+from neuroluigi import DamagedError, GroupTask, RunStopped
 from neuroluigi.provenance import state
 from neuroluigi.steps.base import MADE, UNCHANGED, StepError, setting_of_step
 from neuroluigi.steps.plan import plan_below, status_of
@@ -96,25 +95,6 @@ def fail(error):
     return body
 
 
-class RunsItself:
-    """Something that a lab mixes in."""
-
-    def run(self):
-        """Write files without a record."""
-
-
-@pytest.mark.parametrize("bases", [(GroupTask,), (RunsItself, GroupTask), (RunsItself, MatlabTask, StudyTask)])
-def test_a_run_of_its_own_is_refused_with_what_to_write_instead(bases):
-    own = {} if RunsItself in bases else {"run": RunsItself.run}
-    with pytest.raises(TypeError, match=r"Wrong has a run\(\) of its own.*: name it make\(self, out\), and write to"):
-        type("Wrong", bases, own)
-
-
-def test_a_complete_of_its_own_is_refused_with_what_to_write_instead():
-    with pytest.raises(TypeError, match=r"Wrong has a complete\(\) of its own.*from fingerprint\(\) what else"):
-        type("Wrong", (GroupTask,), {"complete": lambda self: True})
-
-
 @pytest.mark.parametrize("name", ["/data/rec_0.bin", "../other/stats.json", "sub/../../x.npy", r"..\\x.npy"])
 def test_a_result_is_in_the_folder_of_its_step(declare, name):
     with pytest.raises(RunStopped, match=r"BaseStep.output\(\) names .*, which is not in the step's own folder"):
@@ -192,30 +172,6 @@ def test_a_file_that_another_result_has_made_is_not_taken_as_done(declare, first
     assert [one.text for one in status.reasons] == [f"shared.txt is a result of {name}"]
     second.run()
     assert second.run_outcome.what == MADE and second.complete() and not status_of(first).is_simply_done
-
-
-def test_a_make_that_yields_is_refused_with_what_to_write_instead():
-    def make(self, out):
-        yield BaseStep("g")
-
-    with pytest.raises(
-        TypeError, match=r"make\(\) of Wrong has a yield, or is async: .*; return those tasks from requires\(\)"
-    ):
-        type("Wrong", (GroupTask,), {"make": make})
-
-
-async def make_async(self, out):
-    """Nobody would await it."""
-
-
-def yielding(self, out):
-    yield BaseStep("g")
-
-
-@pytest.mark.parametrize("make", [make_async, functools.wraps(yielding)(lambda self, out: yielding(self, out))])
-def test_a_make_that_yields_is_told_behind_a_decorator_too(make):
-    with pytest.raises(TypeError, match=r"make\(\) of Wrong has a yield, or is async"):
-        type("Wrong", (GroupTask,), {"make": make})
 
 
 def test_a_make_that_returns_what_would_yield_has_failed(run_step, monkeypatch):
