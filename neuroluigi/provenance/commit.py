@@ -22,15 +22,13 @@ import filelock
 from neuroluigi.provenance.contents import checksum, measure, sync
 from neuroluigi.provenance.files import (
     describe_file,
-    is_part,
-    part_path,
     read_json,
-    remove_abandoned,
     remove_path,
     sync_folder,
     with_known_time,
     write_json,
 )
+from neuroluigi.provenance.parts import is_part, part_path
 from neuroluigi.provenance.record import read_record, sibling_path
 
 
@@ -73,17 +71,23 @@ def commit(
     return True
 
 
-def recover(record_path: Path, folder: Path) -> None:
-    """Finish the commits in a folder that were killed, and then remove the temporary files that nobody needs.
-
-    These are the files of processes of this host that have ended.
-    """
+def recover(record_path: Path) -> None:
+    """Finish the commits that were killed in the folder of a run record. Raises OSError."""
     with folder_lock(record_path.parent):
         _finish(record_path)
-        for pending in record_path.parent.glob("*.pending.json"):
-            _finish(pending.with_name(f"{pending.name.removesuffix('.pending.json')}.json"), is_own=False)
-        for one in {folder, record_path.parent}:
-            remove_abandoned(one)
+        _finish_others(record_path.parent)
+
+
+def finish_commits(folder: Path) -> None:
+    """Finish the commits that were killed whose records are in a folder, if there are any. Raises OSError."""
+    if any(folder.glob("*.pending.json")):
+        with folder_lock(folder):
+            _finish_others(folder)
+
+
+def _finish_others(folder: Path) -> None:
+    for pending in folder.glob("*.pending.json"):
+        _finish(pending.with_name(f"{pending.name.removesuffix('.pending.json')}.json"), is_own=False)
 
 
 def follow_moved(record_path: Path, moved: Mapping[int, str], roots: Mapping[str, Path]) -> None:
