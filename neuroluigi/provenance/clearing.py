@@ -12,6 +12,7 @@ from pathlib import Path
 from neuroluigi.provenance.commit import finish_commits
 from neuroluigi.provenance.files import remove_path
 from neuroluigi.provenance.parts import run_of_part
+from neuroluigi.provenance.record import NewerRecordError
 from neuroluigi.provenance.register import LOCK_ERRORS, Lock, noted_folders, registers, remove_register
 
 
@@ -21,7 +22,7 @@ def clear_killed(results: Path, roots: Sequence[Path]) -> None:
     What can't be removed now stays, with the register, for the next one that tries.
     """
     for path, _ in registers(results):
-        with contextlib.suppress(*LOCK_ERRORS):
+        with contextlib.suppress(*LOCK_ERRORS, NewerRecordError):
             _clear(path, results, roots)
 
 
