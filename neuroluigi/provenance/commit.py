@@ -23,8 +23,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
 from neuroluigi.provenance.contents import checksum, measure, sync
 from neuroluigi.provenance.files import (
     describe_file,
@@ -34,6 +32,7 @@ from neuroluigi.provenance.files import (
     with_known_time,
     write_json,
 )
+from neuroluigi.provenance.locks import waited_lock
 from neuroluigi.provenance.parts import final_name, part_path
 from neuroluigi.provenance.record import read_record, sibling_path
 
@@ -45,9 +44,9 @@ def pending_path(record: str | Path) -> Path:
     return Path(sibling_path(record, ".pending.json"))
 
 
-def folder_lock(folder: Path) -> filelock.FileLock:
+def folder_lock(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Return the lock that a step holds while it commits into `folder`; the system frees it when its process ends."""
-    return filelock.FileLock(folder / ".lock")
+    return waited_lock(folder / ".lock", "a folder of results")
 
 
 def commit(
