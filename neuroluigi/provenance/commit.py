@@ -85,7 +85,8 @@ def recover(record_path: Path) -> None:
 
 def finish_commits(folder: Path) -> None:
     """Finish the commits that were killed whose records are in a folder, if there are any. Raises OSError."""
-    if any(folder.glob("*.pending.json")):
+    # A session may be called like one.
+    if any(path.is_file() for path in folder.glob("*.pending.json")):
         with folder_lock(folder):
             _finish_others(folder)
 
