@@ -5,12 +5,14 @@ Only what a name *and* the register of a run whose lock nobody holds say is remo
 
 import contextlib
 import os
+import socket
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from neuroluigi.provenance.commit import finish_commits
 from neuroluigi.provenance.files import remove_path
+from neuroluigi.provenance.locks import reach_other_machines
 from neuroluigi.provenance.parts import run_of_part
 from neuroluigi.provenance.record import NewerRecordError
 from neuroluigi.provenance.register import LOCK_ERRORS, Lock, noted_folders, registers, remove_register
@@ -19,9 +21,13 @@ from neuroluigi.provenance.register import LOCK_ERRORS, Lock, noted_folders, reg
 def clear_killed(results: Path, roots: Sequence[Path]) -> None:
     """Clear away what runs left on these results that were killed, in folders below `roots` alone.
 
-    What can't be removed now stays, with the register, for the next one that tries.
+    Where a lock does not reach other machines, what their runs left stays too. What can't be removed now stays, with
+    the register, for the next one that tries.
     """
-    for path, _ in registers(results):
+    is_told_by_lock = reach_other_machines(results)
+    for path, note in registers(results):
+        if not is_told_by_lock and note.get("host") != socket.gethostname():
+            continue
         with contextlib.suppress(*LOCK_ERRORS, NewerRecordError):
             _clear(path, results, roots)
 

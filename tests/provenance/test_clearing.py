@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from neuroluigi.provenance import run_lock
+from neuroluigi.provenance import clearing, run_lock
 from neuroluigi.provenance.clearing import clear_killed
 from neuroluigi.provenance.commit import pending_path
 from neuroluigi.provenance.contents import measure
@@ -177,6 +177,19 @@ def test_a_lock_that_nobody_can_try_is_that_of_a_living_run(results):
     )
     clear_killed(results, [results])
     assert run_lock.running(results) == ["luigi, process 1 on h"]
+
+
+def test_where_a_lock_does_not_reach_other_machines_what_their_runs_left_stays(results, monkeypatch):
+    killed = Killed(results)
+    killed.kill()
+    note = json.loads(killed.register.read_text())
+    monkeypatch.setattr(clearing, "reach_other_machines", lambda folder: False)
+    killed.register.write_text(json.dumps({**note, "host": "another"}))
+    clear_killed(results, [results])
+    assert killed.part.exists() and killed.register.exists()
+    killed.register.write_text(json.dumps(note))
+    clear_killed(results, [results])
+    assert left(results) == ["a"]
 
 
 def test_what_a_killed_child_left_goes_with_the_run(results):
