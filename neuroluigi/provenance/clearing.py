@@ -15,7 +15,14 @@ from neuroluigi.provenance.files import remove_path
 from neuroluigi.provenance.locks import reach_other_machines
 from neuroluigi.provenance.parts import run_of_part
 from neuroluigi.provenance.record import NewerRecordError
-from neuroluigi.provenance.register import LOCK_ERRORS, Lock, noted_folders, registers, remove_register
+from neuroluigi.provenance.register import (
+    LOCK_ERRORS,
+    Lock,
+    noted_folders,
+    registers,
+    remove_register,
+    unfinished_registers,
+)
 
 
 def clear_killed(results: Path, roots: Sequence[Path]) -> None:
@@ -30,6 +37,9 @@ def clear_killed(results: Path, roots: Sequence[Path]) -> None:
             continue
         with contextlib.suppress(*LOCK_ERRORS, NewerRecordError):
             _clear(path, results, roots)
+    for path in unfinished_registers(results):
+        with contextlib.suppress(*LOCK_ERRORS):
+            _clear_unfinished(path)
 
 
 def _clear(path: Path, results: Path, roots: Sequence[Path]) -> None:
@@ -45,6 +55,15 @@ def _clear(path: Path, results: Path, roots: Sequence[Path]) -> None:
             _remove_parts(folder, path.stem)
         remove_register(path)
     finally:
+        lock.release()
+
+
+def _clear_unfinished(path: Path) -> None:
+    lock = Lock.alone(path.with_suffix(".lock"))
+    # It may have been finished since.
+    if lock and not path.exists():
+        remove_register(path)
+    if lock:
         lock.release()
 
 

@@ -1,5 +1,6 @@
 """Sessions and results whose names are like those of our own files: they work or are refused, and nothing is lost."""
 
+import json
 import socket
 import subprocess
 
@@ -55,6 +56,8 @@ def test_a_session_may_be_called_like_a_file_of_ours(pipeline):
     ):
         done = ask(pipeline, *words)
         assert done.returncode == 0 and "Traceback" not in done.stderr, (words, done.stdout, done.stderr)
+    not_ours = json.loads(ask(pipeline, "status", "--json").stdout)["not_ours"]
+    assert {name for name in TAKEN if not any(f"{name}/note.txt" in str(one) for one in not_ours)} == set()
     assert run(pipeline, "--recordings-root", "data").out.startswith("Nothing to make: everything is there.")
     for name in ("report.html", "ro-crate-metadata.json"):
         (pipeline.results / name).unlink()
