@@ -89,7 +89,7 @@ def test_the_death_of_the_run_ends_idle_sessions_and_removes_their_folders(warm_
     then = "print('idle', flush=True)\ninput()\n"
     run = warm_lab.in_another_run("quick", then, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert run.stdout.readline() == "idle\n"
-    assert len(warm_lab.processes()) == 2 and list(warm_lab.temporary.iterdir())
+    assert len(warm_lab.processes()) == 3 and list(warm_lab.temporary.iterdir())
     run.kill()
     run.communicate()
     wait_for(lambda: not warm_lab.processes() and not list(warm_lab.temporary.iterdir()))
