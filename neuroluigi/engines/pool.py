@@ -51,7 +51,7 @@ def close_pool() -> None:
     for session in sessions:
         session.stop()
     for session in sessions:
-        if session.wait_for_end(supervisor.GRACE_SECONDS):
+        if session.wait_for_end(supervisor.GRACE_SECONDS) and session.has_ended():
             session.warn_of_bad_end()
         else:
             session.end()

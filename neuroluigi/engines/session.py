@@ -274,7 +274,7 @@ class Session:
         with contextlib.suppress(OSError):
             (self.folder / "end").touch()
         self.wait_for_end(supervisor.GRACE_SECONDS + 10)
-        if not self._has("ended.json"):
+        if not self.has_ended():
             # Its supervisor was killed, or does not find the folder any more.
             supervisor.end_marked(self.folder)
 
@@ -286,6 +286,10 @@ class Session:
                 return False
             time.sleep(0.02)
         return True
+
+    def has_ended(self) -> bool:
+        """Whether the engine has ended with everything that it started."""
+        return self._has("ended.json")
 
     def wait_for_exit(self) -> None:
         """Wait for the exit of an engine that has served its last call, and end one that takes too long."""
