@@ -54,7 +54,10 @@ def run_program(command: Sequence[str], log: Path, seconds: float | None = None)
             raise ProgramTimeout(f"no end within {seconds:g} s") from None
         finally:
             if process.poll() is None:
-                (folder / "end").touch()
+                try:
+                    (folder / "end").touch()
+                except OSError:
+                    supervisor.end_marked(folder)
                 process.wait()
         with contextlib.suppress(OSError, ValueError):
             ended = json.loads((folder / "ended.json").read_text(encoding="utf-8"))

@@ -24,6 +24,7 @@ import psutil
 
 from neuroluigi.engines import supervisor
 from neuroluigi.engines.engine import Engine
+from neuroluigi.engines.follower import Follower
 from neuroluigi.engines.meter import Meter
 from neuroluigi.engines.program import explain_exit, start_supervised
 from neuroluigi.engines.values import Node, encode, pack, unpack
@@ -51,6 +52,10 @@ _CHECK_SECONDS = 0.2
 _FROM_START = ("lock", "log", "session.json", "count", "work", "neuroluigiServe.m", "reportProgress.m")
 _WHEN_READY = (*_FROM_START, "running.json", "ready.json")
 _IN_USE = ("caller",)
+
+
+# Less than this is no space.
+_LITTLE_SPACE = 1 << 20
 
 
 class SessionEnded(RuntimeError):
@@ -196,14 +201,14 @@ class Session:
         """
         number = self._count() + 1
         # The first call's log begins with what the engine printed at its start.
-        with _Follower(self.folder / "log", number == 1, log) as printed:
+        with Follower(self.folder / "log", number == 1, log) as printed:
             return self._call(number, request, printed, seconds, on_progress)
 
     def _call(
         self,
         number: int,
         request: Request,
-        printed: "_Follower",
+        printed: Follower,
         seconds: float | None,
         on_progress: Callable[[dict], None],
     ) -> tuple[dict, list[Node], dict]:
@@ -261,7 +266,7 @@ class Session:
 
     def copy_log(self, log: Path) -> None:
         """Add all that the engine printed to `log`."""
-        with contextlib.suppress(FileNotFoundError), _Follower(self.folder / "log", True, log) as printed:
+        with contextlib.suppress(FileNotFoundError), Follower(self.folder / "log", True, log) as printed:
             printed.copy()
 
     def stop(self) -> None:
@@ -271,11 +276,12 @@ class Session:
 
     def end(self) -> None:
         """End the engine at once, with everything that it started, and wait until it has ended."""
+        # Where there is no space for that file, the supervisor is not asked.
         with contextlib.suppress(OSError):
             (self.folder / "end").touch()
-        self.wait_for_end(supervisor.GRACE_SECONDS + 10)
+            self.wait_for_end(supervisor.GRACE_SECONDS + 10)
         if not self.has_ended():
-            # Its supervisor was killed, or does not find the folder any more.
+            # Or it was killed, or does not find the folder any more.
             supervisor.end_marked(self.folder)
 
     def wait_for_end(self, seconds: float) -> bool:
@@ -340,7 +346,8 @@ class Session:
             code = self._read("ended.json").get("code", supervisor.SIGNALLED + 9)
             if code == supervisor.NO_SEAT:
                 raise NoSeat("another process took the seat")
-            raise SessionEnded(f"ended without an answer ({explain_exit(code)})", code)
+            full = f" on a disk that is full: {self.folder}" if _is_full(self.folder) else ""
+            raise SessionEnded(f"ended without an answer{full} ({explain_exit(code)})", code)
 
     def _lost(self, needs: Collection[str]) -> str:
         """Return in words which of the files in `needs` are not there; "" where all are."""
@@ -384,21 +391,8 @@ class Session:
 _started: list[subprocess.Popen] = []
 
 
-class _Follower:
-    """Copies what is added to one file, from its start or from now on, to the end of another."""
-
-    def __init__(self, source: Path, from_start: bool, target: Path):
-        self._source, self._target = source.open("rb"), target
-        if not from_start:
-            self._source.seek(0, os.SEEK_END)
-
-    def __enter__(self) -> "_Follower":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._source.close()
-
-    def copy(self) -> None:
-        """Copy what was added since the last time."""
-        with self._target.open("ab") as target:
-            shutil.copyfileobj(self._source, target, 1 << 20)
+def _is_full(folder: Path) -> bool:
+    """Whether there is no more space on the disk of a folder than what an engine needs to say so."""
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(folder).free < _LITTLE_SPACE
+    return False
