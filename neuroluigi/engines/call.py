@@ -15,6 +15,7 @@ from neuroluigi.engines import supervisor
 from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.licence import LicenceError, Patience, find_licence_error
 from neuroluigi.engines.pool import use_session
+from neuroluigi.engines.prompts import IDENTIFIER, is_prompt
 from neuroluigi.engines.seats import request_seat, seat_holders
 from neuroluigi.engines.session import CallTimeout, Limits, NoSeat, Request, SessionEnded
 from neuroluigi.engines.values import Node
@@ -157,6 +158,8 @@ def _error_text(answer: dict, engine: str, function: str, returns: Sequence[str]
     frames = stack if isinstance(stack, list) else [stack]
     # The first frame is where the error was raised; after it come the callers, the last of them neuroluigiServe.m.
     frames = [f for f in frames if f["line"] > 0 and not f["name"].startswith("neuroluigiServe")]
+    if answer["identifier"] == IDENTIFIER:
+        frames = [f for f in frames if not is_prompt(f["name"])]
     where = f" ({frames[0]['name']}, line {frames[0]['line']} of {Path(frames[0]['file']).name})" if frames else ""
     identifier = f"{answer['identifier']}: " if answer["identifier"] else ""
     text = f"{engine}: {function} failed: {identifier}{answer['message']}{where}"

@@ -1,8 +1,12 @@
 """Copies what an engine prints to the log of the step that calls it."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
+
+# How much an engine may have printed before it is left to the log of the step alone.
+MOST_BYTES = 50_000_000
 
 
 class Follower:
@@ -20,6 +24,10 @@ class Follower:
         self._source.close()
 
     def copy(self) -> None:
-        """Copy what was added since the last time."""
+        """Copy what was added since the last time, and empty the first file where it is long: it has been copied."""
         with self._target.open("ab") as target:
             shutil.copyfileobj(self._source, target, 1 << 20)
+        if self._source.tell() > MOST_BYTES:
+            with contextlib.suppress(OSError):
+                os.truncate(self._source.name, 0)
+                self._source.seek(0)

@@ -26,6 +26,8 @@ function neuroluigiServe()
   end
   plan = jsondecode(fileread([session 'serve.json']));
   folders = decodeValue(plan.folders, '');
+  hideShadows(isOctave);
+  addpath([session 'prompts']);
   addpath(folders{:}, pwd());
   cd('work');
   clean = stateOf(isOctave);
@@ -63,7 +65,7 @@ function isThere = waitFor(session, call, before, idleSeconds)
   pauseSeconds = 0.002;
   isThere = isfile(request);
   while ~isThere && ~isfile(stop) && waited < idleSeconds
-    pause(pauseSeconds);
+    builtin('pause', pauseSeconds);
     waited = waited + pauseSeconds;
     if waited > 1
       pauseSeconds = min(0.05, pauseSeconds * 1.1);
@@ -142,6 +144,15 @@ function clean = stateOf(isOctave)
   clean.names = fieldnames(clean.settings).';
 end
 
+function hideShadows(isOctave)
+  % HIDESHADOWS has no warning be printed of functions that stand for others.
+  if isOctave
+    warning('off', 'Octave:shadowed-function');
+  else
+    warning('off', 'MATLAB:dispatcher:nameConflict');
+  end
+end
+
 function names = octaveSettings()
   names = {'EDITOR', 'EXEC_PATH', 'IMAGE_PATH', 'PAGER', 'PS4', 'beep_on_error', ...
            'completion_append_char', 'confirm_recursive_rmdir', 'crash_dumps_octave_core', ...
@@ -187,6 +198,7 @@ function tidyUp(clean, isOctave)
     cd(clean.folder);
   end
   if ~strcmp(path(), clean.path)
+    hideShadows(isOctave);
     path(clean.path);
   end
 end

@@ -27,6 +27,7 @@ from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.follower import Follower
 from neuroluigi.engines.meter import Meter
 from neuroluigi.engines.program import explain_exit, start_supervised
+from neuroluigi.engines.prompts import write_prompts
 from neuroluigi.engines.values import Node, encode, pack, unpack
 
 logger = logging.getLogger("luigi-interface")
@@ -163,6 +164,7 @@ class Session:
         """Start the engine, with the folders `path` on its path. Raises OSError."""
         for name in ("neuroluigiServe.m", "reportProgress.m"):
             shutil.copy(Path(__file__).with_name(name), self.folder)
+        write_prompts(self.folder / "prompts")
         (self.folder / "work").mkdir()
         calls = MOST_CALLS if limits.is_warm else 1
         folders = pack(encode([str(folder) for folder in path]), [])

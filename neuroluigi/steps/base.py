@@ -46,6 +46,7 @@ from neuroluigi.steps.describe import (
     start_clock,
 )
 from neuroluigi.steps.expectation import recorded_fingerprint
+from neuroluigi.steps.log_limit import kept_short
 from neuroluigi.steps.overrides import refuse_overrides
 from neuroluigi.steps.plan import (
     discard_statuses,
@@ -322,6 +323,7 @@ class Step(CarriesSettings, ResultTask):
         logger.debug("%s logs to %s", self, self.log)
         with (
             self.log.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as stream,
+            kept_short(self.log),
             contextlib.redirect_stdout(stream),
             contextlib.redirect_stderr(stream),
         ):
