@@ -90,7 +90,7 @@ def use_session(engine: Engine, path: Collection[Path], function: str, limits: L
 
 def _about(engine: Engine, path: Collection[Path], files: Files) -> dict:
     """Return what calls that share a session have in common: the engine, and all files of code as they are now."""
-    code = json.dumps([[*map(str, path)], [(str(file), size, mtime_ns) for file, _, size, mtime_ns in files]])
+    code = json.dumps([[*map(str, path)], [(str(file), stamp) for file, _, stamp in files]])
     return {
         "engine": engine.name,
         "command": engine.session_command(),

@@ -1,5 +1,6 @@
 """The pool of a run: sessions that its processes share, and that end with it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,17 @@ def test_changed_code_is_run(warm_lab, changed):
     assert warm_lab.printed("outer") == "newer"
     # The session with the old code ends.
     wait_for(lambda: not is_running(old))
+
+
+def test_code_of_the_same_size_and_time_is_run(warm_lab):
+    """As `cp -p` and `git checkout` in the same tick of the clock leave it."""
+    path = warm_lab.matlab / "quick.m"
+    warm_lab.write("quick", "printf('old');")
+    before = path.stat()
+    assert warm_lab.printed("quick") == "old"
+    warm_lab.write("quick", "printf('new');")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert warm_lab.printed("quick") == "new"
 
 
 def test_a_caller_that_is_killed_takes_its_session_along(warm_lab):
