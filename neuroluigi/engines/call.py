@@ -6,6 +6,7 @@ The call's own answer decides whether it succeeded; what the engine prints, and 
 import contextlib
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from neuroluigi.engines import supervisor
 from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.licence import LicenceError, Patience, find_licence_error
 from neuroluigi.engines.pool import use_session
+from neuroluigi.engines.prompts import IDENTIFIER, is_prompt
 from neuroluigi.engines.seats import request_seat, seat_holders
 from neuroluigi.engines.session import CallTimeout, Limits, NoSeat, Request, SessionEnded
 from neuroluigi.engines.values import Node
@@ -59,14 +61,7 @@ def call_function(
     while True:
         printed_before = log.stat().st_size if log.exists() else 0
         try:
-            with use_session(engine, path, function, limits, log) as session:
-                facts = session.facts()
-                _check_release(engine, facts, limits.release)
-                answer, values, used = session.call(request, log, limits.call_seconds, on_progress)
-                if not answer["ok"] and (error := find_licence_error(answer["message"], answer["identifier"])):
-                    # This process has not the licence that the call needs; a new one may get it.
-                    session.stop()
-                    raise error
+            facts, answer, values = _try(engine, request, path, log, limits, on_progress)
             break
         except NoSeat:
             assert limits.seats, "a seat is missing only where seats are counted"
@@ -88,8 +83,33 @@ def call_function(
                 logger.warning("%s %s at %s; trying once more", engine.name, ended, function)
     if not answer["ok"]:
         raise CallError(_error_text(answer, engine.name, function, returns))
-    facts = {**facts, "used": used}
     return {key: facts[key] for key in ("version", "release", "used") if facts.get(key)}, values
+
+
+def _try(
+    engine: Engine,
+    request: Request,
+    path: Collection[Path],
+    log: Path,
+    limits: Limits,
+    on_progress: Callable[[dict], None],
+) -> tuple[dict, dict, list[Node]]:
+    """Make a call in a session; return what the engine is and what it used, the answer, and the values."""
+    try:
+        with use_session(engine, path, request.function, limits, log) as session:
+            facts = session.facts()
+            _check_release(engine, facts, limits.release)
+            answer, values, used = session.call(request, log, limits.call_seconds, on_progress)
+            if not answer["ok"] and (error := find_licence_error(answer["message"], answer["identifier"])):
+                # This process has not the licence that the call needs; a new one may get it.
+                session.stop()
+                raise error
+        return {**facts, "used": used}, answer, values
+    except OSError as error:
+        raise CallError(
+            f"{engine.name}: {request.function} could not be called: {error}; temporary files are in"
+            f" {tempfile.gettempdir()}, or where the environment variable TMPDIR says"
+        ) from error
 
 
 def _check_release(engine: Engine, facts: Mapping, wanted: str) -> None:
@@ -138,6 +158,8 @@ def _error_text(answer: dict, engine: str, function: str, returns: Sequence[str]
     frames = stack if isinstance(stack, list) else [stack]
     # The first frame is where the error was raised; after it come the callers, the last of them neuroluigiServe.m.
     frames = [f for f in frames if f["line"] > 0 and not f["name"].startswith("neuroluigiServe")]
+    if answer["identifier"] == IDENTIFIER:
+        frames = [f for f in frames if not is_prompt(f["name"])]
     where = f" ({frames[0]['name']}, line {frames[0]['line']} of {Path(frames[0]['file']).name})" if frames else ""
     identifier = f"{answer['identifier']}: " if answer["identifier"] else ""
     text = f"{engine}: {function} failed: {identifier}{answer['message']}{where}"

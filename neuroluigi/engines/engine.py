@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neuroluigi.engines.program import absolute_word
+from neuroluigi.engines.supervisor import FOLDER_VARIABLE
 
-# The environment variable with the folder of the session, in which neuroluigiServe.m finds its calls.
-SESSION_FOLDER_VARIABLE = "NEUROLUIGI_SESSION"
-_STATEMENT = f"cd(getenv('{SESSION_FOLDER_VARIABLE}'));neuroluigiServe"
+# neuroluigiServe.m finds its calls in the folder of the session.
+_STATEMENT = f"cd(getenv('{FOLDER_VARIABLE}'));neuroluigiServe"
 
 # Where installers put Matlab; only some add it to PATH.
 _MATLAB_INSTALLATIONS = {

@@ -26,6 +26,8 @@ function neuroluigiServe()
   end
   plan = jsondecode(fileread([session 'serve.json']));
   folders = decodeValue(plan.folders, '');
+  hideShadows(isOctave);
+  addpath([session 'prompts']);
   addpath(folders{:}, pwd());
   cd('work');
   clean = stateOf(isOctave);
@@ -34,9 +36,11 @@ function neuroluigiServe()
   ready = struct('version', version(), 'release', version('-release'));
   writeText([session 'ready.json'], jsonencode(ready), isOctave);
 
+  call = '';
   for number = 1:plan.calls
+    before = call;
     call = sprintf('%s%06d.', session, number);
-    if ~waitFor([call 'request.json'], [session 'stop'], plan.idleSeconds)
+    if ~waitFor(session, call, before, plan.idleSeconds)
       return
     end
     answer = carryOut(call, isOctave);
@@ -52,18 +56,32 @@ function neuroluigiServe()
   end
 end
 
-function isThere = waitFor(request, stop, idleSeconds)
-  % Often while the next call is likely to come soon, seldom later on.
-  waited = tic();
+function isThere = waitFor(session, call, before, idleSeconds)
+  % Often while the next call is likely to come soon, seldom later on. The pauses are counted: toc
+  % goes by the clock of the wall, which may be set.
+  request = [call 'request.json'];
+  stop = [session 'stop'];
+  waited = 0;
   pauseSeconds = 0.002;
   isThere = isfile(request);
-  while ~isThere && ~isfile(stop) && toc(waited) < idleSeconds
-    pause(pauseSeconds);
-    if toc(waited) > 1
+  while ~isThere && ~isfile(stop) && waited < idleSeconds
+    builtin('pause', pauseSeconds);
+    waited = waited + pauseSeconds;
+    if waited > 1
       pauseSeconds = min(0.05, pauseSeconds * 1.1);
+      if isLost(session, before)
+        return
+      end
     end
     isThere = isfile(request);
   end
+end
+
+function lost = isLost(session, call)
+  % Whether something removed what the caller has not seen: that the session is ready, or the answer
+  % to the last call, of which he removes the request first.
+  lost = ~isfile([session 'ready.json']) || ...
+         (~isempty(call) && isfile([call 'request.json']) && ~isfile([call 'answer.json']));
 end
 
 function answer = carryOut(call, isOctave)
@@ -126,6 +144,15 @@ function clean = stateOf(isOctave)
   clean.names = fieldnames(clean.settings).';
 end
 
+function hideShadows(isOctave)
+  % HIDESHADOWS has no warning be printed of functions that stand for others.
+  if isOctave
+    warning('off', 'Octave:shadowed-function');
+  else
+    warning('off', 'MATLAB:dispatcher:nameConflict');
+  end
+end
+
 function names = octaveSettings()
   names = {'EDITOR', 'EXEC_PATH', 'IMAGE_PATH', 'PAGER', 'PS4', 'beep_on_error', ...
            'completion_append_char', 'confirm_recursive_rmdir', 'crash_dumps_octave_core', ...
@@ -171,6 +198,7 @@ function tidyUp(clean, isOctave)
     cd(clean.folder);
   end
   if ~strcmp(path(), clean.path)
+    hideShadows(isOctave);
     path(clean.path);
   end
 end
@@ -270,6 +298,9 @@ function value = decodeArray(node, shape, dataFile)
   count = prod(shape) * (1 + isfield(node, 'complex'));
   if isfield(node, 'offset')
     fid = fopen(dataFile, 'r', 'ieee-le');
+    if fid < 0
+      error('neuroluigi:cannotRead', '%s can''t be read: was it removed?', dataFile);
+    end
     fseek(fid, str2double(node.offset), 'bof');
     value = fread(fid, count, ['*' node.stored]);
     fclose(fid);
@@ -293,6 +324,9 @@ end
 
 function nodes = encodeValues(values, names, dataFile, isOctave)
   fid = fopen(dataFile, 'w', 'ieee-le');
+  if fid < 0
+    error('neuroluigi:cannotWrite', '%s can''t be written: was its folder removed?', dataFile);
+  end
   closing = onCleanup(@() fclose(fid));
   nodes = cell(1, numel(values));
   for k = 1:numel(values)
@@ -340,12 +374,19 @@ function node = encodeValue(value, name, fid, isOctave)
         % Not value(:): of a scalar, Octave would drop the sign of an imaginary part of zero.
         value = [reshape(real(value), 1, []); reshape(imag(value), 1, [])];
       end
-      fwrite(fid, value, node.stored);
+      writeAll(fid, value, node.stored);
     otherwise
       error('neuroluigi:noFormat', ...
             ['%s is a %s, which no file holds: return numbers, text, structs or cells in its' ...
              ' place, such as func2str(...) of a function, struct(...) of an object,' ...
              ' table2struct(...) of a table, cellstr(...) of strings'], name, kind);
+  end
+end
+
+function writeAll(fid, values, kind)
+  % The last bytes may wait in memory until they are asked for.
+  if fwrite(fid, values, kind) ~= numel(values) || fseek(fid, 0, 'cof') ~= 0
+    error('neuroluigi:cannotWrite', '%s can''t be written: is the disk full?', fopen(fid));
   end
 end
 
@@ -358,7 +399,10 @@ function writeText(whole, text, isOctave)
     bytes = unicode2native(text, 'UTF-8');
   end
   fid = fopen(part, 'w');
-  fwrite(fid, bytes, 'uint8');
+  if fid < 0
+    error('neuroluigi:cannotWrite', '%s can''t be written: was its folder removed?', whole);
+  end
+  writeAll(fid, bytes, 'uint8');
   fclose(fid);
   if isOctave
     % movefile goes through a shell on Octave.

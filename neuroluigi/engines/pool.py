@@ -10,20 +10,16 @@ import functools
 import hashlib
 import json
 import multiprocessing
-import os
-import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from neuroluigi.engines import supervisor
 from neuroluigi.engines.engine import Engine
+from neuroluigi.engines.run_folder import own_run_folder, remove_run_folder, run_folder
 from neuroluigi.engines.seats import is_seat_free
 from neuroluigi.engines.session import Limits, NoSeat, Session
 from neuroluigi.provenance.m_code import Files, found_files, lasting_effects_of
-
-# "ID FOLDER": the process that began the run, and its pool.
-_POOL_VARIABLE = "NEUROLUIGI_POOL"
 
 _while_starting: Callable[[], None] | None = None
 
@@ -32,36 +28,34 @@ def open_pool(while_starting: Callable[[], None] | None = None) -> Path:
     """Return the folder of this run's pool, making it where there is none; call it before any process is forked.
 
     `while_starting` is called each time that this process, not a fork of it, starts an engine, which takes seconds.
+    Raises OSError.
     """
     global _while_starting
     _while_starting = while_starting or _while_starting
-    pid, _, folder = os.environ.get(_POOL_VARIABLE, "").partition(" ")
-    parent = multiprocessing.parent_process()
-    if folder and int(pid) in (os.getpid(), parent and parent.pid) and Path(folder).is_dir():
-        return Path(folder)
-    # A private folder with an ASCII name.
-    pool = Path(tempfile.mkdtemp(prefix="neuroluigi-"))
-    os.environ[_POOL_VARIABLE] = f"{os.getpid()} {pool}"
-    atexit.register(close_pool)
+    pool = run_folder()
+    _close_at_exit(pool)
     return pool
+
+
+@functools.cache
+def _close_at_exit(pool: Path) -> None:
+    """Have the sessions of a pool end with this process, if it made the pool; once is enough."""
+    atexit.register(close_pool)
 
 
 def close_pool() -> None:
     """End all sessions of the pool that this process made, and remove it."""
-    pid, _, folder = os.environ.get(_POOL_VARIABLE, "").partition(" ")
-    if not folder or int(pid) != os.getpid():
+    if not (pool := own_run_folder()):
         return
-    del os.environ[_POOL_VARIABLE]
-    atexit.unregister(close_pool)
-    sessions = [Session(one) for one in Path(folder).glob("session-*")]
+    sessions = [Session(one) for one in pool.glob("session-*")]
     for session in sessions:
         session.stop()
     for session in sessions:
-        if session.wait_for_end(supervisor.GRACE_SECONDS):
+        if session.wait_for_end(supervisor.GRACE_SECONDS) and session.has_ended():
             session.warn_of_bad_end()
         else:
             session.end()
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_run_folder()
 
 
 @contextlib.contextmanager
@@ -96,7 +90,7 @@ def use_session(engine: Engine, path: Collection[Path], function: str, limits: L
 
 def _about(engine: Engine, path: Collection[Path], files: Files) -> dict:
     """Return what calls that share a session have in common: the engine, and all files of code as they are now."""
-    code = json.dumps([[*map(str, path)], [(str(file), size, mtime_ns) for file, _, size, mtime_ns in files]])
+    code = json.dumps([[*map(str, path)], [(str(file), stamp) for file, _, stamp in files]])
     return {
         "engine": engine.name,
         "command": engine.session_command(),
@@ -123,23 +117,13 @@ def _start(pool: Path, about: dict, engine: Engine, path: Collection[Path], limi
     session = Session(Path(tempfile.mkdtemp(prefix="session-", dir=pool)))
     session.lock()
     try:
-        process = session.start(about, engine, path, limits, _owner())
+        session.start(about, engine, path, limits)
         if _while_starting and multiprocessing.parent_process() is None:
             _while_starting()
-        session.wait_until_ready(engine, process)
+        session.wait_until_ready(engine)
     except BaseException:
         session.end()
         session.copy_log(log)
         session.release()
         raise
     return session
-
-
-@functools.cache
-def _identity_of(pid: int) -> supervisor.Identity:
-    return supervisor.process_identity(pid)
-
-
-def _owner() -> supervisor.Identity:
-    """Return the process for which sessions run: the one that made the pool."""
-    return _identity_of(int(os.environ[_POOL_VARIABLE].partition(" ")[0]))

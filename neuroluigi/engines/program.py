@@ -12,21 +12,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from neuroluigi.engines import supervisor
+from neuroluigi.engines.run_folder import run_folder, run_owner
 
 
 class ProgramTimeout(RuntimeError):
     """A program that was ended because it took too long."""
 
 
-def start_supervised(
-    folder: Path, plan: Mapping[str, object], log: Path, cwd: Path, env: Mapping[str, str] | None = None
-) -> subprocess.Popen:
+def start_supervised(folder: Path, plan: Mapping[str, object], log: Path, cwd: Path) -> subprocess.Popen:
     """Start a supervisor in `folder`; what its program prints is added to `log`.
 
-    `plan` has command, owner and seats as in supervisor.py. The program runs in the folder `cwd`, with the environment
-    of this process and `env`.
+    `plan` has command and seats as in supervisor.py; the owner is the run, and the caller this process. The program
+    runs in the folder `cwd`, with the environment of this process.
     """
-    supervisor.write_whole(folder / "supervisor.json", plan)
+    supervisor.write_whole(folder / "caller", supervisor.process_identity())
+    supervisor.write_whole(folder / "supervisor.json", {**plan, "owner": run_owner()})
     with log.open("ab") as stream:
         return subprocess.Popen(
             [sys.executable, supervisor.__file__, str(folder)],
@@ -34,7 +34,7 @@ def start_supervised(
             stdout=stream,
             stderr=stream,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, supervisor.FOLDER_VARIABLE: str(folder)},
             start_new_session=True,
         )
 
@@ -45,18 +45,19 @@ def run_program(command: Sequence[str], log: Path, seconds: float | None = None)
     The exit code is as in a shell: 127 for a program that can't be started, 128 + n for one that signal n ended. What
     it used: cpu_seconds and peak_memory_bytes, as far as they are known. Raises ProgramTimeout after `seconds`.
     """
-    folder = Path(tempfile.mkdtemp(prefix="neuroluigi-"))
+    folder = Path(tempfile.mkdtemp(prefix="program-", dir=run_folder()))
     try:
-        process = start_supervised(
-            folder, {"owner": supervisor.process_identity(), "command": list(command)}, log, Path.cwd()
-        )
+        process = start_supervised(folder, {"command": list(command)}, log, Path.cwd())
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise ProgramTimeout(f"no end within {seconds:g} s") from None
         finally:
             if process.poll() is None:
-                (folder / "end").touch()
+                try:
+                    (folder / "end").touch()
+                except OSError:
+                    supervisor.end_marked(folder)
                 process.wait()
         with contextlib.suppress(OSError, ValueError):
             ended = json.loads((folder / "ended.json").read_text(encoding="utf-8"))

@@ -37,6 +37,11 @@ def only_regular(path: str | Path, flags: int) -> int:
     return descriptor
 
 
+def only_new(path: str | Path, flags: int) -> int:
+    """Open a file as the `opener` of open() does, one that is not there yet. Raises OSError."""
+    return only_regular(path, flags | os.O_EXCL)
+
+
 def read_bytes(path: str | Path) -> bytes:
     """Return the content of a file. Raises OSError, also for what is no regular file, or larger than any record."""
     # Half the system calls of open(); a plan reads tens of thousands.

@@ -21,6 +21,14 @@ _TEXT = re.compile(_LITERAL)
 _COMMAND = re.compile(r"\baddpath[ \t]+([^\s;,()=]+)")
 
 
+# What changes where a file is written (time and id), and where one of the same size and time takes its place.
+Stamp = tuple[int, int, int, int]
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return found.st_mtime_ns, found.st_ino, found.st_size, found.st_ctime_ns
+
+
 def m_files(folder: Path) -> list[Path]:
     """Return the M-files that an engine reaches with `folder` on its path: also of private, @class and +package."""
     return [file for file in code_files(folder) if file.suffix == ".m"]
@@ -52,14 +60,14 @@ def code_files_on(folders: Iterable[Path]) -> Iterator[tuple[Path, Path, os.stat
         for file in code_files(folder):
             found = file.stat()
             yield file, folder, found
-            for added in _added_folders(file, roots[folder], found.st_size, found.st_mtime_ns):
+            for added in _added_folders(file, roots[folder], _stamp(found)):
                 if added not in roots:
                     roots[added] = roots[folder]
                     waiting.append(added)
 
 
 @functools.lru_cache(maxsize=4096)
-def _added_folders(file: Path, root: Path, size: int, mtime_ns: int) -> tuple[Path, ...]:
+def _added_folders(file: Path, root: Path, stamp: Stamp) -> tuple[Path, ...]:
     """Return the folders below `root` that an M-file may put on the path: each that one of its texts can name."""
     code = _without_comments(file.read_bytes()) if file.suffix == ".m" else ""
     if "addpath" not in code:
@@ -84,8 +92,8 @@ def _with_m_files(top: Path, is_deep: bool) -> Iterator[Path]:
         subfolders[:] = (one for one in subfolders if one[0] not in "@+." and one != "private")
 
 
-# Files of code as their stat() is now, each with its folder on the path.
-Files = tuple[tuple[Path, Path, int, int], ...]
+# Files of code as they are now, each with its folder on the path.
+Files = tuple[tuple[Path, Path, Stamp], ...]
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ class _Reached:
 
 def found_files(folders: Iterable[Path]) -> Files:
     """Return the files of code that an engine reaches with `folders` on its path."""
-    return tuple((file, folder, one.st_size, one.st_mtime_ns) for file, folder, one in code_files_on(folders))
+    return tuple((file, folder, _stamp(one)) for file, folder, one in code_files_on(folders))
 
 
 def matlab_sources(folders: Mapping[Path, str], function: str) -> list[dict]:
@@ -117,6 +125,17 @@ def matlab_sources(folders: Mapping[Path, str], function: str) -> list[dict]:
     return sorted(sources, key=lambda one: one["path"])
 
 
+def matlab_writes(folders: Mapping[Path, str], function: str) -> dict[str, tuple[int, int]]:
+    """Return when the files of code that a call of `function` can reach were written, and which files they are.
+
+    A file that is changed and changed back is another one then, or of another time: what was read of it meanwhile is
+    not known.
+    """
+    files = found_files(folders)
+    reached, stamps = _reached(tuple(folders), function, files), {file: stamp for file, _, stamp in files}
+    return {_recorded_path(file, one.folder, folders): stamps[file][:2] for file, one in reached.items()}
+
+
 def lasting_effects_of(folders: Iterable[Path], function: str, files: Files) -> list[str]:
     """Return what a call of `function` may leave behind in the engine: ["meanOnce.m: setenv"].
 
@@ -129,7 +148,7 @@ def lasting_effects_of(folders: Iterable[Path], function: str, files: Files) -> 
 @functools.lru_cache(maxsize=256)
 def _reached(folders: tuple[Path, ...], function: str, files: Files) -> Mapping[Path, _Reached]:
     reached: dict[Path, _Reached] = {}
-    candidates = [(file, folder, _names(file, folder)) for file, folder, *_ in files]
+    candidates = [(file, folder, _names(file, folder)) for file, folder, _ in files]
     to_read: list[tuple[Path | None, set[str]]] = [(None, set(function.split(".")))]
     while to_read:
         home, words = to_read.pop()

@@ -190,7 +190,7 @@ class Display:
 
     def _send(self, **event: object) -> None:
         self.check()
-        if self._process and self._events and not self._events.send(at=time.time(), **event):
+        if self._process and self._events and not self._events.send(at=time.monotonic(), **event):
             # What it draws from now on would be wrong.
             self._process.kill()
             self._process.wait()

@@ -321,7 +321,7 @@ def draw(console: Console, drawn: LiveRender, run: Run, now: float, above: Seque
 
 def show(folder: Path, parent: int) -> None:
     """Show the run whose events are in `folder` until it is over."""
-    console, run, follower = Console(stderr=True), Run(time.time()), Follower(folder / "events")
+    console, run, follower = Console(stderr=True), Run(time.monotonic()), Follower(folder / "events")
     continued: list[int] = []
     if sys.platform != "win32":
         signal.signal(signal.SIGCONT, lambda number, _: continued.append(number))
@@ -338,7 +338,7 @@ def show(folder: Path, parent: int) -> None:
                 # The shell has written below, or the terminal has wrapped what was drawn: that stays as it is.
                 console.line()
                 drawn = LiveRender("")
-            draw(console, drawn, run, time.time(), above)
+            draw(console, drawn, run, time.monotonic(), above)
             above, drawn_at, drawn_width = [], time.monotonic(), size.width
             continued.clear()
     console.line()

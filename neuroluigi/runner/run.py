@@ -132,8 +132,9 @@ class CheckingWorker(Worker):
         log_replacements(steps)
         check_engines(steps)
         self.prepare_for(steps)
-        # Before the first fork: all processes of the run share its sessions.
-        open_pool(while_starting=self.import_next)
+        # Before the first fork: all processes of the run share its sessions. Where there is no space, steps say so.
+        with contextlib.suppress(OSError):
+            open_pool(while_starting=self.import_next)
         try:
             return super().run()
         finally:

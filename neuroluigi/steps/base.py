@@ -27,7 +27,7 @@ from neuroluigi.provenance.contents import (
     why_not_read,
     write_manifest,
 )
-from neuroluigi.provenance.files import path_in_root, remove_path, with_known_time, write_json
+from neuroluigi.provenance.files import only_new, path_in_root, remove_path, with_known_time, write_json
 from neuroluigi.provenance.parts import part_path
 from neuroluigi.provenance.record import (
     SCHEMA,
@@ -57,6 +57,7 @@ from neuroluigi.steps.describe import (
     start_clock,
 )
 from neuroluigi.steps.expectation import recorded_fingerprint
+from neuroluigi.steps.log_limit import kept_short
 from neuroluigi.steps.overrides import refuse_overrides
 from neuroluigi.steps.plan import (
     discard_statuses,
@@ -338,7 +339,8 @@ class Step(CarriesSettings, ResultTask):
         roots = roots_of_paths()
         logger.debug("%s logs to %s", self, self.log)
         with (
-            self.log.open("x", buffering=1, encoding="utf-8", errors="backslashreplace") as stream,
+            open(self.log, "a", buffering=1, encoding="utf-8", errors="backslashreplace", opener=only_new) as stream,
+            kept_short(self.log),
             contextlib.redirect_stdout(stream),
             contextlib.redirect_stderr(stream),
         ):

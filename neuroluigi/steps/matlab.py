@@ -14,7 +14,7 @@ from neuroluigi.engines.program import split_command
 from neuroluigi.engines.session import Limits
 from neuroluigi.engines.typed import typed_call
 from neuroluigi.engines.values import Node, encode, encode_arguments
-from neuroluigi.provenance.m_code import matlab_sources
+from neuroluigi.provenance.m_code import matlab_sources, matlab_writes
 from neuroluigi.provenance.record import is_version
 from neuroluigi.steps.base import Step, setting_of_step
 from neuroluigi.steps.config import WordsParameter, recordings, results_root, setting
@@ -75,6 +75,9 @@ class MatlabTask(Step):
     function: str
     numpy_function: Callable | None = None
     returns: tuple[str, ...] = ()
+
+    # The M-files of the call, as they were noted before it.
+    _written: Mapping[str, tuple[int, int]] = {}
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -192,6 +195,18 @@ class MatlabTask(Step):
         found = [vars(one).get("numpy_function") for one in type(self).__mro__]
         used = type(self).numpy_function if engine == "numpy" else None
         return [one for one in found if callable(one) and one is not used]
+
+    def note_code(self, engine: str) -> None:
+        self._written = self._writes(engine)
+        super().note_code(engine)
+
+    def changed_on_disk(self, engine: str) -> list[str]:
+        written = self._writes(engine)
+        changed = (path for path, before in self._written.items() if written.get(path) != before)
+        return [*super().changed_on_disk(engine), *changed]
+
+    def _writes(self, engine: str) -> dict[str, tuple[int, int]]:
+        return {} if engine in ("numpy", "python") else matlab_writes(m_path(), self.function)
 
     def sources(self, engine: str) -> list[dict]:
         return super().sources(engine) + ([] if engine == "numpy" else matlab_sources(m_path(), self.function))

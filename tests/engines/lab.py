@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from neuroluigi.engines.call import CallError, call_function
-from neuroluigi.engines.engine import SESSION_FOLDER_VARIABLE, Engine
+from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.pool import open_pool
 from neuroluigi.engines.session import Limits
+from neuroluigi.engines.supervisor import FOLDER_VARIABLE
 from neuroluigi.engines.values import decode, encode_arguments
 
 
@@ -108,7 +109,7 @@ class Lab:
 
     def _is_its_own(self, process: psutil.Process) -> bool:
         try:
-            session = process.environ().get(SESSION_FOLDER_VARIABLE, "")
+            session = process.environ().get(FOLDER_VARIABLE, "")
             return str(self.temporary) in session and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False

@@ -123,7 +123,7 @@ def test_the_end_of_the_caller_ends_the_engine(lab, number):
     lab.write("endless", "disp('on'); fflush(stdout);", "while true, pause(0.1); end")
     caller = lab.in_another_run("endless", stderr=subprocess.PIPE)
     wait_for(lambda: lab.log.exists() and lab.log.read_text() == "on\n")
-    assert len(lab.processes()) == 2  # the supervisor and Octave
+    assert len(lab.processes()) == 3  # the supervisors and Octave
     caller.send_signal(number)
     _, err = caller.communicate(timeout=60)
     assert caller.returncode == -number

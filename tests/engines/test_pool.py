@@ -1,5 +1,6 @@
 """The pool of a run: sessions that its processes share, and that end with it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,17 @@ def test_changed_code_is_run(warm_lab, changed):
     wait_for(lambda: not is_running(old))
 
 
+def test_code_of_the_same_size_and_time_is_run(warm_lab):
+    """As `cp -p` and `git checkout` in the same tick of the clock leave it."""
+    path = warm_lab.matlab / "quick.m"
+    warm_lab.write("quick", "printf('old');")
+    before = path.stat()
+    assert warm_lab.printed("quick") == "old"
+    warm_lab.write("quick", "printf('new');")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert warm_lab.printed("quick") == "new"
+
+
 def test_a_caller_that_is_killed_takes_its_session_along(warm_lab):
     warm_lab.write("endless", "disp(getpid()); fflush(stdout); while true, pause(0.1); end")
     caller = warm_lab.in_another_process("endless")
@@ -89,7 +101,7 @@ def test_the_death_of_the_run_ends_idle_sessions_and_removes_their_folders(warm_
     then = "print('idle', flush=True)\ninput()\n"
     run = warm_lab.in_another_run("quick", then, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert run.stdout.readline() == "idle\n"
-    assert len(warm_lab.processes()) == 2 and list(warm_lab.temporary.iterdir())
+    assert len(warm_lab.processes()) == 3 and list(warm_lab.temporary.iterdir())
     run.kill()
     run.communicate()
     wait_for(lambda: not warm_lab.processes() and not list(warm_lab.temporary.iterdir()))

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from neuroluigi.engines import supervisor
+from tests.conftest import needs_octave
 from tests.engines.lab import wait_for
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs are shell scripts")
@@ -236,8 +237,68 @@ def test_a_survivor_of_the_program_is_ended_too(tmp_path):
 
 
 def test_identities_tell_processes_apart():
-    assert supervisor.is_alive(supervisor.process_identity())
-    assert not supervisor.is_alive([os.getpid(), supervisor.process_identity()[1] - 100])
+    pid, started = supervisor.process_identity()
+    assert supervisor.is_alive([pid, started])
+    assert not supervisor.is_alive([pid, started - 1])
+    other = subprocess.Popen(["sleep", "300"])
+    identity = supervisor.process_identity(other.pid)
+    other.kill()
+    # A zombie, and then nothing.
+    wait_for(lambda: not supervisor.is_alive(identity))
+    other.wait()
+    assert not supervisor.is_alive(identity)
+    with pytest.raises(ProcessLookupError):
+        supervisor.process_identity(other.pid)
+
+
+# Has the clock set while a call is on: Linux then says that the system started at another time.
+CLOCK_IS_SET = """
+import subprocess, sys, threading
+from pathlib import Path
+from neuroluigi.engines import supervisor
+
+def set_clock():
+    folder = Path({folder!r})
+    while not (folder / "on").exists():
+        pass
+    lines = Path("/proc/stat").read_text().splitlines()
+    lines = [f"btime {{int(one.split()[1]) + {by}}}" if one.startswith("btime") else one for one in lines]
+    (folder / "stat").write_text("\\n".join(lines) + "\\n")
+    subprocess.run(["mount", "--bind", folder / "stat", "/proc/stat"], check=True)
+    # Several looks of each who looks.
+    threading.Event().wait(5 * supervisor.POLL_SECONDS)
+    (folder / "go").touch()
+
+threading.Thread(target=set_clock).start()
+{call}
+"""
+
+
+@needs_octave
+@pytest.mark.parametrize("by", [-3600, -1, 1, 3600])
+def test_a_clock_that_is_set_ends_no_call(warm_lab, by):
+    if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs a mount namespace")
+    here = warm_lab.folder
+    body = f"fclose(fopen('{here}/on', 'w')); while ~isfile('{here}/go'), pause(0.05); end, printf('%d', getpid());"
+    warm_lab.write("waits", body)
+    code = CLOCK_IS_SET.format(folder=str(here), by=by, call=warm_lab.calling_code("waits") * 2)
+    subprocess.run(["unshare", "--mount", sys.executable, "-c", code], check=True, timeout=60)
+    # The second call found the session of the first.
+    pids = warm_lab.log.read_text()
+    assert pids[: len(pids) // 2] * 2 == pids
+
+
+def test_a_folder_is_kept_fresh(tmp_path):
+    folder = tmp_path / "pool" / "session"
+    (folder / "work").mkdir(parents=True)
+    file = folder / "work" / "file"
+    file.touch()
+    paths = (folder.parent, folder, file.parent, file)
+    for path in reversed(paths):
+        os.utime(path, (1000, 2000))
+    supervisor.keep_fresh(folder)
+    assert all(time.time() - path.stat().st_atime < 60 and path.stat().st_mtime == 2000 for path in paths)
 
 
 def test_modules_beside_the_script_stand_for_no_others(tmp_path):

@@ -117,3 +117,12 @@ def test_folders_that_add_each_other(lab):
         }
     )
     assert reached(folder) == ["matlab/stats.m", "one/first.m", "two/second.m"]
+
+
+def test_a_file_of_the_same_size_and_time_is_read_again(lab):
+    folder = lab({"matlab/stats.m": "x = 1;\n"})
+    assert matlab_sources({folder: "matlab"}, "stats")[0]["sha256"] == sha256(folder / "stats.m")
+    before = (folder / "stats.m").stat()
+    (folder / "stats.m").write_text("x = 2;\n")
+    os.utime(folder / "stats.m", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert matlab_sources({folder: "matlab"}, "stats")[0]["sha256"] == sha256(folder / "stats.m")
