@@ -52,6 +52,7 @@ __all__ = [
 
 
 patches.options_may_share_a_name().apply()
+patches.secrets_are_private()
 
 
 def __getattr__(name: str) -> object:

@@ -18,6 +18,7 @@ import filelock
 import psutil
 
 from neuroluigi.provenance.files import read_json, write_json
+from neuroluigi.provenance.secret_values import agree, without_seals
 
 logger = logging.getLogger("luigi-interface")
 
@@ -136,10 +137,10 @@ def _other(own: Path, settings: Mapping[str, str]) -> str:
     """Return a run at work with other settings, and up to three of these; "" where there is none."""
     for path, run in _alive(own.parent):
         theirs = run.get("settings", {})
-        differing = [name for name in settings.keys() & theirs.keys() if settings[name] != theirs[name]]
+        differing = [name for name in settings.keys() & theirs.keys() if not agree(theirs[name], settings[name])]
         if path != own and differing:
             values = (f"{name} {theirs[name]}, here {settings[name]}" for name in sorted(differing)[:3])
-            return f"{_described(path, run)} ({'; '.join(values)})"
+            return without_seals(f"{_described(path, run)} ({'; '.join(values)})")
     return ""
 
 

@@ -29,7 +29,7 @@ PRIVATE = {
     "runner/luigid.py": "_connect_timeout _fetch _fetcher _request _resources _rpc_retry_attempts _rpc_retry_wait"
     " _state _state_path",
     "runner/command_line.py": "_build_parser _reg",
-    "runner/patches.py": "_WorkerSchedulerFactory _build_parser _instance _run",
+    "runner/patches.py": "_WorkerSchedulerFactory _build_parser _get_str _instance _run",
     "runner/progress.py": "_handle_run_exception",
     "runner/scheduler.py": "_WorkerSchedulerFactory _config _get_retry_policy _has_resources _make_task"
     " _metrics_collector _prune_tasks _reset_orphaned_batch_running_tasks _schedulable _state _update_priority"
@@ -92,6 +92,10 @@ SIGNATURES = [
     (luigi.cmdline_parser.CmdlineParser, "_build_parser", "(root_task=None, help_all=False)"),
     # What it takes is passed on.
     (luigi.interface, "_run", None),
+    (luigi.Task, "get_params", None),
+    (luigi.Task, "to_str_params", None),
+    # Replaced by what passes its arguments on.
+    (luigi.execution_summary, "_get_str", None),
     (luigi.execution_summary, "_summary_dict", "(worker)"),
     (luigi.retcodes, "run_with_retcodes", "(argv)"),
 ]
