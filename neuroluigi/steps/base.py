@@ -148,6 +148,10 @@ class Step(CarriesSettings, ResultTask):
         take_facts_as_fingerprint(cls)
         refuse_overrides(cls, Step)
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {**state, "_code_of_run": self.code_for_process()} if "_settings" in state else state
+
     @property
     def folder(self) -> Path:
         """The folder of this step's files."""
