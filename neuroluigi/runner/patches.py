@@ -7,24 +7,19 @@ import functools
 import logging
 import multiprocessing
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import luigi
 import luigi.cmdline_parser
-import luigi.execution_summary
 import luigi.interface
 import luigi.worker
 import psutil
 from luigi.cmdline_parser import CmdlineParser
-from luigi.parameter import ParameterVisibility
 from luigi.task_register import Register
 
-from neuroluigi.provenance.secret_values import is_secret_name, masked
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.describe import StepError
-from neuroluigi.steps.parameters import secrets_of, shown_task
 
 if TYPE_CHECKING:
     # A run needs no server.
@@ -107,46 +102,6 @@ def options_may_share_a_name() -> Patch:
     In force from the import of this package on, for `python -m luigi`, which makes its parser after that.
     """
     return _parser_of(_Parser)
-
-
-def secrets_are_private() -> None:
-    """What is secret by its name, such as a password, is a private parameter; no text of a task has it, nor its id.
-
-    In force from the import of this package on: tasks are made, and written into logs, before a run begins.
-    """
-    get_params, to_str_params = vars(luigi.Task)["get_params"].__func__, luigi.Task.to_str_params
-
-    def with_private(task: type[luigi.Task]) -> list[tuple[str, luigi.Parameter]]:
-        parameters = get_params(task)
-        for _, one in filter(lambda named: is_secret_name(named[0]), parameters):
-            one.visibility = ParameterVisibility.PRIVATE
-        return parameters
-
-    def to_masked(task: luigi.Task, only_significant: bool = False, only_public: bool = False) -> dict[str, str]:
-        values = to_str_params(task, only_significant, only_public)
-        # Of all of them, Luigi makes the task anew elsewhere.
-        return masked(values) if only_significant else values
-
-    Patch(luigi.Task, "get_params", classmethod(with_private)).apply()
-    Patch(luigi.Task, "to_str_params", to_masked).apply()
-    Patch(luigi.Task, "__repr__", shown_task).apply()
-    summary = functools.partial(_summary, luigi.execution_summary._get_str)
-    Patch(luigi.execution_summary, "_get_str", summary).apply()
-
-
-class _Counted:
-    """What stands for a task in Luigi's summary of a run, where it is to be counted and not described."""
-
-    def get_params(self) -> list[tuple[str, None]]:
-        """Return what takes so much room that Luigi leaves it out, as Fetch(...)."""
-        return [("parameters" * 10, None)]
-
-
-def _summary(luigis: Callable[..., str], tasks: Mapping[str, Iterable[luigi.Task]], *options: Any) -> str:
-    """Return the lines of a summary, which has the values of all parameters; of tasks with secrets only the number."""
-    return luigis(
-        {name: [_Counted() for _ in of] if any(map(secrets_of, of)) else of for name, of in tasks.items()}, *options
-    )
 
 
 def one_exact_parser() -> Patch:

@@ -167,7 +167,9 @@ def _declared(family: str, name: str, parameter: luigi.Parameter, call: Callable
         try:
             is_declared = parameter.has_task_value(family, name)
         except Exception as error:
-            raise ValueError(f"{call()}: Error when parsing the default value of '{name}'") from error
+            # The message of the error has the value.
+            cause = None if is_secret(parameter) else error
+            raise ValueError(f"{call()}: Error when parsing the default value of '{name}'") from cause
         if not is_declared:
             raise MissingParameterException(f"{call()}: requires the '{name}' parameter to be set")
         known[family, name, parameter] = parameter.task_value(family, name)

@@ -29,12 +29,13 @@ PRIVATE = {
     "runner/luigid.py": "_connect_timeout _fetch _fetcher _request _resources _rpc_retry_attempts _rpc_retry_wait"
     " _state _state_path",
     "runner/command_line.py": "_build_parser _reg",
-    "runner/patches.py": "_WorkerSchedulerFactory _build_parser _get_str _instance _run",
+    "runner/patches.py": "_WorkerSchedulerFactory _build_parser _instance _run",
     "runner/progress.py": "_handle_run_exception",
     "runner/scheduler.py": "_WorkerSchedulerFactory _config _get_retry_policy _has_resources _make_task"
     " _metrics_collector _prune_tasks _reset_orphaned_batch_running_tasks _schedulable _state _update_priority"
     " _used_resources",
     "runner/scheduler_state.py": "_active_workers _remove_workers_from_tasks _status_tasks _task_batchers _tasks",
+    "runner/secrets_of_tasks.py": "_get_str _warn_on_wrong_param_type _warn_on_wrong_param_types",
     "runner/worker.py": "_add_task _config _create_task_process _first_task _handle_next_task _id _keep_alive"
     " _run_task _running_tasks _scheduled_tasks _scheduler _stop_requesting_work _summary_dict _task_result_queue",
     # In a process that was spawned, the command line of the run.
@@ -94,8 +95,10 @@ SIGNATURES = [
     (luigi.interface, "_run", None),
     (luigi.Task, "get_params", None),
     (luigi.Task, "to_str_params", None),
-    # Replaced by what passes its arguments on.
-    (luigi.execution_summary, "_get_str", None),
+    (luigi.Task, "_warn_on_wrong_param_types", None),
+    (luigi.Parameter, "_warn_on_wrong_param_type", "(self, param_name, param_value)"),
+    (luigi.execution_summary, "_get_str", "(task_dict, extra_indent)"),
+    (luigi.notifications, "format_task_error", "(headline, task, command, formatted_exception=None)"),
     (luigi.execution_summary, "_summary_dict", "(worker)"),
     (luigi.retcodes, "run_with_retcodes", "(argv)"),
 ]
