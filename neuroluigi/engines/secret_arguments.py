@@ -38,5 +38,10 @@ class _Hidden:
 
 
 def _names_before(nodes: Sequence[Node]) -> list[str]:
-    texts = [one.data if isinstance(one.data, str) else "" for one in nodes]
-    return ["", *texts[:-1]] if texts else []
+    """Return what each value may be called by the text before it; "" behind one that is the value of a secret name."""
+    names, name = [], ""
+    for one in nodes:
+        names.append(name)
+        is_name = isinstance(one.data, str) and one.data.replace("-", "_").isidentifier() and not is_secret_name(name)
+        name = one.data if is_name else ""
+    return names

@@ -14,6 +14,7 @@ from neuroluigi.engines.values import encode_arguments
         (["a.bin", "hunter2", 5], "'a.bin', '***', 5"),
         (["by hunter2!", 1234], "'by ***!', '***'"),
         (["password", "any", "user", "me"], "'password', '***', 'user', 'me'"),
+        (["password", "a_token", "user", "enter the token", 7], "'password', '***', 'user', 'enter the token', 7"),
         ([{"db": {"apiKey": [1, 2], "n": 2}}], "struct('db', struct('apiKey', '***', 'n', 2))"),
         ([["x", "hunter2"]], "{'x'; '***'}"),
         (["x://me:other@h/"], "'x://me:***@h/'"),

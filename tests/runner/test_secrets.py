@@ -13,7 +13,7 @@ import pytest
 from neuroluigi.provenance.record import read_record
 from neuroluigi.provenance.secret_values import KEY_FILE
 from tests import commands
-from tests.conftest import BIN, clean_environment
+from tests.conftest import BIN, clean_environment, needs_octave
 from tests.runner.luigid_lab import wait_for
 from tests.runner.test_run import START_METHOD
 
@@ -287,6 +287,48 @@ def test_without_the_key_nothing_is_made_again_and_that_is_told_once(lab):
     lab.run("--local-scheduler")
     lab.change("private = other", "private = another")
     assert "Fetch: 1 made with private" in lab.run("--local-scheduler")
+
+
+SEND = """function send(file, name, password, options, url)
+  [~, listed] = system('ps -ww -eo args');
+  [~, modes] = system(['ls -ld ' getenv('TMPDIR') '/neuroluigi-*']);
+  id = fopen(fullfile(getenv('LAB'), 'seen'), 'w');
+  fprintf(id, '%s\\n%s', listed, modes);
+  fclose(id);
+  id = fopen(file, 'w');
+  fprintf(id, '%d %d %d', numel(password), numel(options.apiKey), numel(url));
+  fclose(id);
+end
+"""
+
+
+@needs_octave
+def test_an_engine_is_given_the_values_and_shows_none(lab, tmp_path, monkeypatch):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setenv("LAB", str(lab.folder))
+    lab.change("engine = numpy", "engine = octave\nfolder = matlab")
+    (lab.folder / "matlab").mkdir()
+    (lab.folder / "matlab" / "send.m").write_text(SEND)
+    (lab.folder / "tasks.py").write_text(
+        TASKS.replace("def numpy_function(path", "def other(path").replace(
+            "    numpy_function = staticmethod(numpy_function)\n", ""
+        )
+    )
+    process = lab.start("--local-scheduler")
+    out = process.communicate(timeout=120)[0]
+    lengths = [len(f"{MARK}Password"), len(f"{MARK}Key"), len(f"scheme://me:{MARK}/Ur@l@host/x")]
+    assert process.returncode == 0, out
+    assert (lab.results / "s" / "sent.txt").read_text().split() == list(map(str, lengths))
+    log = (lab.results / "s" / "runs" / "Sent.log").read_text()
+    assert "'password', '***', struct('apiKey', '***'), 'scheme://me:***@host/x')" in log
+    check_clean(out)
+    check_files(lab.results)
+    # During the call: no process but that of the command has a value, and nobody else can read the request.
+    *listed, mode = (lab.folder / "seen").read_text().split("\n")[:-1]
+    assert mode.startswith("drwx------") and not [one for one in listed if MARK in one and PASSWORD[0] not in one]
+    # The session has ended, and its requests are gone with it.
+    assert not [path for path in (tmp_path / "tmp").rglob("*") if path.is_file() and MARK.encode() in path.read_bytes()]
 
 
 TWINS = """
