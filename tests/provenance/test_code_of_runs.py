@@ -1,6 +1,7 @@
 """The code in the records of real runs: what counts, what ran, and what happens when it changes meanwhile."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -345,7 +346,11 @@ if __name__ == "__main__":
 
 def test_a_script_that_builds_its_own_steps(tmp_path):
     script = tmp_path / "pipeline.py"
-    for text in (SCRIPT, SCRIPT.replace("local_scheduler=True", "local_scheduler=True, log_level='INFO'")):
+    anew = SCRIPT.replace(
+        "    assert", "    import multiprocessing\n    multiprocessing.set_start_method('spawn')\n    assert"
+    )
+    for text in (SCRIPT, SCRIPT.replace("local_scheduler=True", "local_scheduler=True, log_level='INFO'"), anew):
+        shutil.rmtree(tmp_path / "results", ignore_errors=True)
         script.write_text(text)
         subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, check=True, timeout=120)
     record = json.loads((tmp_path / "results" / "a-even" / "runs" / "Scripted.json").read_text())

@@ -235,6 +235,7 @@ def test_no_command_shows_a_secret(lab):
     shown += [lab.ask("why", "Fetch", "s", *PASSWORD), lab.ask("clean", "--dry-run", *PASSWORD)]
     shown += [lab.ask("run", "All", *PASSWORD)]
     check_clean(*shown)
+    assert not [one for one in shown if KEY_FILE in one]
     assert "db_password ***" in shown[-3] and "scheme://me:***@host/x" in shown[-3]
     check_files(lab.results)
     crate = (lab.results / "ro-crate-metadata.json").read_text()
