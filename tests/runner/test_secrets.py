@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from tests import commands
 from tests.conftest import BIN, clean_environment, needs_octave
 from tests.runner.luigid_lab import wait_for
 from tests.runner.test_run import START_METHOD
+
+needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
 
 # All values have it, but one that is a number.
 MARK, PIN = "S3cr3t", "8351948351948351"
@@ -277,10 +280,23 @@ def test_records_with_values_in_the_clear_are_compared_and_rewritten_when_made_a
     check_files(lab.results)
 
 
+@needs_root
+def test_with_the_key_of_another_user_nothing_is_made_again_and_that_is_told_once(lab):
+    lab.run("--local-scheduler")
+    os.chown(lab.results / KEY_FILE, 12345, -1)
+    lab.change(f"{MARK}Private", "other")
+    out = lab.run("--local-scheduler", "--workers", "2")
+    assert "Nothing to make" in out and out.count("sealed with another key") == 1
+    (lab.results / "s" / "fetched.txt").unlink()
+    assert "Made: 1 Fetch" in lab.run("--local-scheduler", "--workers", "2")
+    check_files(lab.results)
+
+
 def test_without_the_key_nothing_is_made_again_and_that_is_told_once(lab):
     lab.run("--local-scheduler")
     (lab.results / KEY_FILE).unlink()
     lab.change(f"{MARK}Private", "other")
+    assert "sealed with another key" in lab.ask("status", *PASSWORD) and not (lab.results / KEY_FILE).exists()
     out = lab.run("--local-scheduler")
     assert "Nothing to make" in out and out.count("sealed with another key") == 1
     # What is made now is sealed with a key of its own.
@@ -382,6 +398,12 @@ def test_a_build_in_python_shows_none_either(lab):
     assert "private=***" in done.stdout and "Fetch" in done.stderr and (lab.results / "s" / "fetched.txt").is_file()
     check_clean(done.stdout + done.stderr)
     check_files(lab.results)
+    code = (
+        "import tasks, neuroluigi; neuroluigi.build([tasks.Fetch('s', private=p, db_password='S3cr3t') for p in 'ab'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], **lab.options, capture_output=True, text=True, check=False)
+    assert "differ in what is secret alone, private" in done.stderr
+    check_clean(done.stdout + done.stderr.replace(code, ""))
 
 
 def test_runs_that_differ_in_a_secret_wait_for_each_other(lab):
