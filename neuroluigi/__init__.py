@@ -9,6 +9,7 @@ from neuroluigi.recordings.formats.raw import fake_samples
 from neuroluigi.results.report.page import ReportTask
 from neuroluigi.runner import patches, scheduler
 from neuroluigi.runner.build import build
+from neuroluigi.runner.secrets_of_tasks import hide_secrets
 from neuroluigi.steps.command import CommandTask
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.matlab import MatlabTask
@@ -52,6 +53,7 @@ __all__ = [
 
 
 patches.options_may_share_a_name().apply()
+hide_secrets()
 
 
 def __getattr__(name: str) -> object:

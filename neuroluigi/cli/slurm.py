@@ -42,6 +42,7 @@ def slurm_command(context, root, groups_per_job, cpus, max_jobs, others, settle,
     root = optional_argument(context, root) or whole or task_of_pipeline(module, context.args)
     context.obj = module, root
     with pipeline_of(context) as root_task:
+        slurm.refuse_secrets(context.args)
         results, today = results_root(), groups()
         undone, has_more = slurm.unfinished_groups(root_task)
         job = slurm.Job(

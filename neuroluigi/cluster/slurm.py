@@ -28,6 +28,7 @@ from neuroluigi.provenance.files import read_json, write_json
 from neuroluigi.provenance.locks import waited_lock
 from neuroluigi.provenance.record import describe_host, timestamp
 from neuroluigi.recordings.recording import Group
+from neuroluigi.runner.options import without_secrets
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.plan import plan_below
@@ -124,6 +125,15 @@ def check_flags(given: Iterable[str]) -> dict[str, str]:
             raise RunStopped(f"neuroluigi: --sbatch {name}: neuroluigi sets it itself, and goes by it")
         flags[name] = value
     return flags
+
+
+def refuse_secrets(words: Sequence[str]) -> None:
+    """Raise RunStopped for a command line with a secret value: everybody can read scripts and process lists."""
+    if secret := [shown for word, shown in zip(words, without_secrets(words), strict=True) if word != shown]:
+        raise RunStopped(
+            f"neuroluigi: Slurm can't be given what is secret ({' '.join(secret)}): set it in a luigi.cfg that only you"
+            " can read"
+        )
 
 
 def global_options(root: luigi.Task, words: Iterable[str]) -> list[str]:

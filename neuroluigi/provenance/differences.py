@@ -9,6 +9,7 @@ from neuroluigi.provenance.expected import Expected, OtherInput, Reason, Require
 from neuroluigi.provenance.inputs import old_and_new
 from neuroluigi.provenance.plain_data import plain
 from neuroluigi.provenance.record import is_version
+from neuroluigi.provenance.secret_values import agree, as_sealed, masked, without_seals
 
 # Of many differences of one kind the first ones are named.
 _MOST_NAMED = 3
@@ -60,8 +61,8 @@ def _changed_requirement(old: Mapping, new: Requirement) -> Iterator[Reason]:
 def _changed_values(prefix: str, recorded: Mapping, today: Mapping, defaults: Mapping) -> Iterator[Reason]:
     for name, new in today.items():
         old = recorded[name] if name in recorded else defaults.get(name)
-        if old != new and (old := _as_today(old)) != new:
-            yield Reason("parameters", f"{prefix}{name} {_shown(old)}, now {_shown(new)}")
+        if old != new and not agree(old := _as_today(old), new):
+            yield Reason("parameters", f"{prefix}{name} {_shown(as_sealed(masked(old, name), new))}, now {_shown(new)}")
 
 
 def changed_tool(recorded: Mapping, wanted: Mapping[str, str]) -> Iterator[Reason]:
@@ -95,8 +96,8 @@ def _differences(old: object, new: object, name: str = "") -> Iterator[str]:
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for position, pair in enumerate(zip(old, new, strict=True)):
             yield from _differences(*pair, f"{name}[{position}]")
-    elif old != new:
-        yield f"{name} {_shown(old)}, now {_shown(new)}"
+    elif not agree(old, new):
+        yield f"{name} {_shown(as_sealed(masked(old, name), new))}, now {_shown(new)}"
 
 
 def _as_today(recorded: Any) -> Any:
@@ -109,5 +110,5 @@ def _shown(value: object) -> str:
         return "not set"
     if isinstance(value, float):
         return repr(value)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = without_seals(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -96,6 +96,10 @@ def remember_imported(step: type) -> None:
     """Read the modules that were imported so far; to be called when a class of steps is defined."""
     new = sys.modules.keys() - _seen
     _seen.update(new)
+    for name in new & _texts.keys():
+        # Read before it was imported.
+        if _texts[name].spec is None:
+            del _texts[name]
     own = (step.__module__.partition(".")[0],)
     for name in (*new, step.__module__):
         place = place_of(name)
@@ -106,6 +110,9 @@ def remember_imported(step: type) -> None:
 def text_as_imported(name: str, file: str) -> Text:
     """Return the text of a module as it was imported; one that is not imported yet would be imported as it is now."""
     known, spec = _texts.get(name), values_of(name).get("__spec__")
+    if known and known.file == file and known.spec is None and spec is not None and not known.is_on_disk():
+        # Imported and changed since it was read, in an order that nobody knows: no text is what was imported.
+        _texts[name] = known = Text((), file, None, spec)
     is_known = known and known.file == file and known.spec is spec
     if not known or not is_known or not (name in sys.modules or known.is_on_disk()):
         _texts[name] = known = read_text(file, spec)

@@ -14,6 +14,7 @@ from typing import Any
 
 from neuroluigi.provenance.clearing import clear_killed
 from neuroluigi.provenance.register import LOCK_ERRORS, Register, current, is_alive, registers
+from neuroluigi.provenance.secret_values import agree, without_seals
 
 logger = logging.getLogger("luigi-interface")
 
@@ -97,10 +98,10 @@ def _other(own: Register, settings: Mapping[str, str]) -> str:
     """Return a run at work with other settings, and up to three of these; "" where there is none."""
     for path, run in _alive(own.results):
         theirs = run["settings"]
-        differing = [name for name in settings.keys() & theirs.keys() if settings[name] != theirs[name]]
+        differing = [name for name in settings.keys() & theirs.keys() if not agree(theirs[name], settings[name])]
         if path != own.path and differing:
             values = (f"{name} {theirs[name]}, here {settings[name]}" for name in sorted(differing)[:3])
-            return f"{_described(path, run)} ({'; '.join(values)})"
+            return without_seals(f"{_described(path, run)} ({'; '.join(values)})")
     return ""
 
 

@@ -19,6 +19,7 @@ from neuroluigi.provenance.commit import pending_path
 from neuroluigi.provenance.parts import is_part
 from neuroluigi.provenance.record import read_record, sibling_path
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
+from neuroluigi.provenance.secret_values import KEY_FILE
 from neuroluigi.results.recorded import (
     TRACES,
     RecordedResult,
@@ -33,7 +34,10 @@ from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import local_path
 
 # Right in the folder of results: folders and files of runs, and what the commands write there.
-_OF_RUNS = (".runs", ".seats", ".slurm", ".luigid", ".checksums.jsonl", "report.html", "ro-crate-metadata.json")
+_OF_RUNS = (
+    *(".runs", ".seats", ".slurm", ".luigid", ".checksums.jsonl", KEY_FILE),
+    *("report.html", "ro-crate-metadata.json"),
+)
 _ASIDE = re.compile(r"(?P<name>.+)\.damaged(-\d+)?", re.DOTALL)
 
 

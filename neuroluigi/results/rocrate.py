@@ -24,6 +24,7 @@ from neuroluigi.provenance.expected import name_of_other
 from neuroluigi.provenance.files import path_in_root, write_text
 from neuroluigi.provenance.record import is_outdated, made_by, read_record, recorded_code, sibling_path, timestamp
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
+from neuroluigi.provenance.secret_values import masked, without_seals
 from neuroluigi.results import recorded
 from neuroluigi.results.status import ResultStatus
 from neuroluigi.steps.config import RunStopped, record_folders, registered, results_root, roots_of_paths
@@ -269,9 +270,9 @@ class _Graph:
         return self.add(_entity(identifier, "Person", name=name, affiliation=_ids(self._organization())))
 
     def _add_parameters(self, record: Mapping) -> Iterator[str]:
-        for name, value in record.get("parameters", {}).items():
+        for name, value in masked(record.get("parameters", {})).items():
             if value is not None:
-                shown = value if _has_json(value) else str(value)
+                shown = without_seals(str(value)) if isinstance(value, str) or not _has_json(value) else value
                 fragment = quote(f"{name}={json.dumps(shown, ensure_ascii=False)}", safe="")
                 yield self.add(_entity(f"#parameter/{fragment}", "PropertyValue", name=name, value=shown))
 
@@ -344,8 +345,8 @@ def _utc(time: object) -> str:
 def _details(record: Mapping) -> str:
     host = record.get("host", {})
     where = f"{record.get('step')}, {made_by(record)} on {host.get('name', '?')} ({host.get('platform', '?')})"
-    values = [f"{name} {value}" for name, value in record.get("parameters", {}).items() if value is not None]
-    return "; ".join([where, *values, f"{record.get('seconds', '?')} s"])
+    values = [f"{name} {value}" for name, value in masked(record.get("parameters", {})).items() if value is not None]
+    return without_seals("; ".join([where, *values, f"{record.get('seconds', '?')} s"]))
 
 
 def _acceptance(one: Mapping) -> str:

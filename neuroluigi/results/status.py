@@ -14,6 +14,7 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.expected import name_of_other
 from neuroluigi.provenance.files import last_lines
 from neuroluigi.provenance.record import engine_and_version, read_failure, recorded_code, sibling_path
+from neuroluigi.provenance.secret_values import masked, without_seals
 from neuroluigi.recordings.recording import Group
 from neuroluigi.results.recorded import recorded_results
 from neuroluigi.steps.plan import walk_tasks
@@ -252,7 +253,8 @@ def _history(record: Mapping) -> list[str]:
         f" on {host.get('name', '?')}{f' by {user}' if (user := host.get('user')) else ''}."
     ]
     if parameters := record.get("parameters"):
-        lines.append(f"With {', '.join(f'{name} {value}' for name, value in parameters.items() if value is not None)}.")
+        values = (f"{name} {value}" for name, value in masked(parameters).items() if value is not None)
+        lines.append(without_seals(f"With {', '.join(values)}."))
     for verb, files in (("From", record.get("inputs", ())), ("Wrote", record.get("outputs", ()))):
         for one in files:
             count = f"{one['files']} files, " if "files" in one else ""

@@ -18,11 +18,12 @@ from luigi.cmdline_parser import CmdlineParser
 from luigi.parameter import ParameterException
 from luigi.task_register import Register, TaskClassAmbigiousException, TaskClassException
 
+from neuroluigi.provenance.secret_values import masked
 from neuroluigi.steps.config import RunStopped, neuroluigi, recordings, results, shown_path
 from neuroluigi.steps.lab_code import describe_in_code
 from neuroluigi.steps.lab_folder import use_settings_beside
 from neuroluigi.steps.matlab import matlab
-from neuroluigi.steps.parameters import default_of
+from neuroluigi.steps.parameters import default_of, is_secret
 from neuroluigi.steps.renamed import RENAMED_OPTIONS, SETTINGS, refusal, setting_in_file
 from neuroluigi.steps.settings_file import check_settings_file, wants_traceback
 from neuroluigi.steps.spawn import CarriesSettings
@@ -172,7 +173,8 @@ def _check_root_options(parser: CmdlineParser) -> None:
             if isinstance(value, str) and value:
                 parameter.parse(value)
         except Exception as error:
-            raise RunStopped(f"luigi: [{family}] {name} (--{name.replace('_', '-')}): {error}") from error
+            why = _why_unreadable(parameter, error)
+            raise RunStopped(f"luigi: [{family}] {name} (--{name.replace('_', '-')}): {why}") from error
 
 
 def apply_blank_options(argv: Sequence[str]) -> None:
@@ -237,10 +239,17 @@ def _check_value(section: str, name: str, parameter: luigi.Parameter, is_without
         if parameter.has_task_value(section, name):
             parameter.task_value(section, name)
     except configparser.InterpolationError as error:
-        why = " ".join(str(error).split())
+        why = " ".join(_why_unreadable(parameter, error).split())
         raise RunStopped(f"luigi: luigi.cfg, [{section}] {name}: {why}; write %% for a per cent sign") from error
     except ValueError as error:
-        raise RunStopped(f"luigi: [{section}] {name} (--{option}): {error}") from error
+        raise RunStopped(f"luigi: [{section}] {name} (--{option}): {_why_unreadable(parameter, error)}") from error
+
+
+def _why_unreadable(parameter: luigi.Parameter, error: Exception) -> str:
+    """Return why the value of a parameter can't be read; where it is secret without the value, which messages have."""
+    if is_secret(parameter):
+        return f"its value, which is secret, is none of {type(parameter).__name__} ({type(error).__name__})"
+    return masked(str(error))
 
 
 def _check_names(declared: Mapping[str, Iterable[str]], known: Mapping[str, list[str]]) -> None:
@@ -251,8 +260,8 @@ def _check_names(declared: Mapping[str, Iterable[str]], known: Mapping[str, list
             raise RunStopped(f"luigi: luigi.cfg: there is no step or section [{section}]; did you mean [{near[0]}]?")
     for section in declared.keys() & set(ours):
         for name in declared[section]:
-            # ConfigParser folds case, and Luigi takes a dash for an underscore.
-            if name.replace("-", "_") not in map(str.lower, known[section]):
+            # Luigi takes a dash for an underscore, and lets capital letters be.
+            if name.replace("-", "_") not in known[section]:
                 raise RunStopped(
                     f"luigi: luigi.cfg, [{section}] {name}: there is no such setting; there are:"
                     f" {', '.join(sorted(known[section]))}"

@@ -32,10 +32,11 @@ import luigi.scheduler
 from luigi.scheduler import BATCH_RUNNING, DISABLED, FAILED, PENDING, RUNNING, UNKNOWN
 
 from neuroluigi.provenance.files import tail
+from neuroluigi.provenance.own_file import NOT_WRITE, read_own, write_own
 from neuroluigi.provenance.plain_text import use_plain_streams
 from neuroluigi.runner import patches, scheduler, scheduler_state
 from neuroluigi.runner.command_line import exit_on_error
-from neuroluigi.runner.luigid_token import NOT_WRITE, make_token, read_own, read_token, token_path, write_own
+from neuroluigi.runner.luigid_token import make_token, read_token, token_path
 from neuroluigi.steps.config import RunStopped, set_defaults
 
 logger = logging.getLogger("luigi-interface")

@@ -7,8 +7,10 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
 
+from neuroluigi.provenance.secret_values import masked, masked_words
 from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import recordings, recordings_root, results, results_root
+from neuroluigi.steps.parameters import is_secret, seal, sealed
 from neuroluigi.steps.spawn import CarriesSettings
 
 
@@ -27,7 +29,7 @@ def in_force(root: luigi.Task) -> list[InForce]:
     for section, _, name, parameter in Register.get_all_params():
         owner = Register.get_task_cls(section)
         is_own = owner.__module__.startswith("neuroluigi.")
-        if not issubclass(owner, luigi.Config if is_own else CarriesSettings) or _is_secret(parameter):
+        if not issubclass(owner, luigi.Config if is_own else CarriesSettings) or is_secret(parameter):
             continue
         value, source = _value_and_source(section, name, parameter, root)
         shown = _as_text(parameter, value)
@@ -40,31 +42,21 @@ def _as_text(parameter: luigi.Parameter, value: object) -> str:
     if value is None:
         return ""
     try:
-        return parameter.serialize(value)
+        return masked(parameter.serialize(value))
     except Exception:
         # A default that no step has used may be of another type than it is declared with.
-        return str(value)
-
-
-def _is_secret(parameter: luigi.Parameter) -> bool:
-    """Whether Luigi would not show a parameter either, such as a password."""
-    return parameter.visibility != luigi.parameter.ParameterVisibility.PUBLIC
+        return str(masked(value))
 
 
 def without_secrets(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line as they may be written down."""
-    secret = {
+    """Return the words of a command line of Luigi as they may be written down."""
+    options = {
         f"--{option.replace('_', '-')}"
         for section, _, name, parameter in Register.get_all_params()
-        if _is_secret(parameter)
+        if is_secret(parameter)
         for option in (name, f"{section}_{name}")
     }
-    shown, is_value = [], False
-    for word in words:
-        option, equals, _ = word.partition("=")
-        shown.append("***" if is_value else f"{option}=***" if equals and option in secret else word)
-        is_value = word in secret
-    return shown
+    return masked_words(words, options)
 
 
 def _value_and_source(section: str, name: str, parameter: luigi.Parameter, root: luigi.Task) -> tuple[object, str]:
@@ -80,6 +72,11 @@ def _value_and_source(section: str, name: str, parameter: luigi.Parameter, root:
     return value, "luigi.cfg" if is_declared else "default"
 
 
+def _as_decided(parameter: luigi.Parameter, value: object) -> str:
+    """Return the text of a value, by which another run can tell whether it has the same one."""
+    return seal(str(value)) if is_secret(parameter) else str(sealed(value))
+
+
 def deciding_settings(root: luigi.Task) -> dict[str, str]:
     """Return the settings that decide over what the results of a run of `root` are, by section.name."""
     found = {}
@@ -87,8 +84,8 @@ def deciding_settings(root: luigi.Task) -> dict[str, str]:
         owner = Register.get_task_cls(section)
         is_of_step = issubclass(owner, Step) and parameter.significant
         if (is_of_step or owner in (recordings, results)) and parameter.has_task_value(section, name):
-            found[f"{section}.{name}"] = str(parameter.task_value(section, name))
+            found[f"{section}.{name}"] = _as_decided(parameter, parameter.task_value(section, name))
     for name, parameter in root.get_params():
         if f"{root.task_family}.{name}" in found and parameter.significant:
-            found[f"{root.task_family}.{name}"] = str(root.param_kwargs[name])
+            found[f"{root.task_family}.{name}"] = _as_decided(parameter, root.param_kwargs[name])
     return {**found, "recordings.root": str(recordings_root()), "results.root": str(results_root())}

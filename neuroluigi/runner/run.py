@@ -27,6 +27,7 @@ from neuroluigi.provenance import run_lock, state
 from neuroluigi.provenance.commit import follow_moved
 from neuroluigi.provenance.plain_text import use_plain_streams
 from neuroluigi.provenance.run_record import run_log_path
+from neuroluigi.provenance.secret_values import may_make_key
 from neuroluigi.runner import luigid, patches, scheduler
 from neuroluigi.runner.closing import Ending, closing_lines, ending
 from neuroluigi.runner.command_line import exit_on_error, named_module, parse, use_current_folder
@@ -195,6 +196,7 @@ class RecordedRun:
     def __init__(self, command: Sequence[str], roots: Sequence[luigi.Task], is_whole: bool = True):
         check_results_root()
         self._results = results_root()
+        may_make_key(self._results)
         self._deciding = {name: value for root in roots for name, value in deciding_settings(root).items()}
         self._command = " ".join(without_secrets(command))
         self._display = Display(run_log_path(self._results))

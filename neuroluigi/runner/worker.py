@@ -21,6 +21,7 @@ from luigi.scheduler import DONE, FAILED
 from neuroluigi.provenance.files import read_json
 from neuroluigi.provenance.parts import part_path
 from neuroluigi.provenance.record import package_versions
+from neuroluigi.provenance.secret_values import masked
 from neuroluigi.runner import luigid
 from neuroluigi.runner.result_pipes import ResultPipes, outcome_of
 from neuroluigi.steps.base import MADE, UNCHANGED, Outcome, Step
@@ -234,9 +235,9 @@ class Worker(luigi.worker.Worker):
                     kwargs["expl"] = json.dumps(luigid.failure_text(why, task.kept_log(False)))
                 outcome = Outcome(failure=why)
             self.on_finished(task, kwargs["status"] == DONE, outcome)
-        if kwargs.get("params") and isinstance(task, Step) and not kwargs.get("batchable"):
+        if kwargs.get("params") and not kwargs.get("batchable"):
             # For people to read.
-            kwargs["params"] = task.to_str_params(only_significant=True)
+            kwargs["params"] = task.to_str_params(True, True) if isinstance(task, Step) else masked(kwargs["params"])
         super()._add_task(*args, **kwargs)
         if isinstance(task, Step) and task_id in self._running_tasks:
             self._show(task_id, {"log": str(task.kept_log(kwargs["status"] == DONE))})

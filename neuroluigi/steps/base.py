@@ -37,12 +37,14 @@ from neuroluigi.provenance.record import (
     package_versions,
     read_record,
 )
+from neuroluigi.provenance.secret_values import may_make_key, without_values
 from neuroluigi.steps.config import (
     RunStopped,
     folder_name,
     path_of,
     registered,
     results,
+    results_root,
     roots_of_paths,
     setting,
     shown_path,
@@ -59,6 +61,7 @@ from neuroluigi.steps.describe import (
 from neuroluigi.steps.expectation import recorded_fingerprint
 from neuroluigi.steps.log_limit import kept_short
 from neuroluigi.steps.overrides import refuse_overrides
+from neuroluigi.steps.parameters import public_value, secrets_of
 from neuroluigi.steps.plan import (
     discard_statuses,
     problem_of,
@@ -149,6 +152,10 @@ class Step(CarriesSettings, ResultTask):
         take_facts_as_fingerprint(cls)
         refuse_overrides(cls, Step)
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {**state, "_code_of_run": self.code_for_process()} if "_settings" in state else state
+
     @property
     def folder(self) -> Path:
         """The folder of this step's files."""
@@ -161,7 +168,7 @@ class Step(CarriesSettings, ResultTask):
 
     def filename_values(self) -> list[str]:
         """Return the values of the filename_parameters, as they are in names of files."""
-        return [folder_name(str(self.param_kwargs[name]), name) for name in self.filename_parameters]
+        return [folder_name(str(public_value(self, name)), name) for name in self.filename_parameters]
 
     def result(self, name: str, kind: type[ResultTarget] = ResultTarget, **options: Any) -> ResultTarget:
         """Return the target of a file in this step's folder, for output(); `options` are of its class: format=Nop."""
@@ -242,6 +249,7 @@ class Step(CarriesSettings, ResultTask):
         try:
             self.record_path.parent.mkdir(parents=True, exist_ok=True)
             recover(self.record_path)
+            may_make_key(results_root())
             if self._is_done():
                 logger.info("%s unchanged", self)
                 return Outcome(UNCHANGED)
@@ -361,7 +369,7 @@ class Step(CarriesSettings, ResultTask):
                         "make() returned a generator, which nothing runs: what it yields has to be in requires()"
                     )
             except (Exception, SystemExit):
-                traceback.print_exc()
+                print(without_values(traceback.format_exc(), secrets_of(self)), end="", file=stream)
                 raise
         return inputs, asked_for_tool
 
@@ -446,7 +454,7 @@ class Step(CarriesSettings, ResultTask):
 
     def _record_failure(self, error: BaseException, start: Mapping) -> StepError:
         """Keep the log, note the failure, and return the error to raise; neither result nor record is touched."""
-        log, reason = self._beside_record(".failed.log"), describe_error(error)
+        log, reason = self._beside_record(".failed.log"), without_values(describe_error(error), secrets_of(self))
         try:
             self.log.touch()
             self.log.replace(log)

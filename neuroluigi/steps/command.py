@@ -13,8 +13,10 @@ import luigi
 from neuroluigi.engines.program import ProgramTimeout, explain_exit, run_program, split_command
 from neuroluigi.provenance.files import tail
 from neuroluigi.provenance.record import is_version
+from neuroluigi.provenance.secret_values import masked_words, without_values
 from neuroluigi.steps.base import Step, setting_of_step
 from neuroluigi.steps.describe import StepError
+from neuroluigi.steps.parameters import secrets_of
 
 
 class CommandTask(Step):
@@ -54,7 +56,7 @@ class CommandTask(Step):
         words, found = self.words(), self.found_version()
         name = Path(words[-1]).name
         page = {"home_page": self.home_page} if self.home_page else {}
-        self.tool = {"engine": name, "version": found, "command": words, **page}
+        self.tool = {"engine": name, "version": found, "command": masked_words(words), **page}
         if self.version and not is_version(found, self.version):
             raise StepError(
                 f"{name} {found or 'without a version'} was found where luigi.cfg declares {self.version}; see"
@@ -64,7 +66,8 @@ class CommandTask(Step):
             *words,
             *(os.fspath(one) if isinstance(one, os.PathLike) else str(one) for one in self.arguments(out)),
         ]
-        print(f"% {subprocess.list2cmdline(command)}", flush=True)
+        shown = without_values(subprocess.list2cmdline(masked_words(command)), secrets_of(self))
+        print(f"% {shown}", flush=True)
         try:
             code, used = run_program(command, self.log, self.call_timeout)
         except ProgramTimeout as late:

@@ -14,9 +14,10 @@ from neuroluigi.provenance.expected import Expected, Input, OtherInput, Requirem
 from neuroluigi.provenance.files import path_in_root
 from neuroluigi.provenance.plain_data import NotPlainError, digest, digest_of_checksums, plain
 from neuroluigi.provenance.record import read_record, without_paths
+from neuroluigi.provenance.secret_values import masked
 from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.steps.config import RunStopped
-from neuroluigi.steps.parameters import ResolvedParameters, default_of, plain_values, significant_values
+from neuroluigi.steps.parameters import ResolvedParameters, default_of, plain_values, sealed, significant_values
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import RecordingTarget, ResultFolder, ResultTarget, describe_target, local_path
 
@@ -31,7 +32,8 @@ def expect(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> Expected:
     problem = recordings_problem(step, below, plan)
     fingerprint, unreadable = (None, "") if problem else _fingerprint(step, inputs, plan)
     parameters = step.significant_parameters()
-    plan.read_of[step.task_id] = parameters, None if fingerprint is None else digest(fingerprint)
+    # In a digest, seals of another key could not be told from other values.
+    plan.read_of[step.task_id] = parameters, None if fingerprint is None else digest(masked(fingerprint))
     outputs = plan.outputs[step.task_id]
     if not outputs:
         raise RunStopped(f"luigi: {type(step).__name__}.output() names no file; a step's files are self.result(NAME)")
@@ -104,7 +106,7 @@ def recorded_fingerprint(step: ResultTask) -> dict[str, Any]:
     if not isinstance(fingerprint, Mapping):
         raise RunStopped(f"luigi: {type(step).__name__}.fingerprint() returns {fingerprint!r}, not a dict")
     try:
-        return plain(without_paths(fingerprint), f"{type(step).__name__}.fingerprint()")
+        return sealed(plain(without_paths(fingerprint), f"{type(step).__name__}.fingerprint()"))
     except NotPlainError as error:
         raise RunStopped(f"luigi: {error}") from error
 

@@ -11,14 +11,17 @@ from neuroluigi.engines.call import call_function
 from neuroluigi.engines.engine import Engine, EngineError, find_engine
 from neuroluigi.engines.mfiles import has_function, listed_folders, relative_path, search_path
 from neuroluigi.engines.program import split_command
+from neuroluigi.engines.secret_arguments import without_secrets
 from neuroluigi.engines.session import Limits
 from neuroluigi.engines.typed import typed_call
 from neuroluigi.engines.values import Node, encode, encode_arguments
 from neuroluigi.provenance.m_code import matlab_sources, matlab_writes
 from neuroluigi.provenance.record import is_version
+from neuroluigi.provenance.secret_values import masked_words
 from neuroluigi.steps.base import Step, setting_of_step
 from neuroluigi.steps.config import WordsParameter, recordings, results_root, setting
 from neuroluigi.steps.describe import StepError
+from neuroluigi.steps.parameters import secrets_of
 from neuroluigi.steps.returned import ReturnedTarget, check_names, split_name, write_returned
 
 # An environment variable: the folder of the seats of this run alone, where something else counts those of all runs.
@@ -164,7 +167,8 @@ class MatlabTask(Step):
         arguments = list(self.arguments(out))
         encoded = encode_arguments(arguments)
         self.note_code(engine.name)
-        print(f"% {engine.name}:\n{typed_call(self.function, encoded, names)}")
+        shown = without_secrets(encoded, secrets_of(self))
+        print(f"% {engine.name}:\n{typed_call(self.function, shown, names)}")
         if engine.name == "numpy":
             values = self._call_numpy_function(arguments, names)
         else:
@@ -172,7 +176,7 @@ class MatlabTask(Step):
             facts, values = call_function(
                 engine, self.function, encoded, m_path(), self.log, limits, self._pass_on, names
             )
-            self.tool = {"engine": engine.name, "command": list(engine.command), **facts}
+            self.tool = {"engine": engine.name, "command": masked_words(engine.command), **facts}
         for name, value in zip(names, values, strict=True):
             write_returned(out[name], value, name)
 

@@ -1,6 +1,7 @@
 """The value of each parameter of a task, resolved here alone: given > command line > luigi.cfg > default."""
 
 import functools
+import itertools
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -11,12 +12,14 @@ from luigi.cmdline_parser import CmdlineParser
 from luigi.parameter import (
     DuplicateParameterException,
     MissingParameterException,
+    ParameterVisibility,
     UnconsumedParameterWarning,
     UnknownParameterException,
 )
 
 from neuroluigi.provenance.plain_data import NotPlainError, plain
-from neuroluigi.steps.config import RunStopped
+from neuroluigi.provenance.secret_values import MASK, key_of, masked, replaced
+from neuroluigi.steps.config import RunStopped, results_root
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 
@@ -53,6 +56,54 @@ class ResolvedParameters(luigi.Task):
 _params_of: dict[type, list[tuple[str, luigi.Parameter]]] = {}
 
 
+def is_secret(parameter: luigi.Parameter) -> bool:
+    """Whether Luigi would not show a parameter either, such as a password."""
+    return parameter.visibility != ParameterVisibility.PUBLIC
+
+
+def public_value(task: luigi.Task, name: str) -> Any:
+    """Return the value of a parameter that everybody may read; RunStopped for another one."""
+    if is_secret(dict(task.get_params())[name]):
+        raise RunStopped(
+            f"luigi: {task.task_family}.{name} is secret, and would be in the names of files: take it out of"
+            " filename_parameters"
+        )
+    return task.param_kwargs[name]
+
+
+def secrets_of(task: luigi.Task) -> list[Any]:
+    """Return the secret values that a task has in its parameters, one by one."""
+    found: list[Any] = []
+
+    def note(value: Any) -> str:
+        for one in value.values() if isinstance(value, Mapping) else value if _is_listed(value) else ():
+            note(one)
+        found.append(value)
+        return MASK
+
+    for name, parameter in task.get_params():
+        value = task.param_kwargs[name]
+        if is_secret(parameter):
+            note(value)
+        elif isinstance(value, (str, Mapping, Sequence)):
+            replaced(value, note, name)
+    return [one for one in found if one is not None and one != ""]
+
+
+def _is_listed(value: object) -> bool:
+    return isinstance(value, (Sequence, Set)) and not isinstance(value, (str, bytes))
+
+
+def shown_task(task: luigi.Task) -> str:
+    """Return a task as Luigi writes it, Step(group=a-even, password=***), with *** in place of what is secret."""
+    values = (
+        f"{name}={MASK if is_secret(one) else masked(one.serialize(task.param_kwargs[name]))}"
+        for name, one in task.get_params()
+        if one.significant
+    )
+    return f"{task.get_task_family()}({', '.join(values)})"
+
+
 @functools.lru_cache(maxsize=1)
 def _values_of_run(run: CmdlineParser) -> dict:
     """Return what is resolved already: luigi.cfg and the command line are the same throughout a run."""
@@ -68,7 +119,8 @@ def _is_hashable(key: object) -> bool:
 
 
 def _resolve(task: type[luigi.Task], params: Parameters, args: tuple, kwargs: Mapping) -> list[tuple[str, object]]:
-    family, call = task.get_task_family(), f"{task.get_task_family()}[args={args}, kwargs={kwargs}]"
+    family = task.get_task_family()
+    call = functools.partial(_shown_call, family, params, args, kwargs)
     values = dict(_given(params, args, kwargs, call))
     for name, parameter in params:
         if name not in values:
@@ -79,22 +131,35 @@ def _resolve(task: type[luigi.Task], params: Parameters, args: tuple, kwargs: Ma
     return [(name, tuple(v) if isinstance(v := values[name], (list, set)) else v) for name, _ in params]
 
 
-def _given(params: Parameters, args: tuple, kwargs: Mapping, call: str) -> Iterator[tuple[str, object]]:
+def _shown_call(family: str, params: Parameters, args: tuple, kwargs: Mapping) -> str:
+    """Return a call as Luigi's messages have it, with *** in place of what is secret."""
+    secret = {name for name, parameter in params if is_secret(parameter)}
+    positional = [name for name, parameter in params if parameter.positional]
+
+    def shown(name: str, value: object) -> object:
+        return MASK if name in secret else masked(value, name)
+
+    arguments = tuple(itertools.starmap(shown, itertools.zip_longest(positional[: len(args)], args, fillvalue="")))
+    by_name = {name: shown(name, value) for name, value in kwargs.items()}
+    return f"{family}[args={arguments}, kwargs={by_name}]"
+
+
+def _given(params: Parameters, args: tuple, kwargs: Mapping, call: Callable[[], str]) -> Iterator[tuple[str, object]]:
     """Yield the name and the normalized value of each argument."""
     by_name, positional = dict(params), [name for name, parameter in params if parameter.positional]
     if len(args) > len(positional):
-        raise UnknownParameterException(f"{call}: takes at most {len(positional)} parameters ({len(args)} given)")
+        raise UnknownParameterException(f"{call()}: takes at most {len(positional)} parameters ({len(args)} given)")
     for name, value in zip(positional, args, strict=False):
         if name in kwargs:
-            raise DuplicateParameterException(f"{call}: parameter {name} was already set as a positional parameter")
+            raise DuplicateParameterException(f"{call()}: parameter {name} was already set as a positional parameter")
         yield name, by_name[name].normalize(value)
     for name, value in kwargs.items():
         if name not in by_name:
-            raise UnknownParameterException(f"{call}: unknown parameter {name}")
+            raise UnknownParameterException(f"{call()}: unknown parameter {name}")
         yield name, by_name[name].normalize(value)
 
 
-def _declared(family: str, name: str, parameter: luigi.Parameter, call: str) -> object:
+def _declared(family: str, name: str, parameter: luigi.Parameter, call: Callable[[], str]) -> object:
     """Return the value of the command line, else of luigi.cfg, else the default."""
     run = CmdlineParser.get_instance()
     known = _values_of_run(run) if run else {}
@@ -102,9 +167,11 @@ def _declared(family: str, name: str, parameter: luigi.Parameter, call: str) -> 
         try:
             is_declared = parameter.has_task_value(family, name)
         except Exception as error:
-            raise ValueError(f"{call}: Error when parsing the default value of '{name}'") from error
+            # The message of the error has the value.
+            cause = None if is_secret(parameter) else error
+            raise ValueError(f"{call()}: Error when parsing the default value of '{name}'") from cause
         if not is_declared:
-            raise MissingParameterException(f"{call}: requires the '{name}' parameter to be set")
+            raise MissingParameterException(f"{call()}: requires the '{name}' parameter to be set")
         known[family, name, parameter] = parameter.task_value(family, name)
     return known[family, name, parameter]
 
@@ -115,7 +182,8 @@ def _warn_of_unknown_settings(task: type[luigi.Task], family: str) -> None:
     for key, value in config[family].items() if family in config.sections() else ():
         name = key.replace("-", "_")
         if name not in names and name not in getattr(task, "ignore_unconsumed", ()):
-            text = f"The configuration contains the parameter '{name}' with value '{value}' that is not consumed by"
+            shown = masked(value, name)
+            text = f"The configuration contains the parameter '{name}' with value '{shown}' that is not consumed by"
             warnings.warn(f"{text} the task '{family}'.", UnconsumedParameterWarning, stacklevel=2)
 
 
@@ -140,10 +208,26 @@ def plain_values(values: Iterable[tuple[str, luigi.Parameter, Any]], owner: Call
     found = {}
     for name, parameter, value in values:
         try:
-            found[name] = plain_value(parameter, value)
+            found[name] = _sealed(plain_value(parameter, value), name, parameter)
         except NotPlainError as error:
             raise RunStopped(f"luigi: {owner()}.{name}{error}") from error
     return found
+
+
+def _sealed(value: Any, name: str, parameter: luigi.Parameter) -> Any:
+    if is_secret(parameter):
+        return value if value is None or value == "" else seal(value)
+    return sealed(value, name)
+
+
+def seal(value: Any) -> str:
+    """Return what stands for a secret value in the records of this folder of results."""
+    return key_of(results_root()).seal(value)
+
+
+def sealed(value: Any, name: str = "") -> Any:
+    """Return plain data with a seal in place of each secret, for the records of this folder of results."""
+    return replaced(value, seal, name)
 
 
 def plain_value(parameter: luigi.Parameter, value: Any) -> Any:

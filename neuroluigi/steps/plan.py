@@ -6,6 +6,7 @@ notebook) every call makes a new plan.
 
 import contextlib
 import functools
+import itertools
 import multiprocessing
 import os
 import signal
@@ -174,8 +175,26 @@ def _refuse_clashes_below(root: luigi.Task, plan: Plan) -> None:
 def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
     """Raise RunStopped where what two tasks would make can't be apart, or have its name."""
     refuse_long_names(tasks, plan.outputs)
+    _refuse_twins(tasks, plan)
     _refuse_same_files(tasks, plan)
     _refuse_files_in_folders(tasks, plan)
+
+
+def _refuse_twins(tasks: list[luigi.Task], plan: Plan) -> None:
+    """Raise RunStopped where two tasks differ in secret values alone: for Luigi they are one task."""
+    known: dict[str, luigi.Task] = {}
+    for one in itertools.chain(tasks, *(plan.below[task.task_id] for task in tasks)):
+        other = known.setdefault(one.task_id, one)
+        names = [
+            name
+            for name, parameter in (one.get_params() if other is not one else ())
+            if parameter.significant and one.param_kwargs[name] != other.param_kwargs[name]
+        ]
+        if names:
+            raise RunStopped(
+                f"luigi: two tasks {one} differ in what is secret alone, {', '.join(names)}, and would be one result;"
+                " give them the same values, or another parameter in which they differ"
+            )
 
 
 def _refuse_same_files(tasks: list[luigi.Task], plan: Plan) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from neuroluigi.provenance.code import changed_on_disk, python_distributions, python_sources
+from neuroluigi.provenance.code import changed_on_disk, differing, python_distributions, python_sources
 from neuroluigi.provenance.imported import remember_imported
 from neuroluigi.steps.config import KindsParameter
 from neuroluigi.steps.parameters import ResolvedParameters
@@ -59,9 +59,19 @@ class ResultTask(ResolvedParameters):
         """
         return python_sources(type(self), self.unused_functions(engine))
 
+    # In a process that imported the code anew: that of the run, by engine.
+    _code_of_run: Mapping[str, Sequence[Mapping]] = {}
+
+    def code_for_process(self) -> dict[str, list[dict]]:
+        """Return the Python code, by engine, for a process that imports it anew: it may have changed by then."""
+        return {engine: python_sources(type(self), self.unused_functions(engine)) for engine in ("", "numpy")}
+
     def changed_on_disk(self, engine: str) -> list[str]:
-        """Return the paths of the Python code whose files have changed since this process imported it."""
-        return changed_on_disk(type(self), self.unused_functions(engine))
+        """Return the paths of the Python code whose files have changed since this run imported it."""
+        unused = self.unused_functions(engine)
+        of_run = self._code_of_run.get("numpy" if engine == "numpy" else "")
+        anew = () if of_run is None else differing(of_run, python_sources(type(self), unused))
+        return sorted({*anew, *changed_on_disk(type(self), unused)})
 
     def imported_distributions(self, engine: str) -> list[str]:
         """Return the names of the installed distributions that the step's code imports."""

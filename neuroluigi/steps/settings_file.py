@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from neuroluigi.provenance.record import RunStopped
+from neuroluigi.provenance.secret_values import MASK, is_secret_name, masked
 
 # The variable of the environment that asks for the traceback of an error of the whole.
 TRACEBACK_VARIABLE = "NEUROLUIGI_TRACEBACK"
@@ -34,6 +35,7 @@ def read_problem(error: Exception) -> str:
         number, line = error.errors[0]
         # Python writes the text as it would be in code, up to its end.
         text = line.strip().removesuffix("\\n'").strip("'\"")
+        text = MASK if is_secret_name(text) else masked(text)
         return f"{error.source}, line {number}: {text!r} is neither a [section] nor NAME = VALUE"
     return " ".join(str(error).split())
 

@@ -80,7 +80,11 @@ class CarriesSettings(ResolvedParameters):
         if carried is None or CmdlineParser.get_instance() is not None:
             return
         arguments, sections, filters, handlers = carried
-        luigi.configuration.get_config().read_dict(sections)
+        config = luigi.configuration.get_config()
+        # This process has read luigi.cfg as it is now; the run goes by what it was at its start.
+        for one in config.sections():
+            config.remove_section(one)
+        config.read_dict(sections)
         if arguments is not None:
             parser = object.__new__(CmdlineParser)
             parser.known_args = argparse.Namespace(**arguments)

@@ -35,6 +35,7 @@ PRIVATE = {
     " _metrics_collector _prune_tasks _reset_orphaned_batch_running_tasks _schedulable _state _update_priority"
     " _used_resources",
     "runner/scheduler_state.py": "_active_workers _remove_workers_from_tasks _status_tasks _task_batchers _tasks",
+    "runner/secrets_of_tasks.py": "_get_str _warn_on_wrong_param_type _warn_on_wrong_param_types",
     "runner/worker.py": "_add_task _config _create_task_process _first_task _handle_next_task _id _keep_alive"
     " _run_task _running_tasks _scheduled_tasks _scheduler _stop_requesting_work _summary_dict _task_result_queue",
     # In a process that was spawned, the command line of the run.
@@ -92,6 +93,12 @@ SIGNATURES = [
     (luigi.cmdline_parser.CmdlineParser, "_build_parser", "(root_task=None, help_all=False)"),
     # What it takes is passed on.
     (luigi.interface, "_run", None),
+    (luigi.Task, "get_params", None),
+    (luigi.Task, "to_str_params", None),
+    (luigi.Task, "_warn_on_wrong_param_types", None),
+    (luigi.Parameter, "_warn_on_wrong_param_type", "(self, param_name, param_value)"),
+    (luigi.execution_summary, "_get_str", "(task_dict, extra_indent)"),
+    (luigi.notifications, "format_task_error", "(headline, task, command, formatted_exception=None)"),
     (luigi.execution_summary, "_summary_dict", "(worker)"),
     (luigi.retcodes, "run_with_retcodes", "(argv)"),
 ]

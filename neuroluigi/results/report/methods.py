@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from neuroluigi.provenance.record import engine_and_version, recorded_code
+from neuroluigi.provenance.secret_values import masked, without_seals
 from neuroluigi.recordings.concatenation import is_concatenation
 from neuroluigi.results.report import charts, diagram
 from neuroluigi.results.report.facts import Facts, Found, counted, shown_time
@@ -120,9 +121,9 @@ def _method(box: diagram.Box, found: Sequence[Found]) -> str:
     values: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for f in found:
         makers[_tool(box, *engine_and_version(f.record))] += 1
-        for name, value in f.record.get("parameters", {}).items():
+        for name, value in masked(f.record.get("parameters", {})).items():
             if name not in ("group", "session", "index") and value is not None:
-                values[name][str(value)] += 1
+                values[name][without_seals(str(value))] += 1
     parameters = "".join(f", {name} {_varied(some)}" for name, some in values.items())
     return f"{box.name} ({counted(len(found), 'result')}) was computed with {_varied(makers)}{parameters}."
 
@@ -155,7 +156,7 @@ def details(facts: Facts) -> dict:
 
 def _as_text(record: Mapping) -> str:
     # A browser's numbers have no room for all digits of a time in nanoseconds.
-    return json.dumps(record, indent=1, ensure_ascii=False) if record else ""
+    return without_seals(json.dumps(masked(record), indent=1, ensure_ascii=False)) if record else ""
 
 
 def _prefix(root: Path, page: Path) -> str:
