@@ -22,6 +22,7 @@ import filelock
 from neuroluigi.provenance.contents import checksum, measure, sync
 from neuroluigi.provenance.files import (
     describe_file,
+    flushed,
     read_json,
     remove_path,
     sync_folder,
@@ -30,6 +31,7 @@ from neuroluigi.provenance.files import (
 )
 from neuroluigi.provenance.parts import is_part, part_path
 from neuroluigi.provenance.record import read_record, sibling_path
+from neuroluigi.provenance.unflushed import flushed_later
 
 
 def pending_path(record: str | Path) -> Path:
@@ -54,6 +56,13 @@ def commit(
     A part may be a folder. Returns False, and changes nothing, if `is_done()` under the lock: another run was faster,
     and a file that others read already is not replaced by its equal. Raises OSError.
     """
+    with flushed_later(record_path):
+        return _commit(parts, record_path, record, obsolete, is_done)
+
+
+def _commit(
+    parts: Mapping[Path, Path], record_path: Path, record: dict, obsolete: Iterable[Path], is_done: Callable[[], bool]
+) -> bool:
     folder = record_path.parent
     renames = []
     for part, final in parts.items():
@@ -111,6 +120,11 @@ def put_aside(paths: Iterable[Path]) -> list[Path]:
             names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))
             kept.append(next(aside for name in names if not (aside := path.with_name(path.name + name)).exists()))
             path.replace(kept[-1])
+            # It can't be made again.
+            with flushed(at_once=True):
+                if kept[-1].is_dir() or kept[-1].is_file():
+                    sync(kept[-1])
+                sync_folder(path.parent)
     return kept
 
 

@@ -22,6 +22,7 @@ from neuroluigi.provenance.commit import commit, pending_path, put_aside, recove
 from neuroluigi.provenance.contents import describe, digest_of_manifest, manifest, name_in_manifest, write_manifest
 from neuroluigi.provenance.files import path_in_root, remove_path, with_known_time, write_json
 from neuroluigi.provenance.parts import part_path
+from neuroluigi.provenance.power_cut import in_doubt
 from neuroluigi.provenance.record import (
     SCHEMA,
     checked_record,
@@ -36,6 +37,7 @@ from neuroluigi.steps.config import (
     path_of,
     registered,
     results,
+    results_root,
     roots_of_paths,
     setting,
     shown_path,
@@ -204,7 +206,7 @@ class Step(CarriesSettings, ResultTask):
 
     def complete(self):
         """Return whether the files are there and nothing contradicts them, here or in what they are made from."""
-        if setting(results).trust_existing:
+        if setting(results).trust_existing and os.fspath(self.record_path) not in in_doubt(results_root()):
             return all(one.exists() for one in flatten(self.output()))
         return status_of(self).is_complete
 
