@@ -13,6 +13,7 @@ from neuroluigi.provenance.commit import finish_commits
 from neuroluigi.provenance.files import is_below, remove_path
 from neuroluigi.provenance.parts import run_of_part
 from neuroluigi.provenance.power_cut import make_sure
+from neuroluigi.provenance.record import NewerRecordError
 from neuroluigi.provenance.register import LOCK_ERRORS, Lock, noted_folders, registers, remove_register
 from neuroluigi.provenance.unflushed import unflushed_folders
 
@@ -23,7 +24,7 @@ def clear_killed(results: Path, roots: Sequence[Path]) -> None:
     What can't be removed now stays, with the register, for the next one that tries.
     """
     for path, note in registers(results):
-        with contextlib.suppress(*LOCK_ERRORS):
+        with contextlib.suppress(*LOCK_ERRORS, NewerRecordError):
             _clear(path, note, results, roots)
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 RUN_ID = "[0-9a-f]{16}"
-_PART = re.compile(rf".*\.part-(?P<run>{RUN_ID})-[0-9a-f]{{8}}(\.[^.]*)?", re.DOTALL)
+_PART = re.compile(rf"(?P<stem>.*)\.part-(?P<run>{RUN_ID})-[0-9a-f]{{8}}(?P<suffix>(\.[^.]*)?)", re.DOTALL)
 # Earlier releases named host, process and a number.
-_EARLIER = re.compile(r".*\.part-.+-\d+-\d+(\.\w+)?", re.DOTALL)
+_EARLIER = re.compile(r"(?P<stem>.*)\.part-.+-\d+-\d+(?P<suffix>(\.\w+)?)", re.DOTALL)
 
 
 def new_run_id() -> str:
@@ -49,9 +49,15 @@ def run_of_part(name: str) -> str:
     return found["run"] if found else ""
 
 
+def final_name(name: str) -> str:
+    """Return the name that a file is to have whose temporary name is that, of whatever run; "" for any other name."""
+    found = _PART.fullmatch(name) or _EARLIER.fullmatch(name)
+    return f"{found['stem']}{found['suffix']}" if found else ""
+
+
 def is_part(path: Path) -> bool:
     """Whether a path is a temporary one, of whatever run."""
-    return bool(_PART.fullmatch(path.name) or _EARLIER.fullmatch(path.name))
+    return bool(final_name(path.name))
 
 
 def with_final_names(text: str) -> str:

@@ -21,7 +21,7 @@ from neuroluigi.provenance.contents import (
 )
 from neuroluigi.provenance.disks import boot_id, flush_disk_of, machine_id
 from neuroluigi.provenance.files import hash_file, is_below, only_regular, path_in_root
-from neuroluigi.provenance.record import NewerRecordError, read_record
+from neuroluigi.provenance.record import read_record
 from neuroluigi.provenance.register import current, is_alive, registers
 from neuroluigi.provenance.unflushed import read_unflushed, records_of
 
@@ -72,7 +72,7 @@ def make_sure(path: Path, note: Mapping, results: Path) -> None:
 def _is_right(results: Path, name: str, outputs: list[str]) -> bool | None:
     """Return whether the files of a result are what its run record says, None where there is nothing of it.
 
-    Those that are not are put aside. Raises OSError.
+    Those that are not are put aside. Raises OSError, and NewerRecordError for a record that only a later version reads.
     """
     record_path = results / name
     folder = record_path.parent.parent
@@ -82,11 +82,7 @@ def _is_right(results: Path, name: str, outputs: list[str]) -> bool | None:
     there = [path for path in paths if os.path.lexists(path)]
     if not there and not record_path.exists():
         return None
-    try:
-        record = read_record(record_path) or {}
-    except NewerRecordError:
-        # Its version has to read it; until then, no step of this one is done.
-        raise OSError(f"{record_path} is of a later version") from None
+    record = read_record(record_path) or {}
     recorded = {one["path"]: one for one in record.get("outputs", ()) if one.get("root") == "results"}
     roots, checksums, wrong = {"results": results}, {}, []
     for path in there:
