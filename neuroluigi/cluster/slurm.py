@@ -22,10 +22,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import filelock
 import luigi
 
 from neuroluigi.provenance.files import read_json, write_json
+from neuroluigi.provenance.locks import waited_lock
 from neuroluigi.provenance.record import describe_host, timestamp
 from neuroluigi.recordings.recording import Group
 from neuroluigi.steps.config import RunStopped
@@ -193,7 +193,7 @@ def submit(job: Job, elements: Sequence[Sequence[str]], command: Sequence[str]) 
         job.folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunStopped(f"neuroluigi: can't write to {results}: {error}") from error
-    with filelock.FileLock(job.folder.parent / "lock"):
+    with waited_lock(job.folder.parent / "lock", "the submissions to Slurm"):
         _refuse_a_second(results)
         job.folder.mkdir()
         ids: list[str] = []

@@ -26,8 +26,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
 from neuroluigi.provenance.contents import checksum, measure, sync
 from neuroluigi.provenance.files import (
     describe_file,
@@ -38,6 +36,7 @@ from neuroluigi.provenance.files import (
     with_known_time,
     write_json,
 )
+from neuroluigi.provenance.locks import waited_lock
 from neuroluigi.provenance.parts import final_name, part_path
 from neuroluigi.provenance.record import read_record, sibling_path
 from neuroluigi.provenance.unflushed import flushed_later
@@ -50,9 +49,9 @@ def pending_path(record: str | Path) -> Path:
     return Path(sibling_path(record, ".pending.json"))
 
 
-def folder_lock(folder: Path) -> filelock.FileLock:
+def folder_lock(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Return the lock that a step holds while it commits into `folder`; the system frees it when its process ends."""
-    return filelock.FileLock(folder / ".lock")
+    return waited_lock(folder / ".lock", "a folder of results")
 
 
 def commit(

@@ -11,12 +11,10 @@ A run whose lock nobody holds was killed. The lock works over all machines that 
 
 import contextlib
 import errno
-import getpass
 import json
 import multiprocessing
 import os
 import re
-import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +23,7 @@ from typing import Any
 import filelock
 
 from neuroluigi.provenance.files import only_regular, read_bytes, read_json, write_json
+from neuroluigi.provenance.locks import whoever
 from neuroluigi.provenance.parts import RUN_ID, is_part, name_parts_by, new_run_id
 
 if sys.platform != "win32":
@@ -63,7 +62,7 @@ class Register:
         Raises one of LOCK_ERRORS where it can't be written, or not be locked.
         """
         for left in reversed(range(_TRIES)):
-            register = cls(results, new_run_id(), {**note, **_whoever()})
+            register = cls(results, new_run_id(), {**note, **whoever()})
             try:
                 if register.folder.is_symlink():
                     raise OSError(errno.ELOOP, "is a link, which is not followed", str(register.folder))
@@ -242,11 +241,3 @@ def noted_folders(path: Path, results: Path) -> list[Path]:
                 if isinstance(where := json.loads(line), str) and b"\0" not in os.fsencode(where):
                     found[Path(os.path.normpath(results / where))] = None
     return list(found)
-
-
-def _whoever() -> dict[str, Any]:
-    try:
-        user = getpass.getuser()
-    except (ImportError, KeyError, OSError):  # Windows; a container without an entry for this user
-        user = ""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "user": user}
