@@ -37,11 +37,11 @@ class Disk:
 
     def __init__(self, folder: Path):
         self._descriptor = os.open(folder, os.O_RDONLY)
+        self._library = ctypes.CDLL(None, use_errno=True)
 
     def flush(self) -> None:
         """Wait until all that was written to it outlives a power cut. Raises OSError where something does not."""
-        library = ctypes.CDLL(None, use_errno=True)
-        if library.syncfs(self._descriptor):
+        if self._library.syncfs(self._descriptor):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     def close(self) -> None:

@@ -105,9 +105,10 @@ def remove_path(path: Path) -> None:
 
 
 def remove_whole(path: Path) -> None:
-    """Remove a file or folder at once: of a folder, a kill leaves all or nothing under its name."""
+    """Remove a file or folder at once: of a folder, a kill or a power cut leaves all or nothing under its name."""
     if path.is_dir() and not path.is_symlink():
         path = path.replace(part_path(path))
+        sync_folder(path.parent)
     remove_path(path)
 
 

@@ -11,6 +11,7 @@ What is not named there is flushed by each commit.
 
 import contextlib
 import functools
+import json
 import logging
 import os
 import stat
@@ -20,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from neuroluigi.provenance.disks import Disk, boot_id, machine_id
-from neuroluigi.provenance.files import flushed, read_json, sync_folder, write_json
+from neuroluigi.provenance.files import flushed, read_json, sync_folder, write_text
 from neuroluigi.provenance.register import Register, current
 
 logger = logging.getLogger("luigi-interface")
@@ -54,7 +55,7 @@ class Unflushed:
 
     def _begin(self) -> None:
         register = self._register
-        write_json(self._path, self._left)
+        self._write_left()
         register.note.update(durable="run", machine=machine_id(), boot=boot_id())
         register.write_note()
         _sync_folders_above(register.folder)
@@ -83,15 +84,17 @@ class Unflushed:
                 self._disk.flush()
                 self._left = {name: outputs for name, outputs in self._left.items() if name not in done}
                 self._done -= done
-                write_json(self._path, self._left)
+                self._write_left()
             except OSError as error:
                 self._note_error(error)
+
+    def _write_left(self) -> None:
+        write_text(self._path, json.dumps(self._left))
 
     def _note_error(self, error: OSError) -> None:
         self.error = error
         logger.error(
-            "what this run wrote can't be flushed to the disk of %s (%s): look at the disk, then run again, which reads"
-            " these results again",
+            "what this run wrote can't be flushed to the disk of %s (%s): look at the disk, and run again",
             self._register.results,
             error.strerror or error,
         )

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import pickle
 import shutil
 import stat
 import sys
@@ -45,10 +46,13 @@ class Event:
 
 
 class Recorder:
-    """Records what this process does to the files below a folder; what is there already is on the disk."""
+    """Records what this process does to the files below a folder; what is there already is on the disk.
 
-    def __init__(self, top: Path):
-        self.top = top
+    After `killed_after` events it dies as by SIGKILL, and leaves the recording in the file `kept`, to be gone on with.
+    """
+
+    def __init__(self, top: Path, killed_after: int = -1, kept: Path | None = None):
+        self.top, self.killed_after, self.kept = top, killed_after, kept
         self.nodes: list[Node] = []
         self.events: list[Event] = []
         # How many events there were after each action.
@@ -157,6 +161,10 @@ class Recorder:
             self._is_busy = True
             try:
                 self.settle()
+                if self.kept and len(self.events) >= self.killed_after >= 0:
+                    self.killed_after = -1
+                    self.kept.write_bytes(pickle.dumps(self))
+                    os._exit(9)
                 self._waiting.append((what, *paths))
                 if what in ("sync", "flush"):
                     # It has returned.
@@ -194,14 +202,14 @@ def _on_audit(event: str, arguments: tuple) -> None:
 
 
 @contextlib.contextmanager
-def recording(top: Path) -> Iterator[Recorder]:
+def recording(recorder: Recorder) -> Iterator[Recorder]:
     """Record what is done to the files below a folder."""
     global _recorder, _is_hooked
     if not _is_hooked:
         sys.addaudithook(_on_audit)
         _is_hooked = True
     fsync, flush = os.fsync, disks.Disk.flush
-    recorder = Recorder(top)
+    recorder._is_busy = False
 
     def noted_fsync(descriptor):
         fsync(descriptor)
@@ -209,7 +217,7 @@ def recording(top: Path) -> Iterator[Recorder]:
 
     def noted_flush(self):
         flush(self)
-        recorder.on_call("flush", str(top))
+        recorder.on_call("flush", str(recorder.top))
 
     os.fsync, disks.Disk.flush = noted_fsync, noted_flush
     _recorder = recorder

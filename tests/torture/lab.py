@@ -1,6 +1,8 @@
 """A lab whose results are on the modelled disk: what its steps make, and whether that is right after a power cut."""
 
-from collections.abc import Iterator, Mapping
+import multiprocessing
+import pickle
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import luigi
@@ -10,8 +12,8 @@ from neuroluigi import GroupTask, StudyTask, WrapperTask
 from neuroluigi.provenance.register import registers
 from neuroluigi.provenance.state import DONE
 from neuroluigi.results import maintenance
-from neuroluigi.steps.config import results, setting
-from neuroluigi.steps.plan import discard_statuses, only_looking, walk_statuses
+from neuroluigi.steps.config import registered
+from neuroluigi.steps.plan import only_looking, walk_statuses
 from tests.torture.disk import Recorder, recording, write_tree
 
 EDIT = b"corrected by hand\n"
@@ -79,7 +81,7 @@ class CutSum(GroupTask):
         return [CutDropped(self.group), CutEdited(self.group)]
 
     def output(self):
-        return self.result("sum.txt")
+        return self.result("sum.json")
 
     def make(self, out):
         out.write_text(str([len(Path(one.path).read_bytes()) for one in self.input()]))
@@ -113,6 +115,10 @@ class CutLab:
         self.disk.mkdir()
         self._monkeypatch = monkeypatch
         self.root = CutAll()
+        # What has to be there in some file, as nothing can make it again.
+        self.kept: set[bytes] = set()
+        # Whether temporary files are cleared: not where what says whose they are may be lost, as nothing was flushed.
+        self.is_cleared = True
         # A process per run, of no interest here.
         monkeypatch.setattr("neuroluigi.runner.run_log.git_state", lambda *about: {})
 
@@ -120,30 +126,50 @@ class CutLab:
         """Make all that there is to make."""
         assert neuroluigi.build([self.root], log_level="CRITICAL")
 
-    def accept_and_drop(self) -> None:
-        """Edit a result by hand, accept that, and drop another."""
-        edited = self.results / "a" / "edited.txt"
-        edited.write_bytes(EDIT)
-        maintenance.accept(self.root, str(edited), "by hand")
-        self.run()
-        discard_statuses()
-        maintenance.drop(maintenance.plan_drop(self.root, "CutDropped"))
+    def edit(self) -> None:
+        """Edit a result by hand."""
+        (self.results / "a" / "edited.txt").write_bytes(EDIT)
+
+    def accept(self) -> None:
+        """Accept the edit."""
+        with registered("accept"):
+            maintenance.accept(self.root, str(self.results / "a" / "edited.txt"), "by hand")
+
+    def drop(self) -> None:
+        """Drop a result."""
+        with registered("drop"):
+            maintenance.drop(maintenance.plan_drop(self.root, "CutDropped"))
         assert not (self.results / "a" / "dropped.txt").exists()
 
-    def recorded(self, *actions) -> Recorder:
+    def clean(self) -> None:
+        """Remove the results of a step and of what depends on it."""
+        with registered("clean"):
+            assert maintenance.clean(maintenance.plan_clean(self.root, step="CutPair"))
+
+    def recorded(self, *actions: Callable[[], object], recorder: Recorder | None = None) -> Recorder:
         """Do something, and return what was done to the disk."""
-        with recording(self.disk) as recorder:
+        with recording(recorder or Recorder(self.disk)) as recorder:
             for action in actions:
                 action()
                 recorder.mark()
         return recorder
 
+    def killed(self, after: int, kept: Path) -> Recorder:
+        """Run in a process that is killed after so many calls; return what it did to the disk until then."""
+        process = multiprocessing.get_context("fork").Process(
+            target=self.recorded, args=(self.run,), kwargs={"recorder": Recorder(self.disk, after, kept)}
+        )
+        process.start()
+        process.join()
+        assert process.exitcode == 9
+        return pickle.loads(kept.read_bytes())
+
     def files(self) -> dict[str, bytes]:
         """Return all results, by path."""
         return {
             path.relative_to(self.results).as_posix(): path.read_bytes()
-            for path in self.results.rglob("*.txt")
-            if ".damaged" not in f"{path}"
+            for path in self.results.rglob("*")
+            if path.is_file() and path.parent.name not in ("results", "runs", ".runs") and ".damaged" not in f"{path}"
         }
 
     def start_again(self, tree: Mapping[str, tuple[bytes, int] | None]) -> None:
@@ -161,8 +187,9 @@ class CutLab:
         yield from (f"after it {one}" for one in self._wrongly_done(right, is_all=True))
         found = self.files()
         yield from (f"after it {name} is {found.get(name)!r}" for name in right if found.get(name) != right[name])
-        # Where each step flushes what it makes, temporary files may stay: nothing was flushed about them.
-        parts = self.results.rglob("*") if setting(results).is_flushed_by_run() else ()
+        parts = self.results.rglob("*") if self.is_cleared else ()
+        there = {path.read_bytes() for path in self.results.rglob("*") if path.is_file()}
+        yield from (f"{one!r} is lost" for one in self.kept - there)
         others = {path.name for path in parts if ".part-" in path.name and path.parent.name != ".runs"}
         yield from (f"{name} is left" for name in others)
         yield from (f"the register {path} is left" for path, _ in registers(self.results))
