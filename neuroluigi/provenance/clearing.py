@@ -5,27 +5,43 @@ Only what a name *and* the register of a run whose lock nobody holds say is remo
 
 import contextlib
 import os
+import socket
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from neuroluigi.provenance.commit import finish_commits
 from neuroluigi.provenance.files import is_below, remove_path
+from neuroluigi.provenance.locks import reach_other_machines
 from neuroluigi.provenance.parts import run_of_part
 from neuroluigi.provenance.power_cut import make_sure
 from neuroluigi.provenance.record import NewerRecordError
-from neuroluigi.provenance.register import LOCK_ERRORS, Lock, noted_folders, registers, remove_register
+from neuroluigi.provenance.register import (
+    LOCK_ERRORS,
+    Lock,
+    noted_folders,
+    registers,
+    remove_register,
+    unfinished_registers,
+)
 from neuroluigi.provenance.unflushed import unflushed_folders
 
 
 def clear_killed(results: Path, roots: Sequence[Path]) -> None:
     """Clear away what runs left on these results that were killed, in folders below `roots` alone.
 
-    What can't be removed now stays, with the register, for the next one that tries.
+    Where a lock does not reach other machines, what their runs left stays too. What can't be removed now stays, with
+    the register, for the next one that tries.
     """
+    is_told_by_lock = reach_other_machines(results)
     for path, note in registers(results):
+        if not is_told_by_lock and note.get("host") != socket.gethostname():
+            continue
         with contextlib.suppress(*LOCK_ERRORS, NewerRecordError):
             _clear(path, note, results, roots)
+    for path in unfinished_registers(results):
+        with contextlib.suppress(*LOCK_ERRORS):
+            _clear_unfinished(path)
 
 
 def _clear(path: Path, note: Mapping, results: Path, roots: Sequence[Path]) -> None:
@@ -44,6 +60,15 @@ def _clear(path: Path, note: Mapping, results: Path, roots: Sequence[Path]) -> N
         make_sure(path, note, results)
         remove_register(path)
     finally:
+        lock.release()
+
+
+def _clear_unfinished(path: Path) -> None:
+    lock = Lock.alone(path.with_suffix(".lock"))
+    # It may have been finished since.
+    if lock and not path.exists():
+        remove_register(path)
+    if lock:
         lock.release()
 
 

@@ -105,7 +105,8 @@ def recover(record_path: Path) -> bool:
 
 def finish_commits(folder: Path) -> None:
     """Finish the commits that were killed whose records are in a folder, if there are any. Raises OSError."""
-    if left := list(folder.glob("*.pending.json")):
+    # A session may be called like one.
+    if left := [path for path in folder.glob("*.pending.json") if path.is_file()]:
         with folder_lock(folder):
             for pending in left:
                 _finish(pending.with_name(f"{pending.name.removesuffix('.pending.json')}.json"), is_own=False)

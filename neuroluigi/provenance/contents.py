@@ -62,6 +62,17 @@ def measure(path: str | Path, ignore: Sequence[str] = ()) -> Measure | None:
     return Measure(size, newest, count)
 
 
+def why_not_read(path: Path) -> str:
+    """Return why what lies at the path of a result is not read; "" for a file, a folder, or nothing."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return ""
+    if stat.S_ISLNK(mode):
+        return "is a link, which is not followed"
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "is neither a file nor a folder"
+
+
 def _walk(folder: str | Path, ignore: Sequence[str], above: str = "") -> Iterator[tuple[str, os.DirEntry]]:
     """Yield the files and links below a folder, with their names relative to it."""
     with os.scandir(folder) as entries:

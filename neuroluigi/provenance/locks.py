@@ -21,6 +21,8 @@ if sys.platform != "win32":
 
 logger = logging.getLogger("luigi-interface")
 
+# Options of NFS and Lustre: a lock is known to the machine alone that holds it.
+_LOCAL = {"nolock", "local_lock=all", "local_lock=flock", "localflock"}
 # A commit takes milliseconds; a process that was stopped holds its locks for as long as it is.
 TOLD_SECONDS = 10.0
 
@@ -74,6 +76,19 @@ def _holder(path: Path) -> str:
     if not {"host", "pid", "user"} <= found.keys():
         return "who holds it is not known"
     return f"it is held by process {found['pid']} of {found['user'] or 'a user without a name'} on {found['host']}"
+
+
+def reach_other_machines(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> bool:
+    """Whether a lock in a folder is seen on other machines that share it, as far as Linux tells how it is mounted."""
+    real, depth, options = Path(os.path.realpath(folder)), 0, ""
+    with contextlib.suppress(OSError, IndexError):
+        for line in mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            fields = line.split(" ")
+            point = Path(fields[4].replace("\\040", " "))
+            # Of two mounts on one folder, the later one hides the other.
+            if real.is_relative_to(point) and len(point.parts) >= depth:
+                depth, options = len(point.parts), f"{fields[5]},{fields[-1]}"
+    return _LOCAL.isdisjoint(options.split(","))
 
 
 def whoever() -> dict[str, Any]:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 RUN_ID = "[0-9a-f]{16}"
+# How many bytes a temporary name has more than the final one.
+ADDED_BYTES = len(".part-0123456789abcdef-01234567")
 _PART = re.compile(rf"(?P<stem>.*)\.part-(?P<run>{RUN_ID})-[0-9a-f]{{8}}(?P<suffix>(\.[^.]*)?)", re.DOTALL)
 # Earlier releases named host, process and a number.
 _EARLIER = re.compile(r"(?P<stem>.*)\.part-.+-\d+-\d+(?P<suffix>(\.\w+)?)", re.DOTALL)
@@ -34,9 +36,11 @@ def name_parts_by(run_id: str = _of_process, note_folder: Callable[[Path], None]
 def part_path(path: Path) -> Path:
     """Return a temporary path in the folder of `path`, with its extension, at which there is nothing.
 
-    Raises OSError where the register of the run can't be written.
+    That of a temporary path of this run is no longer than it. Raises OSError where the register can't be written.
     """
     _note_folder(path.parent)
+    if run_of_part(path.name) == _run_id:
+        path = path.with_name(final_name(path.name))
     while True:
         part = path.with_name(f"{path.stem}.part-{_run_id}-{secrets.token_hex(4)}{path.suffix}")
         if not os.path.lexists(part):

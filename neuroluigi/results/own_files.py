@@ -151,7 +151,9 @@ def _files_below(top: Path, ours: set[str]) -> Iterator[str]:
 def _belongs_to(path: Path, ours: set[str]) -> bool:
     """Whether a file is temporary, or was put aside for one of ours."""
     original = original_of(path)
-    return is_part(path) or (original is not None and os.fspath(original) in ours)
+    # A group may be called like a temporary file: where there are records, it is a folder of results.
+    is_temporary = is_part(path) and not (path / "runs").is_dir()
+    return is_temporary or (original is not None and os.fspath(original) in ours)
 
 
 def put_aside(path: Path) -> list[Path]:

@@ -4,13 +4,12 @@ import contextlib
 import itertools
 import os
 import re
-import stat
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from neuroluigi.provenance.commit import pending_path
-from neuroluigi.provenance.contents import Measure, checksum, measure
+from neuroluigi.provenance.contents import Measure, checksum, measure, why_not_read
 from neuroluigi.provenance.record import has_its_name, read_failure, read_record
 from neuroluigi.steps.config import (
     RunStopped,
@@ -152,17 +151,6 @@ def why_not_written(record_path: Path, paths: Iterable[Path]) -> str:
         if path.is_dir() and (inner := next(filter(_has_records, [path, *run_folders([path])]), None)):
             return f"{shown_path(inner)} has run records of its own"
     return ""
-
-
-def why_not_read(path: Path) -> str:
-    """Return why what lies at the path of a result is not read; "" for a file, a folder, or nothing."""
-    try:
-        mode = path.lstat().st_mode
-    except OSError:
-        return ""
-    if stat.S_ISLNK(mode):
-        return "is a link, which is not followed"
-    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "is neither a file nor a folder"
 
 
 def _link_on_the_way(path: Path, folder: Path) -> Path | None:

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from neuroluigi.provenance.checksums import Checksums
-from neuroluigi.provenance.contents import measure
+from neuroluigi.provenance.contents import measure, why_not_read
 from neuroluigi.provenance.expected import name_of_other
 from neuroluigi.provenance.files import path_in_root, write_text
 from neuroluigi.provenance.record import is_outdated, made_by, read_record, recorded_code, sibling_path, timestamp
@@ -135,7 +135,7 @@ def _files_of_today(entries: Iterable[recorded.RecordedResult], root: Path) -> d
     checksums, found = Checksums(root), {}
     for entry in entries:
         for path, one in entry.outputs.items():
-            if one.get("root") != "results" or ".." in PurePosixPath(one["path"]).parts or recorded.why_not_read(path):
+            if one.get("root") != "results" or ".." in PurePosixPath(one["path"]).parts or why_not_read(path):
                 continue
             with contextlib.suppress(OSError):
                 ignore = one.get("ignore", ())

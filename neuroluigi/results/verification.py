@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neuroluigi.provenance.commit import pending_path
-from neuroluigi.provenance.contents import digest_of_manifest, manifest, name_in_manifest, read_manifest, within
+from neuroluigi.provenance.contents import (
+    digest_of_manifest,
+    manifest,
+    name_in_manifest,
+    read_manifest,
+    why_not_read,
+    within,
+)
 from neuroluigi.provenance.files import hash_file
 from neuroluigi.provenance.record import read_record
 from neuroluigi.results.recorded import (
@@ -14,7 +21,6 @@ from neuroluigi.results.recorded import (
     RecordedResult,
     recorded_results,
     run_folders,
-    why_not_read,
 )
 from neuroluigi.steps.config import RunStopped, record_folders, results_root
 

@@ -19,7 +19,14 @@ from luigi.task import flatten
 from neuroluigi.provenance import state
 from neuroluigi.provenance.code import differing
 from neuroluigi.provenance.commit import commit, pending_path, put_aside, recover
-from neuroluigi.provenance.contents import describe, digest_of_manifest, manifest, name_in_manifest, write_manifest
+from neuroluigi.provenance.contents import (
+    describe,
+    digest_of_manifest,
+    manifest,
+    name_in_manifest,
+    why_not_read,
+    write_manifest,
+)
 from neuroluigi.provenance.files import path_in_root, remove_path, with_known_time, write_json
 from neuroluigi.provenance.parts import part_path
 from neuroluigi.provenance.power_cut import in_doubt
@@ -286,6 +293,9 @@ class Step(CarriesSettings, ResultTask):
         with written_to({one.path: part for one, part in temporary.items()}), self._untouched(finals.values()):
             inputs, asked_for_tool = self._make_logged(_shaped_like(output, temporary), [task for task, _ in requires])
         for one, part in temporary.items():
+            # A link could lead to a file of somebody else, who would then change the result.
+            if why := why_not_read(part):
+                raise StepError(f"{Path(one.path).name} {why}: make() has to write the file, or the folder, itself")
             one.check(part)
         self._check_unchanged(inputs)
         record = {
@@ -310,14 +320,16 @@ class Step(CarriesSettings, ResultTask):
     def _untouched(self, finals: Iterable[Path]) -> Iterator[None]:
         """Put aside what `make` writes to these final paths itself, and fail: no record would say what it is."""
         others = [self.record_path, pending_path(self.record_path)]
-        before, of_others = {path: _stamp(path) for path in finals}, list(map(_stamp, others))
+        # A commit of another run changes these before its files, and after them: so they are asked first, and last.
+        of_others = list(map(_stamp, others))
+        before = {path: _stamp(path) for path in finals}
         try:
             yield
         finally:
             # What another run commits meanwhile comes with its record; what a viewer adds to a folder is its own.
+            written = [path for path, known in before.items() if path.exists() and _stamp(path) != known]
             is_own = list(map(_stamp, others)) == of_others
-            written = [path for path, known in before.items() if is_own and path.exists() and _stamp(path) != known]
-            written = [path for path in written if not (path.is_dir() and before[path])]
+            written = [path for path in written if is_own and not (path.is_dir() and before[path])]
             for path, kept in zip(written, put_aside(written), strict=True):
                 logger.warning("%s wrote to %s itself; it is kept as %s", self, shown_path(path), shown_path(kept))
         if written:

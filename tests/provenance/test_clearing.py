@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from neuroluigi.provenance import run_lock
+from neuroluigi.provenance import clearing, run_lock
 from neuroluigi.provenance.clearing import clear_killed
 from neuroluigi.provenance.commit import pending_path
 from neuroluigi.provenance.contents import measure
 from neuroluigi.provenance.files import write_json
-from neuroluigi.provenance.register import current, is_alive, noted_folders, registers
+from neuroluigi.provenance.register import Lock, current, is_alive, noted_folders, registers
 
 # Opens a register, leaves a file and a folder under temporary names, says where, and waits. Its words say what to do.
 PROGRAM = """
@@ -179,6 +179,19 @@ def test_a_lock_that_nobody_can_try_is_that_of_a_living_run(results):
     assert run_lock.running(results) == ["luigi, process 1 on h"]
 
 
+def test_where_a_lock_does_not_reach_other_machines_what_their_runs_left_stays(results, monkeypatch):
+    killed = Killed(results)
+    killed.kill()
+    note = json.loads(killed.register.read_text())
+    monkeypatch.setattr(clearing, "reach_other_machines", lambda folder: False)
+    killed.register.write_text(json.dumps({**note, "host": "another"}))
+    clear_killed(results, [results])
+    assert killed.part.exists() and killed.register.exists()
+    killed.register.write_text(json.dumps(note))
+    clear_killed(results, [results])
+    assert left(results) == ["a"]
+
+
 def test_what_a_killed_child_left_goes_with_the_run(results):
     with run_lock.registered(results, "luigi A"):
         own = current(results)
@@ -189,3 +202,19 @@ def test_what_a_killed_child_left_goes_with_the_run(results):
         subprocess.run([sys.executable, "-c", program, own.id, results / "a" / "x"], check=True)
         assert len(left(results)) == 2
     assert left(results) == ["a"] and current(results) is None
+
+
+def test_a_run_that_was_killed_before_it_had_a_note_leaves_no_lock(results):
+    folder = results / ".runs"
+    folder.mkdir(parents=True)
+    locks = [folder / f"{digit * 16}.lock" for digit in "0123"]
+    for lock in locks:
+        lock.touch()
+    held = Lock.shared(locks[1])
+    locks[2].with_suffix(".folders").write_text("mine")
+    locks[3].with_suffix(".json").write_text("mine")
+    clear_killed(results, [results])
+    assert [lock.exists() for lock in locks] == [False, True, True, True]
+    held.release()
+    clear_killed(results, [results])
+    assert [lock.exists() for lock in locks] == [False, False, True, True]

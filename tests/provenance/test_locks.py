@@ -13,7 +13,7 @@ import pytest
 
 from neuroluigi.provenance import locks
 from neuroluigi.provenance.commit import folder_lock
-from neuroluigi.provenance.locks import waited_lock
+from neuroluigi.provenance.locks import reach_other_machines, waited_lock
 
 HOLDER = """
 import pathlib, sys
@@ -71,3 +71,24 @@ def test_what_a_link_leads_to_is_not_written(tmp_path):
     with pytest.raises(OSError), waited_lock(tmp_path / "lock", "a test"):
         pass
     assert (tmp_path / "mine").read_text() == "mine"
+
+
+MOUNTS = """\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+40 22 0:40 / {top} rw - nfs4 server:/a rw,vers=4.2,local_lock=none
+41 40 0:41 / {top}/a\\040b rw - nfs server:/b rw,vers=3,nolock,local_lock=all
+42 40 0:42 / {top}/lustre rw - lustre mgs:/c rw,localflock
+43 42 0:43 / {top}/lustre rw - lustre mgs:/c rw,flock
+44 40 0:44 / {top}/one rw - lustre mgs:/c rw,localflock
+broken
+"""
+
+
+def test_on_which_disks_a_lock_reaches_other_machines(tmp_path):
+    mounts, top = tmp_path / "mounts", tmp_path.resolve()
+    mounts.write_text(MOUNTS.format(top=top))
+    reach = {
+        name: reach_other_machines(top / name, mounts) for name in (".", "a b", "a b/c", "lustre", "one/d", "ones")
+    }
+    assert reach == {".": True, "a b": False, "a b/c": False, "lustre": True, "one/d": False, "ones": True}
+    assert reach_other_machines(tmp_path, tmp_path / "none")

@@ -19,9 +19,11 @@ def noted():
 
 def test_a_name_has_the_run_and_what_nobody_can_guess(tmp_path, noted):
     one, two = (part_path(tmp_path / "a.b.json") for _ in range(2))
-    assert one != two and one.parent == tmp_path and noted == [tmp_path, tmp_path]
+    assert one != two and one.parent == tmp_path and noted == [tmp_path] * 2
     assert re.fullmatch(r"a\.b\.part-0123456789abcdef-[0-9a-f]{8}\.json", one.name)
     assert run_of_part(one.name) == "0123456789abcdef" and is_part(one)
+    # Of one that is temporary already.
+    assert run_of_part(part_path(one).name) and len(part_path(one).name) == len(one.name) and part_path(one) != one
     # Two processes without a run have two ids.
     name_parts_by()
     assert run_of_part(part_path(tmp_path / "x").name) not in ("", "0123456789abcdef", new_run_id())

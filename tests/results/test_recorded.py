@@ -6,13 +6,13 @@ import os
 
 import pytest
 
+from neuroluigi.provenance.contents import why_not_read
 from neuroluigi.results.recorded import (
     RecordedResult,
     differs,
     located,
     recorded_results,
     run_folders,
-    why_not_read,
     why_not_written,
     writing,
 )

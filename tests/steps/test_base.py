@@ -1,6 +1,7 @@
 """The base of every step: what a failure leaves, full disks, two runs at once, use without the command line."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,25 @@ def lab(tmp_path):
         return pipeline
 
     return write
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs links and FIFOs")
+@pytest.mark.parametrize(
+    "body, why",
+    [
+        (
+            "import os; os.symlink(os.path.abspath('mine'), out)",
+            "step.txt is a link, which is not followed: make() has",
+        ),
+        ("import os; os.mkfifo(out)", "step.txt is neither a file nor a folder: make() has"),
+    ],
+)
+def test_what_is_written_as_a_link_or_no_file_fails_the_step(lab, body, why):
+    pipeline = lab(body)
+    (pipeline.folder / "mine").write_text("mine")
+    assert why in pipeline.run("Step", "--group", "g", code=30)
+    assert [path.name for path in (pipeline.results / "g").iterdir()] == ["runs"]
+    assert (pipeline.folder / "mine").read_text() == "mine"
 
 
 def test_a_failure_names_reason_and_log_and_keeps_the_log(lab):

@@ -13,10 +13,10 @@ from pathlib import Path
 from luigi.task import flatten
 
 from neuroluigi.provenance import state
+from neuroluigi.provenance.contents import why_not_read
 from neuroluigi.provenance.files import tail
 from neuroluigi.provenance.record import engine_and_version, sibling_path
 from neuroluigi.results.output import as_text
-from neuroluigi.results.recorded import why_not_read
 from neuroluigi.results.report import charts, diagram
 from neuroluigi.results.report.facts import Facts, Found, counted, shown_time
 from neuroluigi.results.report.numbers import by_group, varies
