@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -85,12 +86,19 @@ class Checksums:
 class FolderListings:
     """Whether files exist, each folder read once: a plan asks for many files that hardly ever exist."""
 
+    # A step asks for a few files alone, in a folder that may have thousands.
+    _ASKED = 4
+
     def __init__(self):
         self._names: dict[str, frozenset[str]] = {}
+        self._asked: Counter[str] = Counter()
 
     def have(self, path: str) -> bool:
         """Whether the file exists."""
         folder, name = os.path.split(path)
+        self._asked[folder] += 1
+        if self._asked[folder] <= self._ASKED:
+            return os.path.lexists(path)
         if folder not in self._names:
             try:
                 self._names[folder] = frozenset(os.listdir(folder))

@@ -7,13 +7,14 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from neuroluigi.provenance.commit import finish_commits
-from neuroluigi.provenance.files import remove_path
+from neuroluigi.provenance.files import is_below, remove_path
 from neuroluigi.provenance.locks import reach_other_machines
 from neuroluigi.provenance.parts import run_of_part
+from neuroluigi.provenance.power_cut import make_sure
 from neuroluigi.provenance.record import NewerRecordError
 from neuroluigi.provenance.register import (
     LOCK_ERRORS,
@@ -23,6 +24,7 @@ from neuroluigi.provenance.register import (
     remove_register,
     unfinished_registers,
 )
+from neuroluigi.provenance.unflushed import unflushed_folders
 
 
 def clear_killed(results: Path, roots: Sequence[Path]) -> None:
@@ -36,23 +38,26 @@ def clear_killed(results: Path, roots: Sequence[Path]) -> None:
         if not is_told_by_lock and note.get("host") != socket.gethostname():
             continue
         with contextlib.suppress(*LOCK_ERRORS, NewerRecordError):
-            _clear(path, results, roots)
+            _clear(path, note, results, roots)
     for path in unfinished_registers(results):
         with contextlib.suppress(*LOCK_ERRORS):
             _clear_unfinished(path)
 
 
-def _clear(path: Path, results: Path, roots: Sequence[Path]) -> None:
-    lock = Lock.alone(path.with_suffix(".lock"))
+def _clear(path: Path, note: Mapping, results: Path, roots: Sequence[Path]) -> None:
+    # A power cut may leave a register without its lock.
+    lock = Lock.alone(path.with_suffix(".lock"), os.O_CREAT)
     if lock is None:
         return
     try:
-        folders = [folder for folder in noted_folders(path, results) if _is_below(folder, roots)]
+        named = dict.fromkeys((*noted_folders(path, results), *unflushed_folders(path, results)))
+        folders = [folder for folder in named if is_below(folder, roots)]
         # A commit needs what lies in another one of them.
         for folder in folders:
             finish_commits(folder)
         for folder in folders:
             _remove_parts(folder, path.stem)
+        make_sure(path, note, results)
         remove_register(path)
     finally:
         lock.release()
@@ -65,14 +70,6 @@ def _clear_unfinished(path: Path) -> None:
         remove_register(path)
     if lock:
         lock.release()
-
-
-def _is_below(folder: Path, roots: Sequence[Path]) -> bool:
-    """Whether a folder is below one of these, or one of them, and no link is on the way there."""
-    for root in roots:
-        if folder.is_relative_to(root):
-            return Path(os.path.realpath(folder)) == Path(os.path.realpath(root), folder.relative_to(root))
-    return False
 
 
 def _remove_parts(folder: Path, run_id: str) -> None:

@@ -94,11 +94,17 @@ def _has_module(distribution: str, path: str) -> bool:
 
 
 def _reached(step: type, unused: Iterable[Callable], read: Callable[[Iterable[type]], Modules]) -> "_Reached":
-    modules = read([one for one in step.__mro__ if _has_results(one)])
+    modules = read(_steps_among(step))
     key = step, tuple(unused)
     if key not in modules.known:
         modules.known[key] = _Reached(modules, step, {_home_of(one) for one in key[1]})
     return modules.known[key]
+
+
+@functools.cache
+def _steps_among(step: type) -> tuple[type, ...]:
+    """Return the classes of tasks that a step is of."""
+    return tuple(one for one in step.__mro__ if _has_results(one))
 
 
 def _has_results(found: object) -> bool:

@@ -5,6 +5,9 @@ next run finishes it: it renames the files that are left, and last the pending r
 record, its step counts as not done. Where a file was lost or changed meanwhile, none is renamed; and where others had
 been, they are put aside, so that old and new are never taken for one result.
 
+Where no file is replaced there is no need of all that: the record comes first, and a step whose files are not there
+counts as not done.
+
 A pending record is data, of whoever could write there: it is believed only where it gives temporary files, in the
 folder of the step, the names that they are for.
 
@@ -26,6 +29,7 @@ from pathlib import Path
 from neuroluigi.provenance.contents import checksum, measure, sync
 from neuroluigi.provenance.files import (
     describe_file,
+    flushed,
     read_json,
     remove_path,
     sync_folder,
@@ -35,6 +39,7 @@ from neuroluigi.provenance.files import (
 from neuroluigi.provenance.locks import waited_lock
 from neuroluigi.provenance.parts import final_name, part_path
 from neuroluigi.provenance.record import read_record, sibling_path
+from neuroluigi.provenance.unflushed import flushed_later
 
 logger = logging.getLogger("luigi-interface")
 
@@ -61,6 +66,13 @@ def commit(
     A part may be a folder. Returns False, and changes nothing, if `is_done()` under the lock: another run was faster,
     and a file that others read already is not replaced by its equal. Raises OSError.
     """
+    with flushed_later(record_path):
+        return _commit(parts, record_path, record, obsolete, is_done)
+
+
+def _commit(
+    parts: Mapping[Path, Path], record_path: Path, record: dict, obsolete: Iterable[Path], is_done: Callable[[], bool]
+) -> bool:
     folder, renames = record_path.parent, []
     for part, final in parts.items():
         sync(part)
@@ -69,31 +81,35 @@ def commit(
         _finish(record_path)
         if is_done():
             return False
-        write_json(pending_path(record_path), {**record, "renames": [one.described(folder) for one in renames]})
-        _carry_out(record_path, record, renames)
+        if any(os.path.lexists(one.final) for one in renames if one.final.parent != folder):
+            write_json(pending_path(record_path), {**record, "renames": [one.described(folder) for one in renames]})
+            _carry_out(record_path, record, renames)
+        else:
+            # Nothing is replaced: killed before the last rename, it is a step whose files are not there.
+            write_json(record_path, record)
+            for one in renames:
+                one.carry_out(record)
         for path in obsolete:
             path.unlink(missing_ok=True)
     return True
 
 
-def recover(record_path: Path) -> None:
-    """Finish the commits that were killed in the folder of a run record. Raises OSError."""
+def recover(record_path: Path) -> bool:
+    """Finish the commit of a run record, if one was killed; return whether there was one. Raises OSError."""
+    if not os.path.lexists(pending_path(record_path)):
+        return False
     with folder_lock(record_path.parent):
         _finish(record_path)
-        _finish_others(record_path.parent)
+    return True
 
 
 def finish_commits(folder: Path) -> None:
     """Finish the commits that were killed whose records are in a folder, if there are any. Raises OSError."""
     # A session may be called like one.
-    if any(path.is_file() for path in folder.glob("*.pending.json")):
+    if left := [path for path in folder.glob("*.pending.json") if path.is_file()]:
         with folder_lock(folder):
-            _finish_others(folder)
-
-
-def _finish_others(folder: Path) -> None:
-    for pending in folder.glob("*.pending.json"):
-        _finish(pending.with_name(f"{pending.name.removesuffix('.pending.json')}.json"), is_own=False)
+            for pending in left:
+                _finish(pending.with_name(f"{pending.name.removesuffix('.pending.json')}.json"), is_own=False)
 
 
 def follow_moved(record_path: Path, moved: Mapping[int, str], roots: Mapping[str, Path]) -> None:
@@ -117,6 +133,11 @@ def put_aside(paths: Iterable[Path]) -> list[Path]:
             names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))
             free = (aside for name in names if not os.path.lexists(aside := path.with_name(path.name + name)))
             kept.append(path.replace(next(free)))
+            # It can't be made again.
+            with flushed(at_once=True):
+                if _identity(kept[-1]):
+                    sync(kept[-1])
+                sync_folder(path.parent)
     return kept
 
 

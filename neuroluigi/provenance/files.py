@@ -1,12 +1,14 @@
 """Files: written whole or not at all; read, hashed, described."""
 
+import contextlib
+import contextvars
 import errno
 import hashlib
 import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from neuroluigi.provenance.parts import part_path
@@ -20,6 +22,8 @@ _TAIL_BYTES = 1 << 16
 # second one by exFAT; other times come from a clock of at most 16 ms.
 _SECOND = 1_000_000_000
 _TICK = _SECOND // 50
+
+_is_flushed = contextvars.ContextVar("_is_flushed", default=True)
 
 
 def only_regular(path: str | Path, flags: int) -> int:
@@ -79,7 +83,7 @@ def write_text(path: Path, text: str, errors: str = "surrogatepass", is_durable:
         # A folder's name may have bytes that are no text; Python's json reads them back. A link is not followed.
         with part.open("x", encoding="utf-8", errors=errors, newline="\n") as file:
             file.write(text)
-            if is_durable:
+            if is_durable and _is_flushed.get():
                 file.flush()
                 os.fsync(file.fileno())
         part.replace(path)
@@ -106,14 +110,27 @@ def remove_path(path: Path) -> None:
 
 
 def remove_whole(path: Path) -> None:
-    """Remove a file or folder at once: of a folder, a kill leaves all or nothing under its name."""
+    """Remove a file or folder at once: of a folder, a kill or a power cut leaves all or nothing under its name."""
     if path.is_dir() and not path.is_symlink():
         path = path.replace(part_path(path))
+        sync_folder(path.parent)
     remove_path(path)
+
+
+@contextlib.contextmanager
+def flushed(at_once: bool) -> Iterator[None]:
+    """Flush what is written in this context at once, or leave it to whoever flushes the disk later."""
+    token = _is_flushed.set(at_once)
+    try:
+        yield
+    finally:
+        _is_flushed.reset(token)
 
 
 def sync_file(path: str | Path) -> None:
     """Make the content of a file durable against a power cut."""
+    if not _is_flushed.get():
+        return
     # Windows wants a file that may be written; elsewhere, one that may be read is enough.
     descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
@@ -124,7 +141,7 @@ def sync_file(path: str | Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the renames in `folder` durable against a power cut, where the system can."""
-    if os.name == "posix":
+    if os.name == "posix" and _is_flushed.get():
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -167,6 +184,14 @@ def path_in_root(path: str | Path, roots: Mapping[str, str | Path]) -> dict:
         if text.startswith(top + os.sep):
             return {"root": name, "path": text[len(top) + 1 :].replace(os.sep, "/")}
     return {"path": text.replace(os.sep, "/")}
+
+
+def is_below(folder: Path, roots: Sequence[Path]) -> bool:
+    """Whether a folder is below one of these, or one of them, and no link is on the way there."""
+    for root in roots:
+        if folder.is_relative_to(root):
+            return Path(os.path.realpath(folder)) == Path(os.path.realpath(root), folder.relative_to(root))
+    return False
 
 
 def last_lines(path: str | Path, count: int) -> list[str]:

@@ -7,13 +7,17 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import filelock
 
 from neuroluigi.provenance.files import only_regular, read_json
+
+if sys.platform != "win32":
+    import fcntl
 
 logger = logging.getLogger("luigi-interface")
 
@@ -29,20 +33,42 @@ def waited_lock(path: Path, what: str) -> Iterator[None]:
 
     After TOLD_SECONDS a warning says that this waits for the lock of `what`, and who holds it. Raises OSError.
     """
+    release = _taken_at_once(path) or _waited_for(path, what)
+    try:
+        # For people: without it the lock is as good. A lock has no name on Windows, where nobody else can read it.
+        with contextlib.suppress(OSError), open(path, "r+", encoding="utf-8", opener=only_regular) as file:
+            # It hardly ever changes hands, and a write to the disk takes longer than a look.
+            holder = json.dumps(whoever())
+            if file.read() != holder:
+                file.seek(0)
+                file.write(holder)
+                file.truncate()
+        yield
+    finally:
+        release()
+
+
+def _taken_at_once(path: Path) -> Callable[[], None] | None:
+    """Take a lock that nobody holds, and return what frees it; a commit waits for no other, and has no time to lose."""
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return functools.partial(os.close, descriptor)
+
+
+def _waited_for(path: Path, what: str) -> Callable[[], None]:
     lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=TOLD_SECONDS)
     except filelock.Timeout:
         logger.warning("waiting for the lock of %s, %s: %s", what, path, _holder(path))
         lock.acquire()
-    try:
-        # For people: without it the lock is as good. A lock has no name on Windows, where nobody else can read it.
-        with contextlib.suppress(OSError), open(path, "r+", encoding="utf-8", opener=only_regular) as file:
-            json.dump(whoever(), file)
-            file.truncate()
-        yield
-    finally:
-        lock.release()
+    return lock.release
 
 
 def _holder(path: Path) -> str:
@@ -67,11 +93,12 @@ def reach_other_machines(folder: Path, mounts: Path = Path("/proc/self/mountinfo
 
 def whoever() -> dict[str, Any]:
     """Return host, process id and user of this process, for people."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "user": _user()}
+    return {"host": socket.gethostname(), "pid": os.getpid(), "user": user_name()}
 
 
 @functools.cache
-def _user() -> str:
+def user_name() -> str:
+    """Return the name of the user of this process, "" where there is none."""
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):  # Windows; a container without an entry for this user

@@ -11,7 +11,6 @@ where a field changes its meaning, and read_record() gives records of every earl
 import contextlib
 import datetime
 import functools
-import getpass
 import importlib.metadata
 import json
 import os
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroluigi.provenance.files import read_json
+from neuroluigi.provenance.locks import user_name
 
 SCHEMA = 2
 
@@ -213,11 +213,7 @@ def timestamp() -> str:
 
 def describe_host() -> dict:
     """Return name, platform, cpus and user of this host. No environment variables: they hold passwords and tokens."""
-    try:
-        user = getpass.getuser()
-    except (ImportError, KeyError, OSError):  # Windows; a container without an entry for this user
-        user = ""
-    return {"name": platform.node(), "platform": platform.platform(), "cpus": os.cpu_count(), "user": user}
+    return {"name": platform.node(), "platform": platform.platform(), "cpus": os.cpu_count(), "user": user_name()}
 
 
 def package_versions(distributions: Iterable[str] = ()) -> dict[str, str]:

@@ -92,7 +92,7 @@ class Register:
 
     def write_note(self) -> None:
         """Write the note as it is now; a kill leaves the old or the new one. Raises OSError."""
-        write_json(self.path, self.note, is_durable=False)
+        write_json(self.path, self.note, is_durable="boot" in self.note)
 
     def note_folder(self, folder: Path) -> None:
         """Note, once in each process, that there may be temporary files of this run in a folder. Raises OSError."""
@@ -158,9 +158,9 @@ class Lock:
         return lock
 
     @classmethod
-    def alone(cls, path: Path) -> "Lock | None":
+    def alone(cls, path: Path, flags: int = 0) -> "Lock | None":
         """Lock a file for this process alone; None where others have it. Raises one of LOCK_ERRORS."""
-        return cls._locked(path, 0, is_alone=True)
+        return cls._locked(path, flags, is_alone=True)
 
     @classmethod
     def _locked(cls, path: Path, flags: int, is_alone: bool) -> "Lock | None":
@@ -233,7 +233,7 @@ def is_alive(path: Path) -> bool:
 def remove_register(path: Path) -> None:
     """Remove the register at `path`, and the folder of registers with the last one, as far as that is possible."""
     # The lock goes last: where there is nothing but that, nothing is left to do.
-    for suffix in (".folders", ".json", ".lock"):
+    for suffix in (".folders", ".unflushed", ".json", ".lock"):
         with contextlib.suppress(OSError):
             path.with_suffix(suffix).unlink()
     with contextlib.suppress(OSError):

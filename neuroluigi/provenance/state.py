@@ -78,6 +78,15 @@ class Status:
         return self.todo == NOTHING and self.is_there and not self.rests_on_work
 
 
+# Of a result that a run had not flushed to the disk, as its register says.
+IN_DOUBT = Status(
+    state=MISSING,
+    reasons=(Reason("", "the machine stopped while a run wrote it; the next run reads it again"),),
+    todo=MAKE,
+    is_there=False,
+)
+
+
 def check_result(expected: Expected, checksums: Checksums, folders: FolderListings) -> Status:
     """Return the status of a result, by the first of STATES that applies. Never raises for the result's own data."""
     status = _status(expected, checksums, folders)

@@ -15,8 +15,8 @@ from luigi.task import flatten
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.commit import folder_lock, pending_path, recover
-from neuroluigi.provenance.contents import describe, manifest, name_in_manifest, read_manifest, write_manifest
-from neuroluigi.provenance.files import remove_whole, write_json
+from neuroluigi.provenance.contents import describe, manifest, name_in_manifest, read_manifest, sync, write_manifest
+from neuroluigi.provenance.files import remove_whole, sync_folder, write_json
 from neuroluigi.provenance.parts import is_part
 from neuroluigi.provenance.record import describe_host, read_record, timestamp
 from neuroluigi.provenance.run_record import read_run_record
@@ -190,7 +190,12 @@ def clean(plan: Plan) -> list[RecordedResult]:
                     plan.left.append((entry.path, "it was made again meanwhile"))
                     continue
                 # The record goes last: a result without one is taken as done, a record without its file is made again.
-                for path in (*entry.files, *entry.traces):
+                files = list(entry.files)
+                for path in files:
+                    remove_whole(path)
+                for folder in {path.parent for path in files}:
+                    sync_folder(folder)
+                for path in entry.traces:
                     remove_whole(path)
             removed.append(entry)
         except OSError as error:
@@ -315,6 +320,8 @@ def accept(root: luigi.Task, name: str, reason: str) -> Path:
         if path not in new or new[path]["sha256"] == described["sha256"]:
             raise RunStopped(f"neuroluigi: {path} is not modified: it is as recorded; another file of the step is not")
         new[path] = described
+        # It can't be made again.
+        sync(path)
         by = {"path": described["path"], "by": describe_host(), "at": timestamp(), "reason": reason}
         accepted = [*old.get("accepted", ()), by]
         write_json(step.record_path, {**old, "outputs": list(new.values()), "accepted": accepted})

@@ -33,4 +33,4 @@ def build(
             # Luigi's own answer is True where what an ExternalTask has is missing, and nothing was made.
             is_good = result.status in (LuigiStatusCode.SUCCESS, LuigiStatusCode.SUCCESS_WITH_RETRY)
             run.recorder.exit_code = 0 if is_good else 1
-    return result if detailed_summary else is_good
+    return result if detailed_summary else run.recorder.exit_code == 0

@@ -82,8 +82,8 @@ def deciding_settings(root: luigi.Task) -> dict[str, str]:
     found = {}
     for section, _, name, parameter in Register.get_all_params():
         owner = Register.get_task_cls(section)
-        is_of_step = issubclass(owner, Step) and parameter.significant
-        if (is_of_step or owner in (recordings, results)) and parameter.has_task_value(section, name):
+        is_deciding = parameter.significant and (issubclass(owner, Step) or owner in (recordings, results))
+        if is_deciding and parameter.has_task_value(section, name):
             found[f"{section}.{name}"] = _as_decided(parameter, parameter.task_value(section, name))
     for name, parameter in root.get_params():
         if f"{root.task_family}.{name}" in found and parameter.significant:

@@ -31,6 +31,7 @@ from neuroluigi.provenance.secret_values import may_make_key
 from neuroluigi.runner import luigid, patches, scheduler
 from neuroluigi.runner.closing import Ending, closing_lines, ending
 from neuroluigi.runner.command_line import exit_on_error, named_module, parse, use_current_folder
+from neuroluigi.runner.flushing import Flushing
 from neuroluigi.runner.options import deciding_settings, without_secrets
 from neuroluigi.runner.progress import Display
 from neuroluigi.runner.run_log import RunRecorder
@@ -104,9 +105,9 @@ def check_tasks(roots: Sequence[luigi.Task]) -> None:
 class CheckingWorker(Worker):
     """A worker that refuses before the first step what can't work, and passes on what happens to record and display."""
 
-    def __init__(self, recorder: RunRecorder, display: Display, **options: Any):
+    def __init__(self, recorder: RunRecorder, display: Display, flushing: Flushing, **options: Any):
         super().__init__(**options)
-        self._recorder, self._display = recorder, display
+        self._recorder, self._display, self._flushing = recorder, display, flushing
         # Set when the run ends without an exception.
         self.ending = Ending()
         self.has_run = False
@@ -132,6 +133,8 @@ class CheckingWorker(Worker):
         steps = [one for one in steps if not status_of(one).is_complete]
         log_replacements(steps)
         check_engines(steps)
+        # What needs not be made is left alone after a power cut, such as a file without a record.
+        self._flushing.begin(one for one in steps if status_of(one).todo)
         self.prepare_for(steps)
         # Before the first fork: all processes of the run share its sessions. Where there is no space, steps say so.
         with contextlib.suppress(OSError):
@@ -154,6 +157,8 @@ class CheckingWorker(Worker):
 
     def on_finished(self, task, is_done, outcome):
         super().on_finished(task, is_done, outcome)
+        if is_done and isinstance(task, Step):
+            self._flushing.note_done(task)
         self._display.end(task, is_done, outcome.failure)
 
     def __exit__(self, type, value, traceback):
@@ -168,8 +173,8 @@ class CheckingWorker(Worker):
 class _Factory(scheduler.Factory):
     """Makes what one run needs; `worker` is its worker, once it is made."""
 
-    def __init__(self, recorder: RunRecorder, display: Display):
-        self._recorder, self._display = recorder, display
+    def __init__(self, recorder: RunRecorder, display: Display, flushing: Flushing):
+        self._of_run = recorder, display, flushing
         self.worker: CheckingWorker | None = None
 
     def resources(self):
@@ -181,7 +186,7 @@ class _Factory(scheduler.Factory):
 
     def create_worker(self, scheduler, worker_processes, assistant=False):
         options = {"scheduler": scheduler, "worker_processes": worker_processes, "assistant": assistant}
-        self.worker = CheckingWorker(self._recorder, self._display, **options)
+        self.worker = CheckingWorker(*self._of_run, **options)
         return self.worker
 
 
@@ -201,14 +206,18 @@ class RecordedRun:
         self._command = " ".join(without_secrets(command))
         self._display = Display(run_log_path(self._results))
         self.recorder = RunRecorder(command, self._results if is_whole else None)
-        self.factory = _Factory(self.recorder, self._display)
+        self._flushing = Flushing(self._results)
+        self.factory = _Factory(self.recorder, self._display, self._flushing)
 
     @contextlib.contextmanager
     def under_way(self) -> Iterator[None]:
         """Give the context in which Luigi runs."""
         alone = run_lock.side_by_side(self._results, self._deciding, self._command, record_folders())
         with alone, self.recorder, self._display:
-            yield
+            with self._flushing:
+                yield
+            if self._flushing.has_failed and not self.recorder.exit_code:
+                self.recorder.exit_code = 1
 
     def reasons(self) -> str:
         """Return where the reasons of failures are, for the last lines of a run."""
@@ -247,12 +256,13 @@ class Run:
         factory = recorded.factory
         try:
             with recorded.under_way(), patches.applied(patches.factory(lambda: factory)):
-                recorded.recorder.exit_code = code = self._run_luigi(factory)
+                recorded.recorder.exit_code = self._run_luigi(factory)
         except KeyboardInterrupt:
             print("luigi: interrupted; what is finished stays, run the same command to go on", file=sys.stderr)
             return INTERRUPTED
         finally:
             self.worker = factory.worker if factory.worker and factory.worker.has_run else None
+        code = recorded.recorder.exit_code
         lines = closing_lines(self.worker, self.worker.ending, code, recorded.reasons()) if self.worker else []
         _print_last(lines)
         return code

@@ -29,6 +29,7 @@ from neuroluigi.provenance.contents import (
 )
 from neuroluigi.provenance.files import only_new, path_in_root, remove_path, with_known_time, write_json
 from neuroluigi.provenance.parts import part_path
+from neuroluigi.provenance.power_cut import in_doubt
 from neuroluigi.provenance.record import (
     SCHEMA,
     checked_record,
@@ -219,7 +220,7 @@ class Step(CarriesSettings, ResultTask):
 
     def complete(self):
         """Return whether the files are there and nothing contradicts them, here or in what they are made from."""
-        if setting(results).trust_existing:
+        if setting(results).trust_existing and os.fspath(self.record_path) not in in_doubt(results_root()):
             return all(one.exists() for one in flatten(self.output()))
         return status_of(self).is_complete
 
@@ -248,9 +249,10 @@ class Step(CarriesSettings, ResultTask):
     def _run(self) -> Outcome:
         try:
             self.record_path.parent.mkdir(parents=True, exist_ok=True)
-            recover(self.record_path)
             may_make_key(results_root())
-            if self._is_done():
+            if recover(self.record_path):
+                discard_statuses()
+            if self.complete():
                 logger.info("%s unchanged", self)
                 return Outcome(UNCHANGED)
             self.log, self._manifest = (part_path(self._beside_record(suffix)) for suffix in (".log", ".sha256"))
@@ -284,6 +286,7 @@ class Step(CarriesSettings, ResultTask):
 
     def _make_and_commit(self, output: object, temporary: Mapping[ResultTarget, Path], start: Mapping) -> float | None:
         """Make the files at temporary paths and commit them; return the seconds, None where another run was first."""
+        record_before = _stamp(self.record_path)
         status = status_of(self)
         is_missing = status.state == state.INPUT_MISSING
         if problem := "; ".join(reason.text for reason in status.reasons) if is_missing else problem_of(self):
@@ -314,7 +317,11 @@ class Step(CarriesSettings, ResultTask):
         beside = {self.log: self._beside_record(".log"), self._manifest: self._beside_record(".sha256")}
         files = {**finals, **{part: final for part, final in beside.items() if part.exists()}}
         obsolete = {*map(self._beside_record, (".failed.json", ".failed.log")), *beside.values()} - {*files.values()}
-        is_mine = commit(files, self.record_path, checked_record(record), obsolete, self._is_done)
+
+        def is_done_meanwhile() -> bool:
+            return _stamp(self.record_path) != record_before and self._is_done()
+
+        is_mine = commit(files, self.record_path, checked_record(record), obsolete, is_done_meanwhile)
         return record["seconds"] if is_mine else None
 
     @contextlib.contextmanager

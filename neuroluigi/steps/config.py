@@ -12,6 +12,7 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 
 from neuroluigi.provenance import register, run_lock
+from neuroluigi.provenance.disks import can_flush_disks, is_local
 from neuroluigi.provenance.expected import KINDS
 from neuroluigi.recordings.recording import Declaration, RecordingsError, check_folder_name
 from neuroluigi.steps.lab_folder import recordings_to_make
@@ -149,6 +150,17 @@ class results(luigi.Config):
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
         description="Luigi's own rule: a file that exists is done",
     )
+    durable = luigi.ChoiceParameter(
+        default="",
+        choices=("", "run", "step"),
+        significant=False,
+        description="when results are flushed to the disk: run, every minute and at the end; step, each before the next"
+        " one; blank: run on local disks of Linux, step elsewhere",
+    )
+
+    def is_flushed_by_run(self) -> bool:
+        """Whether a run flushes all that it wrote at once, and not each step."""
+        return can_flush_disks() and (self.durable or ("run" if is_local(results_root()) else "step")) == "run"
 
 
 def setting(section: type[Section]) -> Section:

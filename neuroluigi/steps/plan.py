@@ -22,6 +22,7 @@ from luigi.cmdline_parser import CmdlineParser
 from neuroluigi.provenance import state
 from neuroluigi.provenance.checksums import Checksums, FolderListings
 from neuroluigi.provenance.expected import Reason, Requirement
+from neuroluigi.provenance.power_cut import in_doubt
 from neuroluigi.recordings.recording import folder_identity
 from neuroluigi.steps.config import (
     RunStopped,
@@ -61,6 +62,7 @@ class Plan:
         self.reads_moved = _reads_moved
         self.allow_missing = setting(recordings).allow_missing
         self.trusts_existing = setting(results).trust_existing
+        self.in_doubt = in_doubt(results_root())
         self.checksums = Checksums(results_root())
         self.folders = FolderListings()
         # The code and the tool of a step are the same for all its results.
@@ -369,6 +371,8 @@ def _status(current: luigi.Task, below: list[luigi.Task], plan: Plan) -> state.S
 
 
 def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: Plan) -> state.Status:
+    if plan.in_doubt and isinstance(current, ResultTask) and os.fspath(current.record_path) in plan.in_doubt:
+        return state.IN_DOUBT
     if isinstance(current, ResultTask) and plan.trusts_existing:
         return _trust(plan.outputs[current.task_id])
     if isinstance(current, ResultTask):

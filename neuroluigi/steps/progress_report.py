@@ -31,7 +31,7 @@ class ProgressReporter:
 
     def report_start(self) -> None:
         """Report where the log of the step is."""
-        self._send({"log": str(self._step.log)})
+        self._send({"log": str(self._step.log)}, is_kept=multiprocessing.parent_process() is not None)
 
     def report(self, k: float, n: float, message: str) -> None:
         """Report k of n, and a message; values that are not finite numbers are ignored."""
@@ -46,9 +46,9 @@ class ProgressReporter:
             self._logged_at = time.monotonic()
             logger.info("%s: %g/%g %s", self._step, k, n, message)
 
-    def _send(self, progress: Mapping) -> None:
+    def _send(self, progress: Mapping, is_kept: bool = True) -> None:
         step = self._step
-        if step.progress_path:
+        if step.progress_path and is_kept:
             with contextlib.suppress(OSError):
                 write_text(step.progress_path, json.dumps(progress), is_durable=False)
         # In a process for one step, its parent reads that file and sends it on.

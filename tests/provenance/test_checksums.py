@@ -102,10 +102,12 @@ def test_long_reading_is_explained_once_and_its_progress_logged(tmp_path, monkey
     assert [line.split("WARNING")[1].split()[1] for line in caplog.text.splitlines()[1:]] == ["0.0"] * 5
 
 
-def test_a_folder_is_listed_once(tmp_path, monkeypatch):
+def test_a_folder_of_which_much_is_asked_is_listed_once(tmp_path, monkeypatch):
     (tmp_path / "x").touch()
     folders = FolderListings()
     assert folders.have(str(tmp_path / "x")) and not folders.have(str(tmp_path / "y"))
+    for number in range(10):
+        assert not folders.have(str(tmp_path / str(number)))
     (tmp_path / "y").touch()
     assert not folders.have(str(tmp_path / "y"))
     assert FolderListings().have(str(tmp_path / "y"))

@@ -98,7 +98,6 @@ def test_commit_killed_at_every_call_leaves_old_or_new_and_the_next_look_finishe
             assert len(set(state(folder))) == 1, f"killed at call {call}: counts as done, but is a mixture"
         # Another step that is made in that folder must not remove what the commit still needs.
         recover(folder / "runs" / "Another.json")
-        assert len(set(state(folder))) == 1, f"killed at call {call}: still a mixture after a look"
         clear_killed(folder, [folder])
         assert len(set(state(folder))) == 1, f"killed at call {call}: still a mixture after a look"
         assert all(one.exists() for one in targets)
@@ -116,7 +115,7 @@ def test_commit_killed_at_every_call_leaves_old_or_new_and_the_next_look_finishe
 
 
 @pytest.mark.parametrize("kind", ["files", "folder"])
-def test_commit_killed_in_a_new_folder_counts_as_not_done_until_it_is_finished(tmp_path, kind):
+def test_commit_killed_in_a_new_folder_counts_as_not_done_until_all_is_there(tmp_path, kind):
     outcomes, call = set(), 0
     while True:
         folder = tmp_path / f"{kind}-{call}"
@@ -125,9 +124,10 @@ def test_commit_killed_in_a_new_folder_counts_as_not_done_until_it_is_finished(t
         record = folder / "runs" / "Step.json"
         clear_killed(folder, [folder])
         there = sorted(path.name for path in folder.iterdir() if path.name != "runs")
-        assert there in ([], ["a.bin", "b.json", "sorted"][: 3 if kind == "folder" else 2]), f"killed at call {call}"
-        assert record.exists() == bool(there)
-        outcomes.add(bool(there))
+        assert set(there) <= {"a.bin", "b.json", "sorted"}, f"killed at call {call}"
+        # A file without a record would be taken as done; a record whose files are not all there is not.
+        assert record.exists() or not there
+        outcomes.add(len(there) == (3 if kind == "folder" else 2))
         if code == 0:
             break
         call += 1

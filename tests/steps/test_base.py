@@ -70,7 +70,7 @@ def test_a_failure_names_reason_and_log_and_keeps_the_log(lab):
     assert line.startswith("ERROR: Step(group=g): KeyError: 'spam' (tasks.py, line 9)")
     assert "see results/g/runs/Step.failed.log" in line and "Traceback" not in out
     runs = pipeline.results / "g" / "runs"
-    assert sorted(p.name for p in runs.iterdir()) == [".lock", "Step.failed.json", "Step.failed.log"]
+    assert sorted(p.name for p in runs.iterdir()) == ["Step.failed.json", "Step.failed.log"]
     log = (runs / "Step.failed.log").read_text()
     assert log.startswith("halfway\n") and "Traceback" in log and "KeyError" in log
     record = json.loads((runs / "Step.failed.json").read_text())
