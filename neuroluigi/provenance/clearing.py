@@ -39,9 +39,9 @@ def clear_killed(results: Path, roots: Sequence[Path]) -> None:
             continue
         with contextlib.suppress(*LOCK_ERRORS, NewerRecordError):
             _clear(path, note, results, roots)
-    for path in unfinished_registers(results):
-        with contextlib.suppress(*LOCK_ERRORS):
-            _clear_unfinished(path)
+    for path in unfinished_registers(results) if is_told_by_lock else ():
+        with contextlib.suppress(*LOCK_ERRORS, NewerRecordError):
+            _clear(path, {}, results, roots)
 
 
 def _clear(path: Path, note: Mapping, results: Path, roots: Sequence[Path]) -> None:
@@ -50,6 +50,9 @@ def _clear(path: Path, note: Mapping, results: Path, roots: Sequence[Path]) -> N
     if lock is None:
         return
     try:
+        if not note and path.exists():
+            # It was finished since.
+            return
         named = dict.fromkeys((*noted_folders(path, results), *unflushed_folders(path, results)))
         folders = [folder for folder in named if is_below(folder, roots)]
         # A commit needs what lies in another one of them.
@@ -60,15 +63,6 @@ def _clear(path: Path, note: Mapping, results: Path, roots: Sequence[Path]) -> N
         make_sure(path, note, results)
         remove_register(path)
     finally:
-        lock.release()
-
-
-def _clear_unfinished(path: Path) -> None:
-    lock = Lock.alone(path.with_suffix(".lock"))
-    # It may have been finished since.
-    if lock and not path.exists():
-        remove_register(path)
-    if lock:
         lock.release()
 
 

@@ -210,11 +210,10 @@ def registers(results: Path) -> Iterator[tuple[Path, dict]]:
 
 
 def unfinished_registers(results: Path) -> list[Path]:
-    """Return the paths of registers that have a lock alone: their runs are about to begin, or were killed then."""
+    """Return the paths of registers that have a lock and no note: their runs are about to begin, or were killed then."""
     folder = register_folder(results)
     locks = [] if folder.is_symlink() else folder.glob(f"{'[0-9a-f]' * 16}.lock")
-    paths = (lock.with_suffix(".json") for lock in locks if not os.path.lexists(lock.with_suffix(".folders")))
-    return [path for path in paths if not os.path.lexists(path)]
+    return [path for path in (lock.with_suffix(".json") for lock in locks) if not os.path.lexists(path)]
 
 
 def is_alive(path: Path) -> bool:
