@@ -204,7 +204,7 @@ def test_what_a_killed_child_left_goes_with_the_run(results):
     assert left(results) == ["a"] and current(results) is None
 
 
-def test_a_run_that_was_killed_before_it_had_a_note_leaves_no_lock(results):
+def test_a_run_that_was_killed_before_it_had_a_note_leaves_nothing(results):
     folder = results / ".runs"
     folder.mkdir(parents=True)
     locks = [folder / f"{digit * 16}.lock" for digit in "0123"]
@@ -214,7 +214,7 @@ def test_a_run_that_was_killed_before_it_had_a_note_leaves_no_lock(results):
     locks[2].with_suffix(".folders").write_text("mine")
     locks[3].with_suffix(".json").write_text("mine")
     clear_killed(results, [results])
-    assert [lock.exists() for lock in locks] == [False, True, True, True]
+    assert [lock.exists() for lock in locks] == [False, True, False, True]
     held.release()
     clear_killed(results, [results])
-    assert [lock.exists() for lock in locks] == [False, False, True, True]
+    assert [lock.exists() for lock in locks] == [False, False, False, True]
