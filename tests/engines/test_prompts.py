@@ -6,6 +6,7 @@ import pytest
 
 from neuroluigi.engines import follower
 from neuroluigi.engines.pool import open_pool
+from neuroluigi.engines.session import Limits
 from tests.conftest import needs_octave
 from tests.engines.lab import wait_for
 
@@ -59,3 +60,14 @@ def test_what_an_engine_prints_without_end_does_not_fill_its_folder(warm_lab, mo
     warm_lab.call("prints")
     stopper.join()
     assert max(sizes) < warm_lab.log.stat().st_size / 2
+
+
+def test_what_prints_faster_than_it_can_be_copied_is_ended_in_time(warm_lab, monkeypatch):
+    monkeypatch.setattr(follower, "MOST_BYTES", 1_000_000)
+    warm_lab.limits = Limits(call_seconds=2)
+    warm_lab.write("floods", "system('yes &');", "while true, pause(0.1); end")
+    assert "no answer within 2 s" in warm_lab.failure("floods")
+    text = warm_lab.log.read_bytes()
+    assert b" bytes are left out here: too much was printed at once\ny\n" in text
+    # At most so much per look.
+    assert len(text) < 100_000_000
