@@ -2,11 +2,11 @@
 
 import contextlib
 import os
-import shutil
 from pathlib import Path
 
 # How much an engine may have printed before it is left to the log of the step alone.
 MOST_BYTES = 50_000_000
+_BLOCK_BYTES = 1 << 20
 
 
 class Follower:
@@ -24,10 +24,18 @@ class Follower:
         self._source.close()
 
     def copy(self) -> None:
-        """Copy what was added since the last time, and empty the first file where it is long: it has been copied."""
+        """Copy what was added since the last time, and empty the first file where it is long: it has been copied.
+
+        Of more than MOST_BYTES only the end is copied: whoever prints that fast would never be caught up with.
+        """
+        offset, size = self._source.tell(), os.fstat(self._source.fileno()).st_size
         with self._target.open("ab") as target:
-            shutil.copyfileobj(self._source, target, 1 << 20)
-        if self._source.tell() > MOST_BYTES:
+            if (skipped := size - offset - MOST_BYTES) > 0:
+                target.write(b"\n%% %d bytes are left out here: too much was printed at once\n" % skipped)
+                self._source.seek(size - MOST_BYTES)
+            while block := self._source.read(min(_BLOCK_BYTES, max(0, size - self._source.tell()))):
+                target.write(block)
+        if size > MOST_BYTES:
             with contextlib.suppress(OSError):
                 os.truncate(self._source.name, 0)
                 self._source.seek(0)

@@ -137,8 +137,9 @@ class CheckingWorker(Worker):
         self._flushing.begin(one for one in steps if status_of(one).todo)
         self.prepare_for(steps)
         # Before the first fork: all processes of the run share its sessions. Where there is no space, steps say so.
-        with contextlib.suppress(OSError):
-            open_pool(while_starting=self.import_next)
+        if steps:
+            with contextlib.suppress(OSError):
+                open_pool(while_starting=self.import_next)
         try:
             return super().run()
         finally:

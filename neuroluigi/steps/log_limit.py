@@ -10,7 +10,7 @@ from pathlib import Path
 MOST_BYTES = 100_000_000
 _BEGINNING, _END = 0.5, 0.25
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.2
 
 
 @contextlib.contextmanager

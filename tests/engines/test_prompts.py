@@ -1,11 +1,13 @@
 """What waits for a person is an error at once, and endless output fills no disk."""
 
 import threading
+from itertools import pairwise
 
 import pytest
 
 from neuroluigi.engines import follower
 from neuroluigi.engines.pool import open_pool
+from neuroluigi.engines.session import Limits
 from tests.conftest import needs_octave
 from tests.engines.lab import wait_for
 
@@ -45,17 +47,28 @@ def test_a_function_of_the_lab_comes_first(warm_lab):
 
 
 def test_what_an_engine_prints_without_end_does_not_fill_its_folder(warm_lab, monkeypatch):
-    monkeypatch.setattr(follower, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(follower, "MOST_BYTES", 1_000_000)
     flag = warm_lab.folder / "stop"
     warm_lab.write("prints", f"while ~isfile('{flag}'), printf('%0999d\\n', 0); fflush(stdout); end")
-    sizes = []
+    pool, sizes = open_pool(), []
 
     def is_enough() -> bool:
-        sizes.extend(one.stat().st_size for one in open_pool().glob("session-*/log"))
-        return warm_lab.log.exists() and warm_lab.log.stat().st_size > 20_000_000
+        sizes.extend(one.stat().st_size for one in pool.glob("session-*/log"))
+        return warm_lab.log.exists() and warm_lab.log.stat().st_size > 3_000_000
 
     stopper = threading.Thread(target=lambda: (wait_for(is_enough), flag.touch()))
     stopper.start()
     warm_lab.call("prints")
     stopper.join()
-    assert max(sizes) < warm_lab.log.stat().st_size / 2
+    assert any(after < before for before, after in pairwise(sizes))
+
+
+def test_what_prints_faster_than_it_can_be_copied_is_ended_in_time(warm_lab, monkeypatch):
+    monkeypatch.setattr(follower, "MOST_BYTES", 1_000_000)
+    warm_lab.limits = Limits(call_seconds=2)
+    warm_lab.write("floods", "system('yes &');", "while true, pause(0.1); end")
+    assert "no answer within 2 s" in warm_lab.failure("floods")
+    text = warm_lab.log.read_bytes()
+    assert b" bytes are left out here: too much was printed at once\ny\n" in text
+    # At most so much per look.
+    assert len(text) < 100_000_000
