@@ -88,6 +88,7 @@ def test_words_of_a_command_line():
 
 def test_values_are_taken_out_of_a_text_unless_they_are_parts_of_many_words():
     assert without_values("no user hunter2 at a", ["hunter2", "a", 12345]) == "no user *** at a"
+    assert without_values("is hunter234", ["hunter2", "hunter234"]) == "is ***"
     assert without_values("a", ["a"]) == "***" and without_values("pin 12345", [12345]) == "pin ***"
 
 
