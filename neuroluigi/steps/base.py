@@ -286,7 +286,6 @@ class Step(CarriesSettings, ResultTask):
 
     def _make_and_commit(self, output: object, temporary: Mapping[ResultTarget, Path], start: Mapping) -> float | None:
         """Make the files at temporary paths and commit them; return the seconds, None where another run was first."""
-        record_before = _stamp(self.record_path)
         status = status_of(self)
         is_missing = status.state == state.INPUT_MISSING
         if problem := "; ".join(reason.text for reason in status.reasons) if is_missing else problem_of(self):
@@ -319,7 +318,7 @@ class Step(CarriesSettings, ResultTask):
         obsolete = {*map(self._beside_record, (".failed.json", ".failed.log")), *beside.values()} - {*files.values()}
 
         def is_done_meanwhile() -> bool:
-            return _stamp(self.record_path) != record_before and self._is_done()
+            return any(map(os.path.lexists, (self.record_path, *finals.values()))) and self._is_done()
 
         is_mine = commit(files, self.record_path, checked_record(record), obsolete, is_done_meanwhile)
         return record["seconds"] if is_mine else None
