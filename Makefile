@@ -14,9 +14,11 @@ run: .venv/installed
 test: .venv/installed-tests
 	$(BIN)/python -m pytest
 
-# All power cuts that tests/torture can think of, where the test suite tries a part. NEUROLUIGI_SEED=N repeats a run.
+# All power cuts, kills, full disks and strange files of which the test suite tries a part, which takes an hour.
+# NEUROLUIGI_SEED=N repeats a run.
 torture: .venv/installed-tests
-	NEUROLUIGI_TORTURE=1 $(BIN)/python -m pytest -n auto -rP tests/torture
+	NEUROLUIGI_TORTURE=1 $(BIN)/python -m pytest -n auto -rP tests/torture $(addsuffix /test_kills.py,tests/runner tests/engines) \
+	  $(addprefix tests/results/,test_killed_commands.py test_full_disks.py test_strange_files.py)
 
 # Tests of what the package uses of others, each of these in the lowest version that requirements.txt allows: Luigi's
 # internals, scheduler, worker and luigid, click, rich, matplotlib, NumPy, jinja2, Pillow, psutil, filelock.
