@@ -197,12 +197,10 @@ class _Reader:
         sites = self._sites(probe, kind, own) if probe else [Site()] * len(own)
         scales = [None if kind.kind == DIGITAL else self._scale(probe, kind, number) for number in own]
         if kind.kind != DIGITAL and None in scales:
-            what = (
-                f"the probe {as_text(probe.part)} (~imroTbl of {as_text(probe.kind)})"
-                if probe
-                else f"channels {kind.letters}"
+            of_probe = f" of the probe {as_text(probe.part)} (~imroTbl {as_text(probe.kind)})" if probe else ""
+            self._warn(
+                f"does not say the gain of channels {kind.letters}{of_probe} as far as is known: they stay counts"
             )
-            self._warn(f"does not say the gain of {what} in a way that is known: {kind.letters} stay counts")
         for number, name, site, scale in zip(own, names, sites, scales, strict=True):
             yield Channel(
                 name or f"{kind.letters}{number}",
