@@ -58,7 +58,7 @@ def find_recordings(root: str, formats: Sequence[str] = AUTO, results: Iterable[
             owner = next((FORMATS[name] for name in formats if FORMATS[name].claims(folder, names)), None)
         if owner and owner.NAME in formats:
             recordings += owner.recordings_in(folder, names)
-    recordings.sort(key=lambda recording: natural_key(recording.path))
+    recordings.sort(key=lambda recording: [natural_key(name) for name in recording.path.split(os.sep)])
     return Found(tuple(recordings), tuple(walk.problems))
 
 
