@@ -35,7 +35,7 @@ def paths(root: Path, *formats: str, results: tuple = ()) -> list[str]:
 class ByName:
     """A format that is looked for by its name alone."""
 
-    NAME = "npy"
+    FORMAT = "npy"
 
     def claims(self, folder, names):
         return any(name.endswith(".npy") for name in names)

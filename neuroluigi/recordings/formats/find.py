@@ -13,7 +13,7 @@ from neuroluigi.recordings.formats.reader import RecordedFile, natural_key
 class Format(Protocol):
     """What each module of a format has."""
 
-    NAME: str
+    FORMAT: str
 
     def claims(self, folder: str, names: Sequence[str]) -> bool:
         """Whether there are recordings of this format in a folder, by the names of files and folders in it."""
@@ -27,8 +27,8 @@ _BY_THEMSELVES: tuple[Format, ...] = (spikeglx, openephys)
 # Those that are looked for by their name alone: others have such files too.
 _BY_NAME: tuple[Format, ...] = ()
 
-FORMATS: Mapping[str, Format] = MappingProxyType({one.NAME: one for one in (*_BY_THEMSELVES, *_BY_NAME)})
-AUTO = tuple(one.NAME for one in _BY_THEMSELVES)
+FORMATS: Mapping[str, Format] = MappingProxyType({one.FORMAT: one for one in (*_BY_THEMSELVES, *_BY_NAME)})
+AUTO = tuple(one.FORMAT for one in _BY_THEMSELVES)
 
 # Of so many .json files in a folder `runs` one is looked at as a run record, at most.
 _MOST_RECORDS_TRIED = 5
@@ -56,7 +56,7 @@ def find_recordings(root: str, formats: Sequence[str] = AUTO, results: Iterable[
             walk.claim(folder)
         elif not is_claimed:
             owner = next((FORMATS[name] for name in formats if FORMATS[name].claims(folder, names)), None)
-        if owner and owner.NAME in formats:
+        if owner and owner.FORMAT in formats:
             recordings += owner.recordings_in(folder, names)
     recordings.sort(key=lambda recording: [natural_key(name) for name in recording.path.split(os.sep)])
     return Found(tuple(recordings), tuple(walk.problems))

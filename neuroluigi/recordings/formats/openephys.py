@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from neuroluigi.recordings.formats.counters import read_counter
+from neuroluigi.recordings.formats.npy import read_npy_header
 from neuroluigi.recordings.formats.reader import (
     ANALOG,
     AP,
@@ -29,23 +29,17 @@ from neuroluigi.recordings.formats.reader import (
     as_text,
     described,
     path_inside,
-    read_header,
     read_json,
     size_of,
     split_bytes,
 )
 from neuroluigi.recordings.recording import RecordingsError
 
-NAME = "openephys"
+FORMAT = "openephys"
 
 _HEADER = "structure.oebin"
 _NODE = re.compile(r"record[ _]?node[ _]?([0-9]*)", re.IGNORECASE)
-# A recording with more of them has no counter, but noise.
-_MOST_GAPS = 10_000
 _MOST_STREAMS = 1000
-# So many counts are compared at once: half a megabyte.
-_BLOCK = 1 << 16
-
 # Kinds by the beginning of a channel's name or, on the next line, of its description, the first that fits; and the unit
 # of bit_volts where it is not said, as since 0.6: microvolts, by the manual, and volts for inputs of a DAQ device.
 _KINDS = (
@@ -76,7 +70,7 @@ def recordings_in(folder: str, names: Sequence[str]) -> list[RecordedFile]:
         if len(streams) > _MOST_STREAMS:
             raise RecordingsError(f"{header} has {len(streams)} streams, more than any rig; correct the file")
     except RecordingsError as error:
-        return [RecordedFile(NAME, header, columns, problems=(str(error),))]
+        return [RecordedFile(FORMAT, header, columns, problems=(str(error),))]
     names_of_streams = _names_of(streams)
     return [
         _recording(header, columns | {"stream": name}, stream)
@@ -116,9 +110,9 @@ def _recording(header: str, columns: dict[str, str], stream: Mapping[str, Any]) 
     folder = path_inside(os.path.join(os.path.dirname(header), "continuous"), name)
     if folder is None:
         problem = f"{header} names the folder {name[:60]!r}, which is not one below continuous; correct the file"
-        return RecordedFile(NAME, header, columns, problems=(problem,))
+        return RecordedFile(FORMAT, header, columns, problems=(problem,))
     path = os.path.join(folder, "continuous.dat")
-    return described(NAME, path, columns, lambda: _described(header, path, columns, stream))
+    return described(FORMAT, path, columns, lambda: _described(header, path, columns, stream))
 
 
 def _described(header: str, path: str, columns: dict[str, str], stream: Mapping[str, Any]) -> RecordedFile:
@@ -131,9 +125,11 @@ def _described(header: str, path: str, columns: dict[str, str], stream: Mapping[
     if rest:
         warnings.append(f"{path} ends in the middle of a sample, {rest} bytes after the last whole one")
     source, start, gaps = _counter(os.path.dirname(path), samples, warnings)
-    clock = " ".join((NAME, columns["session"], columns["experiment"], as_text(stream.get("folder_name")).strip("/\\")))
+    clock = " ".join(
+        (FORMAT, columns["session"], columns["experiment"], as_text(stream.get("folder_name")).strip("/\\"))
+    )
     return RecordedFile(
-        NAME,
+        FORMAT,
         path,
         columns | {"source": as_text(stream.get("source_processor_name"))},
         sampling_rate_hz=rate,
@@ -196,59 +192,16 @@ def _counter(folder: str, samples: int, warnings: list[str]) -> tuple[list[str],
         path = os.path.join(folder, name)
         if not os.path.lexists(path):
             continue
-        numbers = _load(path)
-        if numbers.dtype.kind not in "iu":
-            # Since 0.6 timestamps.npy has seconds.
+        header = read_npy_header(path)
+        # Since 0.6 timestamps.npy has seconds.
+        if header.dtype not in ("int64", "uint64"):
             continue
-        if len(numbers) != samples:
+        if header.shape != (samples,):
             raise RecordingsError(
-                f"{path} has {len(numbers)} numbers for the {samples} samples of continuous.dat: which belongs to which"
-                " is unknown; rename it, and the recording counts as one without gaps and without a counter"
+                f"{path} has an array of shape {header.shape} for the {samples} samples of continuous.dat: which"
+                " belongs to which is unknown; rename it, and the recording counts as one without gaps and without a"
+                " counter"
             )
-        return [path], int(numbers[0]), _gaps(path, numbers)
+        return [path], *read_counter(path, header.dtype, samples, header.offset)
     warnings.append(f"{folder} has no counter (sample_numbers.npy): gaps, and how it joins others, are unknown")
     return [], None, ()
-
-
-def _load(path: str) -> np.ndarray:
-    """Return the numbers of an .npy file, which are not read into memory. Raises RecordingsError."""
-    # What is no regular file would be waited for.
-    read_header(path, 1)
-    try:
-        numbers = np.lib.format.open_memmap(path, mode="r")
-    # NumPy does not say what it raises where a header is damaged.
-    except Exception as error:
-        raise RecordingsError(f"{path} can't be read as numbers: {as_text(str(error))}; copy it again") from None
-    if numbers.ndim != 1:
-        raise RecordingsError(f"{path} has {numbers.ndim} dimensions, not one number per sample; copy it again")
-    return numbers
-
-
-def _gaps(path: str, numbers: np.ndarray) -> tuple[Gap, ...]:
-    """Return the places where the counter does not go on by one.
-
-    A counter only goes forward, so that a stretch that ends as far on as it is long has no gap: of an hour without one
-    two numbers are read, not 800 MB.
-    """
-    gaps: list[Gap] = []
-    stretches = [(0, len(numbers) - 1)]
-    while stretches:
-        first, last = stretches.pop()
-        if int(numbers[last]) - int(numbers[first]) == last - first:
-            continue
-        if last - first > _BLOCK:
-            middle = (first + last) // 2
-            stretches += [(middle, last), (first, middle)]
-            continue
-        block = np.asarray(numbers[first : last + 1]).astype(np.int64)
-        with np.errstate(over="ignore"):
-            steps = np.diff(block)
-        for place in np.flatnonzero(steps != 1):
-            missing = int(steps[place]) - 1
-            gaps.append(Gap(first + int(place) + 1, missing if missing > 0 else None))
-        if len(gaps) > _MOST_GAPS:
-            raise RecordingsError(
-                f"{path} has more than {_MOST_GAPS} places where it does not go on by one, so that it can't be the"
-                " counter of samples; rename it, and the recording counts as one without gaps and without a counter"
-            )
-    return tuple(gaps)

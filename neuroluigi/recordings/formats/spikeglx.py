@@ -29,7 +29,7 @@ from neuroluigi.recordings.formats.reader import (
 )
 from neuroluigi.recordings.recording import RecordingsError
 
-NAME = "spikeglx"
+FORMAT = "spikeglx"
 
 # run_g0_t0.imec0.ap.bin; "cat" is what CatGT has joined; the probe of phase 3A has no number.
 _NAME = re.compile(
@@ -96,7 +96,7 @@ def _recording(folder: str, stem: str, names: Sequence[str]) -> RecordedFile:
         meta = read_meta(f"{path}.meta")
         return _Reader(path, meta, columns).read()
 
-    return described(NAME, f"{path}.bin", columns, describe)
+    return described(FORMAT, f"{path}.bin", columns, describe)
 
 
 def _columns_of_name(stem: str) -> dict[str, str]:
@@ -148,9 +148,9 @@ class _Reader:
             "probe_serial": as_text(meta.get("imDatPrb_sn") or meta.get("imProbeSN")),
             "created": as_text(meta.get("fileCreateTime")),
         }
-        clock = " ".join((NAME, columns["session"], columns["stream"], columns["probe_serial"])).strip()
+        clock = " ".join((FORMAT, columns["session"], columns["stream"], columns["probe_serial"])).strip()
         return RecordedFile(
-            NAME,
+            FORMAT,
             self._path,
             columns,
             sampling_rate_hz=rate,
