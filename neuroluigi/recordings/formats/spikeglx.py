@@ -83,18 +83,19 @@ def claims(folder: str, names: Sequence[str]) -> bool:
 def recordings_in(folder: str, names: Sequence[str]) -> list[RecordedFile]:
     """Return the recordings of a folder, also those of which the .bin or the .meta is not there."""
     stems = dict.fromkeys(name.rpartition(".")[0] for name in names if _NAME.fullmatch(name))
-    return [_recording(folder, stem, names) for stem in stems]
+    # The files of one run differ in nothing that concerns channels.
+    known: dict[tuple, _Channels] = {}
+    return [_recording(folder, stem, names, known) for stem in stems]
 
 
-def _recording(folder: str, stem: str, names: Sequence[str]) -> RecordedFile:
+def _recording(folder: str, stem: str, names: Sequence[str], known: dict[tuple, "_Channels"]) -> RecordedFile:
     path = os.path.join(os.path.abspath(folder), stem)
     columns = _columns_of_name(stem)
 
     def describe() -> RecordedFile:
         if f"{stem}.bin" not in names and f"{stem}.cbin" in names:
             raise RecordingsError(needs_decoding(f"{path}.cbin", "a file that mtscomp has compressed"))
-        meta = read_meta(f"{path}.meta")
-        return _Reader(path, meta, columns).read()
+        return _read(path, columns, known)
 
     return described(FORMAT, f"{path}.bin", columns, describe)
 
@@ -119,64 +120,91 @@ def read_meta(path: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, is_value, value in lines if is_value}
 
 
-class _Reader:
-    """One recording, while its .meta is read."""
-
-    def __init__(self, path: str, meta: Meta, columns: Mapping[str, str]):
-        self._path, self._meta_path, self._meta = f"{path}.bin", f"{path}.meta", meta
-        self._columns = dict(columns)
-        self._sidecars = [self._meta_path]
-        self._warnings: list[str] = []
-        device = meta.get("typeThis") or columns["stream"]
-        self._stream = _NIDQ if device == "nidq" else _OBX if device.startswith("obx") else _IMEC
-
-    def read(self) -> RecordedFile:
-        """Return the recording. Raises RecordingsError where it can't be read."""
-        meta, columns = self._meta, self._columns
-        rate = as_number(meta.get(self._stream.rate))
+def _read(path: str, columns: Mapping[str, str], known: dict[tuple, "_Channels"]) -> RecordedFile:
+    """Return a recording by its path without extension. Raises RecordingsError where it can't be read."""
+    bin_path, meta_path = f"{path}.bin", f"{path}.meta"
+    meta, of_ap = read_meta(meta_path), _meta_of_ap(path)
+    device = meta.get("typeThis") or columns["stream"]
+    stream = _NIDQ if device == "nidq" else _OBX if device.startswith("obx") else _IMEC
+    try:
+        rate = as_number(meta.get(stream.rate))
         if not rate or rate <= 0:
-            raise self._wrong(f"has no sampling rate ({self._stream.rate})")
-        channels = tuple(self._channels())
-        size = size_of(self._path)
-        samples, rest = split_bytes(self._path, size, 0, 2 * len(channels))
-        self._compare_size(size, rest)
-        start = as_count(meta.get("firstSample"))
-        if start is None:
-            self._warn("has no firstSample, as that of a run that was not ended: how it joins others is unknown")
-        columns |= {
-            "probe_type": as_text(meta.get("imDatPrb_type", "3A" if "imProbeOpt" in meta else "")),
-            "probe_serial": as_text(meta.get("imDatPrb_sn") or meta.get("imProbeSN")),
-            "created": as_text(meta.get("fileCreateTime")),
-        }
-        clock = " ".join((FORMAT, columns["session"], columns["stream"], columns["probe_serial"])).strip()
-        return RecordedFile(
-            FORMAT,
-            self._path,
-            columns,
-            sampling_rate_hz=rate,
-            samples=samples,
-            parts=(Part(self._path, 0, samples),),
-            channels=channels,
-            start_sample=start,
-            clock="" if start is None else clock,
-            rest_bytes=rest,
-            sidecars=tuple(self._sidecars),
-            warnings=tuple(self._warnings),
-        )
+            raise RecordingsError(f"has no sampling rate ({stream.rate})")
+        key = (stream, _without_file(meta), _without_file(of_ap))
+        described_channels = known.get(key) or known.setdefault(key, _Channels(meta, stream, of_ap))
+    except RecordingsError as error:
+        raise RecordingsError(
+            f"{meta_path} {error}; correct the file, or describe the recording in a table (recordings.csv)"
+        ) from None
+    channels, warnings = described_channels.channels, list(described_channels.warnings)
+    size = size_of(bin_path)
+    samples, rest = split_bytes(bin_path, size, 0, 2 * len(channels))
+    said = as_count(meta.get("fileSizeBytes"))
+    if said is not None and said != size:
+        warnings.append(f"says {said} bytes, {os.path.basename(bin_path)} has {size}; the file counts")
+    if rest:
+        warnings.append(f"is of a file that ends in the middle of a sample, {rest} bytes after the last whole one")
+    start = as_count(meta.get("firstSample"))
+    if start is None:
+        warnings.append("has no firstSample, as that of a run that was not ended: how it joins others is unknown")
+    columns = {
+        **columns,
+        "probe_type": as_text(meta.get("imDatPrb_type", "3A" if "imProbeOpt" in meta else "")),
+        "probe_serial": as_text(meta.get("imDatPrb_sn") or meta.get("imProbeSN")),
+        "created": as_text(meta.get("fileCreateTime")),
+    }
+    clock = " ".join((FORMAT, columns["session"], columns["stream"], columns["probe_serial"])).strip()
+    return RecordedFile(
+        FORMAT,
+        bin_path,
+        columns,
+        sampling_rate_hz=rate,
+        samples=samples,
+        parts=(Part(bin_path, 0, samples),),
+        channels=channels,
+        start_sample=start,
+        clock="" if start is None else clock,
+        rest_bytes=rest,
+        sidecars=(meta_path, _path_of_ap(path)) if described_channels.uses_ap else (meta_path,),
+        warnings=tuple(f"{meta_path} {warning}" for warning in warnings),
+    )
 
-    def _compare_size(self, size: int, rest: int) -> None:
-        said = as_count(self._meta.get("fileSizeBytes"))
-        if said is not None and said != size:
-            self._warn(f"says {said} bytes, {os.path.basename(self._path)} has {size}; the file counts")
-        if rest:
-            self._warn(f"is of a file that ends in the middle of a sample, {rest} bytes after the last whole one")
+
+def _path_of_ap(path: str) -> str:
+    return f"{path.removesuffix('.lf')}.ap.meta"
+
+
+def _meta_of_ap(path: str) -> Meta:
+    """Return the .meta of the ap file of the probe of an lf file; {} for others, and where there is none."""
+    try:
+        return read_meta(_path_of_ap(path)) if path.endswith(".lf") else {}
+    except RecordingsError:
+        return {}
+
+
+def _without_file(meta: Meta) -> tuple[tuple[str, str], ...]:
+    """Return what a .meta says, but for what is of its file alone."""
+    return tuple(item for item in meta.items() if not item[0].startswith(("file", "first")))
+
+
+class _Channels:
+    """The channels that a .meta describes, in the order of the file.
+
+    `of_ap` is the .meta of the ap file of the same probe, which has the map of sites that one of an lf file lacks;
+    `uses_ap` says whether that was needed. Raises RecordingsError with what is wrong, without the path.
+    """
+
+    def __init__(self, meta: Meta, stream: _Stream, of_ap: Meta):
+        self._meta, self._stream, self._of_ap = meta, stream, of_ap
+        self.uses_ap = False
+        self.warnings: list[str] = []
+        self.channels = tuple(self._channels())
 
     def _channels(self) -> Iterator[Channel]:
-        """Yield the channels in the order of the file."""
         saved = self._counts(self._stream.saved)
         total = as_count(self._meta.get("nSavedChans"))
         if not saved or total != sum(saved) or not 0 < total <= MOST_CHANNELS:
-            raise self._wrong(
+            raise RecordingsError(
                 f"has nSavedChans={as_text(self._meta.get('nSavedChans'))}, which is not the sum of"
                 f" {self._stream.saved}={as_text(self._meta.get(self._stream.saved))}"
             )
@@ -198,7 +226,7 @@ class _Reader:
         scales = [None if kind.kind == DIGITAL else self._scale(probe, kind, number) for number in own]
         if kind.kind != DIGITAL and None in scales:
             of_probe = f" of the probe {as_text(probe.part)} (~imroTbl {as_text(probe.kind)})" if probe else ""
-            self._warn(
+            self.warnings.append(
                 f"does not say the gain of channels {kind.letters}{of_probe} as far as is known: they stay counts"
             )
         for number, name, site, scale in zip(own, names, sites, scales, strict=True):
@@ -226,20 +254,16 @@ class _Reader:
         return scale if 0 < scale < float("inf") else None
 
     def _sites(self, probe: Probe, kind: _Kind, own: list[int]) -> list[Site]:
-        """Return the sites of channels; for those of an lf file, which has no map, look into that of the probe's ap."""
-        beside = f"{self._meta_path.removesuffix('.lf.meta')}.ap.meta"
-        if kind.kind == LF and "~snsShankMap" not in self._meta and "~snsGeomMap" not in self._meta:
-            try:
-                other = read_meta(beside)
-            except RecordingsError:
-                other = {}
-            if "~imroTbl" in other and other["~imroTbl"] == self._meta.get("~imroTbl"):
-                self._sidecars.append(beside)
-                saved = expand(other.get("snsSaveChanSubset", ""), MOST_CHANNELS) or range(len(own))
-                of_ap = as_count(other.get("snsApLfSy", "").partition(",")[0]) or 0
-                known = dict(zip(saved, Probe(other).sites(saved[:of_ap]), strict=False))
-                return [known.get(number, site) for number, site in zip(own, probe.sites(own), strict=True)]
-        return probe.sites(own)
+        """Return the sites of channels, by the map of the ap file where there is none of their own."""
+        sites, other = probe.sites(own), self._of_ap
+        has_map = "~snsShankMap" in self._meta or "~snsGeomMap" in self._meta
+        if kind.kind != LF or has_map or not other or other.get("~imroTbl") != self._meta.get("~imroTbl"):
+            return sites
+        self.uses_ap = True
+        saved = expand(other.get("snsSaveChanSubset", ""), MOST_CHANNELS) or range(len(own))
+        of_ap = as_count(other.get("snsApLfSy", "").partition(",")[0]) or 0
+        known = dict(zip(saved, Probe(other).sites(saved[:of_ap]), strict=False))
+        return [known.get(number, site) for number, site in zip(own, sites, strict=True)]
 
     def _counts(self, key: str) -> list[int]:
         """Return how many channels there are of each kind of the stream, [] where that is not said."""
@@ -254,7 +278,7 @@ class _Reader:
             return list(range(total))
         subset = expand(text, max(total, acquired))
         if len(subset) != total:
-            raise self._wrong(f"has nSavedChans={total}, but other channels in snsSaveChanSubset={as_text(text)}")
+            raise RecordingsError(f"has nSavedChans={total}, but other channels in snsSaveChanSubset={as_text(text)}")
         return subset
 
     def _names(self) -> dict[int, str]:
@@ -262,14 +286,6 @@ class _Reader:
         _, rows = table(self._meta.get("~snsChanMap", ""), ";")
         named = [(as_count(row[1].partition(":")[0]), as_text(row[0])) for row in rows if len(row) == 2]
         return {number: name for number, name in named if number is not None}
-
-    def _warn(self, what: str) -> None:
-        self._warnings.append(f"{self._meta_path} {what}")
-
-    def _wrong(self, what: str) -> RecordingsError:
-        return RecordingsError(
-            f"{self._meta_path} {what}; correct the file, or describe the recording in a table (recordings.csv)"
-        )
 
 
 def expand(text: str, most: int) -> list[int]:
