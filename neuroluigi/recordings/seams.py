@@ -31,9 +31,10 @@ class Joined(NamedTuple):
 
 
 def join(recordings: Sequence[RecordedFile], gap_tolerance: int = 0) -> Joined:
-    """Join recordings, at least one, without problems, by their counters; a gap of at most `gap_tolerance` samples is no seam.
+    """Join recordings without problems, at least one, by their counters.
 
-    Without a counter, or with another one than the recording before, each begins a stretch of its own.
+    A gap of at most `gap_tolerance` samples is no seam. A recording without a counter, or with another one than that
+    before it, begins a stretch of its own.
     """
     passed = [0, *(_passed(one, following) for one, following in pairwise(recordings))]
     dropped = [

@@ -325,6 +325,14 @@ def test_nidq_with_all_kinds_of_channels(tmp_path):
 
 
 @needs_formats
+@pytest.mark.parametrize(("source", "kind"), [(AP, "AP"), (LF, "LF")], ids=["ap", "lf"])
+def test_all_channels_of_a_file_have_their_own_numbers(tmp_path, source, kind):
+    whole = only(made(tmp_path, source, f"run_g0_t0.imec0.{kind.lower()}", snsSaveChanSubset="all", snsChanMap=None))
+    assert [one.name for one in whole.channels] == [*(f"{kind}{i}" for i in range(384)), "SY0"]
+    assert whole.channels[2].y == 20
+
+
+@needs_formats
 def test_onebox(tmp_path):
     text = "typeThis=obx\nobSampRate=30303.25\nobMaxInt=32768\nobAiRangeMax=5\nacqXaDwSy=12,1,1\nsnsXaDwSy=2,1,1\n"
     (tmp_path / "m_g0_t0.obx0.obx.meta").write_text(

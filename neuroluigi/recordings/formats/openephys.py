@@ -44,8 +44,8 @@ _MOST_STREAMS = 1000
 # of bit_volts where it is not said, as since 0.6: microvolts, by the manual, and volts for inputs of a DAQ device.
 _KINDS = (
     (re.compile(r".*SYNC\b", re.IGNORECASE), DIGITAL, ""),
-    (re.compile(r"ADC|AI\d|.*\n(ADC|Analog Input)", re.IGNORECASE), ANALOG, "V"),
-    (re.compile(r"AUX|.*\nAuxil", re.IGNORECASE), AUX, ""),
+    (re.compile(r"ADC|AI\d|.*\n(.*\bADC\b|Analog Input)", re.IGNORECASE), ANALOG, "V"),
+    (re.compile(r"AUX|.*\n.*\bAux", re.IGNORECASE), AUX, ""),
     (re.compile(r"LFP\d", re.IGNORECASE), LF, "uV"),
     (re.compile(r"(CH|AP)\d|.*\n(Headstage|Neuropixels)", re.IGNORECASE), AP, "uV"),
 )

@@ -213,7 +213,7 @@ class _Channels:
         names = self._names()
         position = first = 0
         for kind, count, of_kind in zip(self._stream.kinds, saved, acquired, strict=True):
-            numbers = subset[position : position + count]
+            numbers = subset[position : position + count] if subset else list(range(first, first + count))
             # What CatGT makes of the full band has other kinds than what was acquired.
             own = [number - first if first <= number < first + of_kind else number for number in numbers]
             yield from self._of_kind(kind, own, [names.get(number, "") for number in numbers])
@@ -272,10 +272,10 @@ class _Channels:
         return known if len(known) == len(counts) == len(self._stream.kinds) else []
 
     def _subset(self, total: int, acquired: int) -> list[int]:
-        """Return the numbers of the saved channels among the acquired ones."""
+        """Return the numbers of the saved channels among the acquired ones, [] for all of the kinds that are saved."""
         text = self._meta.get("snsSaveChanSubset", "all")
         if text in ("", "all"):
-            return list(range(total))
+            return []
         subset = expand(text, max(total, acquired))
         if len(subset) != total:
             raise RecordingsError(f"has nSavedChans={total}, but other channels in snsSaveChanSubset={as_text(text)}")
