@@ -36,6 +36,8 @@ FORMAT = "intan"
 _RHD, _RHS = 0xC6912702, 0xD69127AC
 _HEADERS = ("info.rhd", "info.rhs")
 _COUNTER = "time.dat"
+# The files of the amplifiers: who lets one of the latter three be saved may leave out the first.
+_AMPLIFIERS = ("amplifier", "dcamplifier", "lowpass", "highpass")
 # What the names of files begin with where each channel has its own.
 _OF_ONE_CHANNEL = ("amp-", "aux-", "vdd-", "board-", "dc-", "stim-")
 _BYTES_PER_VALUE = 2
@@ -132,9 +134,16 @@ class _Folder:
         self._path = os.path.join(folder, header)
         signals = _RHS_SIGNALS if header.lower().endswith(".rhs") else _RHD_SIGNALS
         self._streams = [stream for stream in signals if f"{stream}.dat" in names]
-        # Those who let the filtered signals be saved may leave this one out.
-        if not any(name in names for name in ("dcamplifier.dat", "lowpass.dat", "highpass.dat", "amplifier.dat")):
+        if not self._streams or self._lacks_amplifiers():
             self._streams.insert(0, "amplifier")
+
+    def _lacks_amplifiers(self) -> bool:
+        """Whether the file of the amplifiers should be there and is not, nor one of them that was filtered."""
+        try:
+            should_be = bool(self._header.channels.get(_AMPLIFIER.type))
+        except RecordingsError:
+            return False
+        return should_be and not any(f"{stream}.dat" in self._names for stream in _AMPLIFIERS)
 
     def recordings(self) -> list[RecordedFile]:
         """Return a recording for each file."""
@@ -168,13 +177,12 @@ class _Folder:
 
     def _describe(self, stream: str, columns: Mapping[str, str]) -> RecordedFile:
         path, header = self._of(stream), self._header
+        size = size_of(path)
         signal, warnings = header.signals[stream], []
         channels = _channels(stream, signal, header.channels.get(signal.type, ()))
         if not channels:
-            raise RecordingsError(
-                f"{path} is there, but {self._path} has no channels of it; is it of another recording?"
-            )
-        samples, rest = split_bytes(path, size_of(path), 0, _BYTES_PER_VALUE * len(channels))
+            raise RecordingsError(f"{path} has no channels by {self._path}; take it away if it is of another recording")
+        samples, rest = split_bytes(path, size, 0, _BYTES_PER_VALUE * len(channels))
         start, gaps, count = self._counter
         if not count:
             warnings.append(f"{self._of('time')} is not there, or empty; whether samples are missing is not known")
