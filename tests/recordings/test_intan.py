@@ -110,6 +110,30 @@ def test_an_independent_reader_says_the_same():
         assert one.sampling_rate_hz == 30000.0
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "channels"),
+    [
+        ("info.rhs", rhs(), 4),
+        ("info.rhd", rhd(version=(1, 2)), 5),
+        ("info.rhd", rhd(version=(2, 0), board=1), 5),
+    ],
+)
+def test_an_independent_reader_says_the_same_of_other_versions(tmp_path, name, header, channels):
+    others = ("dcamplifier", "stim", "analogout", "digitalout") if name == "info.rhs" else ("auxiliary", "supply")
+    files = dict.fromkeys(("analogin", "digitalin", *others), 20)
+    files["amplifier"] = 20 if name == "info.rhs" else 40
+    recordings = recorded(tmp_path, header, name, **files, time=counter(*range(10)))
+    neo = IntanRawIO(str(tmp_path / name))
+    neo.parse_header()
+    said = {one["id"]: one for one in neo.header["signal_channels"]}
+    compared = [(one, channel) for one in recordings.values() for channel in one.channels if channel.kind != "digital"]
+    assert len(compared) == channels
+    for one, channel in compared:
+        theirs = said[channel.name]
+        assert (channel.scale, channel.offset, channel.unit) == (theirs["gain"], theirs["offset"], theirs["units"])
+        assert one.dtype == theirs["dtype"]
+
+
 @pytest.mark.parametrize("version", [(1, 0), (1, 1), (1, 2), (1, 3), (1, 5), (2, 0), (3, 3)])
 def test_headers_of_all_versions(tmp_path, version):
     dtype = "<u4" if version < (1, 2) else "<i4"

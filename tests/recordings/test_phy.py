@@ -97,6 +97,11 @@ def test_deep_nesting_is_an_error_like_any_other(tmp_path, deep):
     assert "can't be read" in text or "has to say" in text
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_path_of_windows_warns_of_nothing(tmp_path):
+    assert r"'D:\\data\\d.bin'" in problem(tmp_path, PARAMS.replace("r'a.bin'", r"'D:\data\d.bin'"))
+
+
 def test_short_names_of_types(tmp_path):
     assert recorded(tmp_path, PARAMS.replace("int16", "<f4")).dtype == "float32"
     assert recorded(tmp_path, PARAMS.replace("int16", np.dtype("<i2").str)).dtype == "int16"
