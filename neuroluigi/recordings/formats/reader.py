@@ -4,6 +4,8 @@ A module per format has `claims(folder, names)`, whether the format owns a folde
 `recordings_in(folder, names)`, a RecordedFile for each recording there. `names` are those of files and folders in it.
 """
 
+import functools
+import json
 import math
 import os
 import re
@@ -13,11 +15,17 @@ from dataclasses import dataclass, field
 from neuroluigi.provenance.files import only_regular
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, RecordingsError
 
-# The longest header of a real file, of a rig with twenty probes, has some 2 MB. As JSON the worst content of this size
-# takes 25 times as much memory.
-MOST_HEADER_BYTES = 1 << 22
+# The longest headers are those of Open Ephys: 0.7 KB per channel, which makes 4 MB for a rig of eight probes.
+MOST_HEADER_BYTES = 1 << 23
 # A rig with all its probes in one stream has some ten thousand.
 MOST_CHANNELS = 1 << 16
+_MOST_JSON_VALUES = 1 << 19
+
+_LONGEST_NUMBER = 40
+# As long as the name of a file.
+_LONGEST_TEXT = 255
+_NUMBER = re.compile(r"\s*[+-]?[0-9.]+([eE][+-]?[0-9]+)?\s*", re.ASCII)
+_COUNT = re.compile(r"\s*[0-9]{1,18}\s*", re.ASCII)
 
 AP, LF, ANALOG, AUX, DIGITAL, UNKNOWN = KINDS = ("ap", "lf", "analog", "aux", "digital", "unknown")
 
@@ -112,16 +120,31 @@ def read_header(path: str, most: int = MOST_HEADER_BYTES) -> bytes:
         raise unreadable(path, error) from None
 
 
-def read_text(path: str) -> str:
+def read_text(path: str, most: int = MOST_HEADER_BYTES) -> str:
     """Return the content of a header that is text, in UTF-8 or else in latin-1. Raises RecordingsError."""
-    content = read_header(path, MOST_HEADER_BYTES + 1)
-    if len(content) > MOST_HEADER_BYTES:
-        raise RecordingsError(f"{path} has more than the {MOST_HEADER_BYTES} bytes that a header has; it can't be one")
+    content = read_header(path, most + 1)
+    if len(content) > most:
+        raise RecordingsError(f"{path} has more than the {most} bytes that a header has; it can't be one")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("latin-1")
     return text.replace("\r\n", "\n")
+
+
+def read_json(path: str) -> dict:
+    """Return a header that is an object of JSON. Raises RecordingsError."""
+    text = read_text(path)
+    # Brackets of few bytes become objects of many.
+    if sum(map(text.count, "[{,")) > _MOST_JSON_VALUES:
+        raise RecordingsError(f"{path} has more than the {_MOST_JSON_VALUES} values that a header has; it can't be one")
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RecordingsError(f"{path} is no valid JSON ({error}); copy it again from where it was recorded") from None
+    if not isinstance(content, dict):
+        raise RecordingsError(f"{path} is no object of JSON; copy it again from where it was recorded")
+    return content
 
 
 def size_of(path: str) -> int:
@@ -175,26 +198,44 @@ def split_bytes(path: str, size: int, offset: int, bytes_per_sample: int) -> tup
     return samples, rest
 
 
-def as_number(text: object) -> float | None:
+def as_number(value: object) -> float | None:
     """Return a finite number of a header, as text or from JSON; None for anything else."""
-    if isinstance(text, str) and not re.fullmatch(r"\s*[+-]?[0-9.]+([eE][+-]?[0-9]+)?\s*", text, re.ASCII):
-        return None
-    if isinstance(text, bool) or not isinstance(text, (str, int, float)):
+    if isinstance(value, str):
+        return _number_of(value) if len(value) <= _LONGEST_NUMBER else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
-        number = float(text)
-    except (ValueError, OverflowError):
+        number = float(value)
+    except OverflowError:
         return None
     return number if math.isfinite(number) else None
 
 
-def as_count(text: object) -> int | None:
+def as_count(value: object) -> int | None:
     """Return a whole number of at most 18 digits, from 0, of a header, as text or from JSON; None for anything else."""
-    if isinstance(text, bool) or not isinstance(text, (str, int)):
+    if isinstance(value, str):
+        return int(value) if _COUNT.fullmatch(value) else None
+    if isinstance(value, bool) or not isinstance(value, int):
         return None
-    if isinstance(text, int):
-        return text if 0 <= text < 10**18 else None
-    return int(text) if re.fullmatch(r"\s*[0-9]{1,18}\s*", text, re.ASCII) else None
+    return value if 0 <= value < 10**18 else None
+
+
+def as_text(value: object) -> str:
+    """Return a text of a header in one line of what can be printed, up to 255 characters; "" for anything else."""
+    text = value.strip()[:_LONGEST_TEXT] if isinstance(value, str) else ""
+    return text if text.isprintable() else "".join(one if one.isprintable() else "?" for one in text)
+
+
+# The table of a probe has a few numbers thousands of times.
+@functools.lru_cache(maxsize=1 << 14)
+def _number_of(text: str) -> float | None:
+    if not _NUMBER.fullmatch(text):
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def natural_key(text: str) -> tuple:
