@@ -20,10 +20,12 @@ from neuroluigi.recordings.formats.reader import (
     AUX,
     DIGITAL,
     LF,
+    MOST_CHANNELS,
     Channel,
     Gap,
     Part,
     RecordedFile,
+    as_text,
     described,
     needs_decoding,
     size_of,
@@ -232,6 +234,8 @@ def _read_header(path: str) -> _Header:
         channels: dict[int, list[str]] = defaultdict(list)
         for name, type in _enabled(source, of_channel):
             channels[type].append(name)
+            if len(channels[type]) > MOST_CHANNELS:
+                raise RecordingsError(f"{path} has more than {MOST_CHANNELS} channels; it is damaged, copy it again")
     if not 0 < rate < _MOST_HZ:
         raise RecordingsError(f"{path} says a sampling rate of {rate} Hz; it is damaged, copy it again from the rig")
     is_old = magic == _RHD and version < [1, 2]
@@ -285,4 +289,4 @@ def _skip_texts(source: BinaryHeader, count: int) -> None:
 def _text(source: BinaryHeader) -> str:
     """Read a text of Qt: its length in bytes, then UTF-16."""
     (length,) = source.unpack("I")
-    return "" if length == _NO_TEXT else source.read(length).decode("utf-16-le", "replace").strip("\0 ")
+    return "" if length == _NO_TEXT else as_text(source.read(length).decode("utf-16-le", "replace").strip("\0"))
