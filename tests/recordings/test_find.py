@@ -55,7 +55,9 @@ def test_several_formats_below_one_root():
     counts = {}
     for one in found.recordings:
         counts[one.format] = counts.get(one.format, 0) + (not one.problems)
-    assert found.problems == () and (counts["spikeglx"], counts["openephys"]) == (17, 5)
+    assert found.problems == ()
+    assert counts == {"spikeglx": 17, "openephys": 5, "intan": 4, "nsx": 1, "brainvision": 1}
+    assert [Path(one.path).name for one in find_recordings(str(SHARED), ("wav",)).recordings] == ["920061fe_2_4.wav"]
     assert len(find_recordings(str(SHARED), ("openephys",)).recordings) == 5
     # Headers without data are named, each.
     without = [one for one in found.recordings if one.problems and one.format == "spikeglx"]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from neuroluigi.provenance.files import only_regular
-from neuroluigi.recordings.formats.reader import MOST_HEADER_BYTES, unreadable
+from neuroluigi.recordings.formats.reader import MOST_HEADER_BYTES, as_text, unreadable
 from neuroluigi.recordings.recording import RecordingsError
 
 
@@ -59,4 +59,4 @@ class BinaryHeader:
 
 def text_field(content: bytes) -> str:
     """Return the text in a field of fixed width, which ends at the first zero."""
-    return content.partition(b"\0")[0].decode("latin-1").strip()
+    return as_text(content.partition(b"\0")[0].decode("latin-1"))

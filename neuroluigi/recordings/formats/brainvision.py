@@ -17,6 +17,7 @@ from neuroluigi.recordings.formats.reader import (
     RecordedFile,
     as_count,
     as_number,
+    as_text,
     needs_decoding,
     path_inside,
     read_text,
@@ -30,6 +31,8 @@ FORMAT = "brainvision"
 _DTYPES = {"INT_16": "int16", "UINT_16": "uint16", "IEEE_FLOAT_32": "float32"}
 # What says how the samples are stored.
 _STORED_AS = ("dataformat", "datatype", "dataorientation", "usebigendianorder")
+# A header has some 50 KB; so many are 120,000 markers.
+_MOST_BYTES = 1 << 22
 _MOST_VALUES = MOST_CHANNELS + 1000
 # Micro has two code points.
 _MICRO = re.compile("[\u00b5\u03bc]")
@@ -90,7 +93,7 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
 def _lines(path: str) -> Iterator[tuple[str, str, str]]:
     """Yield section, key and value of each line of a header or of markers, section and key in lower case."""
     section = ""
-    for line in re.finditer(r"[^\n]+", read_text(path)):
+    for line in re.finditer(r"[^\n]+", read_text(path, _MOST_BYTES)):
         text = line[0].strip()
         if text.startswith("["):
             section = text.strip("[]").lower()
@@ -145,7 +148,7 @@ def _channel(path: str, number: int, said: Mapping[str, str], dtype: str, warnin
 
 
 def _text(field: str) -> str:
-    return field.replace("\\1", ",").strip()
+    return as_text(field.replace("\\1", ","))
 
 
 def _named_file(path: str, said: Mapping[str, str], key: str, warnings: list[str]) -> str | None:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from neuroluigi.provenance.files import read_json
-from neuroluigi.recordings.formats import openephys, spikeglx
+from neuroluigi.recordings.formats import brainvision, intan, npy, nsx, openephys, phy, spikeglx, wav
 from neuroluigi.recordings.formats.reader import RecordedFile, natural_key
 
 
@@ -23,9 +23,9 @@ class Format(Protocol):
 
 
 # Those that are looked for where none is named, the one that is preferred first: their files are never anything else.
-_BY_THEMSELVES: tuple[Format, ...] = (spikeglx, openephys)
+_BY_THEMSELVES: tuple[Format, ...] = (spikeglx, openephys, intan, nsx, brainvision)
 # Those that are looked for by their name alone: others have such files too.
-_BY_NAME: tuple[Format, ...] = ()
+_BY_NAME: tuple[Format, ...] = (wav, npy, phy)
 
 FORMATS: Mapping[str, Format] = MappingProxyType({one.FORMAT: one for one in (*_BY_THEMSELVES, *_BY_NAME)})
 AUTO = tuple(one.FORMAT for one in _BY_THEMSELVES)

@@ -20,10 +20,12 @@ from neuroluigi.recordings.formats.reader import (
     AUX,
     DIGITAL,
     LF,
+    MOST_CHANNELS,
     Channel,
     Gap,
     Part,
     RecordedFile,
+    as_text,
     described,
     needs_decoding,
     size_of,
@@ -36,6 +38,8 @@ FORMAT = "intan"
 _RHD, _RHS = 0xC6912702, 0xD69127AC
 _HEADERS = ("info.rhd", "info.rhs")
 _COUNTER = "time.dat"
+# The files of the amplifiers: who lets one of the latter three be saved may leave out the first.
+_AMPLIFIERS = ("amplifier", "dcamplifier", "lowpass", "highpass")
 # What the names of files begin with where each channel has its own.
 _OF_ONE_CHANNEL = ("amp-", "aux-", "vdd-", "board-", "dc-", "stim-")
 _BYTES_PER_VALUE = 2
@@ -132,9 +136,16 @@ class _Folder:
         self._path = os.path.join(folder, header)
         signals = _RHS_SIGNALS if header.lower().endswith(".rhs") else _RHD_SIGNALS
         self._streams = [stream for stream in signals if f"{stream}.dat" in names]
-        # Those who let the filtered signals be saved may leave this one out.
-        if not any(name in names for name in ("dcamplifier.dat", "lowpass.dat", "highpass.dat", "amplifier.dat")):
+        if not self._streams or self._lacks_amplifiers():
             self._streams.insert(0, "amplifier")
+
+    def _lacks_amplifiers(self) -> bool:
+        """Whether the file of the amplifiers should be there and is not, nor one of them that was filtered."""
+        try:
+            should_be = bool(self._header.channels.get(_AMPLIFIER.type))
+        except RecordingsError:
+            return False
+        return should_be and not any(f"{stream}.dat" in self._names for stream in _AMPLIFIERS)
 
     def recordings(self) -> list[RecordedFile]:
         """Return a recording for each file."""
@@ -168,13 +179,12 @@ class _Folder:
 
     def _describe(self, stream: str, columns: Mapping[str, str]) -> RecordedFile:
         path, header = self._of(stream), self._header
+        size = size_of(path)
         signal, warnings = header.signals[stream], []
         channels = _channels(stream, signal, header.channels.get(signal.type, ()))
         if not channels:
-            raise RecordingsError(
-                f"{path} is there, but {self._path} has no channels of it; is it of another recording?"
-            )
-        samples, rest = split_bytes(path, size_of(path), 0, _BYTES_PER_VALUE * len(channels))
+            raise RecordingsError(f"{path} has no channels by {self._path}; take it away if it is of another recording")
+        samples, rest = split_bytes(path, size, 0, _BYTES_PER_VALUE * len(channels))
         start, gaps, count = self._counter
         if not count:
             warnings.append(f"{self._of('time')} is not there, or empty; whether samples are missing is not known")
@@ -224,6 +234,8 @@ def _read_header(path: str) -> _Header:
         channels: dict[int, list[str]] = defaultdict(list)
         for name, type in _enabled(source, of_channel):
             channels[type].append(name)
+            if len(channels[type]) > MOST_CHANNELS:
+                raise RecordingsError(f"{path} has more than {MOST_CHANNELS} channels; it is damaged, copy it again")
     if not 0 < rate < _MOST_HZ:
         raise RecordingsError(f"{path} says a sampling rate of {rate} Hz; it is damaged, copy it again from the rig")
     is_old = magic == _RHD and version < [1, 2]
@@ -277,4 +289,4 @@ def _skip_texts(source: BinaryHeader, count: int) -> None:
 def _text(source: BinaryHeader) -> str:
     """Read a text of Qt: its length in bytes, then UTF-16."""
     (length,) = source.unpack("I")
-    return "" if length == _NO_TEXT else source.read(length).decode("utf-16-le", "replace").strip("\0 ")
+    return "" if length == _NO_TEXT else as_text(source.read(length).decode("utf-16-le", "replace").strip("\0"))

@@ -69,11 +69,12 @@ class _Header(NamedTuple):
 
 
 class _Packet(NamedTuple):
-    """Samples without a gap: the clock at the first one, the byte where they begin, and how many the header says."""
+    """Samples without a gap: the clock at the first, the byte where they begin, how many there are and should be."""
 
     clock: int
     offset: int
     samples: int
+    said: int
 
 
 def claims(folder: str, names: Sequence[str]) -> bool:
@@ -103,20 +104,18 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
         source = BinaryHeader(path, file)
         header = _read_header(path, source)
         packets = list(islice(_packets(path, source, header), _MOST_PACKETS + 1))
-    if len(packets) > 1 and all(packet.samples == 1 for packet in packets):
+    if len(packets) > 1 and all(packet.said == 1 for packet in packets):
         raise RecordingsError(needs_decoding(path, "a Blackrock file with a packet per sample (clock of PTP)"))
     if len(packets) > _MOST_PACKETS:
         raise RecordingsError(needs_decoding(path, f"a Blackrock file of more than {_MOST_PACKETS} packets"))
-    said = packets[-1].samples if packets else 0
-    packets = [packet._replace(samples=_present(packet, source.size, header)) for packet in packets]
     packets = [packet for packet in packets if packet.samples]
     if not packets:
         raise RecordingsError(f"{path} has no samples, only a header; copy it again if it was cut off")
     last, warnings = packets[-1], []
-    if said != last.samples:
+    if last.said != last.samples:
         warnings.append(
-            f"{path} has {last.samples} samples in its last packet, {said} by what begins it; what is there is taken,"
-            " copy it again if it was cut off"
+            f"{path} has {last.samples} samples in its last packet, {last.said} by what begins it; what is there is"
+            " taken, copy it again if it was cut off"
         )
     if unscaled := [channel.name for channel in header.channels if channel.scale is None]:
         warnings.append(f"{path} says no scale of {len(unscaled)} channels ({', '.join(unscaled[:3])}, ...)")
@@ -183,20 +182,23 @@ def _channel(source: BinaryHeader, rate: float) -> Channel:
 
 
 def _packets(path: str, source: BinaryHeader, header: _Header) -> Iterator[_Packet]:
-    """Yield the packets of a file, the last of which may have fewer samples than it says."""
-    if not header.packet:
-        yield _Packet(0, header.end, (source.size - header.end) // header.bytes_per_sample)
-        return
+    """Yield the packets of a file, the last of which may have fewer samples than it should."""
     at, length = header.end, struct.calcsize("<" + header.packet)
+    if not header.packet:
+        samples = (source.size - at) // header.bytes_per_sample
+        yield _Packet(0, at, samples, samples)
+        return
     while at + length < source.size:
-        flag, clock, samples = _unpack_at(at, source, header)
+        flag, clock, said = _unpack_at(at, source, header)
         if flag != 1:
             raise RecordingsError(f"{path} has no packet at byte {at}; it is damaged: copy it again from the rig")
-        yield _Packet(clock, at + length, samples)
-        at += length + samples * header.bytes_per_sample
+        at += length
+        there = (source.size - at) // header.bytes_per_sample
         # The number is 0 until the recording is ended, but also of an empty packet, which another one follows.
-        if not samples and not _is_packet(at, length, source, header):
-            return
+        was_ended = said > 0 or _is_packet(at, length, source, header)
+        samples = min(said, there) if was_ended else there
+        yield _Packet(clock, at, samples, said)
+        at = at + said * header.bytes_per_sample if was_ended else source.size
 
 
 def _unpack_at(at: int, source: BinaryHeader, header: _Header) -> tuple[int, int, int]:
@@ -206,17 +208,11 @@ def _unpack_at(at: int, source: BinaryHeader, header: _Header) -> tuple[int, int
 
 
 def _is_packet(at: int, length: int, source: BinaryHeader, header: _Header) -> bool:
-    """Return whether bytes within the samples of a packet look like the begin of the next one."""
+    """Return whether a whole packet of some samples begins at a byte."""
     if at + length > source.size:
         return False
     flag, _, samples = _unpack_at(at, source, header)
     return flag == 1 and samples > 0 and at + length + samples * header.bytes_per_sample <= source.size
-
-
-def _present(packet: _Packet, size: int, header: _Header) -> int:
-    """Return how many samples of a packet are in the file."""
-    there = (size - packet.offset) // header.bytes_per_sample
-    return min(packet.samples or there, there)
 
 
 def _gaps(packets: Sequence[_Packet], header: _Header) -> Iterator[Gap]:

@@ -5,6 +5,7 @@ Source: phy's documentation (params.py) and phylib.io.model: dat_path, n_channel
 
 import ast
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 
 from neuroluigi.recordings.formats.one_file import plain_channels
@@ -89,7 +90,10 @@ def _assignments(path: str) -> dict[str, object]:
     try:
         if len(content) > _MOST_BYTES:
             raise ValueError("it is too long")
-        statements = ast.parse(content).body
+        with warnings.catch_warnings():
+            # Such as of '\d' in a path of Windows, which Python reads as it is meant.
+            warnings.simplefilter("ignore")
+            statements = ast.parse(content).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise RecordingsError(
             f"{path} can't be read as {_MOST_BYTES} bytes or fewer of Python; write it anew as phy documents it"
