@@ -5,11 +5,9 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
+import numpy as np
 
-from neuroluigi.recordings.formats import find
-from neuroluigi.recordings.formats.find import AUTO, FORMATS, find_recordings
-from neuroluigi.recordings.formats.reader import RecordedFile
+from neuroluigi.recordings.formats.find import AUTO, find_recordings
 from tests.conftest import FORMATS as SHARED
 from tests.conftest import needs_formats
 from tests.recordings.test_openephys import made as made_openephys
@@ -30,23 +28,6 @@ def paths(root: Path, *formats: str, results: tuple = ()) -> list[str]:
     assert found.problems == ()
     assert all(one.problems == () for one in found.recordings), found
     return [Path(one.path).relative_to(root).as_posix() for one in found.recordings]
-
-
-class ByName:
-    """A format that is looked for by its name alone."""
-
-    FORMAT = "npy"
-
-    def claims(self, folder, names):
-        return any(name.endswith(".npy") for name in names)
-
-    def recordings_in(self, folder, names):
-        return [RecordedFile("npy", str(Path(folder, name)), {}) for name in names if name.endswith(".npy")]
-
-
-@pytest.fixture
-def by_name(monkeypatch):
-    monkeypatch.setattr(find, "FORMATS", {**FORMATS, "npy": ByName()})
 
 
 @needs_formats
@@ -84,12 +65,12 @@ def test_any_shape_of_folders_below_a_claimed_one(tmp_path):
     ]
 
 
-def test_what_lies_in_a_claimed_folder_is_nobodys_by_name(tmp_path, by_name):
+def test_what_lies_in_a_claimed_folder_is_nobodys_by_name(tmp_path):
     made_openephys(tmp_path / "a/recording1", stream(), numbers=range(10))
     write_spikeglx(tmp_path / "m_g0", "m_g0_t0.nidq")
     for folder in ("m_g0/kilosort4", "b", "b/c"):
         (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "spike_times.npy").touch()
+        np.save(tmp_path / folder / "spike_times.npy", np.arange(9, dtype="int32"))
     assert paths(tmp_path, "npy") == ["b/c/spike_times.npy", "b/spike_times.npy"]
     assert [path for path in paths(tmp_path) if path.endswith(".npy")] == []
     assert len(paths(tmp_path, *AUTO, "npy")) == 4
