@@ -187,6 +187,11 @@ def test_a_counter_that_runs_back_is_a_gap_of_unknown_length(tmp_path):
     assert recording.gaps == (Gap(5), Gap(8))
 
 
+@pytest.mark.parametrize("start", [-5, 1 << 62])
+def test_a_counter_begins_where_one_can(tmp_path, start):
+    assert f"sample_numbers.npy begins at {start}" in problem(made(tmp_path, stream(), numbers=np.arange(10) + start))
+
+
 def test_numbers_of_times_are_no_counter(tmp_path):
     # Since 0.6 timestamps.npy has seconds.
     recording = only(made(tmp_path, stream(), numbers=np.arange(10) / 30000, name="timestamps"))

@@ -40,6 +40,8 @@ FORMAT = "openephys"
 _HEADER = "structure.oebin"
 _NODE = re.compile(r"record[ _]?node[ _]?([0-9]*)", re.IGNORECASE)
 _MOST_STREAMS = 1000
+# More than a rig counts in its life.
+_LARGEST_COUNT = 1 << 62
 # Kinds by the beginning of a channel's name or, on the next line, by its description, the first that fits.
 _KINDS = (
     (re.compile(r".*SYNC\b", re.IGNORECASE), DIGITAL),
@@ -214,6 +216,12 @@ def _counter(folder: str, samples: int, warnings: list[str]) -> tuple[list[str],
                 " belongs to which is unknown; rename it, and the recording counts as one without gaps and without a"
                 " counter"
             )
-        return [path], *read_counter(path, header.dtype, samples, header.offset)
+        start, gaps = read_counter(path, header.dtype, samples, header.offset)
+        if not 0 <= start < _LARGEST_COUNT:
+            raise RecordingsError(
+                f"{path} begins at {start}, which no counter of samples does; copy it again, or rename it, and the"
+                " recording counts as one without gaps and without a counter"
+            )
+        return [path], start, gaps
     warnings.append(f"{folder} has no counter (sample_numbers.npy): gaps, and how it joins others, are unknown")
     return [], None, ()
