@@ -22,16 +22,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import filelock
 import luigi
 
-from neuroluigi.provenance.files import is_part_of_host, read_json, remove_path, write_json
+from neuroluigi.provenance.files import read_json, write_json
+from neuroluigi.provenance.locks import waited_lock
 from neuroluigi.provenance.record import describe_host, timestamp
 from neuroluigi.recordings.recording import Group
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.plan import plan_below
-from neuroluigi.steps.scope import folders_of_groups, owners
+from neuroluigi.steps.scope import owners
 
 # The time that an element has, before its walltime ends, to stop and to be queued again.
 STOP_SECONDS = 60
@@ -193,7 +193,7 @@ def submit(job: Job, elements: Sequence[Sequence[str]], command: Sequence[str]) 
         job.folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunStopped(f"neuroluigi: can't write to {results}: {error}") from error
-    with filelock.FileLock(job.folder.parent / "lock"):
+    with waited_lock(job.folder.parent / "lock", "the submissions to Slurm"):
         _refuse_a_second(results)
         job.folder.mkdir()
         ids: list[str] = []
@@ -215,29 +215,6 @@ def submit(job: Job, elements: Sequence[Sequence[str]], command: Sequence[str]) 
     return ids
 
 
-def clear_away(submission: "Submission", numbers: Iterable[int]) -> None:
-    """Remove the temporary files of elements that were lost with their node.
-
-    A run removes those of its own machine alone. Needs a command line, for the folders of the groups.
-    """
-    hosts: dict[str, set[str]] = {}
-    elements = submission.groups()
-    for number in numbers:
-        record = submission.record(number)
-        if record.get("host") and "ended" not in record:
-            for name in elements[number]:
-                hosts.setdefault(name, set()).add(record["host"])
-    if not hosts:
-        return
-    for folder, group in folders_of_groups().items():
-        # A commit that was interrupted needs them.
-        is_pending = group in hosts and any((folder / "runs").glob("*.pending.json"))
-        places = () if is_pending else (folder, folder / "runs")
-        for host in hosts.get(group, ()):
-            for part in [one for place in places for one in place.glob("*.part-*") if is_part_of_host(one, host)]:
-                remove_path(part)
-
-
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
@@ -254,7 +231,6 @@ def _refuse_a_second(results: Path) -> None:
             f"neuroluigi: nothing was submitted: {earlier} is in the queue; see neuroluigi status, or scancel"
             f" {' '.join(earlier.ids)}"
         )
-    clear_away(earlier, range(len(earlier.groups())))
 
 
 def _sbatch(job: Job, name: str, *flags: str) -> str:

@@ -73,9 +73,6 @@ def element(folder: Path, words: list[str], seats: int | None) -> int:
     print(f"neuroluigi: element {about['job']} on {about['node']}, restart {about['restarts']}", flush=True)
     code, why = 1, "an error stopped it; see its log"
     try:
-        if about["restarts"]:
-            with command_line(["neuroluigi.Subset", *words, "--groups", groups]):
-                slurm.clear_away(slurm.Submission(folder, {}), [number])
         write_json(path, about)
         with _own_seats(folder / f"seats-{number}", seats) as settings:
             run = Run(["neuroluigi.Subset", *words, *settings, "--groups", groups], is_whole=False)

@@ -2,7 +2,11 @@
 
 The files are whole, under temporary names, before a *pending* record names them. If a commit is killed after that, the
 next run finishes it: it renames the files that are left, and last the pending record itself. While there is a pending
-record, its step counts as not done.
+record, its step counts as not done. Where a file was lost or changed meanwhile, none is renamed; and where others had
+been, they are put aside, so that old and new are never taken for one result.
+
+A pending record is data, of whoever could write there: it is believed only where it gives temporary files, in the
+folder of the step, the names that they are for.
 
 No system replaces a folder by another one at once. So an old folder is put aside first, before anything else is
 renamed, and removed last; where it can't be put aside, as on Windows while a program has a file of it open, nothing is
@@ -10,28 +14,29 @@ changed.
 """
 
 import contextlib
+import errno
 import itertools
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
 from neuroluigi.provenance.contents import checksum, measure, sync
 from neuroluigi.provenance.files import (
     describe_file,
-    is_part,
-    part_path,
     read_json,
-    remove_abandoned,
     remove_path,
     sync_folder,
     with_known_time,
     write_json,
 )
+from neuroluigi.provenance.locks import waited_lock
+from neuroluigi.provenance.parts import final_name, part_path
 from neuroluigi.provenance.record import read_record, sibling_path
+
+logger = logging.getLogger("luigi-interface")
 
 
 def pending_path(record: str | Path) -> Path:
@@ -39,9 +44,9 @@ def pending_path(record: str | Path) -> Path:
     return Path(sibling_path(record, ".pending.json"))
 
 
-def folder_lock(folder: Path) -> filelock.FileLock:
+def folder_lock(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Return the lock that a step holds while it commits into `folder`; the system frees it when its process ends."""
-    return filelock.FileLock(folder / ".lock")
+    return waited_lock(folder / ".lock", "a folder of results")
 
 
 def commit(
@@ -56,34 +61,38 @@ def commit(
     A part may be a folder. Returns False, and changes nothing, if `is_done()` under the lock: another run was faster,
     and a file that others read already is not replaced by its equal. Raises OSError.
     """
-    folder = record_path.parent
-    renames = []
+    folder, renames = record_path.parent, []
     for part, final in parts.items():
         sync(part)
-        paths = {"part": part, "final": final, **({"aside": part_path(final)} if part.is_dir() else {})}
-        renames.append({**{name: os.path.relpath(path, folder) for name, path in paths.items()}, **_identity(part)})
+        renames.append(_Rename(part, final, part_path(final) if part.is_dir() else None, _identity(part)))
     with folder_lock(folder):
         _finish(record_path)
         if is_done():
             return False
-        write_json(pending_path(record_path), {**record, "renames": renames})
-        _finish(record_path)
+        write_json(pending_path(record_path), {**record, "renames": [one.described(folder) for one in renames]})
+        _carry_out(record_path, record, renames)
         for path in obsolete:
             path.unlink(missing_ok=True)
     return True
 
 
-def recover(record_path: Path, folder: Path) -> None:
-    """Finish the commits in a folder that were killed, and then remove the temporary files that nobody needs.
-
-    These are the files of processes of this host that have ended.
-    """
+def recover(record_path: Path) -> None:
+    """Finish the commits that were killed in the folder of a run record. Raises OSError."""
     with folder_lock(record_path.parent):
         _finish(record_path)
-        for pending in record_path.parent.glob("*.pending.json"):
-            _finish(pending.with_name(f"{pending.name.removesuffix('.pending.json')}.json"), is_own=False)
-        for one in {folder, record_path.parent}:
-            remove_abandoned(one)
+        _finish_others(record_path.parent)
+
+
+def finish_commits(folder: Path) -> None:
+    """Finish the commits that were killed whose records are in a folder, if there are any. Raises OSError."""
+    if any(folder.glob("*.pending.json")):
+        with folder_lock(folder):
+            _finish_others(folder)
+
+
+def _finish_others(folder: Path) -> None:
+    for pending in folder.glob("*.pending.json"):
+        _finish(pending.with_name(f"{pending.name.removesuffix('.pending.json')}.json"), is_own=False)
 
 
 def follow_moved(record_path: Path, moved: Mapping[int, str], roots: Mapping[str, Path]) -> None:
@@ -103,53 +112,72 @@ def put_aside(paths: Iterable[Path]) -> list[Path]:
     """Rename damaged files to <name>.damaged, or <name>.damaged-2 and so on; return the new paths."""
     kept = []
     for path in paths:
-        if path.exists():
+        if os.path.lexists(path):
             names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))
-            kept.append(next(aside for name in names if not (aside := path.with_name(path.name + name)).exists()))
-            path.replace(kept[-1])
+            free = (aside for name in names if not os.path.lexists(aside := path.with_name(path.name + name)))
+            kept.append(path.replace(next(free)))
     return kept
 
 
 def _identity(path: Path) -> dict[str, int]:
-    found = measure(path)
+    """Return size, time, and of a folder the number of files; {} for what is no result, such as a link."""
+    found = None if path.is_symlink() else measure(path)
     return found.described() if found else {}
 
 
 @dataclass(frozen=True)
 class _Rename:
-    """One rename of a pending record: `identity` is what the part was; `aside`, of a folder, where the old one goes."""
+    """One rename of a commit: `identity` is what the part was; `aside`, of a folder, where the old one goes."""
 
     part: Path
     final: Path
     aside: Path | None
     identity: Mapping[str, int]
 
-    def is_ready(self, record: Mapping) -> bool:
-        """Whether the part, or what has its final name already, is what the record describes."""
-        there = self.part if self.part.exists() else self.final
-        found, outputs = _identity(there), record.get("outputs")
+    def described(self, folder: Path) -> dict:
+        """Return it as a pending record in a folder has it."""
+        paths = {"part": self.part, "final": self.final, **({"aside": self.aside} if self.aside else {})}
+        return {**{name: os.path.relpath(path, folder) for name, path in paths.items()}, **self.identity}
+
+    def is_at(self, path: Path, record: Mapping) -> bool:
+        """Whether what is at a path is the file, or folder, that the record describes."""
+        found, outputs = _identity(path), record.get("outputs")
         if found == self.identity or not found or not outputs:
             return found == self.identity != {}
         if self.aside is None and found["bytes"] != self.identity.get("bytes"):
             return False
         # It was copied or touched since. The record has no checksum of the log.
         named = [one for one in outputs if Path(one["path"]).name == self.final.name]
-        return not named or any(checksum(there, one.get("ignore", ())) == one["sha256"] for one in named)
+        return not named or any(checksum(path, one.get("ignore", ())) == one["sha256"] for one in named)
+
+    def is_ready(self, record: Mapping) -> bool:
+        """Whether the part, or what has its final name already, is what the record describes."""
+        return self.is_at(self.part if os.path.lexists(self.part) else self.final, record)
 
     def put_old_aside(self) -> None:
         if self.aside and self.part.exists() and os.path.lexists(self.final) and not os.path.lexists(self.aside):
             self.final.replace(self.aside)
 
-    def carry_out(self) -> None:
-        if self.part.exists():
+    def carry_out(self, record: Mapping) -> None:
+        if os.path.lexists(self.part):
             self._clear_final()
             self.part.replace(self.final)
             sync_folder(self.final.parent)
+        elif not self.is_at(self.final, record):
+            raise FileNotFoundError(errno.ENOENT, "was removed while it was committed", str(self.part))
 
     def take_back(self) -> None:
+        """Put the old folder back, where it was put aside."""
         if self.aside and os.path.lexists(self.aside):
             self._clear_final()
             self.aside.replace(self.final)
+
+    def undo(self, record: Mapping) -> None:
+        """Leave nothing new under the final name: what was there before, if that is there, or nothing."""
+        if not os.path.lexists(self.part) and self.is_at(self.final, record):
+            for kept in put_aside([self.final]):
+                logger.warning("a commit could not be finished: %s is kept as %s", self.final, kept.name)
+        self.take_back()
 
     def _clear_final(self) -> None:
         # Somebody made another folder since the old one was put aside.
@@ -157,53 +185,73 @@ class _Rename:
             put_aside([self.final])
 
     def remove_old(self) -> None:
-        # What can't be removed has a temporary name, and is tried again when this process has ended.
+        # What can't be removed has a temporary name, and is tried again when this run has ended.
         with contextlib.suppress(OSError):
             if self.aside:
                 remove_path(self.aside)
 
 
 def _renames(record: Mapping, folder: Path) -> list[_Rename]:
-    """Return the renames of a pending record; ValueError for one that no commit wrote."""
+    """Return the renames of a pending record; ValueError for one that no commit wrote, or that leads elsewhere."""
     found = []
     for one in record.get("renames") or [{}]:
         paths = {name: Path(os.path.normpath(folder / one[name])) for name in ("part", "final", "aside") if name in one}
-        if not {"part", "final"} <= paths.keys() or not is_part(paths["part"]):
-            raise ValueError("not the pending record of a commit")
         identity = {name: value for name, value in one.items() if name not in paths}
-        found.append(_Rename(paths["part"], paths["final"], paths.get("aside"), identity))
+        if not {"part", "final"} <= paths.keys() or not all(isinstance(value, int) for value in identity.values()):
+            raise ValueError("it is not of a commit")
+        final = paths.pop("final")
+        above = Path(os.path.relpath(final.parent, folder.parent))
+        if ".." in above.parts:
+            raise ValueError("it leads out of the folder")
+        if Path(os.path.realpath(final.parent)) != Path(os.path.realpath(folder.parent), above):
+            raise ValueError("it leads through a link")
+        if any(path.parent != final.parent or final_name(path.name) != final.name for path in paths.values()):
+            raise ValueError("it renames what is no temporary file of that name")
+        found.append(_Rename(paths["part"], final, paths.get("aside"), identity))
     return found
 
 
 def _finish(record_path: Path, is_own: bool = True) -> None:
     """Carry out the renames of a pending record, if there is one; the caller holds the folder's lock.
 
-    A file of that name which no commit wrote is removed, unless another step than that of the caller has the name.
+    A file of that name which no commit wrote is put aside, unless another step than that of the caller has the name.
     """
     pending = pending_path(record_path)
+    if not os.path.lexists(pending):
+        return
     record = read_record(pending) or {}
     try:
         renames = _renames(record, record_path.parent)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError) as error:
         if is_own:
-            pending.unlink(missing_ok=True)
+            for kept in put_aside([pending]):
+                logger.warning("%s is passed over, and kept as %s: %s", pending, kept.name, error)
         return
     whole = {name: value for name, value in record.items() if name != "renames"}
     # Once the record is written there is no way back: what happened to the files since is not the commit's.
-    is_written = read_record(record_path) == whole
-    if is_written or all([one.is_ready(record) for one in renames]):
-        if not is_written:
-            _put_olds_aside(renames, pending)
-            for one in renames:
-                one.carry_out()
-            write_json(record_path, whole)
-        for one in renames:
-            one.remove_old()
+    if read_record(record_path) == whole:
+        _clear_up(record_path, renames)
+    elif all([one.is_ready(whole) for one in renames]):
+        _carry_out(record_path, whole, renames)
     else:
         # A part was removed, or changed, by hand: there would be a record of another file.
         for one in renames:
-            one.take_back()
-    pending.unlink()
+            one.undo(whole)
+        pending.unlink()
+
+
+def _carry_out(record_path: Path, record: Mapping, renames: Sequence[_Rename]) -> None:
+    _put_olds_aside(renames, pending_path(record_path))
+    for one in renames:
+        one.carry_out(record)
+    write_json(record_path, record)
+    _clear_up(record_path, renames)
+
+
+def _clear_up(record_path: Path, renames: Sequence[_Rename]) -> None:
+    for one in renames:
+        one.remove_old()
+    pending_path(record_path).unlink()
 
 
 def _put_olds_aside(renames: Sequence[_Rename], pending: Path) -> None:

@@ -1,18 +1,15 @@
-"""Files: written whole or not at all, under temporary names that name their process; read, hashed, described."""
+"""Files: written whole or not at all; read, hashed, described."""
 
 import errno
 import hashlib
-import itertools
 import json
 import os
-import re
 import shutil
-import socket
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import psutil
+from neuroluigi.provenance.parts import part_path
 
 _BLOCK = 1 << 20
 # The records and tables of even the largest studies are smaller; a sparse file that is read whole fills the memory.
@@ -23,8 +20,6 @@ _TAIL_BYTES = 1 << 16
 # second one by exFAT; other times come from a clock of at most 16 ms.
 _SECOND = 1_000_000_000
 _TICK = _SECOND // 50
-_PART = re.compile(r".*\.part-(?P<host>.+)-(?P<pid>\d+)-\d+(\.\w+)?")
-_counter = itertools.count()
 
 
 def only_regular(path: str | Path, flags: int) -> int:
@@ -64,35 +59,29 @@ def read_json(path: str | Path) -> dict | None:
     return content if isinstance(content, dict) else None
 
 
-def write_json(path: Path, record: Mapping) -> None:
-    """Write a record so that a kill or a power cut leaves the old one or the new one whole."""
-    write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+def write_json(path: Path, record: Mapping, is_durable: bool = True) -> None:
+    """Write a record so that a kill, or a power cut if it `is_durable`, leaves the old one or the new one whole."""
+    write_text(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n", is_durable=is_durable)
 
 
-def write_text(path: Path, text: str, errors: str = "surrogatepass") -> None:
-    """Write a text file in UTF-8 so that a kill or a power cut leaves the old one or the new one whole."""
+def write_text(path: Path, text: str, errors: str = "surrogatepass", is_durable: bool = True) -> None:
+    """Write a text file in UTF-8 so that a kill, or a power cut if it `is_durable`, leaves the old one or the new one.
+
+    Raises OSError.
+    """
     part = part_path(path)
     try:
-        # A folder's name may have bytes that are no text; Python's json reads them back.
-        with part.open("w", encoding="utf-8", errors=errors, newline="\n") as file:
+        # A folder's name may have bytes that are no text; Python's json reads them back. A link is not followed.
+        with part.open("x", encoding="utf-8", errors=errors, newline="\n") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def part_path(path: Path) -> Path:
-    """Return a temporary path in the folder of `path`, with its extension and the name of this process."""
-    owner = f"{socket.gethostname()}-{os.getpid()}-{next(_counter)}"
-    return path.with_name(f"{path.stem}.part-{owner}{path.suffix}")
-
-
-def with_final_names(text: str) -> str:
-    """Return a text in which the temporary paths of this host, such as those in an error, have their final names."""
-    return re.sub(rf"\.part-{re.escape(socket.gethostname())}-\d+-\d+", "", text)
+    if is_durable:
+        sync_folder(path.parent)
 
 
 def remove_path(path: Path) -> None:
@@ -116,31 +105,6 @@ def remove_whole(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         path = path.replace(part_path(path))
     remove_path(path)
-
-
-def is_abandoned(part: Path) -> bool:
-    """Whether the process of a temporary path has ended; False for other hosts, whose processes can't be checked."""
-    match = _PART.fullmatch(part.name)
-    return match is not None and match["host"] == socket.gethostname() and not psutil.pid_exists(int(match["pid"]))
-
-
-def remove_abandoned(folder: Path, pattern: str = "*.part-*") -> None:
-    """Remove the temporary files in a folder whose processes, of this host, have ended. Raises OSError."""
-    for part in folder.glob(pattern):
-        # A group may be called like one: where there are records, it is a folder of results.
-        if is_abandoned(part) and not (part / "runs").is_dir():
-            remove_path(part)
-
-
-def is_part(path: Path) -> bool:
-    """Whether a path is a temporary one, of whatever process."""
-    return _PART.fullmatch(path.name) is not None
-
-
-def is_part_of_host(part: Path, host: str) -> bool:
-    """Whether a temporary path belongs to a process of that host."""
-    match = _PART.fullmatch(part.name)
-    return match is not None and match["host"] == host
 
 
 def sync_file(path: str | Path) -> None:

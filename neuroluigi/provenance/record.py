@@ -186,7 +186,9 @@ def _is_named(one: Mapping) -> bool:
 
 
 def _is_file(one: Mapping) -> bool:
-    return _is_named(one) and one["bytes"] >= 0 and isinstance(one["mtime_ns"], (int, type(None)))
+    is_measured = one["bytes"] >= 0 and isinstance(one["mtime_ns"], (int, type(None)))
+    ignored = one.get("ignore", ())
+    return _is_named(one) and is_measured and set(map(type, ignored)) <= {str} and not isinstance(ignored, str)
 
 
 def is_outdated(failed: Mapping, record: Mapping) -> bool:

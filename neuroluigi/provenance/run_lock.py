@@ -1,170 +1,119 @@
 """Runs at the same time on one folder of results: those whose settings agree run side by side, others wait.
 
-A run has a file in results/.runs and holds a lock on it until it ends. The system frees the lock however it ends, so
-that files which a killed run left are recognised, on all machines that share the folder.
+Whoever writes results has a register (register.py) as long as it writes. That of a run says which settings decide; that
+of a command, or of a step with no run around it, does not.
 """
 
 import contextlib
 import logging
-import os
 import random
-import socket
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import filelock
-import psutil
-
-from neuroluigi.provenance.files import read_json, write_json
+from neuroluigi.provenance.clearing import clear_killed
+from neuroluigi.provenance.register import LOCK_ERRORS, Register, current, is_alive, registers
 
 logger = logging.getLogger("luigi-interface")
 
 _POLL_SECONDS = 0.5
-_TRIES = 10
 
 
 @contextlib.contextmanager
-def side_by_side(results: Path, settings: Mapping[str, str], command: str) -> Iterator[None]:
+def side_by_side(
+    results: Path, settings: Mapping[str, str], command: str, roots: Sequence[Path] = ()
+) -> Iterator[None]:
     """Wait for the end of runs with other settings, and make such runs wait until the context ends.
 
     `settings` are those that determine the results, by name; two runs agree if each name that both have has the same
-    value. `command` is what other runs print while they wait.
+    value. `command` is what other runs print while they wait. What killed runs left in the results, or in one of the
+    folders `roots`, is cleared away.
     """
-    was_there, has_warned = results.is_dir(), False
-    path = _path(results, socket.gethostname(), os.getpid())
-    lock = filelock.FileLock(path.with_suffix(".lock"))
+    has_warned = False
     while True:
-        try:
-            _enter(path, lock, {"command": command, "settings": dict(settings)})
-        except OSError:
-            # Where nothing can be written, nothing is made; the step that tries fails with the reason.
-            yield
-            return
-        # Each run writes its file before it reads those of others, so of two at least one finds the other.
-        other = _other(path, settings)
-        if not other:
-            break
-        _leave(path, lock)
+        with _open_register(results, {"command": command, "settings": dict(settings)}, roots) as register:
+            # Each run opens its register before it reads those of others, so of two at least one finds the other.
+            other = _other(register, settings) if register else ""
+            if not other:
+                yield
+                return
         if not has_warned:
             has_warned = True
             logger.warning("waiting for another run on these results, which has other settings: %s", other)
         time.sleep(_POLL_SECONDS * (0.5 + random.random()))
-    try:
+
+
+@contextlib.contextmanager
+def registered(results: Path, command: str, roots: Sequence[Path] = ()) -> Iterator[None]:
+    """Have a register for what is written in this context: that of the run around it, or one of its own."""
+    if current(results):
         yield
+    else:
+        with _open_register(results, {"command": command}, roots):
+            yield
+
+
+@contextlib.contextmanager
+def _open_register(results: Path, note: Mapping[str, Any], roots: Sequence[Path]) -> Iterator[Register | None]:
+    """Have a register of its own, None where none can be written: then what is written fails with the reason."""
+    was_there = results.is_dir()
+    try:
+        register = Register.open(results, note)
+    except LOCK_ERRORS:
+        yield None
+        return
+    clear_killed(results, (results, *roots))
+    try:
+        yield register
     finally:
-        _leave(path, lock)
+        with contextlib.suppress(OSError):
+            register.end()
+        register.close()
+        # What killed children left; the register stays where one lives on.
+        clear_killed(results, (results, *roots))
         if not was_there:
             with contextlib.suppress(OSError):
                 results.rmdir()
 
 
-def _enter(path: Path, lock: filelock.FileLock, run: Mapping) -> None:
-    """Write the file of this run and lock it. Raises OSError where that is impossible."""
-    for left in reversed(range(_TRIES)):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _lock_current_file(lock)
-            write_json(path, run)
-        except FileNotFoundError:
-            # Another run, the only one so far, ended at this moment and removed the folder.
-            lock.release()
-            if not left:
-                raise
-        else:
-            return
-
-
-def _lock_current_file(lock: filelock.FileLock) -> None:
-    """Acquire a lock on the file that has its name now.
-
-    Another run that found this one gone may have removed the file while this run waited for its lock; a lock on a
-    removed file excludes nobody.
-    """
-    while True:
-        lock.acquire()
-        try:
-            filelock.FileLock(lock.lock_file).acquire(timeout=0).lock.release()
-        except filelock.Timeout:
-            return
-        lock.release()
-
-
-def _leave(path: Path, lock: filelock.FileLock) -> None:
-    _remove(path, lock)
-    # Only the last one succeeds.
-    with contextlib.suppress(OSError):
-        path.parent.rmdir()
-
-
-def _remove(path: Path, lock: filelock.FileLock) -> None:
-    # First the file, as without it no one asks for the lock; then the lock's file, still locked, so that whoever waits
-    # for it notices that it is gone. Windows removes no file that is open: there it goes last.
-    lock_file = path.with_suffix(".lock")
-    for one in (path, lock_file):
-        with contextlib.suppress(OSError):
-            one.unlink()
-    lock.release()
-    if sys.platform == "win32":
-        with contextlib.suppress(OSError):
-            lock_file.unlink()
-
-
-def _path(results: Path, host: str, pid: int) -> Path:
-    return results / ".runs" / f"{host}-{pid}.json"
-
-
 def running(results: Path) -> list[str]:
     """Return a line for each run at work on these results: command, process and host."""
-    return [_described(path, run) for path, run in _alive(results / ".runs")]
+    return [_described(path, run) for path, run in _alive(results)]
 
 
 def others(results: Path) -> list[str]:
     """Return the lines of `running` without the run of this process."""
-    own = _path(results, socket.gethostname(), os.getpid())
-    return [_described(path, run) for path, run in _alive(own.parent) if path != own]
+    own = current(results)
+    return [_described(path, run) for path, run in _alive(results) if not own or path != own.path]
 
 
-def is_running(results: Path, host: str, pid: int) -> bool:
-    """Whether the run of that process, on that host, is at work on these results."""
-    path = _path(results, host, pid)
-    return any(one == path for one, _ in _alive(path.parent))
+def is_running(results: Path, run_id: str = "", host: str = "", pid: int = 0) -> bool:
+    """Whether the run with that id is at work on these results; of records without one, that of host and process."""
+    return any(path.stem == run_id if run_id else _who(path, run) == (host, str(pid)) for path, run in _alive(results))
 
 
-def _other(own: Path, settings: Mapping[str, str]) -> str:
+def _other(own: Register, settings: Mapping[str, str]) -> str:
     """Return a run at work with other settings, and up to three of these; "" where there is none."""
-    for path, run in _alive(own.parent):
-        theirs = run.get("settings", {})
+    for path, run in _alive(own.results):
+        theirs = run["settings"]
         differing = [name for name in settings.keys() & theirs.keys() if settings[name] != theirs[name]]
-        if path != own and differing:
+        if path != own.path and differing:
             values = (f"{name} {theirs[name]}, here {settings[name]}" for name in sorted(differing)[:3])
             return f"{_described(path, run)} ({'; '.join(values)})"
     return ""
 
 
-def _alive(folder: Path) -> Iterator[tuple[Path, dict]]:
-    # What another program or person left there, or behind a link, is none of a run, and is not removed.
-    there = [] if folder.is_symlink() else sorted(folder.glob("*.json"))
-    for path in (path for path in there if "command" in (read_json(path) or {})):
-        lock = filelock.FileLock(path.with_suffix(".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except OSError as error:
-            # A lock that can't be opened, such as another user's, may be held.
-            if isinstance(error, filelock.Timeout) or not _has_ended(path):
-                yield path, read_json(path) or {}
-        else:
-            # What is left of a run that was killed.
-            _remove(path, lock)
+def _alive(results: Path) -> Iterator[tuple[Path, dict]]:
+    return ((path, note) for path, note in registers(results) if "settings" in note and is_alive(path))
 
 
-def _has_ended(path: Path) -> bool:
-    """Whether the run is one of this machine whose process does not exist."""
+def _who(path: Path, run: Mapping) -> tuple[str, str]:
+    """Return host and process of a run; earlier releases had them in the name of the register."""
     host, _, pid = path.stem.rpartition("-")
-    return host == socket.gethostname() and not (pid.isdecimal() and psutil.pid_exists(int(pid)))
+    return str(run.get("host", host)), str(run.get("pid", pid))
 
 
 def _described(path: Path, run: Mapping) -> str:
-    host, _, pid = path.stem.rpartition("-")
-    return f"{run.get('command', 'a run')}, process {pid} on {host}"
+    host, pid = _who(path, run)
+    return f"{run['command']}, process {pid} on {host}"

@@ -60,9 +60,8 @@ def _is_time(text: Any) -> bool:
 
 def was_killed(results: Path, record: Mapping) -> bool:
     """Whether the run of that record has ended without recording its end."""
-    return "ended" not in record and not run_lock.is_running(
-        results, record["host"].get("name", ""), record.get("pid", 0)
-    )
+    of_process = (record["host"].get("name", ""), record.get("pid", 0))
+    return "ended" not in record and not run_lock.is_running(results, str(record.get("run", "")), *of_process)
 
 
 def write_run_record(results: Path, record: Mapping) -> None:

@@ -16,7 +16,8 @@ from luigi.task import flatten
 from neuroluigi.provenance import state
 from neuroluigi.provenance.commit import folder_lock, pending_path, recover
 from neuroluigi.provenance.contents import describe, manifest, name_in_manifest, read_manifest, write_manifest
-from neuroluigi.provenance.files import is_abandoned, remove_whole, write_json
+from neuroluigi.provenance.files import remove_whole, write_json
+from neuroluigi.provenance.parts import is_part
 from neuroluigi.provenance.record import describe_host, read_record, timestamp
 from neuroluigi.provenance.run_record import read_run_record
 from neuroluigi.results.own_files import original_of, planned_steps, put_aside
@@ -25,13 +26,21 @@ from neuroluigi.results.recorded import (
     RecordedResult,
     differs,
     located,
-    record_folders,
     recorded_results,
     why_kept,
     why_not_written,
     writing,
 )
-from neuroluigi.steps.config import RunStopped, recordings, results_root, roots_of_paths, setting, shown_path
+from neuroluigi.steps.config import (
+    RunStopped,
+    record_folders,
+    recordings,
+    registered,
+    results_root,
+    roots_of_paths,
+    setting,
+    shown_path,
+)
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.plan import discard_statuses, status_of, tasks_below
 from neuroluigi.steps.result_task import ResultTask
@@ -156,16 +165,17 @@ def _unknown_files(folders: Iterable[Path], named: set[Path]) -> list[tuple[Path
     for folder in folders:
         for top, below, names in os.walk(folder):
             # A folder that is a result, or was to be one, has nothing else in it.
-            below[:] = [name for name in below if (path := Path(top, name)) not in named and not is_abandoned(path)]
+            below[:] = [name for name in below if (path := Path(top, name)) not in named and not is_part(path)]
             found |= {Path(top, name) for name in names}
     results = (path for path in found if path.is_relative_to(results_root()))
     return [
         (path, "no run record names it")
         for path in sorted(results)
-        if path not in named and path.name != ".lock" and not is_abandoned(path)
+        if path not in named and path.name != ".lock" and not is_part(path)
     ]
 
 
+@registered("neuroluigi clean")
 def clean(plan: Plan) -> list[RecordedResult]:
     """Remove what was planned, then the folders that are empty; return what was removed, and add to what is left."""
     removed = []
@@ -174,7 +184,7 @@ def clean(plan: Plan) -> list[RecordedResult]:
             if why := why_kept(entry):
                 plan.left.append((entry.path, why))
                 continue
-            recover(entry.path, entry.folder)
+            recover(entry.path)
             with folder_lock(entry.path.parent):
                 if _is_other(entry):
                     plan.left.append((entry.path, "it was made again meanwhile"))
@@ -261,6 +271,7 @@ def _why_not_dropped(step: ResultTask, status: state.Status) -> str:
     return ""
 
 
+@registered("neuroluigi drop")
 def drop(plan: Plan) -> list[RecordedResult]:
     """Remove the bytes of what was planned, and keep the records; return what was dropped, and add to what is left."""
     dropped = []
@@ -280,6 +291,7 @@ def drop(plan: Plan) -> list[RecordedResult]:
     return dropped
 
 
+@registered("neuroluigi accept")
 def accept(root: luigi.Task, name: str, reason: str) -> Path:
     """Make the run record describe a modified file or folder, with who accepted it, when and why; return its path.
 

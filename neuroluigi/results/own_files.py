@@ -16,19 +16,18 @@ from luigi.task import flatten
 from neuroluigi.provenance import state
 from neuroluigi.provenance.checksums import FolderListings
 from neuroluigi.provenance.commit import pending_path
-from neuroluigi.provenance.files import is_part
+from neuroluigi.provenance.parts import is_part
 from neuroluigi.provenance.record import read_record, sibling_path
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
 from neuroluigi.results.recorded import (
     TRACES,
     RecordedResult,
-    record_folders,
     record_paths,
     recorded_result,
     run_folders,
 )
 from neuroluigi.results.status import DROPPED, FAILED, ResultStatus
-from neuroluigi.steps.config import recordings, recordings_root, results_root, setting
+from neuroluigi.steps.config import record_folders, recordings, recordings_root, results_root, setting
 from neuroluigi.steps.plan import status_of, tasks_below
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import local_path

@@ -14,11 +14,7 @@ from neuroluigi.provenance.contents import Measure, checksum, measure
 from neuroluigi.provenance.record import has_its_name, read_failure, read_record
 from neuroluigi.steps.config import (
     RunStopped,
-    recordings,
-    recordings_root,
-    results_root,
     roots_of_paths,
-    setting,
     shown_path,
 )
 
@@ -192,11 +188,6 @@ def run_folders(folders: Iterable[Path]) -> list[Path]:
             if "runs" in below and not (runs := Path(top, "runs")).is_symlink():
                 found.add(runs)
     return sorted(found)
-
-
-def record_folders() -> list[Path]:
-    """Return the folders in which there may be run records; steps write nothing among real recordings."""
-    return [results_root()] if setting(recordings).are_real() else [results_root(), recordings_root()]
 
 
 def located(place: Mapping) -> Path:

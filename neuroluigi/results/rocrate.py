@@ -21,12 +21,12 @@ from urllib.parse import quote
 from neuroluigi.provenance.checksums import Checksums
 from neuroluigi.provenance.contents import measure
 from neuroluigi.provenance.expected import name_of_other
-from neuroluigi.provenance.files import path_in_root, remove_abandoned, write_text
+from neuroluigi.provenance.files import path_in_root, write_text
 from neuroluigi.provenance.record import is_outdated, made_by, read_record, recorded_code, sibling_path, timestamp
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
 from neuroluigi.results import recorded
 from neuroluigi.results.status import ResultStatus
-from neuroluigi.steps.config import RunStopped, results_root, roots_of_paths
+from neuroluigi.steps.config import RunStopped, record_folders, registered, results_root, roots_of_paths
 from neuroluigi.steps.plan import status_of
 from neuroluigi.steps.result_task import ResultTask
 
@@ -92,7 +92,7 @@ def write_crate(about: About, steps: Mapping[Path, ResultTask]) -> Written:
         if not _URL.fullmatch(url):
             raise RunStopped(f"neuroluigi: {url!r} is no URL, such as https://creativecommons.org/licenses/by/4.0/")
     root = results_root()
-    entries = list(recorded.recorded_results(*recorded.record_folders(), planned=steps))
+    entries = list(recorded.recorded_results(*record_folders(), planned=steps))
     if not any(entry.path.is_relative_to(root) for entry in entries):
         raise RunStopped(f"neuroluigi: there are no run records in {root}")
     graph = _Graph(_files_of_today(entries, root), about)
@@ -108,8 +108,7 @@ def write_crate(about: About, steps: Mapping[Path, ResultTask]) -> Written:
             graph.add_beside(path)
     found.files = len(graph.parts)
     found.elsewhere = sum(one["@type"] in ("File", "Dataset") for one in graph.entities.values()) - found.files
-    with recorded.writing(root):
-        remove_abandoned(root, f"{found.path.stem}.part-*")
+    with recorded.writing(root), registered("neuroluigi export rocrate"):
         write_text(found.path, _as_text(graph.crate(timestamp()[:10])))
     return found
 

@@ -12,12 +12,11 @@ from neuroluigi.provenance.record import read_record
 from neuroluigi.results.recorded import (
     COMMIT_INTERRUPTED,
     RecordedResult,
-    record_folders,
     recorded_results,
     run_folders,
     why_not_read,
 )
-from neuroluigi.steps.config import RunStopped, results_root
+from neuroluigi.steps.config import RunStopped, record_folders, results_root
 
 # What verify finds.
 CHANGED, DAMAGED, MISSING, UNREADABLE, UNFINISHED = "changed", "damaged", "missing", "unreadable", "unfinished"

@@ -5,13 +5,14 @@ its own there: after pip install -U luigi that is Luigi, after uv pip install ei
 """
 
 import contextlib
-import os
 import re
 import shutil
 import sys
 import sysconfig
 from importlib import metadata
 from pathlib import Path
+
+from neuroluigi.provenance.parts import part_path
 
 NAMES = ("luigi", "luigid")
 
@@ -56,7 +57,7 @@ def restore_scripts(folder: Path | None = None) -> list[Path]:
     restored = []
     source = script_path("neuroluigi", folder)
     for path in (script_path(name, folder) for name in NAMES if script_problem(name, folder)):
-        part = path.with_name(f"{path.name}.part-{os.getpid()}")
+        part = part_path(path)
         try:
             shutil.copy2(source, part)
             part.replace(path)

@@ -35,7 +35,15 @@ from neuroluigi.runner.progress import Display
 from neuroluigi.runner.run_log import RunRecorder
 from neuroluigi.runner.worker import Worker
 from neuroluigi.steps.base import Step
-from neuroluigi.steps.config import RunStopped, results_root, roots_of_paths, set_defaults, setting, shown_path
+from neuroluigi.steps.config import (
+    RunStopped,
+    record_folders,
+    results_root,
+    roots_of_paths,
+    set_defaults,
+    setting,
+    shown_path,
+)
 from neuroluigi.steps.discovery import check_results_root
 from neuroluigi.steps.matlab import MatlabTask, matlab
 from neuroluigi.steps.plan import discard_statuses, plan_together, status_of, walk_statuses
@@ -195,7 +203,8 @@ class RecordedRun:
     @contextlib.contextmanager
     def under_way(self) -> Iterator[None]:
         """Give the context in which Luigi runs."""
-        with run_lock.side_by_side(self._results, self._deciding, self._command), self.recorder, self._display:
+        alone = run_lock.side_by_side(self._results, self._deciding, self._command, record_folders())
+        with alone, self.recorder, self._display:
             yield
 
     def reasons(self) -> str:

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import luigi
 
-from neuroluigi.provenance import run_lock
-from neuroluigi.provenance.files import remove_abandoned
+from neuroluigi.provenance import register, run_lock
 from neuroluigi.provenance.record import describe_host, package_versions, timestamp
 from neuroluigi.provenance.run_record import SCHEMA, git_state, run_log_path, write_run_record
 from neuroluigi.runner.options import in_force, without_secrets
@@ -121,8 +120,8 @@ class RunRecorder:
         self._worker = worker
         if self._results:
             of_process = {"started": self._started, "pid": os.getpid(), "workers": worker.worker_processes}
-            with contextlib.suppress(OSError):
-                remove_abandoned(self._results, "run.part-*")
+            if own := register.current(self._results):
+                of_process["run"] = own.id
             self._record = {**describe_run(root, self._command, self._results), **of_process}
             write_run_record(self._results, self._record)
             self.log.open(run_log_path(self._results), is_emptied=not run_lock.others(self._results))

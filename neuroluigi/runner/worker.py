@@ -18,7 +18,8 @@ import luigi.worker
 from luigi import execution_summary
 from luigi.scheduler import DONE, FAILED
 
-from neuroluigi.provenance.files import part_path, read_json
+from neuroluigi.provenance.files import read_json
+from neuroluigi.provenance.parts import part_path
 from neuroluigi.provenance.record import package_versions
 from neuroluigi.runner import luigid
 from neuroluigi.runner.result_pipes import ResultPipes, outcome_of
@@ -189,7 +190,9 @@ class Worker(luigi.worker.Worker):
     def _run_task(self, task_id):
         task = self._scheduled_tasks[task_id]
         if isinstance(task, Step):
-            task.progress_path = part_path(task.record_path.with_suffix(".progress.json"))
+            # Where that can't be written the step fails with the reason.
+            with contextlib.suppress(OSError):
+                task.progress_path = part_path(task.record_path.with_suffix(".progress.json"))
         self.on_started(task)
         with _signals_blocked() if self._is_forking() else contextlib.nullcontext():
             super()._run_task(task_id)

@@ -20,13 +20,8 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.code import differing
 from neuroluigi.provenance.commit import commit, pending_path, put_aside, recover
 from neuroluigi.provenance.contents import describe, digest_of_manifest, manifest, name_in_manifest, write_manifest
-from neuroluigi.provenance.files import (
-    part_path,
-    path_in_root,
-    remove_path,
-    with_known_time,
-    write_json,
-)
+from neuroluigi.provenance.files import path_in_root, remove_path, with_known_time, write_json
+from neuroluigi.provenance.parts import part_path
 from neuroluigi.provenance.record import (
     SCHEMA,
     checked_record,
@@ -35,7 +30,16 @@ from neuroluigi.provenance.record import (
     package_versions,
     read_record,
 )
-from neuroluigi.steps.config import RunStopped, folder_name, path_of, results, roots_of_paths, setting, shown_path
+from neuroluigi.steps.config import (
+    RunStopped,
+    folder_name,
+    path_of,
+    registered,
+    results,
+    roots_of_paths,
+    setting,
+    shown_path,
+)
 from neuroluigi.steps.describe import (
     StepError,
     describe_error,
@@ -213,7 +217,8 @@ class Step(CarriesSettings, ResultTask):
         end_with_parent()
         self.run_outcome = Outcome()
         try:
-            self.run_outcome = self._run()
+            with registered(f"the step {self}"):
+                self.run_outcome = self._run()
         except StepError as error:
             self.run_outcome = Outcome(failure=str(error))
             raise
@@ -228,16 +233,16 @@ class Step(CarriesSettings, ResultTask):
     def _run(self) -> Outcome:
         try:
             self.record_path.parent.mkdir(parents=True, exist_ok=True)
-            recover(self.record_path, self.folder)
+            recover(self.record_path)
+            if self._is_done():
+                logger.info("%s unchanged", self)
+                return Outcome(UNCHANGED)
+            self.log, self._manifest = (part_path(self._beside_record(suffix)) for suffix in (".log", ".sha256"))
+            output = self.output()
+            temporary = {one: part_path(Path(one.path)) for one in flatten(output)}
         except OSError as error:
             raise StepError(f"{self}: can't write to {self.folder}: {describe_error(error)}") from error
-        if self._is_done():
-            logger.info("%s unchanged", self)
-            return Outcome(UNCHANGED)
-        self.log, self._manifest = (part_path(self._beside_record(suffix)) for suffix in (".log", ".sha256"))
         self.tool, self._attempt, self._reporter, self._code = {}, {}, ProgressReporter(self), None
-        output = self.output()
-        temporary = {one: part_path(Path(one.path)) for one in flatten(output)}
         start = start_clock()
         try:
             seconds = self._make_and_commit(output, temporary, start)
@@ -321,7 +326,7 @@ class Step(CarriesSettings, ResultTask):
         roots = roots_of_paths()
         logger.debug("%s logs to %s", self, self.log)
         with (
-            self.log.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as stream,
+            self.log.open("x", buffering=1, encoding="utf-8", errors="backslashreplace") as stream,
             contextlib.redirect_stdout(stream),
             contextlib.redirect_stderr(stream),
         ):

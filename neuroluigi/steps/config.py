@@ -1,15 +1,17 @@
 """The settings of luigi.cfg and the command line: the sections of this package, and the folders that they name."""
 
+import contextlib
 import functools
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
 
+from neuroluigi.provenance import register, run_lock
 from neuroluigi.provenance.expected import KINDS
 from neuroluigi.recordings.recording import Declaration, RecordingsError, check_folder_name
 from neuroluigi.steps.lab_folder import recordings_to_make
@@ -235,6 +237,21 @@ def _absolute_roots() -> dict[str, Path]:
     folders = {"results": Path(setting(results).root), "recordings": setting(recordings).declaration().folder}
     # resolve() would follow links.
     return {name: Path(os.path.normpath(Path.cwd() / folder)) for name, folder in folders.items()}
+
+
+def record_folders() -> list[Path]:
+    """Return the folders in which there may be run records; steps write nothing among real recordings."""
+    return [results_root()] if setting(recordings).are_real() else list(roots_of_paths().values())
+
+
+@contextlib.contextmanager
+def registered(command: str) -> Iterator[None]:
+    """Have a register for what is written in this context, that of the run around it or one of its own."""
+    if register.current(results_root()):
+        yield
+    else:
+        with run_lock.registered(results_root(), command, record_folders()):
+            yield
 
 
 def shown_path(path: str | Path) -> str:

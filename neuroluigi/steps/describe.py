@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from neuroluigi.provenance.contents import checksum, describe, measure
-from neuroluigi.provenance.files import path_in_root, with_final_names
+from neuroluigi.provenance.files import path_in_root
+from neuroluigi.provenance.parts import with_final_names
 from neuroluigi.provenance.record import read_record, timestamp
 from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.steps.config import RunStopped

@@ -33,6 +33,7 @@ from neuroluigi.steps.config import (
 from neuroluigi.steps.discovery import one_look
 from neuroluigi.steps.expectation import defaults_of, expect, recordings_problem, requirements
 from neuroluigi.steps.lab_code import outputs_of, required_by
+from neuroluigi.steps.long_names import refuse_long_names
 from neuroluigi.steps.plain_luigi import logged_in_one_line
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import ResultFolder, ResultTarget
@@ -171,7 +172,8 @@ def _refuse_clashes_below(root: luigi.Task, plan: Plan) -> None:
 
 
 def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
-    """Raise RunStopped where what two tasks would make can't be apart."""
+    """Raise RunStopped where what two tasks would make can't be apart, or have its name."""
+    refuse_long_names(tasks, plan.outputs)
     _refuse_same_files(tasks, plan)
     _refuse_files_in_folders(tasks, plan)
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from neuroluigi.provenance.files import part_path
+from neuroluigi.provenance.files import write_text
 
 if TYPE_CHECKING:
     from neuroluigi.steps.base import Step
@@ -50,9 +50,7 @@ class ProgressReporter:
         step = self._step
         if step.progress_path:
             with contextlib.suppress(OSError):
-                part = part_path(step.progress_path)
-                part.write_text(json.dumps(progress), encoding="utf-8")
-                part.replace(step.progress_path)
+                write_text(step.progress_path, json.dumps(progress), is_durable=False)
         # In a process for one step, its parent reads that file and sends it on.
         if multiprocessing.parent_process() is not None or not (
             step.set_status_message and step.set_progress_percentage

@@ -18,7 +18,7 @@ from luigi.target import FileSystemTarget
 
 from neuroluigi.provenance.commit import pending_path
 from neuroluigi.provenance.contents import measure
-from neuroluigi.provenance.files import part_path
+from neuroluigi.provenance.parts import part_path
 
 
 class DamagedError(ValueError):

@@ -24,19 +24,24 @@ def jobs(lab, *words, **env) -> subprocess.CompletedProcess:
 
 def test_an_element_that_was_lost_with_its_node_goes_on_and_clears_away(pipeline):
     folder = pretend(pipeline, [["s-even"], ["t-odd"]], node="n9", host="else where-1")
-    parts = [
-        pipeline.results / group / "runs" / f"Stats.part-{host}-12-3.log"
-        for group in ("s-even", "t-odd")
-        for host in ("else where-1", "another")
-    ]
+    lost, another = "0123456789abcdef", "fedcba9876543210"
+    parts = [pipeline.results / "t-odd" / "runs" / f"Stats.part-{run}-01234567.log" for run in (lost, another)]
     for part in parts:
         part.parent.mkdir(parents=True, exist_ok=True)
         part.write_text("x")
+    # Its register, whose lock is free.
+    registers = pipeline.results / ".runs"
+    registers.mkdir()
+    for suffix, text in (
+        (".json", '{"command": "luigi", "settings": {}}'),
+        (".lock", ""),
+        (".folders", '"t-odd/runs"'),
+    ):
+        (registers / f"{lost}{suffix}").write_text(text)
     of_job = {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1", "SLURM_RESTART_COUNT": "2"}
     done = jobs(pipeline, "element", folder, "--of", "PlotAll", "--module", "tasks", *FAKES, **of_job)
     assert done.returncode == 0, done.stderr
-    # Of another element's node, and of machines that are none of a lost element, nothing is known.
-    assert [part.exists() for part in parts] == [True, True, False, True]
+    assert [part.exists() for part in parts] == [False, True]
     assert (pipeline.results / "t-odd" / "plot.png").is_file() and not (pipeline.results / "s-odd").exists()
     record = json.loads((folder / "1.json").read_text())
     assert (record["job"], record["restarts"], record["exit_code"], record["why"]) == ("7_1", 2, 0, "")

@@ -5,17 +5,18 @@ import json
 import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from neuroluigi.provenance import commit as commit_module
+from neuroluigi.provenance.clearing import clear_killed
 from neuroluigi.provenance.commit import commit, pending_path, recover
 from neuroluigi.provenance.contents import measure
-from neuroluigi.provenance.files import part_path, write_json
+from neuroluigi.provenance.files import write_json
+from neuroluigi.provenance.parts import part_path
+from neuroluigi.provenance.register import Register
 from neuroluigi.steps.target import DamagedError, ResultFolder, ResultTarget
 
 # A process for each kill, without imports of its own where the system can fork one.
@@ -52,6 +53,7 @@ def killed_commit(call: int, folder: Path) -> None:
         return counting
 
     record = folder / "runs" / "Step.json"
+    Register.open(folder, {"command": "killed"})
     parts = write(folder, "new", part_path)
     os.fsync = counted(os.fsync)
     os.rmdir, os.unlink = counted(os.rmdir), counted(os.unlink)
@@ -95,7 +97,9 @@ def test_commit_killed_at_every_call_leaves_old_or_new_and_the_next_look_finishe
         if all(one.exists() for one in targets):
             assert len(set(state(folder))) == 1, f"killed at call {call}: counts as done, but is a mixture"
         # Another step that is made in that folder must not remove what the commit still needs.
-        recover(folder / "runs" / "Another.json", folder)
+        recover(folder / "runs" / "Another.json")
+        assert len(set(state(folder))) == 1, f"killed at call {call}: still a mixture after a look"
+        clear_killed(folder, [folder])
         assert len(set(state(folder))) == 1, f"killed at call {call}: still a mixture after a look"
         assert all(one.exists() for one in targets)
         assert not list(folder.rglob("*.part-*")), "temporary files stay behind"
@@ -119,7 +123,7 @@ def test_commit_killed_in_a_new_folder_counts_as_not_done_until_it_is_finished(t
         (folder / "runs").mkdir(parents=True)
         code = kill_at(call, folder)
         record = folder / "runs" / "Step.json"
-        recover(record, folder)
+        clear_killed(folder, [folder])
         there = sorted(path.name for path in folder.iterdir() if path.name != "runs")
         assert there in ([], ["a.bin", "b.json", "sorted"][: 3 if kind == "folder" else 2]), f"killed at call {call}"
         assert record.exists() == bool(there)
@@ -140,7 +144,7 @@ def test_a_part_removed_by_hand_leaves_no_record_of_another_file(tmp_path):
     }
     write_json(pending_path(record), pending)
     assert not ResultTarget(tmp_path / "a.bin", record).exists()
-    recover(record, tmp_path)
+    recover(record)
     assert state(tmp_path) == ("old", "old", "old")
 
 
@@ -176,7 +180,7 @@ def test_an_old_folder_that_cant_be_put_aside_stays_with_all_others(tmp_path, mo
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OSError, match=r"two can't be replaced \(The process .*stays as it was; close the program"):
-        recover(record, tmp_path)
+        recover(record)
     found = {name: text for name, text in contents(tmp_path).items() if ".part-" not in name}
     assert found == {"one/a.txt": "old", "two/a.txt": "old"} and not pending_path(record).exists()
 
@@ -185,14 +189,14 @@ def test_a_folder_that_appears_while_a_commit_is_interrupted_is_kept(tmp_path):
     record, _ = pending_folder(tmp_path)
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "a.txt").write_text("by hand")
-    recover(record, tmp_path)
+    recover(record)
     assert contents(tmp_path) == {"one/a.txt": "new", "one.damaged/a.txt": "by hand", "two/a.txt": "new"}
 
 
 def test_an_old_folder_is_taken_back_where_the_new_one_was_removed_by_hand(tmp_path):
     record, part = pending_folder(tmp_path)
     shutil.rmtree(part)
-    recover(record, tmp_path)
+    recover(record)
     found = {name: text for name, text in contents(tmp_path).items() if ".part-" not in name}
     assert found == {"one/a.txt": "old", "two/a.txt": "old"} and not record.exists()
 
@@ -205,12 +209,12 @@ def test_once_the_record_is_written_what_happens_to_the_files_is_not_undone(tmp_
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(commit_module, "remove_path", die)
-        recover(record, tmp_path)
+        recover(record)
     assert record.exists() and pending_path(record).exists()
     # The user removes one result and edits the other, before the next run.
     shutil.rmtree(tmp_path / "one")
     (tmp_path / "two" / "a.txt").write_text("edited since")
-    recover(record, tmp_path)
+    recover(record)
     found = {name: text for name, text in contents(tmp_path).items() if ".part-" not in name}
     assert found == {"two/a.txt": "edited since"} and record.exists() and not pending_path(record).exists()
 
@@ -228,24 +232,6 @@ def test_a_link_in_place_of_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_
     commit({part: tmp_path / "lab" / "one"}, tmp_path / "lab" / "runs" / "Step.json", {"schema": 1})
     assert contents(tmp_path / "lab") == {"one/a.txt": "new"} and contents(tmp_path)["outside/a.txt"] == "old"
     assert sorted(path.name for path in (tmp_path / "lab").iterdir()) == ["one", "runs"]
-
-
-def test_recover_spares_the_temporary_files_of_the_living(tmp_path):
-    (tmp_path / "runs").mkdir()
-    alive = part_path(tmp_path / "a.bin")
-    alive.write_text("being written")
-    elsewhere = tmp_path / "a.part-another-host-1-0.bin"
-    elsewhere.write_text("being written elsewhere")
-    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    dead = tmp_path / alive.name.replace(f"-{os.getpid()}-", f"-{int(ended.stdout)}-")
-    dead.write_text("left behind")
-    recover(tmp_path / "runs" / "Step.json", tmp_path)
-    assert alive.exists() and elsewhere.exists() and not dead.exists()
-
-
-def test_a_temporary_path_keeps_folder_and_extension(tmp_path):
-    one, two = (part_path(tmp_path / "aggregate.bin") for _ in range(2))
-    assert one != two and one.parent == tmp_path and one.suffix == ".bin"
 
 
 @pytest.mark.parametrize(

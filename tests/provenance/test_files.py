@@ -1,10 +1,8 @@
-"""Files that are written whole, found again by their process, hashed and described."""
+"""Files that are written whole, read, hashed and described."""
 
 import hashlib
 import os
 import socket
-import subprocess
-import sys
 
 import pytest
 
@@ -12,26 +10,15 @@ from neuroluigi.provenance.files import (
     MOST_BYTES_READ,
     describe_file,
     hash_file,
-    is_abandoned,
-    is_part_of_host,
     last_lines,
     only_regular,
-    part_path,
     path_in_root,
     read_bytes,
     read_json,
-    remove_abandoned,
     tail,
     write_json,
     write_text,
 )
-
-
-def ended_process() -> int:
-    """Return the id of a process that has ended."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-    return process.pid
 
 
 def test_json_comes_back_as_it_was_written(tmp_path):
@@ -54,23 +41,6 @@ def test_a_text_that_can_not_be_encoded_leaves_the_old_file(tmp_path):
     with pytest.raises(TypeError):
         write_text(path, b"new")
     assert path.read_text() == "old" and [one.name for one in tmp_path.iterdir()] == ["page.html"]
-
-
-def test_temporary_files_belong_to_a_process_of_a_host(tmp_path):
-    own, other = part_path(tmp_path / "a.b.json"), part_path(tmp_path / "a.b.json")
-    assert own != other and own.suffix == ".json" and own.parent == tmp_path
-    assert is_part_of_host(own, socket.gethostname()) and not is_part_of_host(own, "another")
-    gone = tmp_path / f"a.part-{socket.gethostname()}-{ended_process()}-0.json"
-    elsewhere = tmp_path / f"a.part-another-{ended_process()}-0.json"
-    assert is_abandoned(gone) and not is_abandoned(own) and not is_abandoned(elsewhere)
-    for path in (own, gone, elsewhere, tmp_path / "a.json"):
-        path.touch()
-    # The folder of a group that is called like a temporary file; one that a step made in place of a file.
-    group, made = (tmp_path / f"{name}.part-{socket.gethostname()}-{ended_process()}-0" for name in ("run", "x"))
-    (group / "runs").mkdir(parents=True)
-    made.mkdir()
-    remove_abandoned(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([own.name, elsewhere.name, "a.json", group.name])
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) + 3])

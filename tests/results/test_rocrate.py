@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -229,15 +228,25 @@ def test_nothing_else_is_written_and_the_same_records_give_the_same_crate(lab):
     assert files() == {**before, path: first}
 
 
+KILLED = """
+import os, pathlib, sys
+from neuroluigi.provenance.parts import part_path
+from neuroluigi.provenance.register import Register
+path = pathlib.Path(sys.argv[1])
+Register.open(path.parent, {"command": "neuroluigi export rocrate"})
+part_path(path).write_text("{")
+os._exit(0)
+"""
+
+
 def test_a_crate_that_can_not_be_written_is_one_line_and_leaves_nothing(lab):
     (lab.results / "ro-crate-metadata.json").mkdir()
     assert "can't write to" in ask(lab.folder, "export", "rocrate", code=1)
     assert not list(lab.results.glob("*.part-*"))
     (lab.results / "ro-crate-metadata.json").rmdir()
     # What a run of it that was killed left behind.
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-    (lab.results / f"ro-crate-metadata.part-{socket.gethostname()}-{process.pid}-0.json").write_text("{")
+    subprocess.run([sys.executable, "-c", KILLED, lab.results / "ro-crate-metadata.json"], check=True)
+    assert list(lab.results.glob("*.part-*"))
     ask(lab.folder, "export", "rocrate")
     assert not list(lab.results.glob("*.part-*"))
     assert "'CC BY' is no URL, such as https://" in ask(lab.folder, "export", "rocrate", "--license", "CC BY", code=1)

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 
 import luigi
 
-from neuroluigi.provenance.files import only_regular, read_bytes, remove_abandoned, write_text
+from neuroluigi.provenance.files import only_regular, read_bytes, write_text
 from neuroluigi.provenance.record import package_versions, timestamp
 from neuroluigi.steps.base import MADE, Outcome
-from neuroluigi.steps.config import RunStopped, results_root
+from neuroluigi.steps.config import RunStopped, registered, results_root
 from neuroluigi.steps.plan import discard_statuses
 from neuroluigi.steps.spawn import CarriesSettings
 from neuroluigi.steps.target import ResultTarget
@@ -83,8 +83,8 @@ def update_report(root: luigi.Task, page: Path) -> str:
         return digest
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(page.parent, f"{page.stem}.part-*")
-        write_text(page, _render(facts, page, digest))
+        with registered("neuroluigi report"):
+            write_text(page, _render(facts, page, digest))
     except OSError as error:
         raise RunStopped(
             f"neuroluigi: can't write {page}: {error.strerror or error}; write it elsewhere: neuroluigi report --output"
