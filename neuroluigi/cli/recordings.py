@@ -10,7 +10,7 @@ from rich.text import Text
 
 from neuroluigi.cli.pipeline import LUIGI_OPTIONS, pipeline_of
 from neuroluigi.cli.tables import console, print_json, print_table
-from neuroluigi.recordings.concatenation import gap_between
+from neuroluigi.recordings.concatenation import describe_concatenation, gap_between
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
 from neuroluigi.results.output import fitting_columns, write_csv
@@ -46,13 +46,14 @@ def recordings_command(context, as_json, as_csv):
         today = groups()
         settings = setting(recordings)
         partial_sample = settings.partial_sample
+        gaps = [] if as_json or as_csv else list(_gap_lines(today, settings))
     if as_json:
         listed = {key: _group_as_data(group, partial_sample) for key, group in today.items()}
         print_json(listed)
     elif as_csv:
         _print_csv([r for group in today.values() for r in (*group.recordings, *group.excluded)])
     else:
-        _print_groups(today, partial_sample, settings.contiguous)
+        _print_groups(today, partial_sample, gaps)
     sys.exit(1 if any(group.problems for group in today.values()) else 0)
 
 
@@ -106,19 +107,39 @@ def _measured(recording: Recording, partial_sample: str) -> tuple[int | None, in
         return None, 0
 
 
-def _gap_lines(groups: dict[str, Group], partial_sample: str) -> Iterator[str]:
-    """Yield a line for each group of contiguous recordings in which samples are missing all the same."""
+def _gap_lines(groups: dict[str, Group], settings: recordings) -> Iterator[str]:
+    """Yield a line for each group of recordings in which samples are missing, as far as that is known."""
     for key, group in groups.items():
-        if not group.problems:
-            pairs = itertools.pairwise(group.recordings)
-            reasons = [gap_between(one, following, _measured(one, partial_sample)[1]) for one, following in pairs]
-            known = [reason for reason in reasons if reason]
-            more = f"; and {len(known) - _MOST_GAPS} more" if len(known) > _MOST_GAPS else ""
-            if known:
-                yield f"not contiguous in {key}: {'; '.join(known[:_MOST_GAPS])}{more}"
+        if group.problems:
+            continue
+        if any(r.recorded for r in group.recordings):
+            what, known = "gaps", _counted_gaps(group, settings)
+        elif settings.contiguous == "true":
+            pairs, partial = itertools.pairwise(group.recordings), settings.partial_sample
+            reasons = [gap_between(one, following, _measured(one, partial)[1]) for one, following in pairs]
+            what, known = "not contiguous", [reason for reason in reasons if reason]
+        else:
+            continue
+        more = f"; and {len(known) - _MOST_GAPS} more" if len(known) > _MOST_GAPS else ""
+        if known:
+            yield f"{what} in {key}: {'; '.join(known[:_MOST_GAPS])}{more}"
 
 
-def _print_groups(groups: dict[str, Group], partial_sample: str, contiguous: str) -> None:
+def _counted_gaps(group: Group, settings: recordings) -> list[str]:
+    """Return where samples are missing by the counters of recordings; [] where their files changed meanwhile."""
+    files = [(r.path, r.header_bytes) for r in group.recordings]
+    try:
+        layout = describe_concatenation(group, files, settings.partial_sample, "auto", settings.gap_tolerance)
+    except RecordingsError:
+        return []
+    return [
+        f"{gap['missing']} samples are missing before sample {gap['sample']}"
+        for gap in layout["gaps"]
+        if gap["missing"] is not None
+    ]
+
+
+def _print_groups(groups: dict[str, Group], partial_sample: str, gaps: list[str]) -> None:
     rows = []
     is_found = any(r.columns.get("format") for group in groups.values() for r in group.recordings)
     for key, group in groups.items():
@@ -150,7 +171,7 @@ def _print_groups(groups: dict[str, Group], partial_sample: str, contiguous: str
     screen.print(Text(f"\n{recordings} recordings in {len(groups)} groups, {excluded} left out."))
     if any(len({r.session for r in group.recordings}) > 1 for group in groups.values()):
         screen.print(Text("Groups of several sessions are in the order of session, then index."))
-    for line in _gap_lines(groups, partial_sample) if contiguous == "true" else ():
+    for line in gaps:
         screen.print(Text(line))
     warnings = dict.fromkeys(
         w for g in groups.values() for r in g.recordings if r.recorded for w in r.recorded.warnings

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
+from typing import Any
 
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.formats.reader import Part, RecordedFile
@@ -17,7 +18,7 @@ def describe_concatenation(
     contiguous: str = "auto",
     gap_tolerance: int = 0,
     sizes: Mapping[str, int] | None = None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Describe the concatenation of a group's recordings: the content of aggregate.json.
 
     `files` are (path, header bytes) of the recordings in order, `sizes` path -> bytes of those not made yet.
@@ -53,7 +54,7 @@ def describe_concatenation(
             "clock": counted[place].clock or None,
         }
         rows.append(row | {name: value for name, value in known.items() if value is not None})
-    layout: dict[str, object] = {"dtype": first.dtype, "channels": first.channels}
+    layout: dict[str, Any] = {"dtype": first.dtype, "channels": first.channels}
     said = {
         "sampling_rate_hz": first.sampling_rate_hz,
         "scale": first.scale,

@@ -65,7 +65,7 @@ def _group_by(recording: Recording, declaration: Declaration) -> tuple[str, ...]
     """Return the columns by whose values a recording is grouped."""
     if declaration.group_by:
         return declaration.group_by
-    format = FORMATS.get(recording.columns.get("format", "") if not recording.recorded else recording.recorded.format)
+    format = FORMATS.get(recording.columns.get("format", ""))
     # A table need not have all columns of a format.
     return tuple(one for one in format.GROUP_BY if one in recording.columns) if format else ("session",)
 

@@ -42,7 +42,7 @@ class Declaration:
     """The section [recordings] of luigi.cfg: where they are, how they are grouped, values that no table has.
 
     `header_bytes` are skipped at the start of each file; a sample is `scale` * value + `offset` in `unit`. Without
-    `group_by` the format of a recording says by which columns it is grouped, for one without a header its session.
+    `group_by` a recording is grouped by the columns of the format that its row names, or by its session.
     """
 
     root: str = ""

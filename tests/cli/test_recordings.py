@@ -194,4 +194,8 @@ def test_command_shows_what_headers_say_in_80_columns(tmp_path):
     lines = screen.splitlines()
     shown = [*values[:1], "spikeglx", "imec0.ap", "30000.06109", "30000", "1"]
     assert [line.split() for line in lines if line.startswith(values[0])] == [shown]
+    write_run(raw, "5-19-2022-CI0_g0_t0.imec0.ap", samples=30000, start=5)
+    write_run(raw, "5-19-2022-CI0_g0_t1.imec0.ap", samples=30000, start=30010)
+    out = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", raw).stdout
+    assert out.splitlines()[-1] == "gaps in 5-19-2022-CI0-0-imec0.ap: 5 samples are missing before sample 30000"
     assert "see --csv or --json: session, index, dtype, channels, file" in screen

@@ -5,8 +5,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from tests.conftest import FORMATS, Pipeline, needs_formats
+from tests import commands
+from tests.conftest import BIN, FORMATS, Pipeline, needs_formats, needs_octave
 from tests.recordings.runs import run, snapshot
 from tests.recordings.test_found import TRUTH, write_run
 
@@ -133,11 +135,18 @@ def test_results_are_there_without_the_recordings(pipeline, tmp_path):
     assert done.code == 0 and "the groups are those of the results" in done.err
 
 
-def test_samples_that_are_dropped_are_in_no_result(pipeline, tmp_path):
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("octave", marks=needs_octave)])
+def test_samples_that_are_dropped_are_in_no_result(pipeline, tmp_path, engine):
     write_run(tmp_path / "raw", "m_g0_t0.imec0.ap", samples=10, start=100)
     write_run(tmp_path / "raw", "m_g0_t1.imec0.ap", samples=10, start=107)
-    assert run(pipeline, "--recordings-root", tmp_path / "raw").code == 0
+    assert run(pipeline, "--recordings-root", tmp_path / "raw", engine=engine).code == 0
     one = np.arange(30, dtype="<i2").reshape(10, 3)
     made = np.fromfile(pipeline.results / "m-0-imec0.ap/aggregate.bin", "<i2").reshape(-1, 3)
     np.testing.assert_array_equal(made, np.concatenate([one, one[3:]]))
     assert count(pipeline, "m-0-imec0.ap") == 17
+    # Each channel has its own kind.
+    listed = ("--recordings-root", tmp_path / "raw", "--csv", "--columns", "channel,kind,count")
+    done = commands.run(
+        [BIN / "neuroluigi", "results", *listed], cwd=pipeline.folder, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines() == ["channel,kind,count", "0,ap,17", "1,ap,17", "2,digital,17"], done
