@@ -150,7 +150,10 @@ def _print_groups(groups: dict[str, Group], partial_sample: str, gaps: list[str]
                 note = " (to be made)"
             elif position >= len(group.recordings):
                 note = f" (left out: {r.columns.get('reason') or 'use = no'})"
-            known = (written(r, name) or "?" for name in ("index", "dtype", "channels"))
+            # Of what a header did not say luigi.cfg knows nothing.
+            is_unknown = r.problems and r.columns.get("format")
+            described = ("?" if is_unknown else written(r, name) or "?" for name in ("dtype", "channels"))
+            known = (written(r, "index") or "?", *described)
             path = shown_path(r.path) + note
             seconds = round(samples / r.sampling_rate_hz, 3) if samples and r.sampling_rate_hz else None
             # All digits of a counter's clock are in --csv and --json.

@@ -115,7 +115,10 @@ class recordings(luigi.Config):
     )
     metadata = luigi.Parameter(default="", description="CSV file with more columns; joined by those that both have")
     select = WordsParameter(default=(), description="column=value, ...: take these recordings alone")
-    group_by = WordsParameter(default=(), description="columns that make a group; blank: by the format")
+    group_by = WordsParameter(
+        default=(),
+        description="columns that make a group; blank: by the format, for raw samples session (fake: and parity)",
+    )
     dtype = luigi.Parameter(default="uint8", description="type of a sample, where the table has none")
     channels = luigi.IntParameter(default=1, description="number of channels, where the table has none")
     sampling_rate_hz = luigi.OptionalFloatParameter(default=None, description="sampling rate, where the table has none")

@@ -185,6 +185,9 @@ def test_a_row_of_a_table_takes_from_the_header_what_it_lacks(tmp_path):
     assert (one.recorded, one.sampling_rate_hz, one.beside) == (None, 30000, ())
     one = only(found(tmp_path, TABLE, "s,0,m_g0_t0.imec0.ap.bin,,int16,,", channels=3, sampling_rate_hz=25000))
     assert (one.recorded, one.sampling_rate_hz) == (None, 25000)
+    # What is said to be raw has no header.
+    text = problem(found(tmp_path, TABLE, "s,0,m_g0_t0.imec0.ap.bin,,,,", format=("raw",)))
+    assert "has 3 channels of int16" in text and "declared are 1 of uint8" in text
     for row in (",uint16,3,", ",int16,4,", "spikeglx,int16,4,", ",,2,"):
         text = problem(found(tmp_path, TABLE, f"s,0,m_g0_t0.imec0.ap.bin,{row}"))
         assert "m_g0_t0.imec0.ap.bin has 3 channels of int16 by" in text and "correct dtype and channels" in text

@@ -150,3 +150,37 @@ def test_samples_that_are_dropped_are_in_no_result(pipeline, tmp_path, engine):
         [BIN / "neuroluigi", "results", *listed], cwd=pipeline.folder, capture_output=True, text=True, check=False
     )
     assert done.stdout.splitlines() == ["channel,kind,count", "0,ap,17", "1,ap,17", "2,digital,17"], done
+
+
+STEP = """
+class Doubled(RecordingTask):
+    def requires(self):
+        return recording_task(self.recording)
+
+    def output(self):
+        return self.result("doubled.bin")
+
+    def make(self, out):
+        import numpy as np
+        (np.fromfile(self.input().path, "<i2") * 2).tofile(out)
+
+
+class Aggregate(ephys.Aggregate):
+    def requires(self):
+        return [Doubled(*recording.identity) for recording in self.recordings]
+"""
+
+
+def test_a_step_per_recording_keeps_the_counter(pipeline, tmp_path):
+    for trigger in (0, 1):
+        write_run(tmp_path / "raw", f"m_g0_t{trigger}.imec0.ap", start=7 * trigger)
+        write_run(tmp_path / "raw", f"m_g0_t{trigger}.imec0.lf", start=9 * trigger)
+    pipeline.add(f"from neuroluigi import ephys\n{STEP}")
+    assert run(pipeline, "--recordings-root", tmp_path / "raw").code == 0
+    one = np.arange(30, dtype="<i2").reshape(10, 3) * 2
+    made = np.fromfile(pipeline.results / "m-0-imec0.ap/aggregate.bin", "<i2").reshape(-1, 3)
+    np.testing.assert_array_equal(made, np.concatenate([one, one[3:]]))
+    assert count(pipeline, "m-0-imec0.lf") == 19
+    (record,) = (pipeline.results / "recordings/m/0/m-0-imec0.ap").glob("runs/Doubled.json")
+    names = [one["recording"] for one in json.loads(record.read_text())["inputs"]]
+    assert names == ["m/0", "m/0/m_g0_t0.imec0.ap.meta"]
