@@ -225,7 +225,7 @@ def _duplicates(recordings: list[Recording]) -> list[str]:
     return [
         f"{recording.origin}, columns session and index: {recording.session}/{recording.index} is there twice,"
         f" also at {', '.join(r.origin for r in same[:_MOST_NAMED] if r is not recording)}; to tell them apart,"
-        " group by another column too, or select"
+        " group by another column too, select, or name a session anew in a table (neuroluigi recordings --csv)"
         for same in by_identity.values()
         if len(same) > 1
         for recording in same[:_MOST_NAMED]

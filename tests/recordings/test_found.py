@@ -357,3 +357,36 @@ def test_what_is_typed_has_to_be_what_the_header_says(tmp_path):
     header.write_text(whole.replace("NumberOfChannels", "Number"))
     assert only(found(tmp_path, TABLE, line)).channels == 4
     assert "NumberOfChannels" in problem(found(tmp_path, TABLE, "s,0,e/test.vhdr,brainvision,,,"))
+
+
+def test_formats_that_are_looked_for_by_name(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(40, dtype="<i2").reshape(10, 4))
+    groups = found(tmp_path, format=("npy",), sampling_rate_hz=250)
+    (group,) = groups.values()
+    assert group.recordings[0].sampling_rate_hz == 250
+    np.testing.assert_array_equal(samples_of(group), np.arange(40).reshape(10, 4))
+    for name in ("a", "b"):
+        np.arange(20, dtype="<i2").tofile(tmp_path / f"{name}.dat")
+    lines = (
+        "dat_path = ['a.dat', 'b.dat']",
+        "n_channels_dat = 4",
+        "dtype = 'int16'",
+        "offset = 8",
+        "sample_rate = 500.",
+    )
+    (tmp_path / "params.py").write_text("\n".join(lines) + "\n")
+    (group,) = found(tmp_path, format=("phy",)).values()
+    (one,) = group.recordings
+    assert one.path == str(tmp_path / "a.dat") and one.name == "params.py"
+    assert one.beside == (str(tmp_path / "b.dat"), str(tmp_path / "params.py"))
+    expected = np.arange(20).reshape(5, 4)
+    np.testing.assert_array_equal(samples_of(group), np.concatenate([expected[1:], expected[1:]]))
+
+
+def test_runs_of_one_name_on_two_days_are_told_apart_by_a_table(tmp_path):
+    for day in ("mon", "tue"):
+        write_run(tmp_path / day, "m_g0_t0.imec0.ap")
+    (group,) = found(tmp_path).values()
+    assert all("name a session anew in a table (neuroluigi recordings --csv)" in text for text in group.problems)
+    rows = [f"{day},0,{day}/m_g0_t0.imec0.ap.bin,spikeglx,,," for day in ("mon", "tue")]
+    assert {key: one.problems for key, one in found(tmp_path, TABLE, *rows).items()} == {"mon": (), "tue": ()}

@@ -75,7 +75,10 @@ def test_duplicates(root):
     groups = found(root, *lines)
     first, second = groups["s"].problems
     table = root / "recordings.csv"
-    cure = "; to tell them apart, group by another column too, or select"
+    cure = (
+        "; to tell them apart, group by another column too, select, or name a session anew in a table"
+        " (neuroluigi recordings --csv)"
+    )
     assert first == f"{table}, row 2, columns session and index: s/0 is there twice, also at {table}, row 3" + cure
     assert second == f"{table}, row 3, columns session and index: s/0 is there twice, also at {table}, row 2" + cure
     assert not groups["t"].problems
