@@ -265,10 +265,9 @@ def test_settings_of_ini_blocks_are_known(page, pipeline):
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("page", [README, DOCS / "recordings.md"], ids=name)
-def test_a_pattern_finds_the_recordings_of_probes(page, pipeline, tmp_path):
+def test_a_pattern_finds_the_recordings_of_probes(pipeline, tmp_path):
     """The luigi.cfg of the page, in a folder with files of these names."""
-    text = block(page, "ini", "pattern =").replace("/data/neuropixels", str(tmp_path))
+    text = block(DOCS / "recordings.md", "ini", "pattern =").replace("/data/neuropixels", str(tmp_path))
     (pipeline.folder / "luigi.cfg").write_text(text)
     for stream in ("ap", "lf"):
         (tmp_path / f"mouse1_g0_t0.imec1.{stream}.bin").write_bytes(bytes(2 * 385))
