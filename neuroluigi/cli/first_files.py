@@ -100,7 +100,7 @@ class Report(ReportTask):
 '''
 
 # What a run makes, and what can be made again.
-_IGNORED = ("/results/", "/results-*/", "/recordings/", "/luigid.pickle", "__pycache__/", "octave-workspace")
+_IGNORED = ("/results/", "/results-*/", "/recordings/", "/luigid.pickle", "__pycache__/", "octave-workspace", ".venv/")
 
 
 def first_files(lab: Path, root: str, recordings: Iterable[str], are_raw: bool) -> dict[str, str]:
@@ -203,6 +203,9 @@ def _seen_from(lab: Path, root: str) -> str:
 def _raw_data_in(lab: Path, recordings: Iterable[str]) -> list[str]:
     """Return a line of .gitignore for whatever lies in the lab folder itself and is, or has, recordings."""
     tops = {Path(one).relative_to(lab).parts[:2] for one in recordings if Path(one).is_relative_to(lab)}
-    # A space at the end counts after a backslash alone.
-    names = {re.sub(r"([\\*?\[\]]| $)", r"\\\1", top[0]) + "/" * (len(top) > 1) for top in tops if top}
-    return [f"/{name}" for name in sorted(names)]
+    return sorted({f"/{_as_pattern(top[0])}{'/' * (len(top) > 1)}" for top in tops})
+
+
+def _as_pattern(name: str) -> str:
+    """Return what stands for a name in .gitignore: a backslash is for a space at the end too, `?` for a line end."""
+    return re.sub(r"[\r\n]", "?", re.sub(r"([\\*?\[\]]| $)", r"\\\1", name))

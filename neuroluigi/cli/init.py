@@ -85,7 +85,7 @@ def _absolute(folder: str) -> Path:
 
 def _look(root: Path, lab: Path) -> _Found:
     """Look for recordings as a run does. Raises RunStopped for a folder of recordings that is not there."""
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112 (which raises for what can't be looked at)
         if root == lab and not os.path.lexists(lab):
             return _Found()
         raise RunStopped(f"neuroluigi: there is no folder {root}; name the folder of your recordings with --data")

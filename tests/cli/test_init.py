@@ -141,7 +141,7 @@ def test_its_steps_are_those_of_this_repository(tmp_path, data):
 
 def test_git_ignores_what_a_run_makes_and_raw_data_in_the_lab_itself(tmp_path):
     lab = tmp_path / "lab"
-    names = ["#1 [x]*", "!important", "plain", "space "]
+    names = ["#1 [x]*", "!important", "plain", "space ", "two\nlines"]
     for name in names:
         write_spikeglx(lab / name, "m_g0_t0.nidq")
     write_spikeglx(lab, "alone_g0_t0.nidq")
@@ -281,7 +281,9 @@ def test_folders_that_are_none(tmp_path, data):
     (tmp_path / "file").touch()
     assert f"there is no folder {tmp_path / 'gone'}" in refused(tmp_path, "init", "--data", "gone", "lab")
     assert f"there is no folder {tmp_path / 'file'}" in refused(tmp_path, "init", "--data", "file", "lab")
+    assert "there is no folder" in refused(tmp_path, "init", "--data", "x" * 300, "lab")
     assert not (tmp_path / "lab").exists()
+    assert "name too long" in refused(tmp_path, "init", "--data", data, "x" * 300)
     assert f"can't write {tmp_path / 'file'}" in refused(tmp_path, "init", "--data", data, "file")
     assert f"can't write {tmp_path / 'file' / 'lab'}" in refused(tmp_path, "init", "--data", data, "file/lab")
     assert "no folder" in refused(tmp_path, "init", "file")
