@@ -28,6 +28,8 @@ task = {task}
 [recordings]
 # Folder of the recordings, which are never written to; a relative one counts from this file.
 {root}
+# Which to look for: auto are all that a header describes; or by name, such as wav.
+{format}
 # Take these alone: column=value, with commas between several.
 # select = stream=imec0.ap
 # The columns whose values make a group; neuroluigi recordings shows the groups.
@@ -103,15 +105,16 @@ class Report(ReportTask):
 _IGNORED = ("/results/", "/results-*/", "/recordings/", "/luigid.pickle", "__pycache__/", "octave-workspace", ".venv/")
 
 
-def first_files(lab: Path, root: str, recordings: Iterable[str], are_raw: bool) -> dict[str, str]:
+def first_files(lab: Path, root: str, recordings: Iterable[str], format: str, are_raw: bool) -> dict[str, str]:
     """Return the text of each file of a new lab folder by its path in it.
 
-    `root` is the absolute folder of the recordings, "" where there are none, and `recordings` are their paths;
-    `are_raw`: luigi.cfg has to say what is in them. Raises RunStopped for a root that luigi.cfg can't hold.
+    `root` is the absolute folder of the recordings, "" where there are none, `recordings` are their paths, and `format`
+    is what luigi.cfg has to name; `are_raw`: it has to say what is in them. Raises RunStopped for a root that
+    luigi.cfg can't hold.
     """
     m_files = sorted(package_folder().rglob("*.m"))
     return {
-        "luigi.cfg": _settings(_seen_from(lab, root) if root else "", are_raw),
+        "luigi.cfg": _settings(_seen_from(lab, root) if root else "", format, are_raw),
         "tasks.py": _TASKS,
         ".gitignore": "".join(f"{one}\n" for one in (*_IGNORED, *_raw_data_in(lab, recordings))),
         **{f"matlab/{one.relative_to(package_folder()).as_posix()}": one.read_text("utf-8") for one in m_files},
@@ -173,10 +176,11 @@ def has_engine() -> bool:
     return True
 
 
-def _settings(root: str, are_raw: bool) -> str:
+def _settings(root: str, format: str, are_raw: bool) -> str:
     text = _SETTINGS.format(
         task=_TASK,
         root=f"root = {root.replace('%', '%%')}" if root else "# root = /nas/raw",
+        format="# format = auto" if format == "auto" else f"format = {format}",
         raw=_RAW if are_raw else "",
         engine="# engine = auto" if has_engine() else "# There was neither on this machine.\nengine = numpy",
     )

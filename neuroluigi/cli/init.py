@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,14 @@ from rich.text import Text
 
 from neuroluigi.cli.first_files import command_to_go_on, first_files, has_engine, write_missing
 from neuroluigi.cli.tables import console, print_table
-from neuroluigi.recordings.formats.find import AUTO, find_recordings
-from neuroluigi.recordings.formats.reader import RecordedFile, natural_key
-from neuroluigi.recordings.recording import Declaration, RecordingsError
-from neuroluigi.recordings.table import declared_rows
+from neuroluigi.recordings.formats.find import AUTO, FORMATS
+from neuroluigi.recordings.formats.reader import natural_key
+from neuroluigi.recordings.groups import find_groups
+from neuroluigi.recordings.recording import Declaration, Group, Recording, RecordingsError
 from neuroluigi.steps.config import RunStopped
 
+# Others have such files too, so that a run takes them only where luigi.cfg names the format.
+_BY_NAME = tuple(name for name in FORMATS if name not in AUTO)
 # Of the problems and warnings the first ones are printed.
 _MOST_PRINTED = 5
 
@@ -38,7 +40,8 @@ def init_command(data, folder):
     lab = _absolute(folder)
     root = _absolute(data) if data else lab
     found = _look(root, lab)
-    files = first_files(lab, str(root) if data or found.are_there else "", found.paths, found.are_raw)
+    declared = str(root) if data or found.groups else ""
+    files = first_files(lab, declared, [one.path for one in found.recordings], found.format, found.are_raw)
     written, kept = write_missing(lab, files)
     go_on = command_to_go_on(lab, str(root))
     _print_found(root, found)
@@ -50,32 +53,26 @@ def init_command(data, folder):
         screen.print(Text(f"There already, and not changed: {', '.join(kept)}."))
     if not has_engine():
         screen.print(Text("There is neither Matlab nor Octave: NumPy functions take the place of the M-functions."))
-    if not found.are_there:
+    if not found.groups:
         sys.exit(1)
     screen.print(Text(f"\nGo on with:\n\n  {go_on}"))
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What lies in a folder: recordings with headers, or else `raw` files, by a `declared` table or pattern."""
+    """What a run would take: its groups, the `format` that luigi.cfg has to name, and what is doubtful.
 
-    recordings: Sequence[RecordedFile] = ()
-    raw: Sequence[str] = ()
-    declared: str = ""
-    problems: Sequence[str] = ()
+    `are_raw`: luigi.cfg has to say what is in the recordings, or where they are.
+    """
 
-    @property
-    def are_there(self) -> bool:
-        return bool(self.recordings or self.raw)
-
-    @property
-    def are_raw(self) -> bool:
-        """Whether luigi.cfg has to say what is in the recordings, or where they are."""
-        return not self.recordings
+    groups: Mapping[str, Group]
+    format: str
+    warnings: Sequence[str]
+    are_raw: bool
 
     @property
-    def paths(self) -> list[str]:
-        return [*self.raw, *(one.path for one in self.recordings)]
+    def recordings(self) -> list[Recording]:
+        return [one for group in self.groups.values() for one in (*group.recordings, *group.excluded)]
 
 
 def _absolute(folder: str) -> Path:
@@ -84,75 +81,68 @@ def _absolute(folder: str) -> Path:
 
 
 def _look(root: Path, lab: Path) -> _Found:
-    """Look for recordings as a run does. Raises RunStopped for a folder of recordings that is not there."""
-    if not os.path.isdir(root):  # noqa: PTH112 (which raises for what can't be looked at)
-        if root == lab and not os.path.lexists(lab):
-            return _Found()
+    """Look for recordings as a run does, at last for formats that a run looks for by name alone.
+
+    Raises RunStopped for a folder of recordings that is not there.
+    """
+    if not os.path.isdir(root) and (root != lab or os.path.lexists(lab)):  # noqa: PTH112 (which raises at times)
         raise RunStopped(f"neuroluigi: there is no folder {root}; name the folder of your recordings with --data")
-    declaration = Declaration(root=str(root))
-    table, problems = root / "recordings.csv", list[str]()
-    declared = str(table) if table.exists() else f"pattern {declaration.pattern}"
-    try:
-        rows = declared_rows(declaration, problems.append)
-    except RecordingsError as error:
-        rows = []
-        problems += [str(error)] if table.exists() else []
-    if rows or table.exists():
-        return _Found(raw=[str(root / row["path"]) for _, row in rows], declared=declared, problems=problems)
-    found = find_recordings(str(root), results=[str(lab / "results")])
-    return _Found(found.recordings, problems=found.problems)
+    failed: list[str] = []
+    for format in ("auto", *_BY_NAME):
+        warnings: list[str] = []
+        declaration = Declaration(root=str(root), format=(format,), results_folder=str(lab / "results"))
+        try:
+            groups = find_groups(declaration, (), warnings.append)
+        except RecordingsError as error:
+            failed = failed or [*warnings, str(error)]
+            continue
+        is_described = any(one.recorded for group in groups.values() for one in group.recordings)
+        return _Found(groups, format, warnings, not is_described and not os.path.lexists(root / "recordings.csv"))
+    return _Found({}, "auto", failed, True)
 
 
 def _print_found(root: Path, found: _Found) -> None:
     screen = console()
-    if found.recordings:
+    if found.groups:
         screen.print(Text(f"Found in {root}:\n"))
         names = ("format", "stream", "sessions", "recordings", "channels", "rate [Hz]", "duration")
         print_table(names, _summary(found.recordings), numeric=names[2:])
         screen.print()
-    elif found.raw:
-        screen.print(Text(f"Found in {root}: {len(found.raw)} recordings, by {found.declared}."))
-        if not found.declared.endswith(".csv"):
-            screen.print(Text("Raw files have no header: write into luigi.cfg what is in them (dtype, channels, ...)."))
     else:
-        screen.print(
-            Text(
-                f"No recordings in {root}. Looked for {', '.join(AUTO)} by their headers, for recordings.csv, and for"
-                f" raw files by {{session}}/rec_{{index}}.bin; see the comments in luigi.cfg."
-            )
-        )
-    problems = [*found.problems, *(text for one in found.recordings for text in one.problems)]
-    _print_first("problem", problems, style="red")
-    _print_first("warning", [text for one in found.recordings for text in one.warnings])
+        formats = f"{', '.join(AUTO)} and {', '.join(_BY_NAME)}"
+        screen.print(Text(f"Found nothing. Looked for {formats}, for recordings.csv, and for raw files:"))
+    problems = [f"{key}: {one}" for key, group in found.groups.items() for one in group.problems]
+    _print_first("problem in ", problems, style="red")
+    _print_first("", found.warnings)
+    if found.are_raw:
+        screen.print(Text("Raw files have no header: write into luigi.cfg where they are, and what is in them."))
 
 
-def _print_first(what: str, texts: Iterable[str], style: str = "") -> None:
-    different = list(dict.fromkeys(texts))
-    for text in different[:_MOST_PRINTED]:
-        console().print(Text(f"{what}: {text}", style=style))
-    if (more := len(different) - _MOST_PRINTED) > 0:
+def _print_first(what: str, texts: Sequence[str], style: str = "") -> None:
+    for text in texts[:_MOST_PRINTED]:
+        console().print(Text(f"{what}{text}", style=style))
+    if (more := len(texts) - _MOST_PRINTED) > 0:
         console().print(Text(f"and {more} more; neuroluigi recordings lists them"))
 
 
-def _summary(recordings: Iterable[RecordedFile]) -> list[tuple[str, ...]]:
-    """Return a row for each stream of each format; recordings with problems count, and have no numbers."""
-    streams: dict[tuple[str, str], list[RecordedFile]] = {}
+def _summary(recordings: Iterable[Recording]) -> list[tuple[str, ...]]:
+    """Return a row for each stream of each format; recordings without a header that can be read have no numbers."""
+    streams: dict[tuple[str, str], list[Recording]] = {}
     for one in recordings:
-        streams.setdefault((one.format, one.columns.get("stream", "")), []).append(one)
+        streams.setdefault((one.columns.get("format") or "raw", one.columns.get("stream", "")), []).append(one)
     rows: list[tuple[str, ...]] = []
     for (format, stream), ones in sorted(streams.items(), key=lambda item: [natural_key(name) for name in item[0]]):
-        good = [one for one in ones if not one.problems]
-        rates = [one.sampling_rate_hz for one in good if one.sampling_rate_hz]
-        seconds = sum(one.samples / one.sampling_rate_hz for one in good if one.sampling_rate_hz)
+        headers = [one.recorded for one in ones if one.recorded]
+        lengths = [(one.samples, one.sampling_rate_hz) for one in headers if one.sampling_rate_hz]
         rows.append(
             (
                 format,
                 stream,
-                str(len({one.columns.get("session") for one in ones})),
+                str(len({one.session for one in ones})),
                 str(len(ones)),
-                _span([len(one.channels) for one in good]),
-                _span(rates),
-                _duration(seconds) if rates else "",
+                _span([len(one.channels) for one in headers]),
+                _span([rate for _, rate in lengths]),
+                _duration(sum(samples / rate for samples, rate in lengths)) if lengths else "",
             )
         )
     return rows

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from luigi.configuration import LuigiConfigParser
 
@@ -112,7 +113,7 @@ def test_what_was_found_is_told_by_format_and_stream(tmp_path):
     assert ["spikeglx", "nidq", "1", "1", "1", "2500", "2.71", "min"] in lines
     assert ["brainvision", "1", "1", "32", "1000", "7.9", "s"] in lines
     assert ["openephys", "File_Reader-100.0", "1", "2", "16", "40000", "1", "s"] in lines
-    assert done.stdout.count("\nproblem: ") == 5 and "\nand 10 more; " in done.stdout
+    assert done.stdout.count("\nproblem in ") == 5 and "\nand 10 more; " in done.stdout
 
 
 def test_the_files_of_a_new_lab(tmp_path, data):
@@ -243,38 +244,64 @@ def test_raw_files_by_the_pattern_have_to_be_described(tmp_path):
     for index in range(2):
         (tmp_path / "raw" / "a" / f"rec_{index}.bin").write_bytes(bytes(20))
     done = neuroluigi(tmp_path / "lab", "init", "--data", "../raw")
-    assert "2 recordings, by pattern {session}/rec_{index}.bin" in done.stdout and "dtype" in done.stdout
+    assert ["raw", "1", "2"] in [line.split() for line in done.stdout.splitlines()]
+    assert "write into luigi.cfg where they are, and what is in them" in done.stdout
     assert last_line(done) == "neuroluigi run"
     assert "# dtype = int16" in (tmp_path / "lab" / "luigi.cfg").read_text()
+
+
+def test_a_format_that_is_taken_by_name_alone_is_named(tmp_path):
+    (tmp_path / "raw" / "sub").mkdir(parents=True)
+    np.save(tmp_path / "raw" / "sub" / "first.npy", np.arange(40, dtype=np.int16).reshape(20, 2))
+    neuroluigi(tmp_path / "lab", "init", "--data", "../raw")
+    assert setting(tmp_path / "lab", "recordings", "format") == "npy"
+    listed = json.loads(neuroluigi(tmp_path / "lab", "recordings", "--json").stdout)
+    assert [one["samples"] for group in listed.values() for one in group["recordings"]] == [20]
+    # Beside what describes itself it is nobody's.
+    write_spikeglx(tmp_path / "raw" / "m_g0", "m_g0_t0.imec0.ap")
+    neuroluigi(tmp_path / "other", "init", "--data", "../raw")
+    assert setting(tmp_path / "other", "recordings", "format") is None
 
 
 def test_a_table_wins(tmp_path, data):
     (data / "recordings.csv").write_text("session,index,path,dtype\nm,0,m_g0/m_g0_t0.imec0.ap.bin,int16\n")
     out = neuroluigi(tmp_path / "lab", "init", "--data", data).stdout
-    assert f"1 recordings, by {data / 'recordings.csv'}" in out and "spikeglx" not in out
+    assert "imec0.lf" not in out and "Raw files have no header" not in out
     (data / "recordings.csv").write_text("session,index\n")
     out = neuroluigi(tmp_path / "other", "init", "--data", data, code=1).stdout
-    assert "problem: " in out and "no column path" in out
+    assert "no column path" in out
 
 
 def test_where_there_is_nothing_it_says_what_it_looked_for_and_what_to_fill_in(tmp_path):
     (tmp_path / "raw").mkdir()
     out = neuroluigi(tmp_path / "lab", "init", "--data", "../raw", code=1).stdout
-    assert "spikeglx, openephys, intan" in out and "{session}/rec_{index}.bin" in out
+    assert "spikeglx, openephys, intan" in out and "{session}/rec_{index}.bin" in out and "Go on" not in out
     assert "# pattern = {session}/rec_{index}.bin\n" in (tmp_path / "lab" / "luigi.cfg").read_text()
     assert setting(tmp_path / "lab", "recordings", "root") == str(tmp_path / "raw")
     neuroluigi(tmp_path, "init", "not there yet", code=1)
     assert setting(tmp_path / "not there yet", "recordings", "root") is None
 
 
+def test_all_settings_of_luigi_cfg_are_known_those_in_comments_too(tmp_path):
+    (tmp_path / "raw").mkdir()
+    neuroluigi(tmp_path, "init", "--data", "raw", code=1)
+    config = tmp_path / "luigi.cfg"
+    text, count = re.subn(r"^# (?=\w+ =)", "", config.read_text(), flags=re.MULTILINE)
+    assert count >= 10
+    config.write_text(text.replace("\nlevel =\n", "\nlevel = 3\n"))
+    line = neuroluigi(tmp_path, "recordings", code=1).stderr
+    assert "no recordings in" in line or "select" in line
+
+
 def test_problems_and_warnings_are_told_in_short(tmp_path):
-    for index in range(8):
-        write_spikeglx(tmp_path / "raw", f"m_g0_t{index}.imec0.ap")
-    (tmp_path / "raw" / "m_g0_t0.imec0.ap.bin").write_bytes(bytes(6))
-    for index in range(1, 8):
-        (tmp_path / "raw" / f"m_g0_t{index}.imec0.ap.meta").write_text(META.replace("nSavedChans=1", "nSavedChans=2"))
-    out = neuroluigi(tmp_path / "lab", "init", "--data", tmp_path / "raw").stdout
-    assert out.count("problem: ") == 5 and "and 2 more; neuroluigi recordings lists them" in out
+    raw = tmp_path / "raw"
+    for gate in range(8):
+        write_spikeglx(raw, f"m_g{gate}_t0.imec0.ap")
+        (raw / f"m_g{gate}_t0.imec0.ap.meta").write_text(META.replace("nSavedChans=1", "nSavedChans=2"))
+    write_spikeglx(raw, "m_g8_t0.imec0.ap")
+    out = neuroluigi(tmp_path / "lab", "init", "--data", raw).stdout
+    assert out.count("problem in m-") == 5 and "and 3 more; neuroluigi recordings lists them" in out
+    assert "m_g8" not in out
 
 
 def test_folders_that_are_none(tmp_path, data):
