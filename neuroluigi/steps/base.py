@@ -63,7 +63,14 @@ from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMetho
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
 from neuroluigi.steps.surroundings import own_surroundings
-from neuroluigi.steps.target import ResultFolder, ResultTarget, describe_target, local_path, written_to
+from neuroluigi.steps.target import (
+    ResultFolder,
+    ResultTarget,
+    describe_target,
+    files_beside,
+    local_path,
+    written_to,
+)
 
 logger = logging.getLogger("luigi-interface")
 
@@ -353,7 +360,8 @@ class Step(CarriesSettings, ResultTask):
 
     def _inputs(self) -> tuple[list, list]:
         """Return the inputs that are files of this machine, and the others."""
-        inputs = flatten(self.input())
+        required = flatten(self.input())
+        inputs = [*required, *files_beside(required)]
         return [one for one in inputs if local_path(one)], [one for one in inputs if not local_path(one)]
 
     def _check_unchanged(self, inputs: list[dict]) -> None:

@@ -19,7 +19,13 @@ logger = logging.getLogger("luigi-interface")
 _PACKAGE = Path(__file__).parents[1]
 
 # The settings that are folders or files, and those that are several; relative ones count from where luigi.cfg is.
-_PATHS = (("results", "root"), ("recordings", "root"), ("recordings", "table"), ("matlab", "folder"))
+_PATHS = (
+    ("results", "root"),
+    ("recordings", "root"),
+    ("recordings", "table"),
+    ("recordings", "metadata"),
+    ("matlab", "folder"),
+)
 _SEVERAL = ("matlab", "folder")
 
 # What they are where a luigi.cfg does not say.

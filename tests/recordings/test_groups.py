@@ -245,7 +245,7 @@ def test_real_recordings():
     assert set(groups) == {"locust20010201", "mitdb_100", "eeg_ttl", "eeg_biosemi139"}
     assert not any(group.problems for group in groups.values())
     ecg = groups["mitdb_100"]
-    layout = describe_concatenation(ecg, [(r.path, r.header_bytes) for r in ecg.recordings], "fail", contiguous=True)
+    layout = describe_concatenation(ecg, [(r.path, r.header_bytes) for r in ecg.recordings], "fail", contiguous="true")
     assert (layout["dtype"], layout["channels"], layout["sampling_rate_hz"]) == ("int16", 2, 360.0)
     assert layout["channel_names"] == ["MLII", "V5"]
     assert [r["first_sample"] for r in layout["recordings"]] == [0, 200000, 450001]

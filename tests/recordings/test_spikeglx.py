@@ -237,6 +237,7 @@ def test_what_the_header_says_of_the_session():
     first = read(AP.parent)[0]
     assert first.columns == {
         "session": "5-19-2022-CI0", "index": "0", "gate": "0", "trigger": "0", "stream": "imec0.ap", "probe": "0",
+        "processing": "none",
         "probe_type": "0", "probe_serial": "18194803162", "created": "2022-05-19T17:37:47",
     }  # fmt: skip
     others = [one for folder in sorted(CI0.glob("*/*imec*")) for one in read(folder)]

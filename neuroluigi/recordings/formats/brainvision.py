@@ -27,6 +27,7 @@ from neuroluigi.recordings.formats.reader import (
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, RecordingsError
 
 FORMAT = "brainvision"
+GROUP_BY = ("session",)
 
 _DTYPES = {"INT_16": "int16", "UINT_16": "uint16", "INT_32": "int32", "IEEE_FLOAT_32": "float32"}
 # What says how the samples are stored.

@@ -11,9 +11,13 @@ from neuroluigi.recordings.formats.reader import RecordedFile, natural_key
 
 
 class Format(Protocol):
-    """What each module of a format has."""
+    """What each module of a format has: its name, and more."""
 
     FORMAT: str
+
+    @property
+    def GROUP_BY(self) -> tuple[str, ...]:
+        """The columns by whose values recordings of this format are grouped."""
 
     def claims(self, folder: str, names: Sequence[str]) -> bool:
         """Whether there are recordings of this format in a folder, by the names of files and folders in it."""

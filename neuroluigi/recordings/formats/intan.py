@@ -34,6 +34,7 @@ from neuroluigi.recordings.formats.reader import (
 from neuroluigi.recordings.recording import RecordingsError
 
 FORMAT = "intan"
+GROUP_BY = ("session", "stream")
 
 _RHD, _RHS = 0xC6912702, 0xD69127AC
 _HEADERS = ("info.rhd", "info.rhs")

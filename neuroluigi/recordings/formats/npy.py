@@ -13,6 +13,7 @@ from neuroluigi.recordings.formats.reader import MOST_CHANNELS, Part, RecordedFi
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, RecordingsError
 
 FORMAT = "npy"
+GROUP_BY = ("session",)
 
 _MAGIC = b"\x93NUMPY"
 # NumPy itself reads no longer one without being asked to.

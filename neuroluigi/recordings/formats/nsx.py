@@ -29,6 +29,7 @@ from neuroluigi.recordings.formats.reader import (
 from neuroluigi.recordings.recording import RecordingsError
 
 FORMAT = "nsx"
+GROUP_BY = ("session", "stream")
 
 # The period between two samples is in so many parts of a second, whatever the clock's resolution.
 _PERIODS_PER_SECOND = 30_000

@@ -36,6 +36,7 @@ from neuroluigi.recordings.formats.reader import (
 from neuroluigi.recordings.recording import RecordingsError
 
 FORMAT = "openephys"
+GROUP_BY = ("session", "node", "experiment", "stream")
 
 _HEADER = "structure.oebin"
 _NODE = re.compile(r"record[ _]?node[ _]?([0-9]*)", re.IGNORECASE)

@@ -24,6 +24,7 @@ from neuroluigi.recordings.formats.reader import (
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, RecordingsError
 
 FORMAT = "phy"
+GROUP_BY = ("session",)
 
 _NAME = "params.py"
 # Real ones have some two hundred; what nests deeper than this allows would be hard on Python's parser.

@@ -27,6 +27,8 @@ _LONGEST_TEXT = 255
 _NUMBER = re.compile(r"\s*[+-]?[0-9.]+([eE][+-]?[0-9]+)?\s*", re.ASCII)
 _COUNT = re.compile(r"\s*[0-9]{1,18}\s*", re.ASCII)
 
+_TO_DECODE = "which has to be decoded"
+
 AP, LF, ANALOG, AUX, DIGITAL, UNKNOWN = KINDS = ("ap", "lf", "analog", "aux", "digital", "unknown")
 
 
@@ -96,6 +98,11 @@ class RecordedFile:
     sidecars: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether its samples don't lie in its files as they are (see needs_decoding)."""
+        return any(_TO_DECODE in problem for problem in self.problems)
 
     @property
     def bytes_per_sample(self) -> int:
@@ -171,7 +178,7 @@ def unreadable(path: str, error: OSError | ValueError) -> RecordingsError:
 def needs_decoding(path: str, what: str) -> str:
     """Return the problem of a file whose samples don't lie in it as they are; `what` it is ("a 24-bit WAV file")."""
     return (
-        f"{path} is {what}, which has to be decoded, and this version can't; convert it to raw samples and describe"
+        f"{path} is {what}, {_TO_DECODE}, and this version can't; convert it to raw samples and describe"
         " those in a table (recordings.csv)"
     )
 

@@ -30,6 +30,7 @@ from neuroluigi.recordings.formats.reader import (
 from neuroluigi.recordings.recording import RecordingsError
 
 FORMAT = "spikeglx"
+GROUP_BY = ("session", "gate", "stream")
 
 # run_g0_t0.imec0.ap.bin; "cat" is what CatGT has joined; the probe of phase 3A has no number.
 _NAME = re.compile(
@@ -109,6 +110,7 @@ def _columns_of_name(stem: str) -> dict[str, str]:
         "index": str(int(trigger)) if trigger.isdecimal() else "0",
         "gate": said.get("gate") or "",
         "trigger": trigger,
+        "processing": "catgt" if trigger == "cat" else "none",
         "stream": said.get("stream") or "",
         "probe": said.get("probe") or "",
     }

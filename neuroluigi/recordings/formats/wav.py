@@ -13,6 +13,7 @@ from neuroluigi.recordings.formats.reader import Part, RecordedFile, needs_decod
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, RecordingsError
 
 FORMAT = "wav"
+GROUP_BY = ("session",)
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 # Samples of 8 bits have no sign, by the format's definition.
