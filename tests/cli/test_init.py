@@ -96,12 +96,12 @@ def test_the_three_commands_of_the_readme(tmp_path, has_engines):
     here.mkdir()
     before = read_only_copy(FORMATS / "spikeglx" / "CI0_overlap1", raw)
     env = clean_environment() if has_engines else {**os.environ, **without_engines(tmp_path / "bin")}
-    for command in (init.replace("/nas/raw", str(raw)), run):
+    for command, end in ((init.replace("/data/2026", str(raw)), run), (run, "6 plots: results/*/plot.png")):
         done = subprocess.run(command, shell=True, cwd=here, env=env, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert command != init.replace("/nas/raw", str(raw)) or last_line(done) == run
+        assert last_line(done) == end
     assert {path.name for path in here.iterdir()} - {"__pycache__"} == {*WRITTEN, "results"}
-    assert list((here / "results").glob("*/plot.png"))
+    assert len(list((here / "results").glob("*/plot.png"))) == 6
     assert snapshot(raw) == before
 
 
