@@ -84,6 +84,7 @@ def _group_as_data(group: Group, partial_sample: str) -> dict:
                 "sampling_rate_hz": r.sampling_rate_hz,
                 "samples": _measured(r, partial_sample)[0],
                 "columns": dict(r.columns),
+                "warnings": list(r.recorded.warnings) if r.recorded else [],
             }
             for r in group.recordings
         ],

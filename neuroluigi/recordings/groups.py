@@ -18,6 +18,7 @@ from neuroluigi.recordings.recording import (
     check_folder_name,
     folder_identity,
 )
+from neuroluigi.recordings.seams import join
 from neuroluigi.recordings.table import declared_rows, describe, made_rows, selected
 
 # Names in the folder of results that are not those of groups.
@@ -104,7 +105,7 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
                 values=dict(values),
                 recordings=tuple(used),
                 excluded=tuple(r for r in rows if r.columns["use"] == "no"),
-                problems=_first(problems or [*_listed_twice(used), *_differences(used)]),
+                problems=_first(problems or [*_listed_twice(used), *_differences(used), *_covered(used)]),
             )
     if not groups:
         raise RecordingsError("every recording is left out by use = no; there is nothing to analyse")
@@ -239,6 +240,12 @@ def _listed_twice(recordings: list[Recording]) -> list[str]:
         for recording in recordings
         if first.setdefault(recording.path, recording) is not recording
     ]
+
+
+def _covered(recordings: list[Recording]) -> tuple[str, ...]:
+    """Return the problems of recordings that have nothing which the one before does not have too, by their counters."""
+    recorded = [r.recorded for r in recordings if r.recorded]
+    return join(recorded).problems if len(recorded) == len(recordings) else ()
 
 
 def _differences(recordings: list[Recording]) -> list[str]:
