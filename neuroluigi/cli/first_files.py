@@ -34,6 +34,10 @@ task = {task}
 # select = stream=imec0.ap
 # The columns whose values make a group; neuroluigi recordings shows the groups.
 # group_by = session, stream
+# More columns by session, such as subject.
+# metadata = sessions.csv
+# All of them as a table, to edit and keep: neuroluigi recordings --csv > recordings.csv
+# table = recordings.csv
 {raw}
 [Edges]
 # Level of a rising edge as a fraction of the channel's range, from 0 to 1 ...
