@@ -13,7 +13,7 @@ from neuroluigi.recordings.formats.find import FORMATS
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.formats.reader import RecordedFile
 from neuroluigi.recordings.found import Headers, found_rows, shared_scale
-from neuroluigi.recordings.pattern import Row, pattern_rows
+from neuroluigi.recordings.pattern import Row, UnlistedError, pattern_rows
 from neuroluigi.recordings.recording import (
     BYTES_PER_VALUE,
     Declaration,
@@ -58,14 +58,20 @@ def declared_rows(declaration: Declaration, headers: Headers, notify: Callable[[
     else:
         rows, looked = [], []
         left_out: list[str] = []
+        unlisted: UnlistedError | None = None
         if declaration.format in (("auto",), ("raw",)):
-            rows = pattern_rows(root, declaration.pattern, left_out.append)
+            try:
+                rows = pattern_rows(root, declaration.pattern, left_out.append)
+            except UnlistedError as error:
+                unlisted = error
             looked.append(f"{root} by pattern {declaration.pattern} (and no recordings.csv is there)")
         if not rows and declaration.format != ("raw",):
             rows = found_rows(root, declaration.format, declaration.results_folder, headers, notify)
             # What is nearly as the pattern has it is of interest where the pattern is what finds recordings.
             left_out = [] if rows else left_out
             looked.append(f"{root} by format {', '.join(declaration.format)}")
+        if unlisted and not rows:
+            raise unlisted
         for note in left_out:
             notify(note)
     if not rows:

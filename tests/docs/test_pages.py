@@ -275,7 +275,8 @@ def recordings_by(text: str, pipeline: Pipeline) -> dict:
 def test_the_folder_that_a_rig_wrote_is_all_that_is_typed(pipeline, tmp_path):
     for stream in ("imec0.ap", "imec0.lf", "imec1.ap"):
         write_run(tmp_path / "raw" / stream, f"mouse1_g0_t0.{stream}", samples=7)
-    text = block(README, "ini", "select =").replace("/data/neuropixels", str(tmp_path / "raw"))
+    (select,) = re.findall(r"`(select = \S+)`", README.read_text(encoding="utf-8"))
+    text = f"[recordings]\nroot = {tmp_path / 'raw'}\n{select}\n"
     ((key, group),) = recordings_by(text, pipeline).items()
     assert key == "mouse1-0-imec0.ap"
     assert [(one["samples"], one["channels"]) for one in group["recordings"]] == [(7, 3)]
