@@ -121,13 +121,29 @@ def test_names_of_sections_and_keys_in_any_case_and_lines_that_end_in_any_way(tm
 
 
 @pytest.mark.parametrize(
-    ("kind", "dtype", "samples"), [("UINT_16", "uint16", 10), ("IEEE_FLOAT_32", "float32", 5), ("int_16", "int16", 10)]
+    ("kind", "dtype", "samples"),
+    [
+        ("UINT_16", "uint16", 10),
+        ("INT_32", "int32", 5),
+        ("IEEE_FLOAT_32", "float32", 5),
+        ("int_16", "int16", 10),
+    ],
 )
 def test_types_of_samples(tmp_path, kind, dtype, samples):
     recording = recorded(tmp_path, HEADER.replace("INT_16", kind))
     assert (recording.dtype, recording.samples) == (dtype, samples)
     # The resolution is that of floats too.
     assert recording.channels[0].scale == 0.5
+
+
+def test_an_independent_reader_forgets_the_resolution_of_floats(tmp_path):
+    header = HEADER.partition("[Comment]")[0].replace(",more", "")
+    recording = recorded(tmp_path, header.replace("INT_16", "IEEE_FLOAT_32"))
+    neo = BrainVisionRawIO(recording.path)
+    neo.parse_header()
+    # neo's fault: pybv, MNE and FieldTrip multiply floats too.
+    assert neo.header["signal_channels"]["gain"].tolist() == [1.0, 1.0]
+    assert [channel.scale for channel in recording.channels] == [0.5, 0.1]
 
 
 def test_a_resolution_that_is_left_out(tmp_path):
@@ -137,7 +153,7 @@ def test_a_resolution_that_is_left_out(tmp_path):
     recording = recorded(tmp_path, header)
     assert (recording.channels[0].scale, recording.channels[0].unit) == (None, "")
     assert recording.channels[1].scale == 0.1
-    assert "no resolution of channel 1" in recording.warnings[0]
+    assert "no resolution of 1 channels (Fp1" in recording.warnings[0]
     for bad in ("0", "nan", "x", "1e999"):
         assert recorded(tmp_path, HEADER.replace(",0.5,", f",{bad},")).channels[0].scale is None
 

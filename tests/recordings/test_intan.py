@@ -187,6 +187,12 @@ def test_the_counter_says_start_and_gaps(tmp_path):
     assert f"has 6 samples, 10 by {tmp_path / 'time.dat'}" in recordings["digitalin"].warnings[0]
 
 
+def test_the_counter_of_before_1_2_has_no_sign(tmp_path):
+    late = counter(*range(2**31, 2**31 + 10), dtype="<u4")
+    assert recorded(tmp_path, rhd(version=(1, 1)), amplifier=40, time=late)["amplifier"].start_sample == 2**31
+    assert recorded(tmp_path, rhd(version=(1, 2)))["amplifier"].start_sample == -(2**31)
+
+
 def test_without_a_counter(tmp_path):
     for one in (recorded(tmp_path, rhd(), amplifier=42), recorded(tmp_path, time=b"")):
         assert (one["amplifier"].start_sample, one["amplifier"].clock, one["amplifier"].gaps) == (None, "", ())

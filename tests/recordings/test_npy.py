@@ -79,9 +79,16 @@ def test_a_file_that_was_cut_counts_as_it_is(tmp_path):
     recording = recorded(tmp_path)
     assert (recording.samples, recording.rest_bytes) == (17, 5)
     assert f"{len(content)} by its header" in recording.warnings[1]
-    (tmp_path / "a.npy").write_bytes(content + b"more")
+    (tmp_path / "a.npy").write_bytes(content + b"more than one sample")
     recording = recorded(tmp_path)
     assert recording.parts == (Part(str(tmp_path / "a.npy"), 128, 20),)
+
+
+@pytest.mark.parametrize("shape", ["(9999999999999999999, 2)", "(-3, 2)", "(3.0, 2)", "(x,)", "3", "((3,), 2)"])
+def test_shapes_that_are_none(tmp_path, shape):
+    header = f"{{'descr': '<i2', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(40))
+    assert str(tmp_path / "a.npy") in problem(tmp_path)
 
 
 def test_code_in_a_header_is_not_run(tmp_path):

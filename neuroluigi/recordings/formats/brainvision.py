@@ -1,7 +1,7 @@
 """BrainVision: a header (.vhdr), samples (.eeg) and markers (.vmrk); binary and multiplexed, in place.
 
-Source: BrainVision Core Data Format 1.0 of Brain Products, and the comments in the files that its Recorder writes: what
-a channel omits is an empty field, its unit is then uV. The resolution counts for floats too, as pybv and MNE have it.
+Source: BrainVision Core Data Format 1.0 of Brain Products. A value times the resolution of its channel is in the unit
+of the channel, also where it is a float (so do pybv, MNE and FieldTrip); no unit, or an empty one, is uV.
 """
 
 import os
@@ -28,7 +28,7 @@ from neuroluigi.recordings.recording import BYTES_PER_VALUE, RecordingsError
 
 FORMAT = "brainvision"
 
-_DTYPES = {"INT_16": "int16", "UINT_16": "uint16", "IEEE_FLOAT_32": "float32"}
+_DTYPES = {"INT_16": "int16", "UINT_16": "uint16", "INT_32": "int32", "IEEE_FLOAT_32": "float32"}
 # What says how the samples are stored.
 _STORED_AS = ("dataformat", "datatype", "dataorientation", "usebigendianorder")
 # A header has some 50 KB; so many are 120,000 markers.
@@ -62,7 +62,9 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
             " off or is damaged: copy it again from the rig"
         )
     warnings: list[str] = []
-    channels = tuple(_channel(path, number, said, dtype, warnings) for number in range(1, count + 1))
+    channels = tuple(_channel(path, number, said, dtype) for number in range(1, count + 1))
+    if unscaled := [channel.name for channel in channels if channel.scale is None]:
+        warnings.append(f"{path} says no resolution of {len(unscaled)} channels ({', '.join(unscaled[:3])}, ...)")
     data = _named_file(path, said, "datafile", warnings)
     if data is None:
         raise RecordingsError(
@@ -130,7 +132,7 @@ def _dtype(path: str, said: Mapping[str, str]) -> str:
     return _DTYPES[kind]
 
 
-def _channel(path: str, number: int, said: Mapping[str, str], dtype: str, warnings: list[str]) -> Channel:
+def _channel(path: str, number: int, said: Mapping[str, str], dtype: str) -> Channel:
     if f"ch{number}" not in said:
         raise RecordingsError(
             f"{path} does not describe channel {number} of {said['numberofchannels']} (the line Ch{number}=); it was"
@@ -142,7 +144,6 @@ def _channel(path: str, number: int, said: Mapping[str, str], dtype: str, warnin
         # The values are in the unit themselves, as EEGLAB and Analyzer write them.
         scale = 1.0
     elif not scale:
-        warnings.append(f"{path} says no resolution of channel {number}; its values have no unit")
         return Channel(_text(name))
     return Channel(_text(name), scale=scale, offset=0.0, unit=_MICRO.sub("u", _text(unit)) or "uV")
 
@@ -154,7 +155,7 @@ def _text(field: str) -> str:
 def _named_file(path: str, said: Mapping[str, str], key: str, warnings: list[str]) -> str | None:
     """Return the path of the data or the markers; None where the header names no file that is in its folder."""
     stem, folder = os.path.splitext(os.path.basename(path))[0], os.path.dirname(path)
-    name = said.get(key, "").replace("$b", stem)
+    name = said.get(key, "").replace("$b", stem, 1)
     named = path_inside(folder, name)
     if named is None or os.path.lexists(named):
         return named
