@@ -3,13 +3,12 @@
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
-import pytest
+import numpy as np
 
-from neuroluigi.recordings.formats import find
 from neuroluigi.recordings.formats.find import AUTO, FORMATS, find_recordings
-from neuroluigi.recordings.formats.reader import RecordedFile
 from tests.conftest import FORMATS as SHARED
 from tests.conftest import needs_formats
 from tests.recordings.test_openephys import made as made_openephys
@@ -32,23 +31,6 @@ def paths(root: Path, *formats: str, results: tuple = ()) -> list[str]:
     return [Path(one.path).relative_to(root).as_posix() for one in found.recordings]
 
 
-class ByName:
-    """A format that is looked for by its name alone."""
-
-    FORMAT = "npy"
-
-    def claims(self, folder, names):
-        return any(name.endswith(".npy") for name in names)
-
-    def recordings_in(self, folder, names):
-        return [RecordedFile("npy", str(Path(folder, name)), {}) for name in names if name.endswith(".npy")]
-
-
-@pytest.fixture
-def by_name(monkeypatch):
-    monkeypatch.setattr(find, "FORMATS", {**FORMATS, "npy": ByName()})
-
-
 @needs_formats
 def test_several_formats_below_one_root():
     found = find_recordings(str(SHARED))
@@ -62,6 +44,21 @@ def test_several_formats_below_one_root():
     # Headers without data are named, each.
     without = [one for one in found.recordings if one.problems and one.format == "spikeglx"]
     assert without and all("/metas/" in one.path and "is not there" in one.problems[0] for one in without)
+
+
+@needs_formats
+def test_a_folder_takes_at_most_40_ms():
+    found = [one for one in find_recordings(str(SHARED)).recordings if not one.problems]
+    folders = {(one.format, Path((*one.sidecars, one.path)[0]).parent) for one in found}
+    assert len(folders) > 10
+    for name, folder in folders:
+        names = sorted(path.name for path in folder.iterdir())
+        times = []
+        for _ in range(5):
+            start = time.process_time()
+            FORMATS[name].recordings_in(str(folder), names)
+            times.append(time.process_time() - start)
+        assert min(times) < 0.04, folder
 
 
 def test_natural_order(tmp_path):
@@ -84,12 +81,12 @@ def test_any_shape_of_folders_below_a_claimed_one(tmp_path):
     ]
 
 
-def test_what_lies_in_a_claimed_folder_is_nobodys_by_name(tmp_path, by_name):
+def test_what_lies_in_a_claimed_folder_is_nobodys_by_name(tmp_path):
     made_openephys(tmp_path / "a/recording1", stream(), numbers=range(10))
     write_spikeglx(tmp_path / "m_g0", "m_g0_t0.nidq")
     for folder in ("m_g0/kilosort4", "b", "b/c"):
         (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "spike_times.npy").touch()
+        np.save(tmp_path / folder / "spike_times.npy", np.arange(9, dtype="int32"))
     assert paths(tmp_path, "npy") == ["b/c/spike_times.npy", "b/spike_times.npy"]
     assert [path for path in paths(tmp_path) if path.endswith(".npy")] == []
     assert len(paths(tmp_path, *AUTO, "npy")) == 4

@@ -138,6 +138,20 @@ def test_kinds_and_scales_per_channel(tmp_path):
     assert recording.warnings == recording.problems == ()
 
 
+def test_later_versions_say_the_type_of_a_channel(tmp_path):
+    said = [
+        {**channel("EMG1", units=""), "type": 0},
+        {**channel("MEM", 1.0, "%"), "type": 1},
+        {**channel("CH17", 0.1, ""), "type": 2},
+        {**channel("LFP1"), "type": 0},
+        {**channel("SYNC"), "type": 0},
+        {**channel("x"), "type": 7},
+    ]
+    recording = only(made(tmp_path, stream(channels=said), numbers=np.arange(10)))
+    assert [one.kind for one in recording.channels] == ["ap", "aux", "analog", "lf", "digital", "unknown"]
+    assert [one.unit for one in recording.channels] == ["uV", "%", "V", "uV", "", "uV"]
+
+
 @pytest.mark.parametrize(("name", "rate"), [("ProbeA-LFP", 2500.0), ("", 2500.0), ("ProbeA-LFP", 1000.0)])
 def test_the_slow_stream_of_a_probe_is_lf(tmp_path, name, rate):
     probe = stream("P-100.1/", stream_name=name, sample_rate=rate, source_processor_name="Neuropix-PXI")
@@ -171,6 +185,11 @@ def test_gaps_are_where_the_counter_does_not_go_on_by_one(tmp_path, places):
 def test_a_counter_that_runs_back_is_a_gap_of_unknown_length(tmp_path):
     recording = only(made(tmp_path, stream(), numbers=[5, 6, 7, 8, 9, 0, 1, 2, 2, 3]))
     assert recording.gaps == (Gap(5), Gap(8))
+
+
+@pytest.mark.parametrize("start", [-5, 1 << 62])
+def test_a_counter_begins_where_one_can(tmp_path, start):
+    assert f"sample_numbers.npy begins at {start}" in problem(made(tmp_path, stream(), numbers=np.arange(10) + start))
 
 
 def test_numbers_of_times_are_no_counter(tmp_path):

@@ -134,6 +134,18 @@ def test_sites_by_the_table_of_electrodes_alone(name, tmp_path):
 
 
 @needs_formats
+@pytest.mark.parametrize("name", ["NP2020_sample_g0_t0.imec0.ap", "NP2_2013_subset_channels.imec0.ap"])
+def test_sites_of_a_part_that_is_not_known_yet(name, tmp_path):
+    meta = FORMATS / f"spikeglx/metas/{name}.meta"
+    known, unknown = only(made(tmp_path / "a", meta)), only(made(tmp_path / "b", meta, imDatPrb_pn="NP9999"))
+    # Those of 2026 have all dimensions; before, the distances are right.
+    shift = {0.0} if "2020" in name else {27.0}
+    pairs = list(zip(known.channels, unknown.channels, strict=True))[:120]
+    assert {other.x - one.x for one, other in pairs} == shift
+    assert {(other.y - one.y, other.shank - one.shank, other.used) for one, other in pairs} == {(0, 0, True)}
+
+
+@needs_formats
 def test_an_lf_file_takes_its_sites_from_the_ap_file_of_the_probe(tmp_path):
     lf = {one.path: one for one in read(AP.parent)}[str(LF.with_suffix(".bin"))]
     assert lf.sidecars == (str(LF), str(AP))
@@ -310,6 +322,14 @@ def test_nidq_with_all_kinds_of_channels(tmp_path):
     ]
     assert [one.name for one in channels] == ["MN1", "MA0", "XA0", "XA2", "my word", "XD1"]
     assert {one.used for one in channels} == {None}
+
+
+@needs_formats
+@pytest.mark.parametrize(("source", "kind"), [(AP, "AP"), (LF, "LF")], ids=["ap", "lf"])
+def test_all_channels_of_a_file_have_their_own_numbers(tmp_path, source, kind):
+    whole = only(made(tmp_path, source, f"run_g0_t0.imec0.{kind.lower()}", snsSaveChanSubset="all", snsChanMap=None))
+    assert [one.name for one in whole.channels] == [*(f"{kind}{i}" for i in range(384)), "SY0"]
+    assert whole.channels[2].y == 20
 
 
 @needs_formats

@@ -144,8 +144,10 @@ class Probe:
     def _of_geometry(self, row: list[float | None]) -> Site:
         """Return the site of a row of ~snsGeomMap: shank, x from its left edge, y, used."""
         match row:
-            case [float(shank), float(x), float(y), float(used)] if self._layout:
-                return self._layout.from_edge(int(shank), x, y, used != 0)
+            case [float(shank), float(x), float(y), float(used)]:
+                # Of a part that is not known yet, x stays as it is, from the left edge of the first shank.
+                layout = self._layout or _Layout(1, 0, 0, 0, 0, _between_shanks(self._meta) or 0)
+                return layout.from_edge(shank, x, y, used != 0)
         return Site()
 
     def _of_shanks(self, row: list[float | None]) -> Site:
@@ -175,14 +177,17 @@ class Probe:
 
 def _layout(meta: Meta) -> _Layout | None:
     """Return the layout that the .meta has itself, as those since 2025 do."""
-    header, _ = table(meta.get("~snsGeomMap", ""), ":")
     said = [as_number(meta.get(key)) for key in ("imColsPerShank", "imXPitch", "imZPitch", "imX0EvenRow", "imX0OddRow")]
-    match (*said, *map(as_number, header)):
-        case (float(columns), float(across), float(up), float(even), float(odd), _, _, float(between), _) if (
-            columns > 0
-        ):
+    match (*said, _between_shanks(meta)):
+        case (float(columns), float(across), float(up), float(even), float(odd), float(between)) if columns >= 1:
             return _Layout(int(columns), across, up, even, odd, between)
     return None
+
+
+def _between_shanks(meta: Meta) -> float | None:
+    """Return um between two shanks, by the header of the map: (part, shanks, um between, um wide)."""
+    header, _ = table(meta.get("~snsGeomMap", ""), ":")
+    return as_number(header[2]) if len(header) == 4 else None
 
 
 def _kind(first: str) -> str:

@@ -40,15 +40,20 @@ FORMAT = "openephys"
 _HEADER = "structure.oebin"
 _NODE = re.compile(r"record[ _]?node[ _]?([0-9]*)", re.IGNORECASE)
 _MOST_STREAMS = 1000
-# Kinds by the beginning of a channel's name or, on the next line, of its description, the first that fits; and the unit
-# of bit_volts where it is not said, as since 0.6: microvolts, by the manual, and volts for inputs of a DAQ device.
+# More than a rig counts in its life.
+_LARGEST_COUNT = 1 << 62
+# Kinds by the beginning of a channel's name or, on the next line, by its description, the first that fits.
 _KINDS = (
-    (re.compile(r".*SYNC\b", re.IGNORECASE), DIGITAL, ""),
-    (re.compile(r"ADC|AI\d|.*\n(ADC|Analog Input)", re.IGNORECASE), ANALOG, "V"),
-    (re.compile(r"AUX|.*\nAuxil", re.IGNORECASE), AUX, ""),
-    (re.compile(r"LFP\d", re.IGNORECASE), LF, "uV"),
-    (re.compile(r"(CH|AP)\d|.*\n(Headstage|Neuropixels)", re.IGNORECASE), AP, "uV"),
+    (re.compile(r".*SYNC\b", re.IGNORECASE), DIGITAL),
+    (re.compile(r"ADC|AI\d|.*\n(.*\bADC\b|Analog Input)", re.IGNORECASE), ANALOG),
+    (re.compile(r"AUX|.*\n.*\bAux", re.IGNORECASE), AUX),
+    (re.compile(r"LFP\d", re.IGNORECASE), LF),
+    (re.compile(r"(CH|AP)\d|.*\n(Headstage|Neuropixels)", re.IGNORECASE), AP),
 )
+# The types of channels that later versions give.
+_TYPES = (AP, AUX, ANALOG)
+# What bit_volts leads to where units is empty, as since 0.6; by the manual.
+_USUAL_UNITS = {AP: "uV", LF: "uV", ANALOG: "V"}
 # The lower rate of a probe that has two.
 _LF_RATE = 2500
 
@@ -175,15 +180,24 @@ def _kind_of_stream(name: str, stream: Mapping[str, Any]) -> str:
 
 def _channel(said: Mapping[str, Any], place: str, of_stream: str) -> Channel:
     name = as_text(said.get("channel_name")) or place
-    text = f"{name}\n{as_text(said.get('description'))}"
-    kind, usual = next(((kind, unit) for pattern, kind, unit in _KINDS if pattern.match(text)), (UNKNOWN, ""))
+    kind = _kind(name, said)
     if kind == AP and of_stream:
         kind = of_stream
     scale = as_number(said.get("bit_volts"))
-    unit = as_text(said.get("units")).replace("µ", "u").replace("μ", "u") or usual
+    unit = as_text(said.get("units")).replace("µ", "u").replace("μ", "u") or _USUAL_UNITS.get(kind, "")
     if kind == DIGITAL or not scale or scale < 0 or not unit:
         return Channel(name, kind)
     return Channel(name, kind, scale, 0.0, unit)
+
+
+def _kind(name: str, said: Mapping[str, Any]) -> str:
+    text = f"{name}\n{as_text(said.get('description'))}"
+    kind = next((kind for pattern, kind in _KINDS if pattern.match(text)), UNKNOWN)
+    number = as_count(said.get("type"))
+    # The sync words and the slow band of a probe have no type of their own.
+    if number is None or number >= len(_TYPES) or kind in (DIGITAL, LF):
+        return kind
+    return _TYPES[number]
 
 
 def _counter(folder: str, samples: int, warnings: list[str]) -> tuple[list[str], int | None, tuple[Gap, ...]]:
@@ -202,6 +216,12 @@ def _counter(folder: str, samples: int, warnings: list[str]) -> tuple[list[str],
                 " belongs to which is unknown; rename it, and the recording counts as one without gaps and without a"
                 " counter"
             )
-        return [path], *read_counter(path, header.dtype, samples, header.offset)
+        start, gaps = read_counter(path, header.dtype, samples, header.offset)
+        if not 0 <= start < _LARGEST_COUNT:
+            raise RecordingsError(
+                f"{path} begins at {start}, which no counter of samples does; copy it again, or rename it, and the"
+                " recording counts as one without gaps and without a counter"
+            )
+        return [path], start, gaps
     warnings.append(f"{folder} has no counter (sample_numbers.npy): gaps, and how it joins others, are unknown")
     return [], None, ()

@@ -30,7 +30,7 @@ _COUNT = re.compile(r"\s*[0-9]{1,18}\s*", re.ASCII)
 AP, LF, ANALOG, AUX, DIGITAL, UNKNOWN = KINDS = ("ap", "lf", "analog", "aux", "digital", "unknown")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """Where some samples of a recording lie: an absolute path, the byte of the first one, and how many there are."""
 
@@ -39,7 +39,7 @@ class Part:
     samples: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Channel:
     """One channel: a value is scale * count + offset in `unit`; None and "" are what the header does not say.
 
@@ -58,7 +58,7 @@ class Channel:
     used: bool | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Gap:
     """A place where samples are missing: the first one after it, from 0 in the recording; None: unknown how many.
 

@@ -33,10 +33,10 @@ FORMAT = "spikeglx"
 
 # run_g0_t0.imec0.ap.bin; "cat" is what CatGT has joined; the probe of phase 3A has no number.
 _NAME = re.compile(
-    r"(?P<session>.+?)(_g(?P<gate>\d{1,9}))?(_t(?P<trigger>\d{1,9}|cat))?"
-    r"\.(?P<stream>(imec(?P<probe>\d{0,9})\.)?(ap|lf)|nidq|(obx\d{1,9}\.)?obx\d{0,9})\.(bin|cbin|meta)",
+    r"(?P<run>.+?)\.(?P<stream>(imec(?P<probe>\d{0,9})\.)?(ap|lf)|nidq|(obx\d{1,9}\.)?obx\d{0,9})\.(bin|cbin|meta)",
     re.ASCII,
 )
+_RUN = re.compile(r"(?P<session>.+?)(_g(?P<gate>\d{1,9}))?(_t(?P<trigger>\d{1,9}|cat))?", re.ASCII)
 # That of 1,536 channels has 75,000 bytes.
 _MOST_META_BYTES = 1 << 20
 
@@ -102,7 +102,8 @@ def _recording(folder: str, stem: str, names: Sequence[str], known: dict[tuple, 
 
 def _columns_of_name(stem: str) -> dict[str, str]:
     match = _NAME.fullmatch(f"{stem}.bin")
-    said = match.groupdict() if match else {}
+    of_run = _RUN.fullmatch(match["run"]) if match else None
+    said = {**match.groupdict(), **of_run.groupdict()} if match and of_run else {}
     trigger = said.get("trigger") or ""
     return {
         "session": said.get("session") or stem,
@@ -213,7 +214,7 @@ class _Channels:
         names = self._names()
         position = first = 0
         for kind, count, of_kind in zip(self._stream.kinds, saved, acquired, strict=True):
-            numbers = subset[position : position + count]
+            numbers = subset[position : position + count] if subset else list(range(first, first + count))
             # What CatGT makes of the full band has other kinds than what was acquired.
             own = [number - first if first <= number < first + of_kind else number for number in numbers]
             yield from self._of_kind(kind, own, [names.get(number, "") for number in numbers])
@@ -272,10 +273,10 @@ class _Channels:
         return known if len(known) == len(counts) == len(self._stream.kinds) else []
 
     def _subset(self, total: int, acquired: int) -> list[int]:
-        """Return the numbers of the saved channels among the acquired ones."""
+        """Return the numbers of the saved channels among the acquired ones, [] for all of the kinds that are saved."""
         text = self._meta.get("snsSaveChanSubset", "all")
         if text in ("", "all"):
-            return list(range(total))
+            return []
         subset = expand(text, max(total, acquired))
         if len(subset) != total:
             raise RecordingsError(f"has nSavedChans={total}, but other channels in snsSaveChanSubset={as_text(text)}")
