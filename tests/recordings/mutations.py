@@ -51,9 +51,10 @@ def check_mutations(module, files: dict[str, bytes], changed: str, folder: Path,
     for _ in range(MUTATIONS):
         head, tail = files[changed][: most_bytes or None], files[changed][most_bytes:] if most_bytes else b""
         (folder / changed).write_bytes(mutated(head, chance) + (tail if chance.random() < 0.8 else b""))
-        start = time.perf_counter()
+        # Not of the clock on the wall: other tests run too.
+        start = time.process_time()
         recordings = module.recordings_in(str(folder), names)
-        assert time.perf_counter() - start < _MOST_SECONDS
+        assert time.process_time() - start < _MOST_SECONDS
         for recording in recordings:
             check_recording(recording, folder)
     assert _peak_bytes() - before < _MOST_BYTES_MORE

@@ -3,11 +3,12 @@
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
 
-from neuroluigi.recordings.formats.find import AUTO, find_recordings
+from neuroluigi.recordings.formats.find import AUTO, FORMATS, find_recordings
 from tests.conftest import FORMATS as SHARED
 from tests.conftest import needs_formats
 from tests.recordings.test_openephys import made as made_openephys
@@ -43,6 +44,21 @@ def test_several_formats_below_one_root():
     # Headers without data are named, each.
     without = [one for one in found.recordings if one.problems and one.format == "spikeglx"]
     assert without and all("/metas/" in one.path and "is not there" in one.problems[0] for one in without)
+
+
+@needs_formats
+def test_a_folder_takes_at_most_40_ms():
+    found = [one for one in find_recordings(str(SHARED)).recordings if not one.problems]
+    folders = {(one.format, Path((*one.sidecars, one.path)[0]).parent) for one in found}
+    assert len(folders) > 10
+    for name, folder in folders:
+        names = sorted(path.name for path in folder.iterdir())
+        times = []
+        for _ in range(5):
+            start = time.process_time()
+            FORMATS[name].recordings_in(str(folder), names)
+            times.append(time.process_time() - start)
+        assert min(times) < 0.04, folder
 
 
 def test_natural_order(tmp_path):

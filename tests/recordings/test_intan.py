@@ -212,7 +212,9 @@ def test_files_that_are_missing(tmp_path):
     assert "amplifier.dat can't be read: it is not there" in recordings["amplifier"].problems[0]
     assert recordings["digitalin"].problems == ()
     # Who lets the filtered signals be saved may leave the others out.
-    assert list(recorded(tmp_path, highpass=20)) == ["digitalin"]
+    recordings = recorded(tmp_path, highpass=20)
+    assert list(recordings) == ["digitalin"]
+    assert "highpass.dat is not read" in recordings["digitalin"].warnings[0]
     (tmp_path / "info.rhd").write_bytes(rhd(channels=[("A-AUX1", 1)]))
     (tmp_path / "highpass.dat").unlink()
     assert list(recorded(tmp_path, auxiliary=20)) == ["auxiliary", "digitalin"]
@@ -262,6 +264,12 @@ def test_bad_headers_have_a_problem_with_words(tmp_path, header, words):
     for one in recordings.values():
         assert words in one.problems[0]
         assert str(tmp_path / "info.rhd") in one.problems[0]
+
+
+@pytest.mark.parametrize(("name", "header"), [("info.rhs", rhd()), ("info.rhd", rhs())])
+def test_a_header_of_the_other_system(tmp_path, name, header):
+    for one in recorded(tmp_path, header, name, amplifier=40, dcamplifier=20, supply=20).values():
+        assert f"{tmp_path / name} is no header of Intan" in one.problems[0]
 
 
 def test_a_folder_with_headers_is_claimed():

@@ -91,6 +91,28 @@ def test_packets_of_all_versions(tmp_path, version):
         assert np.memmap(path, "<i2", "r", part.offset, (part.samples * 2,)).tolist() == list(range(count))
 
 
+@pytest.mark.parametrize("version", [(2, 2), (2, 3), (3, 0)])
+def test_an_independent_reader_says_the_same_of_all_versions(tmp_path, version):
+    long = version[0] == 3
+    head = header(channel(), channel(2, b"elec2", digital=(-100, 900), analog=(-10, 90)), version=version, period=3)
+    content = head + packet(600, 5, channels=2, long=long) + packet(9000, 4, channels=2, long=long)
+    recording = recorded(tmp_path, content)
+    neo = BlackrockRawIO(str(tmp_path / "a.ns5"))
+    neo.parse_header()
+    assert neo.segment_count(0) == 2
+    for i, part in enumerate(recording.parts):
+        samples = np.memmap(part.path, "<i2", "r", part.offset, (part.samples, 2))
+        assert np.array_equal(neo.get_analogsignal_chunk(seg_index=i), samples)
+    channels = neo.header["signal_channels"]
+    assert [(one.name, one.scale, one.offset, one.unit) for one in recording.channels] == [
+        (one["name"], one["gain"], one["offset"], one["units"]) for one in channels
+    ]
+    assert recording.sampling_rate_hz == neo.get_signal_sampling_rate(0)
+    start, missing = recording.start_sample / 10_000, recording.gaps[0].missing
+    assert neo.get_signal_t_start(0, 0, 0) == start
+    assert neo.get_signal_t_start(0, 1, 0) == pytest.approx(start + (5 + missing) / 10_000)
+
+
 def test_scale_offset_unit_and_kind_of_channels(tmp_path):
     channels = [
         channel(1, b"elec1"),

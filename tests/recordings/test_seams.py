@@ -86,6 +86,11 @@ def test_an_overlap_is_dropped_of_spikeglx_and_a_reset_elsewhere():
     assert join([one(10, 0), one(10, 7)]) == Joined((0, 10), (0, 0), (0, 10), (Gap(10),), ())
 
 
+def test_gaps_of_what_is_dropped_are_dropped_too():
+    following = replace(spikeglx(10, 7), gaps=(Gap(2, 5), Gap(5, 6)))
+    assert join([spikeglx(10, 0), following]) == Joined((0, 10), (0, 3), (0, 12), (Gap(12, 6),), ())
+
+
 @pytest.mark.parametrize("start", [0, 2, 5])
 def test_a_file_of_which_nothing_is_new_is_a_problem(start):
     (text,) = join([spikeglx(10, 0), spikeglx(5, start)]).problems

@@ -326,6 +326,17 @@ def test_nidq_with_all_kinds_of_channels(tmp_path):
 
 
 @needs_formats
+def test_files_of_one_folder_have_their_own_channels_and_clocks(tmp_path):
+    for i, table in enumerate(["(0,384)(0 0 0 500 250 1)", "(0,384)(0 0 0 1000 250 1)"]):
+        made(tmp_path, AP, f"run_g0_t{i}.imec0.ap", imroTbl=table, imDatPrb_sn=i, snsApLfSy="1,0,0", nSavedChans=1,
+             snsSaveChanSubset="0", snsShankMap=None)  # fmt: skip
+    one, other = read(tmp_path)
+    assert one.channels[0].scale == pytest.approx(2 * other.channels[0].scale)
+    # Another probe at the same place counts on its own.
+    assert one.clock and one.clock != other.clock
+
+
+@needs_formats
 @pytest.mark.parametrize(("source", "kind"), [(AP, "AP"), (LF, "LF")], ids=["ap", "lf"])
 def test_all_channels_of_a_file_have_their_own_numbers(tmp_path, source, kind):
     whole = only(made(tmp_path, source, f"run_g0_t0.imec0.{kind.lower()}", snsSaveChanSubset="all", snsChanMap=None))

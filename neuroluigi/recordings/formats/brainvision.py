@@ -139,7 +139,7 @@ def _channel(path: str, number: int, said: Mapping[str, str], dtype: str) -> Cha
             f"{path} does not describe channel {number} of {said['numberofchannels']} (the line Ch{number}=); it was"
             " cut off or edited: copy it again from the rig"
         )
-    name, _, resolution, unit, *_ = [*said[f"ch{number}"].split(","), "", "", ""]
+    name, _, resolution, unit, *_ = [*said[f"ch{number}"].split(",", 4), "", "", ""]
     scale = as_number(resolution)
     if not resolution.strip() and dtype == "float32":
         # The values are in the unit themselves, as EEGLAB and Analyzer write them.

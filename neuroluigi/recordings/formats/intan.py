@@ -39,8 +39,8 @@ GROUP_BY = ("session", "stream")
 _RHD, _RHS = 0xC6912702, 0xD69127AC
 _HEADERS = ("info.rhd", "info.rhs")
 _COUNTER = "time.dat"
-# The files of the amplifiers: who lets one of the latter three be saved may leave out the first.
-_AMPLIFIERS = ("amplifier", "dcamplifier", "lowpass", "highpass")
+# Files of filtered signals of the amplifiers; the header does not say their rate.
+_FILTERED = ("lowpass.dat", "highpass.dat")
 # What the names of files begin with where each channel has its own.
 _OF_ONE_CHANNEL = ("amp-", "aux-", "vdd-", "board-", "dc-", "stim-")
 _BYTES_PER_VALUE = 2
@@ -141,12 +141,12 @@ class _Folder:
             self._streams.insert(0, "amplifier")
 
     def _lacks_amplifiers(self) -> bool:
-        """Whether the file of the amplifiers should be there and is not, nor one of them that was filtered."""
+        """Whether the file of the amplifiers should be there and is not, nor one that may be saved instead."""
         try:
             should_be = bool(self._header.channels.get(_AMPLIFIER.type))
         except RecordingsError:
             return False
-        return should_be and not any(f"{stream}.dat" in self._names for stream in _AMPLIFIERS)
+        return should_be and not {"amplifier.dat", "dcamplifier.dat", *_FILTERED} & set(self._names)
 
     def recordings(self) -> list[RecordedFile]:
         """Return a recording for each file."""
@@ -193,6 +193,11 @@ class _Folder:
             warnings.append(f"{path} has {samples} samples, {count} by {self._of('time')}; what is there is taken")
         if signal.unit and signal.scale is None:
             warnings.append(f"{self._path} is of a board whose scale for {path} is not known; its values have no unit")
+        warnings += [
+            f"{os.path.join(self._folder, name)} is not read, {self._path} says no rate of it; describe it in a table"
+            for name in _FILTERED
+            if name in self._names
+        ]
         return RecordedFile(
             format=FORMAT,
             path=path,
@@ -224,14 +229,11 @@ def _read_header(path: str) -> _Header:
     with opened(path) as file:
         source = BinaryHeader(path, file)
         magic, *version = source.unpack("Ihh")
-        if magic == _RHD:
-            rate, signals = _read_rhd(source, version)
-            of_channel = "10h2f"
-        elif magic == _RHS:
-            rate, signals = _read_rhs(source), _RHS_SIGNALS
-            of_channel = "11h2f"
-        else:
+        is_rhs = path.lower().endswith(".rhs")
+        if magic != (_RHS if is_rhs else _RHD):
             raise RecordingsError(f"{path} is no header of Intan by its first bytes; copy it again from the rig")
+        rate, signals = (_read_rhs(source), _RHS_SIGNALS) if is_rhs else _read_rhd(source, version)
+        of_channel = "11h2f" if is_rhs else "10h2f"
         channels: dict[int, list[str]] = defaultdict(list)
         for name, type in _enabled(source, of_channel):
             channels[type].append(name)
@@ -239,7 +241,7 @@ def _read_header(path: str) -> _Header:
                 raise RecordingsError(f"{path} has more than {MOST_CHANNELS} channels; it is damaged, copy it again")
     if not 0 < rate < _MOST_HZ:
         raise RecordingsError(f"{path} says a sampling rate of {rate} Hz; it is damaged, copy it again from the rig")
-    is_old = magic == _RHD and version < [1, 2]
+    is_old = not is_rhs and version < [1, 2]
     return _Header(rate, signals, channels, "<u4" if is_old else "<i4")
 
 

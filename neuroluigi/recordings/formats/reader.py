@@ -32,7 +32,7 @@ _TO_DECODE = "which has to be decoded"
 AP, LF, ANALOG, AUX, DIGITAL, UNKNOWN = KINDS = ("ap", "lf", "analog", "aux", "digital", "unknown")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """Where some samples of a recording lie: an absolute path, the byte of the first one, and how many there are."""
 
@@ -41,7 +41,7 @@ class Part:
     samples: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Channel:
     """One channel: a value is scale * count + offset in `unit`; None and "" are what the header does not say.
 
@@ -60,7 +60,7 @@ class Channel:
     used: bool | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Gap:
     """A place where samples are missing: the first one after it, from 0 in the recording; None: unknown how many.
 

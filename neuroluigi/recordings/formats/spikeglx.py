@@ -34,10 +34,10 @@ GROUP_BY = ("session", "gate", "stream")
 
 # run_g0_t0.imec0.ap.bin; "cat" is what CatGT has joined; the probe of phase 3A has no number.
 _NAME = re.compile(
-    r"(?P<session>.+?)(_g(?P<gate>\d{1,9}))?(_t(?P<trigger>\d{1,9}|cat))?"
-    r"\.(?P<stream>(imec(?P<probe>\d{0,9})\.)?(ap|lf)|nidq|(obx\d{1,9}\.)?obx\d{0,9})\.(bin|cbin|meta)",
+    r"(?P<run>.+?)\.(?P<stream>(imec(?P<probe>\d{0,9})\.)?(ap|lf)|nidq|(obx\d{1,9}\.)?obx\d{0,9})\.(bin|cbin|meta)",
     re.ASCII,
 )
+_RUN = re.compile(r"(?P<session>.+?)(_g(?P<gate>\d{1,9}))?(_t(?P<trigger>\d{1,9}|cat))?", re.ASCII)
 # That of 1,536 channels has 75,000 bytes.
 _MOST_META_BYTES = 1 << 20
 
@@ -103,7 +103,8 @@ def _recording(folder: str, stem: str, names: Sequence[str], known: dict[tuple, 
 
 def _columns_of_name(stem: str) -> dict[str, str]:
     match = _NAME.fullmatch(f"{stem}.bin")
-    said = match.groupdict() if match else {}
+    of_run = _RUN.fullmatch(match["run"]) if match else None
+    said = {**match.groupdict(), **of_run.groupdict()} if match and of_run else {}
     trigger = said.get("trigger") or ""
     return {
         "session": said.get("session") or stem,
