@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -222,6 +223,8 @@ def become(requests: socket.socket, fds: list[int], words: list[str], folder: st
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)
+    # It was asked for by what is imported.
+    tempfile.tempdir = None
     time.tzset()
     # Luigi looked for a luigi.cfg when it was imported, where there was none.
     importlib.import_module("luigi").configuration.get_config().reload()

@@ -62,6 +62,8 @@ def test_it_has_the_same_of_everything_and_ends_likewise(telling):
             assert commands.run(LUIGI, forks=forks, **options).returncode == 7
         assert (telling / "out.txt").read_text().startswith("a line read: asked __mp_main__\nan error\n")
         about.append(json.loads((telling / "about.json").read_text()))
+    # Each run has an id of its own.
+    assert len({one["environment"].pop("NEUROLUIGI_RUN") for one in about}) == 2
     assert about[0] == about[1] and len(about[0]) == 12 and about[0]["setting"] == "of the folder"
 
 

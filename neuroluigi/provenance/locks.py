@@ -39,7 +39,7 @@ def waited_lock(path: Path, what: str) -> Iterator[None]:
         with contextlib.suppress(OSError), open(path, "r+", encoding="utf-8", opener=only_regular) as file:
             # It hardly ever changes hands, and a write to the disk takes longer than a look.
             holder = json.dumps(whoever())
-            if file.read() != holder:
+            if file.read(len(holder) + 1) != holder:
                 file.seek(0)
                 file.write(holder)
                 file.truncate()

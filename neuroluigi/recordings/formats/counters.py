@@ -1,13 +1,14 @@
 """Gaps by a counter of samples, such as time.dat or sample_numbers.npy, found without reading all of it."""
 
 from collections.abc import Iterator
-from typing import BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, BinaryIO
 
 from neuroluigi.recordings.formats.binary import opened
 from neuroluigi.recordings.formats.reader import Gap
 from neuroluigi.recordings.recording import RecordingsError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # A counter that jumps more often counts no samples; each gap becomes a seam.
 MOST_GAPS = 10_000
@@ -23,6 +24,8 @@ def read_counter(path: str, dtype: str, count: int, offset: int = 0) -> tuple[in
     one such stretch, are not seen. Raises RecordingsError where the file can't be read, ends before, or jumps more
     often than a counter does.
     """
+    import numpy as np
+
     with opened(path) as file:
         counter = _Counter(path, file, np.dtype(dtype), offset)
         gaps = []
@@ -39,11 +42,13 @@ def read_counter(path: str, dtype: str, count: int, offset: int = 0) -> tuple[in
 class _Counter:
     """The values of a counter, one per sample, in a file."""
 
-    def __init__(self, path: str, file: BinaryIO, dtype: np.dtype, offset: int):
+    def __init__(self, path: str, file: BinaryIO, dtype: "np.dtype", offset: int):
         self._path, self._file, self._dtype, self._offset = path, file, dtype, offset
 
-    def read(self, first: int, count: int) -> np.ndarray:
+    def read(self, first: int, count: int) -> "np.ndarray":
         """Return `count` values from the `first`."""
+        import numpy as np
+
         self._file.seek(self._offset + first * self._dtype.itemsize)
         content = self._file.read(count * self._dtype.itemsize)
         if len(content) != count * self._dtype.itemsize:
@@ -65,7 +70,9 @@ class _Counter:
                 middle = (first + last) // 2
                 stretches += [(middle, last), (first, middle)]
 
-    def _gaps_in(self, first: int, values: np.ndarray) -> Iterator[Gap]:
+    def _gaps_in(self, first: int, values: "np.ndarray") -> Iterator[Gap]:
+        import numpy as np
+
         # Differences of numbers of this width wrap around as the counter does: one of 4 bytes after 20 hours at 30 kHz.
         steps = np.diff(values.astype(f"i{self._dtype.itemsize}"))
         for at in np.flatnonzero(steps != 1):
