@@ -126,7 +126,7 @@ def test_folders_outside_or_behind_a_link_are_refused(results, tmp_path):
         "[" * 99999,
         '"a\\u0000"',
     ]
-    odd += ['"nothing/there"', '""', '"."', '"\\ud800"', "\xff"]
+    odd += ['"nothing/there"', '""', '"."', '"\\ud800"', "\xff", f'"{"a" * 300}"', f'"{"a/" * 5000}"']
     with killed.register.with_suffix(".folders").open("a", encoding="latin-1") as file:
         file.write("\n".join(odd))
     clear_killed(results, [results])
