@@ -20,6 +20,7 @@ from neuroluigi.provenance.record import NewerRecordError
 from neuroluigi.provenance.register import (
     LOCK_ERRORS,
     Lock,
+    is_copy,
     noted_folders,
     registers,
     remove_register,
@@ -54,6 +55,8 @@ def _clear(path: Path, note: Mapping, results: Path, roots: Sequence[Path]) -> N
         if not note and path.exists():
             # It was finished since.
             return
+        # The original may still be at work in what it shares with others.
+        roots = (results,) if is_copy(path, note) else roots
         named = dict.fromkeys((*noted_folders(path, results), *unflushed_folders(path, results)))
         folders = [folder for folder in named if _may_be_there(folder) and is_below(folder, roots)]
         # A commit needs what lies in another one of them.

@@ -69,6 +69,7 @@ class Register:
                     raise OSError(errno.ELOOP, "is a link, which is not followed", str(register.folder))
                 _make_as_its_parent(register.folder)
                 register._lock = Lock.shared(register.path.with_suffix(".lock"), os.O_CREAT | os.O_EXCL)
+                register.note["lock"] = register.path.with_suffix(".lock").stat().st_ino
                 register._use()
                 register.write_note()
                 break
@@ -241,6 +242,14 @@ def is_alive(path: Path) -> bool:
     if lock:
         lock.release()
     return lock is None
+
+
+def is_copy(path: Path, note: Mapping) -> bool:
+    """Whether a register was copied with its results: that nobody holds its lock says nothing of the run."""
+    try:
+        return note.get("lock") != path.with_suffix(".lock").stat().st_ino
+    except OSError:
+        return True
 
 
 def remove_register(path: Path) -> None:
