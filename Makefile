@@ -6,13 +6,19 @@ LOWEST_PYTHON ?= 3.10
 # Scripts on Windows, bin elsewhere
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: run test test-lowest style types docs bench clean
+.PHONY: run test torture test-lowest style types docs bench clean
 
 run: .venv/installed
 	@$(BIN)/neuroluigi run; code=$$?; $(BIN)/neuroluigi report; exit $$code
 
 test: .venv/installed-tests
 	$(BIN)/python -m pytest
+
+# All power cuts, kills, full disks and strange files of which the test suite tries a part, which takes an hour.
+# NEUROLUIGI_SEED=N repeats a run.
+torture: .venv/installed-tests
+	NEUROLUIGI_TORTURE=1 $(BIN)/python -m pytest -n auto -rP tests/torture $(addsuffix /test_kills.py,tests/runner tests/engines) \
+	  $(addprefix tests/results/,test_killed_commands.py test_full_disks.py test_strange_files.py)
 
 # Tests of what the package uses of others, each of these in the lowest version that requirements.txt allows: Luigi's
 # internals, scheduler, worker and luigid, click, rich, matplotlib, NumPy, jinja2, Pillow, psutil, filelock.

@@ -2,6 +2,7 @@
 
 import compileall
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,10 @@ if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > 4 << 30:
 
 # What a run leaves of itself beside the folders of its results.
 OF_THE_RUN = ("run.json", "run.log")
+
+# make torture tries all that could happen, with a seed of its own; the suite has a part of it.
+TORTURE = bool(os.environ.get("NEUROLUIGI_TORTURE"))
+SEED = int(os.environ.get("NEUROLUIGI_SEED", "0")) or (random.randrange(1 << 32) if TORTURE else 1)
 
 HAS_OCTAVE = shutil.which("octave-cli") is not None
 needs_octave = pytest.mark.skipif(not HAS_OCTAVE, reason="octave-cli is not installed")

@@ -110,6 +110,15 @@ def test_the_wheel_alone_runs_pipelines_of_ten_lines(tmp_path, of_pip):
     calls_m_files_of_the_package(scripts, tmp_path / "another lab")
 
 
+def test_the_wheel_alone_begins_a_lab_folder(tmp_path, of_pip):
+    (tmp_path / "raw" / "a").mkdir(parents=True)
+    (tmp_path / "raw" / "a" / "rec_0.bin").write_bytes(bytes(range(200)))
+    out = run(of_pip / "neuroluigi", "init", "--data", "raw", "my lab", cwd=tmp_path)
+    assert out.endswith("my lab' && neuroluigi run\n") and (tmp_path / "my lab" / "matlab" / "computeStats.m").is_file()
+    run(of_pip / "neuroluigi", "run", cwd=tmp_path / "my lab")
+    assert (tmp_path / "my lab" / "results" / "a" / "plot.png").is_file()
+
+
 def test_after_an_update_of_luigi_by_pip(tmp_path, of_pip):
     """What pip install -U luigi does where there is a later Luigi."""
     run(of_pip / "python", "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", "luigi", cwd=tmp_path)

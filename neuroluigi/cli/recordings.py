@@ -10,12 +10,19 @@ from rich.text import Text
 
 from neuroluigi.cli.pipeline import LUIGI_OPTIONS, pipeline_of
 from neuroluigi.cli.tables import console, print_json, print_table
-from neuroluigi.recordings.concatenation import gap_between
+from neuroluigi.recordings.concatenation import describe_concatenation, gap_between
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
+from neuroluigi.results.output import fitting_columns, write_csv
 from neuroluigi.results.table import written
 from neuroluigi.steps.config import recordings, setting, shown_path
 from neuroluigi.steps.discovery import groups
+
+# What the table of a recording without a header has to say.
+_DESCRIPTION = ("dtype", "channels", "sampling_rate_hz", "header_bytes", "scale", "offset", "unit")
+
+# What is left out of the listing first where a terminal is too narrow.
+_LEFT_OUT_FIRST = ("session", "index", "dtype", "channels", "file")
 
 # Of the gaps in a group that are known the first ones are named.
 _MOST_GAPS = 3
@@ -23,13 +30,15 @@ _MOST_GAPS = 3
 
 @click.command("recordings", context_settings=LUIGI_OPTIONS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a table of recordings, to edit and use as recordings.csv.")
 @click.pass_context
-def recordings_command(context, as_json):
+def recordings_command(context, as_json, as_csv):
     """Print the recordings and how they are grouped, before any run.
 
     \b
-    Example:
+    Examples:
       neuroluigi recordings --recordings-root /data/2026 --recordings-group-by session,probe
+      neuroluigi recordings --csv > recordings.csv
 
     Exit status 1 when something is wrong with a recording; the problems are listed last.
     """
@@ -37,12 +46,30 @@ def recordings_command(context, as_json):
         today = groups()
         settings = setting(recordings)
         partial_sample = settings.partial_sample
+        gaps = [] if as_json or as_csv else list(_gap_lines(today, settings))
     if as_json:
         listed = {key: _group_as_data(group, partial_sample) for key, group in today.items()}
         print_json(listed)
+    elif as_csv:
+        _print_csv([r for group in today.values() for r in (*group.recordings, *group.excluded)])
     else:
-        _print_groups(today, partial_sample, settings.contiguous)
+        _print_groups(today, partial_sample, gaps)
     sys.exit(1 if any(group.problems for group in today.values()) else 0)
+
+
+def _print_csv(listed: list[Recording]) -> None:
+    """Print a table that describes the recordings as they were found."""
+    rows = [_table_row(recording) for recording in listed]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    write_csv(columns, [[[row.get(name, "") for name in columns] for row in rows]], sys.stdout)
+
+
+def _table_row(recording: Recording) -> dict[str, str]:
+    # What a header says is read from it again.
+    said = () if recording.recorded or recording.problems else _DESCRIPTION
+    row = {**recording.columns, **{name: written(recording, name) for name in said}, "path": recording.name}
+    # Of a problem with one, the table says no more than was found.
+    return {name: text for name, text in row.items() if name != "parity" and (text or name in recording.columns)}
 
 
 def _group_as_data(group: Group, partial_sample: str) -> dict:
@@ -58,6 +85,7 @@ def _group_as_data(group: Group, partial_sample: str) -> dict:
                 "sampling_rate_hz": r.sampling_rate_hz,
                 "samples": _measured(r, partial_sample)[0],
                 "columns": dict(r.columns),
+                "warnings": list(r.recorded.warnings) if r.recorded else [],
             }
             for r in group.recordings
         ],
@@ -79,20 +107,41 @@ def _measured(recording: Recording, partial_sample: str) -> tuple[int | None, in
         return None, 0
 
 
-def _gap_lines(groups: dict[str, Group], partial_sample: str) -> Iterator[str]:
-    """Yield a line for each group of contiguous recordings in which samples are missing all the same."""
+def _gap_lines(groups: dict[str, Group], settings: recordings) -> Iterator[str]:
+    """Yield a line for each group of recordings in which samples are missing, as far as that is known."""
     for key, group in groups.items():
-        if not group.problems:
-            pairs = itertools.pairwise(group.recordings)
-            reasons = [gap_between(one, following, _measured(one, partial_sample)[1]) for one, following in pairs]
-            known = [reason for reason in reasons if reason]
-            more = f"; and {len(known) - _MOST_GAPS} more" if len(known) > _MOST_GAPS else ""
-            if known:
-                yield f"not contiguous in {key}: {'; '.join(known[:_MOST_GAPS])}{more}"
+        if group.problems:
+            continue
+        if any(r.recorded for r in group.recordings):
+            what, known = "gaps", _counted_gaps(group, settings)
+        elif settings.contiguous == "true":
+            pairs, partial = itertools.pairwise(group.recordings), settings.partial_sample
+            reasons = [gap_between(one, following, _measured(one, partial)[1]) for one, following in pairs]
+            what, known = "not contiguous", [reason for reason in reasons if reason]
+        else:
+            continue
+        more = f"; and {len(known) - _MOST_GAPS} more" if len(known) > _MOST_GAPS else ""
+        if known:
+            yield f"{what} in {key}: {'; '.join(known[:_MOST_GAPS])}{more}"
 
 
-def _print_groups(groups: dict[str, Group], partial_sample: str, contiguous: bool) -> None:
+def _counted_gaps(group: Group, settings: recordings) -> list[str]:
+    """Return where samples are missing by the counters of recordings; [] where their files changed meanwhile."""
+    files = [(r.path, r.header_bytes) for r in group.recordings]
+    try:
+        layout = describe_concatenation(group, files, settings.partial_sample, "auto", settings.gap_tolerance)
+    except RecordingsError:
+        return []
+    return [
+        f"{gap['missing']} samples are missing before sample {gap['sample']}"
+        for gap in layout["gaps"]
+        if gap["missing"] is not None
+    ]
+
+
+def _print_groups(groups: dict[str, Group], partial_sample: str, gaps: list[str]) -> None:
     rows = []
+    is_found = any(r.columns.get("format") for group in groups.values() for r in group.recordings)
     for key, group in groups.items():
         for position, r in enumerate((*group.recordings, *group.excluded)):
             samples = _measured(r, partial_sample)[0]
@@ -101,18 +150,37 @@ def _print_groups(groups: dict[str, Group], partial_sample: str, contiguous: boo
                 note = " (to be made)"
             elif position >= len(group.recordings):
                 note = f" (left out: {r.columns.get('reason') or 'use = no'})"
-            known = (written(r, name) or "?" for name in ("index", "dtype", "channels"))
+            # Of what a header did not say luigi.cfg knows nothing.
+            is_unknown = r.problems and r.columns.get("format")
+            described = ("?" if is_unknown else written(r, name) or "?" for name in ("dtype", "channels"))
+            known = (written(r, "index") or "?", *described)
             path = shown_path(r.path) + note
-            rows.append(("" if position else key, r.session, *known, written(r, "sampling_rate_hz"), samples, path))
-    names = ("group", "session", "index", "dtype", "channels", "rate [Hz]", "samples", "file")
-    print_table(names, rows, numeric=("index", "channels", "rate [Hz]"))
+            seconds = round(samples / r.sampling_rate_hz, 3) if samples and r.sampling_rate_hz else None
+            # All digits of a counter's clock are in --csv and --json.
+            rate = f"{r.sampling_rate_hz:.10g}" if r.recorded and r.sampling_rate_hz else written(r, "sampling_rate_hz")
+            found = (r.columns.get("format", ""), r.columns.get("stream", "")) if is_found else ()
+            lasts = (seconds,) if is_found else ()
+            of_file = (*found, *known, rate, samples, *lasts, path)
+            rows.append(("" if position else key, r.session, *of_file))
+    more, last = (("format", "stream"), ("seconds",)) if is_found else ((), ())
+    names = ("group", "session", *more, "index", "dtype", "channels", "rate [Hz]", "samples", *last, "file")
     screen = console()
+    shown = fitting_columns(names, rows, screen.width, _LEFT_OUT_FIRST if is_found else ())
+    cells = [tuple(cell for name, cell in zip(names, row, strict=True) if name in shown) for row in rows]
+    print_table(shown, cells, numeric=("index", "channels", "rate [Hz]"))
+    if hidden := [name for name in names if name not in shown]:
+        screen.print(Text(f"\nToo wide to show, see --csv or --json: {', '.join(hidden)}", style="dim"))
     recordings, excluded = (sum(len(getattr(g, name)) for g in groups.values()) for name in ("recordings", "excluded"))
     screen.print(Text(f"\n{recordings} recordings in {len(groups)} groups, {excluded} left out."))
     if any(len({r.session for r in group.recordings}) > 1 for group in groups.values()):
         screen.print(Text("Groups of several sessions are in the order of session, then index."))
-    for line in _gap_lines(groups, partial_sample) if contiguous else ():
+    for line in gaps:
         screen.print(Text(line))
+    warnings = dict.fromkeys(
+        w for g in groups.values() for r in g.recordings if r.recorded for w in r.recorded.warnings
+    )
+    for warning in warnings:
+        screen.print(Text(f"warning: {warning}"))
     for key, group in groups.items():
         for problem in group.problems:
             screen.print(Text(f"problem in {key}: {problem}", style="red"))

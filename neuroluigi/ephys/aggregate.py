@@ -2,7 +2,6 @@
 
 from neuroluigi.ephys.ready_made import ReadyMade
 from neuroluigi.ephys.targets import Concatenation
-from neuroluigi.recordings.concatenation import data_bytes
 from neuroluigi.signals import numpy_functions
 from neuroluigi.steps.matlab import MatlabTask
 
@@ -21,9 +20,8 @@ class Aggregate(ReadyMade, MatlabTask):
         return {"data": self.result("aggregate.bin"), "layout": self.result("aggregate.json", Concatenation)}
 
     def arguments(self, out):
-        files = self.input()
-        headers = [file.header_bytes for file in files]
-        return [[file.path for file in files], out["data"], headers, data_bytes(self.concatenation())]
+        paths, offsets, sizes = map(list, zip(*self.parts_of_concatenation(), strict=True))
+        return [paths, out["data"], offsets, sizes]
 
     def make(self, out):
         super().make(out)

@@ -50,16 +50,15 @@ def waited_lock(path: Path, what: str) -> Iterator[None]:
 
 def _taken_at_once(path: Path) -> Callable[[], None] | None:
     """Take a lock that nobody holds, and return what frees it; a commit waits for no other, and has no time to lose."""
-    if sys.platform == "win32":
-        return None
-    else:
+    if sys.platform != "win32":
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
-            return None
-        return functools.partial(os.close, descriptor)
+        else:
+            return functools.partial(os.close, descriptor)
+    return None
 
 
 def _waited_for(path: Path, what: str) -> Callable[[], None]:

@@ -122,6 +122,12 @@ def _in_todays_schema(record: dict) -> dict:
     return {**record, "schema": SCHEMA, "fingerprint": fingerprint, **({"inputs": inputs} if inputs else {})}
 
 
+def is_recording(recorded: Mapping) -> bool:
+    """Whether an input that a record names is a recording, and no other file of one: a/0, but not a/0/info.rhd."""
+    name = recorded.get("recording", "")
+    return name.count("/") == 1 or (not name and recorded.get("root") == "recordings")
+
+
 def made_by(record: Mapping) -> str:
     """Return the engine that made a result, with its release or version: "octave 8.3.0"; "" if not recorded."""
     tool = record.get("tool", {})

@@ -225,7 +225,7 @@ def registers(results: Path) -> Iterator[tuple[Path, dict]]:
 
 
 def unfinished_registers(results: Path) -> list[Path]:
-    """Return the paths of registers that have a lock and no note: their runs are about to begin, or were killed then."""
+    """Return the paths of registers with a lock and no note: their runs are about to begin, or were killed then."""
     folder = register_folder(results)
     locks = [] if folder.is_symlink() else folder.glob(f"{'[0-9a-f]' * 16}.lock")
     return [path for path in (lock.with_suffix(".json") for lock in locks) if not os.path.lexists(path)]

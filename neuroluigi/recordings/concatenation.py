@@ -1,68 +1,131 @@
 """The concatenation of the recordings of a group: at which sample each begins; the content of aggregate.json."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
 
 from neuroluigi.recordings.formats.raw import measure
+from neuroluigi.recordings.formats.reader import Part, RecordedFile
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, Group, Recording, RecordingsError
+from neuroluigi.recordings.seams import join
 
 
 def describe_concatenation(
     group: Group,
-    files: Iterable[tuple[str, int]],
+    files: Sequence[tuple[str, int]],
     partial_sample: str,
-    contiguous: bool,
+    contiguous: str = "auto",
+    gap_tolerance: int = 0,
     sizes: Mapping[str, int] | None = None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Describe the concatenation of a group's recordings: the content of aggregate.json.
 
     `files` are (path, header bytes) of the recordings in order, `sizes` path -> bytes of those not made yet.
     `segments` are the 0-based samples at which a stretch without a gap begins: a sample there has no predecessor.
-    Recordings that are `contiguous` have a gap between them only where gap_between knows one.
-    Raises RecordingsError for a group with problems.
+    Between recordings with a counter, it says what is missing, and more than `gap_tolerance` samples are a gap. Between
+    others there is one, but for those that are `contiguous` ("true") where gap_between knows none; "false" takes all
+    recordings as apart. Raises RecordingsError for a group with problems.
     """
     if group.problems:
         raise RecordingsError("\n".join(group.problems))
     first = group.recordings[0]
-    rows, segments, first_sample, gap = [], [], 0, "it is the first one"
-    for recording, following, (path, header_bytes) in zip(
-        group.recordings, (*group.recordings[1:], None), files, strict=True
-    ):
-        samples, rest = measure(recording, partial_sample, path, header_bytes, (sizes or {}).get(path))
+    measured = [
+        measure(recording, partial_sample, path, header_bytes, (sizes or {}).get(path))
+        for recording, (path, header_bytes) in zip(group.recordings, files, strict=True)
+    ]
+    counted = [_counted(one, samples) for one, (samples, _) in zip(group.recordings, measured, strict=True)]
+    joined = join(counted, gap_tolerance)
+    if joined.problems:
+        raise RecordingsError("\n".join(joined.problems))
+    rows = []
+    for place, (recording, (samples, rest)) in enumerate(zip(group.recordings, measured, strict=True)):
         row = {
             "session": recording.session,
             "index": recording.index,
             "path": recording.name,
-            "first_sample": first_sample,
-            "samples": samples,
+            "first_sample": joined.first_samples[place],
+            "samples": samples - joined.dropped[place],
         }
-        if rest:
-            row["trimmed_bytes"] = rest
-        rows.append(row)
-        if gap or not contiguous:
-            segments.append(first_sample)
-        first_sample += samples
-        if contiguous and following:
-            # What a step made of a recording has whole samples, even where bytes of the recording were dropped.
-            is_derived = path != recording.path and not recording.made
-            gap = gap_between(recording, following, measure(recording, partial_sample)[1] if is_derived else rest)
-    layout: dict[str, object] = {"dtype": first.dtype, "channels": first.channels}
-    known = {
+        known = {
+            "trimmed_bytes": rest or None,
+            "dropped_samples": joined.dropped[place] or None,
+            "start_sample": counted[place].start_sample,
+            "clock": counted[place].clock or None,
+        }
+        rows.append(row | {name: value for name, value in known.items() if value is not None})
+    layout: dict[str, Any] = {"dtype": first.dtype, "channels": first.channels}
+    said = {
         "sampling_rate_hz": first.sampling_rate_hz,
         "scale": first.scale,
         "offset": first.offset,
         "unit": first.unit or None,
+        "channel_names": _channel_names(first),
     }
-    layout |= {name: value for name, value in known.items() if value is not None}
-    names = first.columns.get("channel_names", "").split("|")
-    if len(names) == first.channels and all(names):
-        layout["channel_names"] = names
+    layout |= {name: value for name, value in said.items() if value is not None}
     layout["recordings"] = rows
-    layout["segments"] = segments
+    segments = {*joined.segments, *(joined.first_samples if contiguous == "false" else ())}
+    if contiguous == "true":
+        # What a step made of a recording has whole samples, even where bytes of the recording were dropped.
+        rests = (
+            rest if path == recording.path or recording.made else measure(recording, partial_sample)[1]
+            for recording, (path, _), (_, rest) in zip(group.recordings, files, measured, strict=True)
+        )
+        segments -= _not_apart(group.recordings, counted, joined.first_samples, rests)
+    layout["segments"] = sorted(segments)
+    if any(one.recorded for one in group.recordings):
+        layout["gaps"] = [asdict(gap) for gap in joined.gaps]
     layout["excluded"] = [
         {"session": r.session, "index": r.index, "path": r.name, "reason": r.columns.get("reason", "")}
         for r in group.excluded
     ]
     return layout
+
+
+def _channel_names(recording: Recording) -> list[str] | None:
+    """Return a name for each channel, by the table or else the header; None where there are none, or too few."""
+    names = recording.columns.get("channel_names", "").split("|")
+    if recording.recorded and not any(names):
+        names = [channel.name for channel in recording.recorded.channels]
+    return names if len(names) == recording.channels and all(names) else None
+
+
+def _counted(recording: Recording, samples: int) -> RecordedFile:
+    """Return what is known of a recording by its counter; what a step has made of it keeps that, sample by sample."""
+    if recording.recorded and recording.recorded.samples == samples:
+        return recording.recorded
+    return RecordedFile("raw", recording.path, {}, samples=samples)
+
+
+def _not_apart(
+    recordings: Sequence[Recording], counted: Sequence[RecordedFile], firsts: Sequence[int], rests: Iterable[int]
+) -> set[int]:
+    """Return the first samples of the contiguous recordings before which nothing is known to be missing.
+
+    `rests` are the bytes at the end of each that are dropped. Where both neighbours have a counter, that decides.
+    """
+    pairs = zip(pairwise(recordings), pairwise(counted), firsts[1:], rests, strict=False)
+    return {
+        first
+        for neighbours, counters, first, rest in pairs
+        if any(one.start_sample is None for one in counters) and not gap_between(*neighbours, rest)
+    }
+
+
+def parts_of(group: Group, files: Sequence[tuple[str, int]], layout: Mapping) -> list[tuple[str, int, int]]:
+    """Return (path, byte offset, bytes) of each part of a concatenation, in order; `files` are those of its layout."""
+    found = []
+    for recording, (path, header_bytes), row in zip(group.recordings, files, layout["recordings"], strict=True):
+        left = row.get("dropped_samples", 0)
+        recorded = recording.recorded if path == recording.path else None
+        parts = recorded.parts if recorded else (Part(path, header_bytes, left + row["samples"]),)
+        for part in parts:
+            dropped = min(left, part.samples)
+            left -= dropped
+            if part.samples > dropped:
+                size = recording.bytes_per_sample
+                found.append((part.path, part.offset + dropped * size, (part.samples - dropped) * size))
+    return found
 
 
 def gap_between(recording: Recording, following: Recording, dropped_bytes: int) -> str:

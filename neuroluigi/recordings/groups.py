@@ -6,14 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from neuroluigi.recordings.formats.find import FORMATS
+from neuroluigi.recordings.found import Headers
+from neuroluigi.recordings.metadata import with_metadata
 from neuroluigi.recordings.recording import (
     Declaration,
     Group,
     Recording,
     RecordingsError,
+    as_folder_name,
     check_folder_name,
     folder_identity,
 )
+from neuroluigi.recordings.seams import join
 from neuroluigi.recordings.table import declared_rows, describe, made_rows, selected
 
 # Names in the folder of results that are not those of groups.
@@ -31,34 +36,56 @@ def find_groups(
     """Find all recordings and group them.
 
     `made` are rows (session, index, path) of recordings that the pipeline makes itself, used where neither root nor
-    table is set. `notify` is called with a sentence for each kind of files that look like recordings and are left out.
+    table is set. `notify` is called with a sentence for each kind of files that look like recordings and are left out,
+    and for what is doubtful about recordings that are taken.
     Raises RecordingsError for errors that concern all groups; those of one are in its `problems`.
     """
     is_made = not (declaration.root or declaration.table)
-    rows = made_rows(list(made)) if is_made else declared_rows(declaration, notify)
-    recordings = [describe(row, origin, declaration, is_made) for origin, row in selected(rows, declaration.select)]
+    headers = Headers()
+    rows = made_rows(list(made)) if is_made else declared_rows(declaration, headers, notify)
+    if declaration.metadata:
+        rows = with_metadata(rows, Path(declaration.metadata), notify)
+    recordings = [
+        describe(row, origin, declaration, is_made, headers) for origin, row in selected(rows, declaration.select)
+    ]
+    _notify_of_warnings(recordings, notify)
     return _group(recordings, declaration)
 
 
+def _notify_of_warnings(recordings: list[Recording], notify: Callable[[str], object]) -> None:
+    # The streams of a folder have some in common.
+    warnings = list(dict.fromkeys(w for r in recordings if r.recorded for w in r.recorded.warnings))
+    for warning in warnings[:_MOST_NAMED]:
+        notify(warning)
+    if len(warnings) > _MOST_NAMED:
+        notify(f"and {len(warnings) - _MOST_NAMED} more warnings about recordings; see: neuroluigi recordings")
+
+
+def _group_by(recording: Recording, declaration: Declaration) -> tuple[str, ...]:
+    """Return the columns by whose values a recording is grouped."""
+    if declaration.group_by:
+        return declaration.group_by
+    format = FORMATS.get(recording.columns.get("format", ""))
+    # A table need not have all columns of a format.
+    return tuple(one for one in format.GROUP_BY if one in recording.columns) if format else ("session",)
+
+
 def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, Group]:
-    members: dict[tuple[str, ...], list[Recording]] = {}
+    members: dict[tuple[tuple[str, str], ...], list[Recording]] = {}
     for recording in recordings:
-        for column in declaration.group_by:
+        columns = _group_by(recording, declaration)
+        for column in columns:
             if column not in recording.columns:
                 raise RecordingsError(
-                    f"[recordings] group_by = {', '.join(declaration.group_by)}: {recording.origin} has no column"
+                    f"[recordings] group_by = {', '.join(columns)}: {recording.origin} has no column"
                     f" {column}; its columns are: {', '.join(recording.columns)}"
                 )
-        members.setdefault(tuple(recording.columns[c] for c in declaration.group_by), []).append(recording)
+        members.setdefault(tuple((column, recording.columns[column]) for column in columns), []).append(recording)
     groups: dict[str, Group] = {}
     key_of: dict[str, str] = {}
     for values, rows in members.items():
-        key = "-".join(values)
-        named = ", ".join(f"{c}={v}" for c, v in zip(declaration.group_by, values, strict=True))
-        for column, value in zip(declaration.group_by, values, strict=True):
-            if not value and rows[0].problems:
-                raise RecordingsError(f"{rows[0].problems[0]}; so its group is not known")
-            check_folder_name(value, f"{rows[0].origin}, column {column}")
+        named = ", ".join(f"{c}={v}" for c, v in values)
+        key = _key(values, rows[0])
         check_folder_name(key, f"group {named}")
         if folder_identity(key) in RESERVED_KEYS:
             raise RecordingsError(f"group {named}: in the folder of results, {key} is kept for what is not a group's")
@@ -72,18 +99,30 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
             (r for r in rows if r.columns["use"] == "yes"), key=lambda r: (r.session, r.index is None, r.index)
         )
         if used:
-            problems = [*(p for r in used for p in r.problems), *_duplicates(used)]
+            problems = [*(p for r in used for p in r.problems), *(_processed_twice(used) or _duplicates(used))]
             groups[key] = Group(
                 key=key,
-                values=dict(zip(declaration.group_by, values, strict=True)),
+                values=dict(values),
                 recordings=tuple(used),
                 excluded=tuple(r for r in rows if r.columns["use"] == "no"),
-                problems=_first(problems or [*_listed_twice(used), *_differences(used)]),
+                problems=_first(problems or [*_listed_twice(used), *_differences(used), *_covered(used)]),
             )
     if not groups:
         raise RecordingsError("every recording is left out by use = no; there is nothing to analyse")
     _check_sessions(groups)
     return _distinguished(groups)
+
+
+def _key(values: tuple[tuple[str, str], ...], first: Recording) -> str:
+    """Return the key of a group. Raises RecordingsError for a value that can't be part of a folder's name."""
+    if first.columns.get("format", "") in FORMATS:
+        # Not every header fills every column, and people have named no stream for folders.
+        return "-".join(as_folder_name(value) for _, value in values if value)
+    for column, value in values:
+        if not value and first.problems:
+            raise RecordingsError(f"{first.problems[0]}; so its group is not known")
+        check_folder_name(value, f"{first.origin}, column {column}")
+    return "-".join(value for _, value in values)
 
 
 def _clash(what: str, name: str, other: str) -> str:
@@ -168,6 +207,16 @@ def _distinguished(groups: dict[str, Group]) -> dict[str, Group]:
     }
 
 
+def _processed_twice(recordings: list[Recording]) -> list[str]:
+    """Return the problem of a group that has what was recorded, and what CatGT made of that too."""
+    first = {r.columns["processing"]: r for r in recordings if r.columns.get("processing")}
+    if len(first) < 2:
+        return []
+    lines = " or ".join(f"select = processing={name}" for name in first)
+    files = ", ".join(r.path for r in first.values())
+    return [f"what was recorded and what was made of it are both there ({files}); say which in [recordings]: {lines}"]
+
+
 def _duplicates(recordings: list[Recording]) -> list[str]:
     by_identity: dict[tuple[str, int], list[Recording]] = {}
     for recording in recordings:
@@ -176,7 +225,7 @@ def _duplicates(recordings: list[Recording]) -> list[str]:
     return [
         f"{recording.origin}, columns session and index: {recording.session}/{recording.index} is there twice,"
         f" also at {', '.join(r.origin for r in same[:_MOST_NAMED] if r is not recording)}; to tell them apart,"
-        " group by another column too, or select"
+        " group by another column too, select, or name a session anew in a table (neuroluigi recordings --csv)"
         for same in by_identity.values()
         if len(same) > 1
         for recording in same[:_MOST_NAMED]
@@ -191,6 +240,12 @@ def _listed_twice(recordings: list[Recording]) -> list[str]:
         for recording in recordings
         if first.setdefault(recording.path, recording) is not recording
     ]
+
+
+def _covered(recordings: list[Recording]) -> tuple[str, ...]:
+    """Return the problems of recordings that have nothing which the one before does not have too, by their counters."""
+    recorded = [r.recorded for r in recordings if r.recorded]
+    return join(recorded).problems if len(recorded) == len(recordings) else ()
 
 
 def _differences(recordings: list[Recording]) -> list[str]:

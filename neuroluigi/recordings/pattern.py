@@ -17,6 +17,10 @@ _MOST_NAMED = 5
 _COMPRESSED = f"(?P<_compressed>{'|'.join(map(re.escape, COMPRESSED))})?"
 
 
+class UnlistedError(RecordingsError):
+    """The pattern finds nothing where it can look, and there is a folder that can't be listed."""
+
+
 def pattern_rows(root: Path, pattern: str, notify: Callable[[str], object]) -> list[Row]:
     """Return (path, columns) of each file below the root that a pattern matches, in the order of their names.
 
@@ -42,6 +46,7 @@ class _Search:
         # Where no folder or file has several fields, there is nothing between them to take for a part of one.
         self._is_ambiguous = any(part.count("{") > 1 for part in pattern.split("/"))
         self._left_out: dict[str, list[str]] = {}
+        self._unlisted: list[str] = []
 
     def _check(self, pieces: list[str]) -> None:
         names = pieces[1::2]
@@ -77,6 +82,8 @@ class _Search:
             other = self._shortest.fullmatch(name, len(start)) if self._is_ambiguous else None
             if other and other.groups() != match.groups():
                 readings[name] = f"{_as_text(fields)}, and not as {_as_text(other.groupdict())}"
+        if self._unlisted:
+            raise (RecordingsError if rows else UnlistedError)(self._unlisted[0])
         # Folders are listed in no order, each disk in its own.
         for reason, names in sorted(self._left_out.items(), key=lambda item: min(item[1])):
             notify(f"left out of the recordings in {self._root}: {_first(sorted(names))}: {reason}")
@@ -106,7 +113,7 @@ class _Search:
             is_folder = entry.is_dir() if entry else os.path.isdir(path)
         except OSError as error:
             if rest:
-                raise _unlisted(path, error) from error
+                self._note_unlisted(path, error)
             is_folder = False
         if is_folder and rest:
             yield from self._names(name, rest)
@@ -124,7 +131,8 @@ class _Search:
             with os.scandir(path) as found:
                 entries = list(found)
         except OSError as error:
-            raise _unlisted(path, error) from error
+            self._note_unlisted(path, error)
+            return []
         if folder and not entries:
             self._leave_out(folder, "the folder is empty; with DataLad, get it first")
         return entries
@@ -139,6 +147,12 @@ class _Search:
             self._leave_out(name, f"it differs from {self._pattern} in upper and lower case")
         else:
             self._leave_out(name, f"no number can be read for {{index}} in {self._pattern}")
+
+    def _note_unlisted(self, path: str, error: OSError) -> None:
+        self._unlisted.append(
+            f"can't look for recordings in the folder {path}: {error.strerror}; make it readable, or describe the"
+            " recordings in a table, see [recordings] table"
+        )
 
     def _leave_out(self, name: str, reason: str) -> None:
         self._left_out.setdefault(reason, []).append(name)
@@ -169,13 +183,6 @@ def _wildcard(part: str, is_last: bool) -> re.Pattern[str]:
     """Return what the name of a file or folder matches that may match a part of the pattern, or nearly."""
     pieces = re.split(r"\{\w+\}", part)
     return re.compile(".+".join(map(re.escape, pieces)) + (_COMPRESSED if is_last else ""), re.IGNORECASE | re.DOTALL)
-
-
-def _unlisted(path: str, error: OSError) -> RecordingsError:
-    return RecordingsError(
-        f"can't look for recordings in the folder {path}: {error.strerror}; make it readable, or describe the"
-        " recordings in a table, see [recordings] table"
-    )
 
 
 def _as_text(fields: Mapping[str, str]) -> str:

@@ -2,16 +2,22 @@
 
 import functools
 import os
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from neuroluigi.recordings.formats.reader import RecordedFile
 
 BYTES_PER_VALUE = {"uint8": 1, "int8": 1, "uint16": 2, "int16": 2, "int32": 4, "float32": 4, "float64": 8}
 
 # File systems take names of up to 255 bytes; temporary files add to the name of the group's files, not to the group's.
 LONGEST_NAME = 255
 
+_SEPARATORS = frozenset("/\\")
 # What Windows refuses in a name, and the names that it keeps for devices, with any extension.
 _NOT_ON_WINDOWS = frozenset('<>:"|?*')
 _DEVICES = frozenset(
@@ -35,14 +41,17 @@ class RecordingsError(ValueError):
 class Declaration:
     """The section [recordings] of luigi.cfg: where they are, how they are grouped, values that no table has.
 
-    `header_bytes` are skipped at the start of each file; a sample is `scale` * value + `offset` in `unit`.
+    `header_bytes` are skipped at the start of each file; a sample is `scale` * value + `offset` in `unit`. Without
+    `group_by` a recording is grouped by the columns of the format that its row names, or by its session.
     """
 
     root: str = ""
     table: str = ""
+    format: tuple[str, ...] = ("auto",)
+    metadata: str = ""
     pattern: str = "{session}/rec_{index}.bin"
     select: tuple[str, ...] = ()
-    group_by: tuple[str, ...] = ("session",)
+    group_by: tuple[str, ...] = ()
     dtype: str = "uint8"
     channels: int = 1
     sampling_rate_hz: float | None = None
@@ -53,6 +62,7 @@ class Declaration:
     partial_sample: str = "fail"
     allow_missing: bool = False
     made_folder: str = "recordings"
+    results_folder: str = ""
 
     @functools.cached_property
     def folder(self) -> Path:
@@ -69,6 +79,7 @@ class Recording:
     `path` is absolute, `name` the path as declared (relative to the root where it can be), `columns` every column of
     its row, `origin` where it is declared ("recordings.csv, row 3"). `made`: a step makes it. `group` is the key of its
     group if another group has a recording of the same session and index (two probes of one session), else blank.
+    `recorded` is what its header says, where it is described by that; `path` is then the first file of its samples.
     """
 
     session: str
@@ -88,6 +99,7 @@ class Recording:
     problems: tuple[str, ...] = ()
     made: bool = False
     group: str = ""
+    recorded: "RecordedFile | None" = field(default=None, hash=False)
 
     @property
     def identity(self) -> tuple[str, int, str]:
@@ -98,6 +110,14 @@ class Recording:
     def bytes_per_sample(self) -> int:
         """Bytes of one sample of all channels."""
         return BYTES_PER_VALUE[self.dtype] * self.channels
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The absolute paths of its other files: where its samples go on, and what describes them."""
+        if not self.recorded:
+            return ()
+        paths = (*(part.path for part in self.recorded.parts), *self.recorded.sidecars)
+        return tuple(path for path in dict.fromkeys(paths) if path != self.path)
 
 
 @dataclass(frozen=True)
@@ -117,6 +137,14 @@ def check_folder_name(name: str, what: str) -> None:
         raise RecordingsError(f"{what}: {name!r} can't name a folder: {reason}")
 
 
+def as_folder_name(text: str) -> str:
+    """Return a text of a header as a part of a folder's name: _ for each character that such a name can't have."""
+    allowed = "".join(
+        "_" if one in _SEPARATORS or one in _NOT_ON_WINDOWS or not one.isprintable() else one for one in text
+    )
+    return re.sub(r"\.\.+|^[.-]|[. ]+$", "_", allowed)
+
+
 @functools.lru_cache(maxsize=1 << 16)
 def _why_no_folder(name: str) -> str:
     """Return why a name can't name a folder on every machine; "" where it can."""
@@ -127,7 +155,7 @@ def _why_no_folder(name: str) -> str:
         return f"it begins with {name[0]!r}"
     if ".." in name:
         return "it contains '..'"
-    if not {"/", "\\"}.isdisjoint(name):
+    if not _SEPARATORS.isdisjoint(name):
         return "it contains a path separator"
     if "Cs" in categories:
         return "it is not valid UTF-8"

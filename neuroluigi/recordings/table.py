@@ -1,18 +1,19 @@
-"""Find the recordings by a table, by a pattern of paths, or as the pipeline makes them; describe each row."""
+"""Find the recordings by a table, a pattern of paths, or their own headers, or as the pipeline makes them."""
 
-import csv
-import io
 import math
 import os
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from neuroluigi.recordings.formats.raw import check_sidecar, measure
-from neuroluigi.recordings.pattern import Row, pattern_rows
+from neuroluigi.recordings.csv_file import BEYOND, read_rows
+from neuroluigi.recordings.formats.find import FORMATS
+from neuroluigi.recordings.formats.raw import measure
+from neuroluigi.recordings.formats.reader import RecordedFile
+from neuroluigi.recordings.found import Headers, found_rows, shared_scale
+from neuroluigi.recordings.pattern import Row, UnlistedError, pattern_rows
 from neuroluigi.recordings.recording import (
     BYTES_PER_VALUE,
     Declaration,
@@ -21,9 +22,6 @@ from neuroluigi.recordings.recording import (
     check_folder_name,
     is_missing,
 )
-
-# The key of a cell right of the last column; no column of a table has such a name.
-_BEYOND = "\0beyond"
 
 _DTYPES = f"one of {', '.join(BYTES_PER_VALUE)}"
 # Longer numbers than this one, Excel writes with an exponent.
@@ -44,10 +42,10 @@ def made_rows(rows: list[Mapping[str, str]]) -> list[Row]:
     return [(f"made recording {row['session']}/{row['index']}", row) for row in rows]
 
 
-def declared_rows(declaration: Declaration, notify: Callable[[str], object]) -> list[Row]:
-    """Return (origin, columns) of each recording, by the table or else the pattern. Raises RecordingsError.
+def declared_rows(declaration: Declaration, headers: Headers, notify: Callable[[str], object]) -> list[Row]:
+    """Return (origin, columns) of each recording, by the table, else the pattern, else the formats that are looked for.
 
-    `notify` gets a sentence for each kind of files that nearly match the pattern.
+    `notify` gets a sentence for each kind of files that nearly match the pattern. Raises RecordingsError.
     """
     root = declaration.folder
     if declaration.root and not os.path.isdir(root):
@@ -56,78 +54,38 @@ def declared_rows(declaration: Declaration, notify: Callable[[str], object]) -> 
     table = Path(declaration.table) if declaration.table else root / "recordings.csv"
     # A recordings.csv that can't be read is an error, not a reason to use the pattern.
     if declaration.table or os.path.lexists(table):
-        rows = _table_rows(table)
-        settings = f"table {table}"
+        rows, looked = read_rows(table, "table", _REQUIRED), [f"table {table}"]
     else:
-        rows = pattern_rows(root, declaration.pattern, notify)
-        settings = f"{root} by pattern {declaration.pattern} (and no recordings.csv is there)"
+        rows, looked = [], []
+        left_out: list[str] = []
+        unlisted: UnlistedError | None = None
+        if declaration.format in (("auto",), ("raw",)):
+            try:
+                rows = pattern_rows(root, declaration.pattern, left_out.append)
+            except UnlistedError as error:
+                unlisted = error
+            looked.append(f"{root} by pattern {declaration.pattern} (and no recordings.csv is there)")
+        if not rows and declaration.format != ("raw",):
+            rows = found_rows(root, declaration.format, declaration.results_folder, headers, notify)
+            # What is nearly as the pattern has it is of interest where the pattern is what finds recordings.
+            left_out = [] if rows else left_out
+            looked.append(f"{root} by format {', '.join(declaration.format)}")
+        if unlisted and not rows:
+            raise unlisted
+        for note in left_out:
+            notify(note)
     if not rows:
-        raise RecordingsError(f"no recordings in {settings}; see [recordings] root, table and pattern in luigi.cfg")
+        raise RecordingsError(
+            f"no recordings in {', nor in '.join(looked)}; see [recordings] root, table, pattern, format"
+        )
     return rows
-
-
-def _table_rows(table: Path) -> list[Row]:
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordingsError(
-            f"can't read the table of recordings {table}: {error}; it is a CSV file in UTF-8, see [recordings] table"
-        ) from error
-    if "\0" in text:
-        raise RecordingsError(
-            f"can't read the table of recordings {table}: it has binary content, not CSV text; see [recordings] table"
-        )
-    # Excel's first line that names the separator is none of the table's; Excel does not show it as a row either.
-    named = re.match(r'"?sep=(.)"?(\r\n|\r|\n|$)', text, re.IGNORECASE)
-    text = text[named.end() :] if named else text
-    delimiter = named[1] if named else _delimiter(text)
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise RecordingsError(f"can't read the table of recordings {table}: {error}; see [recordings] table") from error
-    header = [name.strip() for name in lines[0]] if lines else []
-    # Spreadsheets also save columns that were emptied.
-    while header and not header[-1]:
-        header.pop()
-    missing = [name for name in _REQUIRED if name not in header]
-    if missing:
-        raise RecordingsError(
-            f"the table of recordings {table} has no column {', '.join(missing)}; its columns are:"
-            f" {', '.join(header) or '(none)'}; see [recordings] table"
-        )
-    twice = [name for name, count in Counter(header).items() if count > 1]
-    if twice:
-        raise RecordingsError(
-            f"the table of recordings {table} has more than one column {', '.join(map(repr, twice))};"
-            " see [recordings] table"
-        )
-    rows: list[Row] = []
-    # Rows are counted as a spreadsheet shows them: the header is row 1.
-    for number, cells in enumerate(lines[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-        if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
-            row[_BEYOND] = cells[len(header)]
-        rows.append((f"{table}, row {number}", row))
-    return rows
-
-
-def _delimiter(text: str) -> str:
-    """Return what separates the columns: where the decimal sign is a comma, spreadsheets write semicolons."""
-
-    def columns(delimiter: str) -> tuple[int, int]:
-        header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
-        return len({name.strip() for name in header}.intersection(_REQUIRED)), len(header)
-
-    return max(",;\t", key=columns)
 
 
 def selected(rows: list[Row], select: tuple[str, ...]) -> list[Row]:
     """Return the rows that fulfil all conditions "column=value". Raises RecordingsError where none is left."""
     for condition in select:
         column, equals, value = (part.strip() for part in condition.partition("="))
-        columns = sorted({name for _, row in rows for name in row if name != _BEYOND})
+        columns = sorted({name for _, row in rows for name in row if name != BEYOND})
         if not equals or column not in columns:
             raise RecordingsError(
                 f"[recordings] select {condition!r} is not column=value with a column of the recordings:"
@@ -139,12 +97,19 @@ def selected(rows: list[Row], select: tuple[str, ...]) -> list[Row]:
     return rows
 
 
-def describe(row: Mapping[str, str], origin: str, declaration: Declaration, is_made: bool) -> Recording:
+def describe(
+    row: Mapping[str, str], origin: str, declaration: Declaration, is_made: bool, headers: Headers
+) -> Recording:
     """Return the recording of a row; what is wrong with it is in its `problems`.
 
-    Blank cells have the value of the declaration. Raises RecordingsError for a session that can't name a folder.
+    Blank cells have the value of the declaration, or else of the header of the recording, where a reader knows it: then
+    all goes by that header. Raises RecordingsError for a session that can't name a folder.
     """
     problems: list[str] = []
+    name = row.get("path", "")
+    path = os.path.abspath(os.path.join(declaration.folder, name))
+    is_known = name and not is_made and row.get("header_bytes", "") in ("", "0") and not declaration.header_bytes
+    header = _ByHeader(row, declaration, headers.of(path) if is_known else None)
 
     def cell(
         column: str,
@@ -169,53 +134,107 @@ def describe(row: Mapping[str, str], origin: str, declaration: Declaration, is_m
     index = cell("index", _whole, lambda n: n >= 0, "a whole number from 0")
     if index is None and not problems:
         problems.append(f"{origin}, column index: there is no value")
-    dtype = cell("dtype", str, BYTES_PER_VALUE.__contains__, _DTYPES, declaration.dtype)
-    channels = cell("channels", _whole, lambda n: n >= 1, "a whole number from 1", declaration.channels)
-    rate = cell("sampling_rate_hz", _number, lambda x: 0 < x < math.inf, "a rate above 0", declaration.sampling_rate_hz)
-    header = cell("header_bytes", _whole, lambda n: n >= 0, "a whole number from 0", declaration.header_bytes)
-    scale = cell("scale", _number, lambda x: math.isfinite(x) and x != 0, "a number other than 0", declaration.scale)
-    offset = cell("offset", _number, math.isfinite, "a number", declaration.offset)
+    dtype = cell("dtype", str, BYTES_PER_VALUE.__contains__, _DTYPES, header.default("dtype"))
+    channels = cell("channels", _whole, lambda n: n >= 1, "a whole number from 1", header.default("channels"))
+    rate = cell(
+        "sampling_rate_hz", _number, lambda x: 0 < x < math.inf, "a rate above 0", header.default("sampling_rate_hz")
+    )
+    skipped = cell("header_bytes", _whole, lambda n: n >= 0, "a whole number from 0", header.default("header_bytes"))
+    scale = cell(
+        "scale", _number, lambda x: math.isfinite(x) and x != 0, "a number other than 0", header.default("scale")
+    )
+    offset = cell("offset", _number, math.isfinite, "a number", header.default("offset"))
     sha256 = cell("sha256", str.lower, _SHA256.fullmatch, "a sha256 of 64 hexadecimal digits")
     use = cell("use", str.lower, ("yes", "no").__contains__, "yes or no", "yes")
-    if _BEYOND in row:
-        problems.append(f"{origin}: {row[_BEYOND]!r} stands right of the last column")
+    if BEYOND in row:
+        problems.append(f"{origin}: {row[BEYOND]!r} stands right of the last column")
 
-    name = row.get("path", "")
-    path = os.path.abspath(os.path.join(declaration.folder, name))
     if not name:
         problems.append(f"{origin}, column path: there is no value")
     recording = Recording(
         session=session,
         index=index,
-        path=path,
+        path=header.recorded.parts[0].path if header.recorded else path,
         name=name,
         dtype=dtype,
         channels=channels,
         sampling_rate_hz=rate,
-        header_bytes=header,
+        header_bytes=skipped,
         scale=scale,
         offset=offset,
-        unit=row.get("unit", "") or declaration.unit,
+        unit=row.get("unit", "") or header.default("unit"),
         sha256=sha256 or "",
         columns={
             "parity": ("even", "odd")[index % 2] if index is not None else "",
-            **{column: value for column, value in row.items() if column != _BEYOND},
+            **{column: value for column, value in row.items() if column != BEYOND},
             "use": use or "yes",
         },
         origin=origin,
         problems=tuple(problems),
         made=is_made,
+        recorded=header.recorded,
     )
     if problems or is_made or recording.columns["use"] == "no":
         return recording
     if declaration.allow_missing and is_missing(path):
         return replace(recording, columns={**recording.columns, "use": "no", "reason": "it is not there any more"})
+    return replace(recording, problems=header.problems or _problems_of_file(recording, header, declaration))
+
+
+class _ByHeader:
+    """What the header of a recording says in place of the cells that a row leaves blank.
+
+    A row that names a format is described by the header, whatever luigi.cfg says. So is any other one that leaves out
+    dtype, channels or rate where luigi.cfg has none either; with these, it is raw samples as its row describes them.
+    """
+
+    def __init__(self, row: Mapping[str, str], declaration: Declaration, found: RecordedFile | None):
+        self._row, self._declaration, self.found = row, declaration, found
+        self.format = row["format"] if row.get("format", "") in FORMATS else ""
+        is_format = found is not None and found.format == self.format
+        lacks = declaration.format != ("raw",) and any(map(self._is_lacking, ("dtype", "channels", "sampling_rate_hz")))
+        # Who describes by hand what its header damaged is right; samples that don't lie there as they are stay wrong.
+        self.problems = found.problems if found and (is_format or found.is_encoded) else ()
+        self.recorded = found if found and not found.problems and (is_format or (lacks and not self.format)) else None
+        self._known: dict[str, Any] = {}
+        if self.recorded:
+            scale, offset, unit = shared_scale(self.recorded.channels)
+            self._known = {
+                "dtype": self.recorded.dtype,
+                "channels": len(self.recorded.channels),
+                "sampling_rate_hz": self.recorded.sampling_rate_hz,
+                "header_bytes": self.recorded.parts[0].offset,
+                "scale": scale,
+                "offset": offset,
+                "unit": unit,
+            }
+
+    def _is_lacking(self, name: str) -> bool:
+        in_settings = getattr(self._declaration, name) != getattr(Declaration, name)
+        return not self._row.get(name) and (bool(self.format) or not in_settings)
+
+    def default(self, name: str) -> Any:
+        """Return the value of a blank cell."""
+        known = self._known.get(name) if self._is_lacking(name) else None
+        return known if known not in (None, "") else getattr(self._declaration, name)
+
+
+def _problems_of_file(recording: Recording, header: _ByHeader, declaration: Declaration) -> tuple[str, ...]:
+    """Return what is wrong with the file of a recording, or contradicts its header."""
     try:
         measure(recording, declaration.partial_sample)
-        check_sidecar(recording)
     except RecordingsError as error:
-        return replace(recording, problems=(str(error),))
-    return recording
+        return (str(error),)
+    if header.format and not header.recorded:
+        return (f"{recording.origin}, column format: {recording.path} is not known as one of {header.format}",)
+    said = header.found
+    if not said or said.problems or (said.dtype, len(said.channels)) == (recording.dtype, recording.channels):
+        return ()
+    return (
+        f"{recording.origin}: {recording.path} has {len(said.channels)} channels of {said.dtype} by"
+        f" {(*said.sidecars, said.path)[0]} ({said.format}), declared are {recording.channels} of {recording.dtype};"
+        " correct dtype and channels, or take that file away if it is of another recording",
+    )
 
 
 def _number(text: str) -> float:

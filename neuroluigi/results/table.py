@@ -84,10 +84,12 @@ def collect_table(groups: Mapping[str, Group], files: Mapping[str, Sequence[OwnF
     described = {key: _describe(group) for key, group in groups.items()}
     renamed = {n: f"recordings.{n}" if n in taken else n for n in _names(described.values())}
     cells = {key: {renamed[n]: cell or None for n, cell in one.items()} for key, one in described.items()}
+    kinds = {key: found for key, group in groups.items() if (found := _kinds(group))}
     rows: list[dict[str, Cell]] = [
         {
             "group": key,
             **cells[key],
+            **({renamed["kind"]: kinds[key][channel]} if key in kinds else {}),
             "channel": channel,
             **{titles[source]: cells[channel] for source, cells in results[key].items()},
         }
@@ -146,6 +148,12 @@ def _describe(group: Group) -> dict[str, str]:
     """Return the columns of the group's recordings; values that differ between them are joined by |."""
     recordings = [_columns(recording) for recording in group.recordings]
     return {n: "|".join(dict.fromkeys(one.get(n, "") for one in recordings)) for n in _names(recordings)}
+
+
+def _kinds(group: Group) -> list[str]:
+    """Return the kind of each channel, by the header of the first recording; [] where there is none."""
+    recorded = group.recordings[0].recorded if group.recordings else None
+    return [channel.kind for channel in recorded.channels] if recorded and "kind" in group.recordings[0].columns else []
 
 
 def _columns(recording: Recording) -> dict[str, str]:

@@ -7,6 +7,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -222,11 +223,12 @@ def check_settings() -> None:
 
 
 def _check_comment(section: str, name: str) -> None:
-    """Refuse a value with a comment behind it, which Luigi takes for a part of the value."""
+    """Refuse a value with a comment behind it, which Luigi takes for a part of the value; a path may look like that."""
     config = luigi.configuration.get_config()
     is_there = isinstance(config, configparser.ConfigParser) and config.has_option(section, name)
-    sign = re.search(r"(?:^|\s)([#;])", config.get(section, name, raw=True)) if is_there else None
-    if sign:
+    value = config.get(section, name, raw=True) if is_there else ""
+    sign = re.search(r"(?:^|\s)([#;])", value)
+    if sign and not os.path.lexists(value.replace("%%", "%")):
         raise RunStopped(
             f"luigi: luigi.cfg, [{section}] {name}: {sign[1]} and what follows are a part of the value; put a comment"
             f" on a line of its own, or, where it is none, give the value as --{section}-{name.replace('_', '-')}"

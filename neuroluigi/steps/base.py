@@ -75,7 +75,14 @@ from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMetho
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
 from neuroluigi.steps.surroundings import own_surroundings
-from neuroluigi.steps.target import ResultFolder, ResultTarget, describe_target, local_path, written_to
+from neuroluigi.steps.target import (
+    ResultFolder,
+    ResultTarget,
+    describe_target,
+    files_beside,
+    local_path,
+    written_to,
+)
 
 logger = logging.getLogger("luigi-interface")
 
@@ -286,7 +293,6 @@ class Step(CarriesSettings, ResultTask):
 
     def _make_and_commit(self, output: object, temporary: Mapping[ResultTarget, Path], start: Mapping) -> float | None:
         """Make the files at temporary paths and commit them; return the seconds, None where another run was first."""
-        record_before = _stamp(self.record_path)
         status = status_of(self)
         is_missing = status.state == state.INPUT_MISSING
         if problem := "; ".join(reason.text for reason in status.reasons) if is_missing else problem_of(self):
@@ -319,7 +325,7 @@ class Step(CarriesSettings, ResultTask):
         obsolete = {*map(self._beside_record, (".failed.json", ".failed.log")), *beside.values()} - {*files.values()}
 
         def is_done_meanwhile() -> bool:
-            return _stamp(self.record_path) != record_before and self._is_done()
+            return any(map(os.path.lexists, (self.record_path, *finals.values()))) and self._is_done()
 
         is_mine = commit(files, self.record_path, checked_record(record), obsolete, is_done_meanwhile)
         return record["seconds"] if is_mine else None
@@ -382,7 +388,8 @@ class Step(CarriesSettings, ResultTask):
 
     def _inputs(self) -> tuple[list, list]:
         """Return the inputs that are files of this machine, and the others."""
-        inputs = flatten(self.input())
+        required = flatten(self.input())
+        inputs = [*required, *files_beside(required)]
         return [one for one in inputs if local_path(one)], [one for one in inputs if not local_path(one)]
 
     def _check_unchanged(self, inputs: list[dict]) -> None:

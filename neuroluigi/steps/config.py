@@ -85,6 +85,13 @@ class KindsParameter(WordsParameter):
         return kinds
 
 
+class ContiguousParameter(luigi.ChoiceParameter):
+    """One of auto, true and false, in upper or lower case, as true and false are everywhere else."""
+
+    def normalize(self, x):
+        return super().normalize(str(x).lower())
+
+
 class neuroluigi(luigi.Config):
     """The task that stands for the whole pipeline, and the local scheduler of a run."""
 
@@ -104,8 +111,15 @@ class recordings(luigi.Config):
     pattern = luigi.Parameter(
         default="{session}/rec_{index}.bin", description="where there is no table: paths, with fields as columns"
     )
+    format = WordsParameter(
+        default=("auto",), description="formats to look for; auto: by the pattern, else by headers; raw: by the pattern"
+    )
+    metadata = luigi.Parameter(default="", description="CSV file with more columns; joined by those that both have")
     select = WordsParameter(default=(), description="column=value, ...: take these recordings alone")
-    group_by = WordsParameter(default=(), description="columns that make a group; blank: session (fake: and parity)")
+    group_by = WordsParameter(
+        default=(),
+        description="columns that make a group; blank: by the format, for raw samples session (fake: and parity)",
+    )
     dtype = luigi.Parameter(default="uint8", description="type of a sample, where the table has none")
     channels = luigi.IntParameter(default=1, description="number of channels, where the table has none")
     sampling_rate_hz = luigi.OptionalFloatParameter(default=None, description="sampling rate, where the table has none")
@@ -113,11 +127,12 @@ class recordings(luigi.Config):
     scale = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
     offset = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset; blank: 0")
     unit = luigi.Parameter(default="", description="physical unit, such as mV")
-    contiguous = luigi.BoolParameter(
-        default=False,
-        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
-        description="the recordings of a group follow each other without a gap",
+    contiguous = ContiguousParameter(
+        default="auto",
+        choices=("auto", "true", "false"),
+        description="whether the recordings of a group follow each other without a gap; auto: by their counters",
     )
+    gap_tolerance = luigi.IntParameter(default=0, description="samples that may be missing without a gap, by a counter")
     allow_missing = luigi.BoolParameter(
         default=False,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
@@ -133,9 +148,11 @@ class recordings(luigi.Config):
 
     def declaration(self) -> Declaration:
         """Return the settings as the plain data that neuroluigi.recordings takes."""
-        values = {name: value for name, value in self.param_kwargs.items() if name != "contiguous"}
-        values["group_by"] = self.group_by or (("session",) if self.are_real() else ("session", "parity"))
-        return Declaration(**values, made_folder=recordings_to_make())
+        values = {
+            name: value for name, value in self.param_kwargs.items() if name not in ("contiguous", "gap_tolerance")
+        }
+        values["group_by"] = self.group_by or (() if self.are_real() else ("session", "parity"))
+        return Declaration(**values, made_folder=recordings_to_make(), results_folder=setting(results).root)
 
 
 class results(luigi.Config):

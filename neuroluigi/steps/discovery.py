@@ -121,7 +121,8 @@ def _recorded_layouts() -> dict[str, dict]:
 
 def _with_paths(rows: list[dict], record: Mapping) -> list[dict]:
     """Return the rows of a recorded concatenation with the paths that its inputs had."""
-    inputs = record.get("inputs", [])
+    # The recordings are before their headers.
+    inputs = record.get("inputs", [])[: len(rows)]
     are_recordings = len(inputs) == len(rows) and all(one.get("root") != "results" for one in inputs)
     # Where a step stands between, its own record has the path.
     paths = [one["path"] for one in inputs] if are_recordings else [f"{r['session']}/{r['index']}" for r in rows]

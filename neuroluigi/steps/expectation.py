@@ -19,7 +19,14 @@ from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.parameters import ResolvedParameters, default_of, plain_values, sealed, significant_values
 from neuroluigi.steps.result_task import ResultTask
-from neuroluigi.steps.target import RecordingTarget, ResultFolder, ResultTarget, describe_target, local_path
+from neuroluigi.steps.target import (
+    RecordingTarget,
+    ResultFolder,
+    ResultTarget,
+    describe_target,
+    files_beside,
+    local_path,
+)
 
 if TYPE_CHECKING:
     from neuroluigi.steps.plan import Plan
@@ -125,6 +132,8 @@ def _inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[Input]:
             if path := local_path(output):
                 checksum = status_below.checksums.get(path) if is_step else None
                 yield Input(path, checksum, is_pending, is_step, getattr(output, "recording", ""))
+    for output in files_beside(output for one in below for output in plan.outputs[one.task_id]):
+        yield Input(output.path, None, False, False, output.recording)
 
 
 def _other_inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[OtherInput]:
@@ -187,7 +196,8 @@ def _through_wrappers(
 
 
 def _paths_of_files(task: luigi.Task, plan: "Plan") -> list[str]:
-    return [path for one in plan.outputs[task.task_id] if (path := local_path(one))]
+    outputs = plan.outputs[task.task_id]
+    return [path for one in (*outputs, *files_beside(outputs)) if (path := local_path(one))]
 
 
 def _digest_of_files(task: luigi.Task, status: state.Status, plan: "Plan") -> str | None:

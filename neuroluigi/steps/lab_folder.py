@@ -19,7 +19,13 @@ logger = logging.getLogger("luigi-interface")
 _PACKAGE = Path(__file__).parents[1]
 
 # The settings that are folders or files, and those that are several; relative ones count from where luigi.cfg is.
-_PATHS = (("results", "root"), ("recordings", "root"), ("recordings", "table"), ("matlab", "folder"))
+_PATHS = (
+    ("results", "root"),
+    ("recordings", "root"),
+    ("recordings", "table"),
+    ("recordings", "metadata"),
+    ("matlab", "folder"),
+)
 _SEVERAL = ("matlab", "folder")
 
 # What they are where a luigi.cfg does not say.
@@ -65,7 +71,7 @@ def use_settings_beside(folder: Path) -> None:
         if _is_read(file, config):
             return
     try:
-        config.read(file)
+        config.read(file, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
         raise RunStopped(f"luigi: {read_problem(error)}") from error
     if folder != Path.cwd():
@@ -88,7 +94,7 @@ def _is_read(file: Path, config: configparser.ConfigParser) -> bool:
     found = configparser.ConfigParser(interpolation=None)
     found.optionxform = str  # type: ignore[assignment, method-assign]
     try:
-        found.read(file)
+        found.read(file, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError):
         return False
     return all(config.has_option(section, name) for section in found.sections() for name in found[section])

@@ -5,6 +5,7 @@ and the error is raised where settings are needed.
 """
 
 import configparser
+import functools
 import os
 import sys
 from pathlib import Path
@@ -66,8 +67,12 @@ def check_settings_file() -> None:
         raise _unreadable
 
 
+# Without an encoding, Python reads a file on Windows in that of old programs.
+_read_as_utf8 = functools.partialmethod(configparser.ConfigParser.read, encoding="utf-8")
+
 try:
-    import luigi
+    with mock.patch.object(configparser.ConfigParser, "read", _read_as_utf8):
+        import luigi
 except (configparser.Error, UnicodeDecodeError) as _error:
     _unreadable = RunStopped(f"luigi: {read_problem(_error)}")
     _unreadable.__cause__ = _error

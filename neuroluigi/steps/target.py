@@ -8,7 +8,7 @@ import json
 import os
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,20 +146,34 @@ class RecordingTarget(luigi.Target):
     """The file of an existing recording; never written to.
 
     The samples begin after `header_bytes`; `sha256` is that of the table, "" for none; `recording` is its session and
-    index: "a/0".
+    index: "a/0". `beside` are its other files, such as its header, which are inputs too: "a/0/info.rhd".
     """
 
-    def __init__(self, path: str, header_bytes: int = 0, sha256: str = "", recording: str = ""):
+    def __init__(
+        self,
+        path: str,
+        header_bytes: int = 0,
+        sha256: str = "",
+        recording: str = "",
+        beside: Sequence["RecordingTarget"] = (),
+    ):
         self.path = path
         self.recording = recording
         self.header_bytes = header_bytes
         self.sha256 = sha256
+        self.beside = beside
 
     def exists(self) -> bool:
         return os.path.isfile(self.path)  # noqa: PTH113
 
     def __str__(self) -> str:
         return self.path
+
+
+def files_beside(targets: Iterable[Any]) -> list[RecordingTarget]:
+    """Return the other files of the recordings among some targets, each once: two may have one header."""
+    beside = (one for target in targets if isinstance(target, RecordingTarget) for one in target.beside)
+    return list({one.path: one for one in beside}.values())
 
 
 # The temporary path of each file of the step that is made now, by the file's own path.

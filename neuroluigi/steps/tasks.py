@@ -9,7 +9,7 @@ from pathlib import Path
 import luigi
 from luigi.task import flatten
 
-from neuroluigi.recordings.concatenation import describe_concatenation
+from neuroluigi.recordings.concatenation import describe_concatenation, parts_of
 from neuroluigi.recordings.recording import Group, Recording
 from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import (
@@ -59,10 +59,21 @@ class GroupTask(Step):
         Raises RecordingsError where something is wrong with one of the group's recordings.
         """
         settings = setting(recordings)
-        files = [(one.path, getattr(one, "header_bytes", 0)) for one in flatten(self.input())]
         return describe_concatenation(
-            self._group(), files, settings.partial_sample, settings.contiguous, self.assumed_bytes
+            self._group(),
+            self._files(),
+            settings.partial_sample,
+            settings.contiguous,
+            settings.gap_tolerance,
+            self.assumed_bytes,
         )
+
+    def parts_of_concatenation(self) -> list[tuple[str, int, int]]:
+        """Return path, byte offset and bytes of each part of the concatenation of this step's inputs, in order."""
+        return parts_of(self._group(), self._files(), self.concatenation())
+
+    def _files(self) -> list[tuple[str, int]]:
+        return [(one.path, getattr(one, "header_bytes", 0)) for one in flatten(self.input())]
 
     def recordings_problem(self) -> str:
         # A pipeline without recordings has groups of its own.
@@ -130,7 +141,8 @@ class ExistingRecording(OfRecording, CarriesSettings, luigi.ExternalTask):
     def output(self):
         recording = self.recording
         name = f"{recording.session}/{recording.index}"
-        return RecordingTarget(recording.path, recording.header_bytes, recording.sha256, name)
+        beside = [RecordingTarget(path, recording=f"{name}/{Path(path).name}") for path in recording.beside]
+        return RecordingTarget(recording.path, recording.header_bytes, recording.sha256, name, beside)
 
 
 class RecordingMaker(Step):

@@ -10,6 +10,9 @@ import pytest
 from tests import commands
 from tests.conftest import BIN, REPOSITORY, clean_environment
 from tests.recordings.files import write_files, write_table
+from tests.recordings.test_found import write_run
+from tests.recordings.test_openephys import made as made_openephys
+from tests.recordings.test_openephys import stream
 
 
 @pytest.fixture
@@ -138,3 +141,61 @@ def test_command_without_tasks_says_where_it_looked(tmp_path):
     assert done.returncode == 1
     assert f"there is no tasks.py in {tmp_path}" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def found_by(out: str) -> dict:
+    """Return of each group of `recordings --json` what its recordings are, by whatever they were found."""
+    names = ("session", "index", "path", "dtype", "channels", "sampling_rate_hz", "samples", "columns")
+    return {
+        key: (group["values"], group["problems"], [{name: r[name] for name in names} for r in group["recordings"]])
+        for key, group in json.loads(out).items()
+    }
+
+
+def test_command_prints_a_table_that_gives_the_same_groups(root, tmp_path):
+    lab, raw = tmp_path / "lab", tmp_path / "raw"
+    for trigger in (0, 1):
+        write_run(raw / "=x", f"mäuse_g0_t{trigger}.imec0.ap", start=10 * trigger)
+    write_run(raw, "m, 2_g1_t0.imec1.lf", start=None)
+    write_run(raw, "no_bin_g0_t0.imec0.ap").unlink()
+    made_openephys(raw / "s" / "Record Node 101" / "experiment1" / "recording1", stream())
+    for folder, code in ((raw, 1), (root, 0)):
+        before = neuroluigi(lab, "recordings", "--json", "--recordings-root", folder, code=code).stdout
+        table = neuroluigi(lab, "recordings", "--csv", "--recordings-root", folder, code=code).stdout
+        write_table(folder, *table.splitlines())
+        after = neuroluigi(lab, "recordings", "--json", "--recordings-root", folder, code=code).stdout
+        assert list(json.loads(after)) == list(json.loads(before))
+        for (key, one), other in zip(found_by(after).items(), found_by(before).values(), strict=True):
+            for recording in (*one[2], *other[2]):
+                recording["columns"] = {name: text for name, text in recording["columns"].items() if text}
+            if key != "no_bin-0-imec0.ap" and folder == raw:
+                assert one == other
+        # And once more.
+        assert neuroluigi(lab, "recordings", "--csv", "--recordings-root", folder, code=code).stdout == table
+    assert table.splitlines()[0].startswith("session,index,path,")
+
+
+def test_command_shows_what_headers_say_in_80_columns(tmp_path):
+    raw = tmp_path / "raw"
+    for trigger in (0, 1):
+        write_run(raw, f"5-19-2022-CI0_g0_t{trigger}.imec0.ap", samples=30000, start=None)
+    out = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", raw).stdout
+    header, first, second, *_ = out.splitlines()
+    assert header.split()[:5] == ["group", "session", "format", "stream", "index"]
+    values = ["5-19-2022-CI0-0-imec0.ap", "5-19-2022-CI0", "spikeglx", "imec0.ap", "0", "int16", "3", "30000.06109"]
+    assert first.split()[:10] == [*values, "30000", "1"]
+    assert second.split()[:5] == ["5-19-2022-CI0", "spikeglx", "imec0.ap", "1", "int16"]
+    assert "warning: " in out and "t1.imec0.ap.meta has no firstSample" in out
+    terminal_module = pytest.importorskip("tests.terminal")
+    command = [str(BIN / "neuroluigi"), "recordings", "--recordings-root", str(raw)]
+    terminal = terminal_module.Terminal(command, tmp_path / "lab", columns=80, rows=40)
+    assert terminal.end() == 0
+    screen = terminal.shown()
+    lines = screen.splitlines()
+    shown = [*values[:1], "spikeglx", "imec0.ap", "30000.06109", "30000", "1"]
+    assert [line.split() for line in lines if line.startswith(values[0])] == [shown]
+    write_run(raw, "5-19-2022-CI0_g0_t0.imec0.ap", samples=30000, start=5)
+    write_run(raw, "5-19-2022-CI0_g0_t1.imec0.ap", samples=30000, start=30010)
+    out = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", raw).stdout
+    assert out.splitlines()[-1] == "gaps in 5-19-2022-CI0-0-imec0.ap: 5 samples are missing before sample 30000"
+    assert "see --csv or --json: session, index, dtype, channels, file" in screen

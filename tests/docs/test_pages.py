@@ -16,6 +16,7 @@ from luigi.task_register import Register
 
 import neuroluigi
 from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment, needs_octave
+from tests.recordings.test_found import write_run
 
 README, DOCS = REPOSITORY / "README.md", REPOSITORY / "docs"
 
@@ -265,15 +266,38 @@ def test_settings_of_ini_blocks_are_known(page, pipeline):
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("page", [README, DOCS / "recordings.md"], ids=name)
-def test_a_pattern_finds_the_recordings_of_probes(page, pipeline, tmp_path):
-    """The luigi.cfg of the page, in a folder with files of these names."""
-    text = block(page, "ini", "pattern =").replace("/data/neuropixels", str(tmp_path))
+def recordings_by(text: str, pipeline: Pipeline) -> dict:
+    """Return what `neuroluigi recordings --json` has with this luigi.cfg."""
     (pipeline.folder / "luigi.cfg").write_text(text)
+    return json.loads(shell("neuroluigi --task PlotAll recordings --json", pipeline.folder).stdout)
+
+
+def test_the_folder_that_a_rig_wrote_is_all_that_is_typed(pipeline, tmp_path):
+    for stream in ("imec0.ap", "imec0.lf", "imec1.ap"):
+        write_run(tmp_path / "raw" / stream, f"mouse1_g0_t0.{stream}", samples=7)
+    (select,) = re.findall(r"`(select = \S+)`", README.read_text(encoding="utf-8"))
+    text = f"[recordings]\nroot = {tmp_path / 'raw'}\n{select}\n"
+    ((key, group),) = recordings_by(text, pipeline).items()
+    assert key == "mouse1-0-imec0.ap"
+    assert [(one["samples"], one["channels"]) for one in group["recordings"]] == [(7, 3)]
+
+
+def test_metadata_add_columns_to_what_is_found(pipeline, tmp_path):
+    page = DOCS / "recordings.md"
+    for session in ("2026-01-31", "2026-02-01"):
+        write_run(tmp_path / "raw", f"{session}_g0_t0.imec0.ap")
+    (pipeline.folder / "sessions.csv").write_text(block(page, "text", "session,subject"))
+    text = f"{block(page, 'ini', 'metadata =')}\nroot = {tmp_path / 'raw'}\n"
+    ((key, group),) = recordings_by(text, pipeline).items()
+    assert key == "2026-01-31-0-imec0.ap" and group["recordings"][0]["columns"]["bad_channels"] == "3|5"
+
+
+def test_a_pattern_finds_the_recordings_of_probes(pipeline, tmp_path):
+    """The luigi.cfg of the page, in a folder with files of these names."""
+    text = block(DOCS / "recordings.md", "ini", "pattern =").replace("/data/neuropixels", str(tmp_path))
     for stream in ("ap", "lf"):
         (tmp_path / f"mouse1_g0_t0.imec1.{stream}.bin").write_bytes(bytes(2 * 385))
-    done = shell("neuroluigi --task PlotAll recordings --json", pipeline.folder)
-    (group,) = json.loads(done.stdout).items()
+    (group,) = recordings_by(text, pipeline).items()
     assert group[0] == "mouse1-0-1" and [one["samples"] for one in group[1]["recordings"]] == [1]
 
 

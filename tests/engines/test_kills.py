@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from neuroluigi.engines.pool import open_pool
-from tests.conftest import is_running, needs_octave
+from tests.conftest import SEED, TORTURE, is_running, needs_octave
 from tests.engines.lab import wait_for
 
 pytestmark = [needs_octave, pytest.mark.skipif(sys.platform != "linux", reason="docs/engines.md says what remains")]
@@ -43,7 +43,7 @@ if __name__ == "__main__":
 
 VICTIMS = ("run", "worker", "first", "second", "engine")
 # How many sets of victims, each in a random order; the number of a test is its seed.
-SEEDS = int(os.environ.get("NEUROLUIGI_KILLS", "10"))
+SEEDS = 100 if TORTURE else 10
 
 
 class Run:
@@ -104,7 +104,7 @@ def test_the_death_of_one_leaves_nothing(run, victim):
     wait_for(lambda: not before & {one.pid for one in run.lab.processes()})
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", range(SEED, SEED + SEEDS))
 def test_the_death_of_some_in_any_order_leaves_nothing(run, seed):
     chance = random.Random(seed)
     victims = chance.sample(VICTIMS, chance.randint(2, 3))

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -149,7 +150,9 @@ def test_only_what_was_named_waits_for_the_flush(tmp_path, monkeypatch):
     named, linked, outside = (one / "runs" / "Step.json" for one in (results / "g", results / "linked", elsewhere))
     register = Register.open(results, {"command": "luigi", "settings": {}})
     synced = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
     try:
         run = Unflushed(register, {one: [one.parent.parent / "a.bin"] for one in (named, linked, outside)})
         # The note outlives a power cut before anything that it names.

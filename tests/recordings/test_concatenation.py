@@ -26,7 +26,7 @@ def test_lay_out(root):
         partial_sample="drop",
     ).values()
     files = [(r.path, r.header_bytes) for r in group.recordings]
-    layout = describe_concatenation(group, files, "drop", contiguous=False)
+    layout = describe_concatenation(group, files, "drop", contiguous="false")
     # 14 - 2 bytes are 3 samples of 4 bytes, 4 bytes 1, 11 bytes 2 and 3 bytes left.
     assert layout == {
         "dtype": "int16",
@@ -47,7 +47,7 @@ def test_lay_out(root):
     assert json.loads(json.dumps(layout)) == layout
     assert data_bytes(layout) == [12, 4, 8]
     # Recordings 1, 2 and 4 would lie between.
-    assert describe_concatenation(group, files, "drop", contiguous=True)["segments"] == [0, 3, 4]
+    assert describe_concatenation(group, files, "drop", contiguous="true")["segments"] == [0, 3, 4]
 
 
 # Of recordings of 10 bytes and one of 11: rows of the table, settings, the samples at which segments begin.
@@ -72,8 +72,8 @@ def test_contiguous_recordings_have_a_gap_where_samples_are_missing(root, rows, 
     rows = [row if row.endswith(",no") else f"{row},yes" for row in rows]
     group = next(iter(found(root, "session,index,path,use", *rows, partial_sample="drop", **settings).values()))
     files = [(r.path, 0) for r in group.recordings]
-    assert describe_concatenation(group, files, "drop", contiguous=False)["segments"] == apart
-    assert describe_concatenation(group, files, "drop", contiguous=True)["segments"] == contiguous
+    assert describe_concatenation(group, files, "drop", contiguous="false")["segments"] == apart
+    assert describe_concatenation(group, files, "drop", contiguous="true")["segments"] == contiguous
 
 
 def test_what_a_step_made_of_a_recording_has_its_gap_too(root):
@@ -81,12 +81,12 @@ def test_what_a_step_made_of_a_recording_has_its_gap_too(root):
     write_files(root, "y", "filtered/x", "filtered/y")
     group = found(root, "session,index,path", "s,0,x", "s,1,y", dtype="int16", partial_sample="drop")["s"]
     files = [(str(root / "filtered" / r.name), 0) for r in group.recordings]
-    assert describe_concatenation(group, files, "drop", contiguous=True)["segments"] == [0, 5]
+    assert describe_concatenation(group, files, "drop", contiguous="true")["segments"] == [0, 5]
 
 
 def test_lay_out_of_what_is_not_known(root):
     group = found(root)["b"]
-    layout = describe_concatenation(group, [(group.recordings[0].path, 0)], "fail", contiguous=False)
+    layout = describe_concatenation(group, [(group.recordings[0].path, 0)], "fail", contiguous="false")
     assert layout == {
         "dtype": "uint8",
         "channels": 1,
@@ -99,7 +99,7 @@ def test_lay_out_of_what_is_not_known(root):
 def test_lay_out_measures_the_files_it_is_given(root):
     write_files(root, "filtered/0.bin", size=16)
     group = found(root, header_bytes=4, select=("session=b",))["b"]
-    layout = describe_concatenation(group, [(str(root / "filtered/0.bin"), 0)], "fail", contiguous=False)
+    layout = describe_concatenation(group, [(str(root / "filtered/0.bin"), 0)], "fail", contiguous="false")
     assert layout["recordings"][0]["samples"] == 16
     assert layout["recordings"][0]["path"] == "b/rec_0.bin"
 
@@ -108,10 +108,10 @@ def test_lay_out_refuses_what_changed_and_what_has_problems(root):
     group = found(root, dtype="int16")["b"]
     write_files(root, "b/rec_0.bin", size=9)
     with pytest.raises(RecordingsError, match="9 bytes"):
-        describe_concatenation(group, [(group.recordings[0].path, 0)], "fail", contiguous=False)
+        describe_concatenation(group, [(group.recordings[0].path, 0)], "fail", contiguous="false")
     group = found(root, "session,index,path", "s,x,a/rec_0.bin", "s,y,a/rec_1.bin")["s"]
     with pytest.raises(RecordingsError, match=r"row 2, column index: 'x'.*\n.*row 3, column index: 'y'"):
-        describe_concatenation(group, [], "fail", contiguous=False)
+        describe_concatenation(group, [], "fail", contiguous="false")
 
 
 ROW = {"session": "a", "index": 0, "first_sample": 0}

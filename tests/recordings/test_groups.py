@@ -75,7 +75,10 @@ def test_duplicates(root):
     groups = found(root, *lines)
     first, second = groups["s"].problems
     table = root / "recordings.csv"
-    cure = "; to tell them apart, group by another column too, or select"
+    cure = (
+        "; to tell them apart, group by another column too, select, or name a session anew in a table"
+        " (neuroluigi recordings --csv)"
+    )
     assert first == f"{table}, row 2, columns session and index: s/0 is there twice, also at {table}, row 3" + cure
     assert second == f"{table}, row 3, columns session and index: s/0 is there twice, also at {table}, row 2" + cure
     assert not groups["t"].problems
@@ -245,7 +248,7 @@ def test_real_recordings():
     assert set(groups) == {"locust20010201", "mitdb_100", "eeg_ttl", "eeg_biosemi139"}
     assert not any(group.problems for group in groups.values())
     ecg = groups["mitdb_100"]
-    layout = describe_concatenation(ecg, [(r.path, r.header_bytes) for r in ecg.recordings], "fail", contiguous=True)
+    layout = describe_concatenation(ecg, [(r.path, r.header_bytes) for r in ecg.recordings], "fail", contiguous="true")
     assert (layout["dtype"], layout["channels"], layout["sampling_rate_hz"]) == ("int16", 2, 360.0)
     assert layout["channel_names"] == ["MLII", "V5"]
     assert [r["first_sample"] for r in layout["recordings"]] == [0, 200000, 450001]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from neuroluigi.recordings.groups import find_groups
 from neuroluigi.recordings.recording import Declaration, RecordingsError
 from tests.conftest import clean_environment
 from tests.recordings.files import refusal, write_files
+from tests.recordings.test_find import write_spikeglx
 
 DEFAULT = "{session}/rec_{index}.bin"
 SPIKEGLX = "{session}_g{gate}_t{index}.imec{probe}.{stream}.bin"
@@ -195,6 +197,19 @@ def test_a_folder_without_permission_is_an_error(root_for_all):
     root.parent.chmod(0o700)
     assert f"recordings folder {root} can't be read as a folder" in as_nobody(root)
     root.parent.chmod(0o755)
+
+
+def test_beside_recordings_that_describe_themselves_a_folder_without_permission_is_a_warning(root_for_all):
+    root = root_for_all
+    (root / "lost+found").mkdir(0o700)
+    write_spikeglx(root / "m_g0", "m_g0_t0.nidq")
+    # What the pattern finds, it has to find whole.
+    assert as_nobody(root).startswith("refused: can't look for recordings in the folder")
+    shutil.rmtree(root / "a")
+    shutil.rmtree(root / "b")
+    assert as_nobody(root) == "m-0-nidq 1\n"
+    shutil.rmtree(root / "m_g0")
+    assert as_nobody(root).startswith(f"refused: can't look for recordings in the folder {root}/lost+found: Permission")
 
 
 def test_a_file_without_permission_fails_its_group(root_for_all):

@@ -10,7 +10,7 @@ import pytest
 
 from neuroluigi.provenance.files import remove_path
 from tests import commands
-from tests.conftest import BIN, clean_environment
+from tests.conftest import BIN, TORTURE, clean_environment
 from tests.results.conftest import FAKES
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs, sockets and links")
@@ -137,6 +137,13 @@ def test_every_command_ends_in_a_few_lines_and_changes_nothing_outside(lab, kind
     # With all kinds, each place is tried; all pairs take ten minutes.
     number = list(KINDS).index(kind)
     assert endure(lab, kind, PLACES[number :: len(KINDS)]) == []
+
+
+@pytest.mark.skipif(not TORTURE, reason="takes ten minutes: make torture")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", PLACES)
+def test_every_pair_of_kind_and_place(lab, kind, place):
+    assert endure(lab, kind, [place]) == []
 
 
 @pytest.mark.parametrize(

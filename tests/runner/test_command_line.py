@@ -152,6 +152,14 @@ def test_a_comment_behind_a_value(parsed, pipeline, old, new, setting, sign):
     assert f"luigi.cfg, [{setting}: {sign} and what follows are a part of the value; put a comment on a line" in line
 
 
+@pytest.mark.parametrize("name", ["rat #7", "; first"])
+def test_what_looks_like_a_comment_and_is_the_path_of_a_folder(parsed, pipeline, name):
+    (pipeline.folder / f"100% {name}").mkdir()
+    rewrite(pipeline, "root =", f"root = {pipeline.folder}/100%% {name}")
+    with parsed("PlotAll"):
+        assert setting(recordings).root == f"{pipeline.folder}/100% {name}"
+
+
 @pytest.mark.parametrize("value", ["rat#7", "a;b", "x;", "#".join("ab")])
 def test_a_sign_of_comments_inside_a_value_and_a_comment_on_its_own_line(parsed, pipeline, value):
     rewrite(pipeline, "root = results", f"root = {value}\n  # a comment\n; another")

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -124,7 +125,9 @@ def test_a_step_is_flushed_by_its_run_or_by_itself(declare, monkeypatch, durable
     declare("results", durable=durable)
     synced, flushed = [], []
     fsync, flush = os.fsync, unflushed.Disk.flush
-    monkeypatch.setattr(os, "fsync", lambda one: (synced.append(os.readlink(f"/proc/self/fd/{one}")), fsync(one)))
+    monkeypatch.setattr(
+        os, "fsync", lambda one: (synced.append(str(Path(f"/proc/self/fd/{one}").readlink())), fsync(one))
+    )
     monkeypatch.setattr(unflushed.Disk, "flush", lambda self: (flushed.append(self), flush(self)))
     assert neuroluigi.build([Flushed()])
     assert any("Flushed" in path for path in synced) == (durable == "step")

@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import functools
-import os
 import random
 import shutil
 import signal
@@ -15,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from tests.conftest import HAS_OCTAVE, Pipeline, needs_octave
+from tests.conftest import HAS_OCTAVE, SEED, TORTURE, Pipeline, needs_octave
 
-# Kills of each kind, of ten, each in its own third of the run; to look closer: NEUROLUIGI_KILLS=20 make test
-MOMENTS = int(os.environ.get("NEUROLUIGI_KILLS", "3"))
+# Kills of each kind, of ten, each in its own part of the run.
+MOMENTS = 30 if TORTURE else 2
 LANES = 2
 MARK = "NEUROLUIGI_TEST_RUN"
-GONE_SECONDS = 60
+GONE_SECONDS = 15
 GRANDCHILD = "sleep 61.03"
 
 
@@ -50,6 +49,15 @@ class KilledPipeline(Pipeline):
         copied = copy.copy(self)
         copied.folder = folder
         return copied
+
+    @property
+    def temporary(self):
+        """The folder for the temporary files of its runs, and of no others."""
+        return self.folder.with_name(f"{self.folder.name} temporary")
+
+    def start(self, *arguments, env=None, forks=True):
+        self.temporary.mkdir(exist_ok=True)
+        return super().start(*arguments, env={**(env or {}), "TMPDIR": str(self.temporary)}, forks=forks)
 
     def forget(self):
         shutil.rmtree(self.results)
@@ -128,10 +136,11 @@ def kill_once(lab: KilledPipeline, what: str, number: int, moment: float) -> boo
         assert time.monotonic() - killed_at < GONE_SECONDS, f"killed at {moment:.3f}: {left} live on"
         time.sleep(0.1)
     process.communicate(timeout=60)
-    # Where a process of the run was still dying, the next run that has nothing to make clears away what it left.
+    # Where a process of the run was still dying, the next run that makes something clears away what it left.
+    (lab.results / "s-even" / "plot.png").unlink()
     lab.run(*lab.arguments)
-    left = [*lab.folder.rglob("*.part-*"), *lab.results.glob(".runs")]
-    assert not left, f"killed at {moment:.3f}: temporary files stay behind"
+    left = [*lab.folder.rglob("*.part-*"), *lab.results.glob(".runs"), *lab.temporary.iterdir()]
+    assert not left, f"killed at {moment:.3f}: temporary files stay behind: {left}"
     return was_running
 
 
@@ -153,8 +162,9 @@ def right(tmp_path_factory):
     ],
 )
 def test_a_kill_at_any_moment_loses_nothing(right, tmp_path, workers, what, number):
-    chance, part = random.Random(f"{workers} {what} {number}"), 0.9 / MOMENTS
+    chance, part = random.Random(f"{SEED} {workers} {what} {number}"), 0.9 / MOMENTS
     moments = [0.1 + part * (before + chance.random()) for before in range(MOMENTS)]
+    print(f"{what} {number!r}, {workers} workers: {MOMENTS} kills, seed {SEED}")
     finished = right(workers, what == "grandchild")
 
     def lane(number_of_lane):

@@ -75,12 +75,12 @@ def test_the_task_of_the_whole_pipeline_has_to_be_named(declare):
     assert whole_pipeline() == "PlotAll"
 
 
-def test_groups_are_by_session_where_recordings_exist_and_by_parity_too_where_they_are_fake(declare):
+def test_groups_are_by_the_format_where_recordings_exist_and_by_session_and_parity_where_they_are_fake(declare):
     assert not setting(recordings).are_real()
     assert setting(recordings).declaration().group_by == ("session", "parity")
     declare("recordings", root="real")
     assert setting(recordings).are_real()
-    assert setting(recordings).declaration().group_by == ("session",)
+    assert setting(recordings).declaration().group_by == ()
     declare("recordings", group_by="area, session")
     assert setting(recordings).declaration().group_by == ("area", "session")
 

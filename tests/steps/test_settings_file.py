@@ -39,6 +39,24 @@ def test_a_file_that_cant_be_read(tmp_path, content, line):
     assert (done.returncode, done.stdout) == (0, f"luigi: luigi.cfg, {line}\n")
 
 
+@pytest.mark.parametrize("is_here", [True, False], ids=["here", "beside tasks.py"])
+def test_a_file_is_utf_8_whatever_the_system_takes_text_for(tmp_path, is_here):
+    (tmp_path / "luigi.cfg").write_text("[recordings]\nunit = \u00b5V\n", encoding="utf-8")
+    (tmp_path / "steps.py").write_text("import neuroluigi\nclass Step(neuroluigi.StudyTask): pass\n")
+    (tmp_path / "elsewhere").mkdir()
+    code = f"""
+import sys; sys.path.insert(0, {str(tmp_path)!r})
+import steps
+from neuroluigi.steps.config import recordings
+print(ascii(recordings().unit))
+"""
+    done = run(
+        tmp_path if is_here else tmp_path / "elsewhere", sys.executable, "-c", code,
+        LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0",
+    )  # fmt: skip
+    assert done.stdout == "'\\xb5V'\n", done.stderr
+
+
 def test_a_byte_order_mark(tmp_path):
     (tmp_path / "luigi.cfg").write_bytes(b"\xef\xbb\xbf[core]\nworkers = 2\n")
     done = run(tmp_path, sys.executable, "-c", GROUPS, PYTHONUTF8="1")

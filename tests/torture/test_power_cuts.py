@@ -4,7 +4,6 @@ A part of it runs with the test suite, all of it by `make torture`.
 """
 
 import itertools
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -12,11 +11,10 @@ from collections.abc import Iterator
 import pytest
 
 from neuroluigi.provenance import unflushed
+from tests.conftest import SEED, TORTURE
 from tests.torture.disk import FAULTS, Crash, Recorder
 from tests.torture.lab import EDIT, CutAll, CutLab
 
-IS_FULL = bool(os.environ.get("NEUROLUIGI_TORTURE"))
-SEED = int(os.environ.get("NEUROLUIGI_SEED", "0")) or random.randrange(1 << 32)
 RANDOM_SETS = 1000
 
 
@@ -133,7 +131,7 @@ def test_after_a_power_cut_the_next_run_ends_with_right_results(lab, declare, sc
     began, rng = time.monotonic(), random.Random(SEED)
     recorder = scene(lab)
     right = lab.files()
-    sets = all_sets(recorder, rng) if IS_FULL else some_sets(recorder, rng, 30)
+    sets = all_sets(recorder, rng) if TORTURE else some_sets(recorder, rng, 30)
     count, problems = losses(lab, recorder, right, sets)
     show(f"{scene.__name__}, durable = {durable}", count, began)
     assert not problems, f"seed {SEED}: {len(problems)} of {count}:\n" + "\n".join(problems[:20])
@@ -147,7 +145,7 @@ def test_what_was_accepted_dropped_or_cleaned_is_so_after_a_power_cut(lab):
     right = lab.files()
     assert right["a/edited.txt"] == EDIT
     # Until it is accepted, an edit is what the editor made sure of.
-    sets = all_sets(recorder, rng) if IS_FULL else some_sets(recorder, rng, 30)
+    sets = all_sets(recorder, rng) if TORTURE else some_sets(recorder, rng, 30)
     count, problems = losses(lab, recorder, right, ((at, one) for at, one in sets if at >= recorder.marks[1]))
     show("accept, drop and clean", count, began)
     assert not problems, f"seed {SEED}: {len(problems)} of {count}:\n" + "\n".join(problems[:20])

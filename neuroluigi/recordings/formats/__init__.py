@@ -1,5 +1,5 @@
-"""Formats of recordings, one file each, such as raw: a new format is a new file here.
+"""Formats of recordings, one file each: a new format is a new file here, and a name in find.py.
 
-A format says of a recording's file: samples, channels, dtype, rate, gain, names of channels, counter, and where the
-bytes of the samples are. recordings.table asks it when a row is described; recordings.concatenation for each part.
+A format says of a recording: samples, dtype, rate, counter, gaps, where the bytes of the samples are, and of each
+channel name, kind and scale (reader.py). recordings.found asks it for the rows of what it finds and of tables.
 """

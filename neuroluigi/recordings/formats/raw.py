@@ -4,7 +4,7 @@ import hashlib
 import os
 import stat
 
-from neuroluigi.recordings.formats.sidecars import sidecar_of
+from neuroluigi.recordings.formats.reader import RecordedFile
 from neuroluigi.recordings.formats.signatures import START_BYTES, format_of
 from neuroluigi.recordings.recording import Recording, RecordingsError
 
@@ -20,6 +20,8 @@ def measure(
     `partial_sample` is not "drop", or is of another format and no header is declared.
     """
     path = path or recording.path
+    if recording.recorded and path == recording.path:
+        return _measure_by_header(recording, recording.recorded, partial_sample)
     header_bytes = recording.header_bytes if header_bytes is None else header_bytes
     if size is None:
         try:
@@ -53,18 +55,20 @@ def measure(
     return samples, rest
 
 
-def check_sidecar(recording: Recording) -> None:
-    """Raise RecordingsError where a file beside the recording says that it has another dtype or number of channels.
-
-    Who declares a header describes the file by hand: then nothing is compared.
-    """
-    said = None if recording.header_bytes else sidecar_of(recording.path)
-    if said and (said.dtype, said.channels) != (recording.dtype, recording.channels):
+def _measure_by_header(recording: Recording, recorded: RecordedFile, partial_sample: str) -> tuple[int, int]:
+    """Return what the header of a recording says, having seen that its files are there and can be read."""
+    for part in {part.path: part for part in recorded.parts}.values():
+        try:
+            _checked[part.path] = _identity(_stat_and_start(part.path)[0])
+        except OSError as error:
+            raise RecordingsError(f"{recording.origin}: {part.path} can't be read: {error.strerror}") from error
+    if recorded.rest_bytes and partial_sample != "drop":
         raise RecordingsError(
-            f"{recording.origin}: {recording.path} has {said.channels} channels of {said.dtype} by {said.path}"
-            f" ({said.system}), declared are {recording.channels} of {recording.dtype}; correct dtype and channels, or"
-            " take that file away if it is of another recording"
+            f"{recording.origin}: {recorded.parts[-1].path} ends in the middle of a sample of"
+            f" {recorded.bytes_per_sample} bytes, {recorded.rest_bytes} bytes after the last whole one; copy it again"
+            " from where it was recorded, or set [recordings] partial_sample = drop to drop them"
         )
+    return recorded.samples, recorded.rest_bytes
 
 
 # The files that this process has opened and found right, with size and time: a plan measures each a second time.

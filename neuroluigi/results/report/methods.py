@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from neuroluigi.provenance.record import engine_and_version, recorded_code
+from neuroluigi.provenance.record import engine_and_version, is_recording, recorded_code
 from neuroluigi.provenance.secret_values import masked, without_seals
 from neuroluigi.recordings.concatenation import is_concatenation
 from neuroluigi.results.report import charts, diagram
@@ -89,7 +89,7 @@ def methods(facts: Facts) -> str:
     if not made:
         return ""
     inputs = (one for f in made for one in f.record.get("inputs", ()))
-    recordings = {one["path"] for one in inputs if one.get("recording") or one.get("root") == "recordings"}
+    recordings = {one["path"] for one in inputs if is_recording(one)}
     keys = {str(f.record.get("parameters", {}).get("group", "")) for f in made} - {""}
     layouts = [one for f in made for one in f.record.get("fingerprint", {}).values() if is_concatenation(one)]
     what = f"{counted(len(recordings), 'recording')} in {counted(len(keys), 'group')}{_described(layouts)}"

@@ -1,0 +1,219 @@
+"""The files of a new lab folder: luigi.cfg, tasks.py, .gitignore, and copies of the package's M-files in matlab/."""
+
+import configparser
+import os
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from luigi.configuration import LuigiConfigParser
+
+from neuroluigi.engines.engine import EngineError, find_engine
+from neuroluigi.engines.mfiles import package_folder
+from neuroluigi.provenance.files import write_text
+from neuroluigi.steps.config import RunStopped
+from neuroluigi.steps.settings_file import read_problem
+
+_TASK = "PlotAll"
+
+_SETTINGS = """\
+# What differs from the defaults, and in comments what is often set. All settings: neuroluigi doctor, or
+# docs/settings.md. A per cent sign in a value is written %%. Each is an option too: --Edges-threshold 0.6
+
+[neuroluigi]
+# The task that stands for the whole pipeline.
+task = {task}
+
+[recordings]
+# Folder of the recordings, which are never written to; a relative one counts from this file.
+{root}
+# Which to look for: auto are all that a header describes; or by name, such as wav.
+{format}
+# Take these alone: column=value, with commas between several.
+# select = stream=imec0.ap
+# The columns whose values make a group; neuroluigi recordings shows the groups.
+# group_by = session, stream
+# More columns by session, such as subject.
+# metadata = sessions.csv
+# All of them as a table, to edit and keep: neuroluigi recordings --csv > recordings.csv
+# table = recordings.csv
+{raw}
+[Edges]
+# Level of a rising edge as a fraction of the channel's range, from 0 to 1 ...
+# threshold = 0.75
+# ... or in raw counts.
+# level =
+
+[matlab]
+# auto: Matlab, or else Octave; numpy: NumPy functions in place of the M-functions.
+{engine}
+# Folders of M-files, with commas between several, your own first. Those in matlab/ are copies, to be changed; where
+# one is not there, that of neuroluigi is taken.
+# folder = matlab
+
+[core]
+# Steps that run at the same time.
+# workers = 1
+"""
+
+_RAW = """\
+# Raw files have no header that says what is in them: name it here, or in a table, recordings.csv.
+# Where they are below root; each {field} becomes a column, and {session} and {index} must be there.
+# pattern = {session}/rec_{index}.bin
+# dtype: uint8, int8, uint16, int16, int32, float32 or float64.
+# dtype = int16
+# channels = 385
+# sampling_rate_hz = 30000
+"""
+
+_TASKS = '''\
+"""The pipeline: recordings -> aggregate -> stats -> edges -> plot, for every group of recordings.
+
+neuroluigi run
+"""
+
+from neuroluigi import ReportTask, WrapperTask, ephys, groups, recording_task
+
+
+class Aggregate(ephys.Aggregate):
+    def requires(self):
+        return [recording_task(recording) for recording in self.recordings]
+
+
+class Stats(ephys.Stats):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Edges(ephys.Edges):
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "stats": Stats(self.group)}
+
+
+class Plot(ephys.Plot):
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "stats": Stats(self.group), "edges": Edges(self.group)}
+
+
+class PlotAll(WrapperTask):
+    def requires(self):
+        return [Plot(group) for group in groups()]
+
+
+class Report(ReportTask):
+    shows = PlotAll
+'''
+
+# What a run makes, and what can be made again.
+_IGNORED = ("/results/", "/results-*/", "/recordings/", "/luigid.pickle", "__pycache__/", "octave-workspace", ".venv/")
+
+
+def first_files(lab: Path, root: str, recordings: Iterable[str], format: str, are_raw: bool) -> dict[str, str]:
+    """Return the text of each file of a new lab folder by its path in it.
+
+    `root` is the absolute folder of the recordings, "" where there are none, `recordings` are their paths, and `format`
+    is what luigi.cfg has to name; `are_raw`: it has to say what is in them. Raises RunStopped for a root that
+    luigi.cfg can't hold.
+    """
+    m_files = sorted(package_folder().rglob("*.m"))
+    return {
+        "luigi.cfg": _settings(_seen_from(lab, root) if root else "", format, are_raw),
+        "tasks.py": _TASKS,
+        ".gitignore": "".join(f"{one}\n" for one in (*_IGNORED, *_raw_data_in(lab, recordings))),
+        **{f"matlab/{one.relative_to(package_folder()).as_posix()}": one.read_text("utf-8") for one in m_files},
+    }
+
+
+def write_missing(lab: Path, files: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Write the files that are not there, each whole or not at all; return the names of these and of the others.
+
+    Raises RunStopped where one can't be written.
+    """
+    written, kept = [], []
+    for name, text in files.items():
+        path = lab / name
+        if os.path.lexists(path):
+            kept.append(name)
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, text)
+        except OSError as error:
+            raise RunStopped(
+                f"neuroluigi: can't write {path}: {error.strerror}; mend that and give the same command again, or"
+                " choose another folder: neuroluigi init --data RECORDINGS FOLDER"
+            ) from error
+        written.append(name)
+    return written, kept
+
+
+def command_to_go_on(lab: Path, root: str) -> str:
+    """Return the command, typed in the current folder, that runs the pipeline on the recordings in `root`.
+
+    Raises RunStopped for a luigi.cfg that was there and can't be read.
+    """
+    config = LuigiConfigParser()
+    try:
+        config.read(lab / "luigi.cfg", encoding="utf-8")
+        task, declared = config.get("neuroluigi", "task", ""), config.get("recordings", "root", "")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise RunStopped(f"neuroluigi: {read_problem(error)}") from error
+    words = ["neuroluigi", "run", *([] if task else [_TASK])]
+    if root and not (declared and os.path.abspath(lab / declared) == root):  # noqa: PTH100 (resolve() would follow links)
+        words += ["--recordings-root", root]
+    command = " ".join(map(quoted, words))
+    return command if lab == Path.cwd() else f"cd {quoted(str(lab))} && {command}"
+
+
+def quoted(word: str) -> str:
+    """Return a word as it is typed in a shell of this system."""
+    return f'"{word}"' if os.name == "nt" and " " in word else word if os.name == "nt" else shlex.quote(word)
+
+
+def has_engine() -> bool:
+    """Whether Matlab or Octave is found where a run would look without settings."""
+    try:
+        find_engine("auto", {"matlab": ("matlab",), "octave": ("octave-cli",)}, may_use_numpy=False)
+    except EngineError:
+        return False
+    return True
+
+
+def _settings(root: str, format: str, are_raw: bool) -> str:
+    text = _SETTINGS.format(
+        task=_TASK,
+        root=f"root = {root.replace('%', '%%')}" if root else "# root = /nas/raw",
+        format="# format = auto" if format == "auto" else f"format = {format}",
+        raw=_RAW if are_raw else "",
+        engine="# engine = auto" if has_engine() else "# There was neither on this machine.\nengine = numpy",
+    )
+    config = LuigiConfigParser()
+    try:
+        text.encode()
+        config.read_string(text)
+        is_same = config.get("recordings", "root", "") == root
+    except (configparser.Error, UnicodeEncodeError):
+        is_same = False
+    if not is_same:
+        raise RunStopped(
+            f"neuroluigi: luigi.cfg can't hold the name of the folder {root!r}; make a link to it with a plain name,"
+            " and give that"
+        )
+    return text
+
+
+def _seen_from(lab: Path, root: str) -> str:
+    """Return a folder as luigi.cfg names it: relative where it is in the lab's, so that both can be moved together."""
+    return str(Path(root).relative_to(lab)) if Path(root).is_relative_to(lab) else root
+
+
+def _raw_data_in(lab: Path, recordings: Iterable[str]) -> list[str]:
+    """Return a line of .gitignore for whatever lies in the lab folder itself and is, or has, recordings."""
+    tops = {Path(one).relative_to(lab).parts[:2] for one in recordings if Path(one).is_relative_to(lab)}
+    return sorted({f"/{_as_pattern(top[0])}{'/' * (len(top) > 1)}" for top in tops})
+
+
+def _as_pattern(name: str) -> str:
+    """Return what stands for a name in .gitignore: a backslash is for a space at the end too, `?` for a line end."""
+    return re.sub(r"[\r\n]", "?", re.sub(r"([\\*?\[\]]| $)", r"\\\1", name))

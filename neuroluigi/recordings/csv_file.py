@@ -1,0 +1,73 @@
+"""The rows of a CSV file as people and spreadsheets write it: the table of recordings, and their metadata."""
+
+import csv
+import io
+import re
+from collections import Counter
+from pathlib import Path
+
+from neuroluigi.recordings.pattern import Row
+from neuroluigi.recordings.recording import RecordingsError
+
+# The key of a cell right of the last column; no column of a table has such a name.
+BEYOND = "\0beyond"
+
+# Before what a spreadsheet would take for a formula, --csv puts an apostrophe.
+_NO_FORMULA = re.compile(r"^'(?=[-=+@＝＋－＠])")
+
+_WHAT = {"table": "table of recordings", "metadata": "table of metadata"}
+
+
+def read_rows(table: Path, setting: str, required: tuple[str, ...] = ()) -> list[Row]:
+    """Return (where it is, columns) of each row of a CSV file; `setting` is the one that names it.
+
+    Raises RecordingsError where it can't be read, a required column is not there, or a column is there twice.
+    """
+    what, see = _WHAT[setting], f"see [recordings] {setting}"
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordingsError(f"can't read the {what} {table}: {error}; it is a CSV file in UTF-8, {see}") from error
+    if "\0" in text:
+        raise RecordingsError(f"can't read the {what} {table}: it has binary content, not CSV text; {see}")
+    # Excel's first line that names the separator is none of the table's; Excel does not show it as a row either.
+    named = re.match(r'"?sep=(.)"?(\r\n|\r|\n|$)', text, re.IGNORECASE)
+    text = text[named.end() :] if named else text
+    delimiter = named[1] if named else _delimiter(text, required)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise RecordingsError(f"can't read the {what} {table}: {error}; {see}") from error
+    header = [name.strip() for name in lines[0]] if lines else []
+    # Spreadsheets also save columns that were emptied.
+    while header and not header[-1]:
+        header.pop()
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise RecordingsError(
+            f"the {what} {table} has no column {', '.join(missing)}; its columns are:"
+            f" {', '.join(header) or '(none)'}; {see}"
+        )
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        raise RecordingsError(f"the {what} {table} has more than one column {', '.join(map(repr, twice))}; {see}")
+    rows: list[Row] = []
+    # Rows are counted as a spreadsheet shows them: the header is row 1.
+    for number, cells in enumerate(lines[1:], start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        row = dict(zip(header, (_NO_FORMULA.sub("", cell.strip()) for cell in cells), strict=False))
+        if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
+            row[BEYOND] = cells[len(header)]
+        rows.append((f"{table}, row {number}", row))
+    return rows
+
+
+def _delimiter(text: str, required: tuple[str, ...]) -> str:
+    """Return what separates the columns: where the decimal sign is a comma, spreadsheets write semicolons."""
+
+    def columns(delimiter: str) -> tuple[int, int]:
+        header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        return len({name.strip() for name in header}.intersection(required)), len(header)
+
+    return max(",;\t", key=columns)

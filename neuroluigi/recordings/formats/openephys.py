@@ -1,0 +1,228 @@
+"""Open Ephys, binary format: structure.oebin describes each stream, whose samples are int16 in continuous.dat.
+
+Sources: the manual of the GUI (https://open-ephys.github.io/gui-docs, "Binary format") and files of its versions 0.4 to
+1.0. Since 0.6 sample_numbers.npy has the counter at each sample, before that timestamps.npy, as integers.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from neuroluigi.recordings.formats.counters import read_counter
+from neuroluigi.recordings.formats.npy import read_npy_header
+from neuroluigi.recordings.formats.reader import (
+    ANALOG,
+    AP,
+    AUX,
+    DIGITAL,
+    LF,
+    MOST_CHANNELS,
+    UNKNOWN,
+    Channel,
+    Gap,
+    Part,
+    RecordedFile,
+    as_count,
+    as_number,
+    as_text,
+    described,
+    path_inside,
+    read_json,
+    size_of,
+    split_bytes,
+)
+from neuroluigi.recordings.recording import RecordingsError
+
+FORMAT = "openephys"
+GROUP_BY = ("session", "node", "experiment", "stream")
+
+_HEADER = "structure.oebin"
+_NODE = re.compile(r"record[ _]?node[ _]?([0-9]*)", re.IGNORECASE)
+_MOST_STREAMS = 1000
+# More than a rig counts in its life.
+_LARGEST_COUNT = 1 << 62
+# Kinds by the beginning of a channel's name or, on the next line, by its description, the first that fits.
+_KINDS = (
+    (re.compile(r".*SYNC\b", re.IGNORECASE), DIGITAL),
+    (re.compile(r"ADC|AI\d|.*\n(.*\bADC\b|Analog Input)", re.IGNORECASE), ANALOG),
+    (re.compile(r"AUX|.*\n.*\bAux", re.IGNORECASE), AUX),
+    (re.compile(r"LFP\d", re.IGNORECASE), LF),
+    (re.compile(r"(CH|AP)\d|.*\n(Headstage|Neuropixels)", re.IGNORECASE), AP),
+)
+# The types of channels that later versions give.
+_TYPES = (AP, AUX, ANALOG)
+# What bit_volts leads to where units is empty, as since 0.6; by the manual.
+_USUAL_UNITS = {AP: "uV", LF: "uV", ANALOG: "V"}
+# The lower rate of a probe that has two.
+_LF_RATE = 2500
+
+
+def claims(folder: str, names: Sequence[str]) -> bool:
+    """Whether the folder is a recording: all below it belongs to that."""
+    return _HEADER in names
+
+
+def recordings_in(folder: str, names: Sequence[str]) -> list[RecordedFile]:
+    """Return a recording for each stream of the header; one with a problem where that can't be read."""
+    folder = os.path.abspath(folder)
+    header = os.path.join(folder, _HEADER)
+    columns = _columns_of(folder)
+    try:
+        streams = read_json(header).get("continuous", [])
+        if not isinstance(streams, list) or not all(isinstance(stream, dict) for stream in streams):
+            raise RecordingsError(f"{header} has no list of streams (continuous); copy it again from where it was made")
+        if len(streams) > _MOST_STREAMS:
+            raise RecordingsError(f"{header} has {len(streams)} streams, more than any rig; correct the file")
+    except RecordingsError as error:
+        return [RecordedFile(FORMAT, header, columns, problems=(str(error),))]
+    names_of_streams = _names_of(streams)
+    return [
+        _recording(header, columns | {"stream": name}, stream)
+        for name, stream in zip(names_of_streams, streams, strict=True)
+    ]
+
+
+def _columns_of(folder: str) -> dict[str, str]:
+    """Return what the folders say: SESSION/Record Node 101/experiment1/recording1, the node only since 0.5."""
+    above, recording = os.path.split(folder)
+    above_experiment, experiment = os.path.split(above)
+    of_recording = re.fullmatch(r"recording_?([0-9]{1,9})", recording)
+    of_experiment = re.fullmatch(r"experiment_?([0-9]{1,9})", experiment)
+    if not of_recording or not of_experiment:
+        # Moved by hand: the folder is what is known.
+        return {"session": recording or "recording", "index": "0", "node": "", "experiment": ""}
+    above_node, node = os.path.split(above_experiment)
+    of_node = _NODE.fullmatch(node)
+    return {
+        "session": (os.path.basename(above_node) if of_node else node) or "recording",
+        "index": str(int(of_recording[1])),
+        "node": of_node[1] if of_node else "",
+        "experiment": str(int(of_experiment[1])),
+    }
+
+
+def _names_of(streams: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of streams: those that the header gives, and where two have one name, their folders."""
+    folders = [as_text(stream.get("folder_name")).strip("/\\") for stream in streams]
+    names = [as_text(stream.get("stream_name")) for stream in streams]
+    times = Counter(names)
+    return [name if name and times[name] == 1 else folder for name, folder in zip(names, folders, strict=True)]
+
+
+def _recording(header: str, columns: dict[str, str], stream: Mapping[str, Any]) -> RecordedFile:
+    name = as_text(stream.get("folder_name"))
+    folder = path_inside(os.path.join(os.path.dirname(header), "continuous"), name)
+    if folder is None:
+        problem = f"{header} names the folder {name[:60]!r}, which is not one below continuous; correct the file"
+        return RecordedFile(FORMAT, header, columns, problems=(problem,))
+    path = os.path.join(folder, "continuous.dat")
+    return described(FORMAT, path, columns, lambda: _described(header, path, columns, stream))
+
+
+def _described(header: str, path: str, columns: dict[str, str], stream: Mapping[str, Any]) -> RecordedFile:
+    warnings: list[str] = []
+    rate = as_number(stream.get("sample_rate"))
+    if not rate or rate <= 0:
+        raise RecordingsError(f"{header} has no sample_rate of the stream {columns['stream']}; correct the file")
+    channels = _channels(header, columns["stream"], stream, warnings)
+    samples, rest = split_bytes(path, size_of(path), 0, 2 * len(channels))
+    if rest:
+        warnings.append(f"{path} ends in the middle of a sample, {rest} bytes after the last whole one")
+    source, start, gaps = _counter(os.path.dirname(path), samples, warnings)
+    clock = " ".join(
+        (FORMAT, columns["session"], columns["experiment"], as_text(stream.get("folder_name")).strip("/\\"))
+    )
+    return RecordedFile(
+        FORMAT,
+        path,
+        columns | {"source": as_text(stream.get("source_processor_name"))},
+        sampling_rate_hz=rate,
+        samples=samples,
+        parts=(Part(path, 0, samples),),
+        channels=channels,
+        start_sample=start,
+        clock="" if start is None else clock,
+        gaps=gaps,
+        rest_bytes=rest,
+        sidecars=(header, *source),
+        warnings=tuple(warnings),
+    )
+
+
+def _channels(header: str, name: str, stream: Mapping[str, Any], warnings: list[str]) -> tuple[Channel, ...]:
+    listed, count = stream.get("channels"), as_count(stream.get("num_channels"))
+    if not isinstance(listed, list) or not listed or len(listed) != count or count > MOST_CHANNELS:
+        length = len(listed) if isinstance(listed, list) else "no"
+        raise RecordingsError(
+            f"{header} lists {length} channels of the stream {name}, but num_channels is {str(count)[:20]}; correct"
+            " the file"
+        )
+    of_stream = _kind_of_stream(name, stream)
+    channels = tuple(
+        _channel(one if isinstance(one, dict) else {}, f"CH{i}", of_stream) for i, one in enumerate(listed)
+    )
+    if unknown := [one.name for one in channels if one.scale is None and one.kind != DIGITAL]:
+        warnings.append(
+            f"{header} does not say bit_volts and units of {', '.join(unknown[:5])} of the stream {name}: they stay"
+            " counts"
+        )
+    return channels
+
+
+def _kind_of_stream(name: str, stream: Mapping[str, Any]) -> str:
+    """Return the kind of the sites of a probe, which has a stream for each: ProbeA-AP and ProbeA-LFP; "" for others."""
+    words = re.split(r"[-. ]", name.upper())
+    is_probe = "neuropix" in as_text(stream.get("source_processor_name")).casefold()
+    is_slow = is_probe and as_number(stream.get("sample_rate")) == _LF_RATE
+    return LF if "LFP" in words or is_slow else ""
+
+
+def _channel(said: Mapping[str, Any], place: str, of_stream: str) -> Channel:
+    name = as_text(said.get("channel_name")) or place
+    kind = _kind(name, said)
+    if kind == AP and of_stream:
+        kind = of_stream
+    scale = as_number(said.get("bit_volts"))
+    unit = as_text(said.get("units")).replace("µ", "u").replace("μ", "u") or _USUAL_UNITS.get(kind, "")
+    if kind == DIGITAL or not scale or scale < 0 or not unit:
+        return Channel(name, kind)
+    return Channel(name, kind, scale, 0.0, unit)
+
+
+def _kind(name: str, said: Mapping[str, Any]) -> str:
+    text = f"{name}\n{as_text(said.get('description'))}"
+    kind = next((kind for pattern, kind in _KINDS if pattern.match(text)), UNKNOWN)
+    number = as_count(said.get("type"))
+    # The sync words and the slow band of a probe have no type of their own.
+    if number is None or number >= len(_TYPES) or kind in (DIGITAL, LF):
+        return kind
+    return _TYPES[number]
+
+
+def _counter(folder: str, samples: int, warnings: list[str]) -> tuple[list[str], int | None, tuple[Gap, ...]]:
+    """Return the file with the counter at each sample, the first count, and the gaps; [], None where there is none."""
+    for name in ("sample_numbers.npy", "timestamps.npy"):
+        path = os.path.join(folder, name)
+        if not os.path.lexists(path):
+            continue
+        header = read_npy_header(path)
+        # Since 0.6 timestamps.npy has seconds.
+        if header.dtype not in ("int64", "uint64"):
+            continue
+        if header.shape != (samples,):
+            raise RecordingsError(
+                f"{path} has an array of shape {header.shape} for the {samples} samples of continuous.dat: which"
+                " belongs to which is unknown; rename it, and the recording counts as one without gaps and without a"
+                " counter"
+            )
+        start, gaps = read_counter(path, header.dtype, samples, header.offset)
+        if not 0 <= start < _LARGEST_COUNT:
+            raise RecordingsError(
+                f"{path} begins at {start}, which no counter of samples does; copy it again, or rename it, and the"
+                " recording counts as one without gaps and without a counter"
+            )
+        return [path], start, gaps
+    warnings.append(f"{folder} has no counter (sample_numbers.npy): gaps, and how it joins others, are unknown")
+    return [], None, ()

@@ -1,0 +1,111 @@
+"""Recordings that describe themselves, as rows of a table of recordings, and what their headers say of each row."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from neuroluigi.recordings.formats.find import AUTO, FORMATS, find_recordings
+from neuroluigi.recordings.formats.reader import Channel, RecordedFile
+from neuroluigi.recordings.pattern import Row
+from neuroluigi.recordings.recording import RecordingsError
+
+# The header of a stream of Open Ephys is two folders above its samples.
+_OPEN_EPHYS_SAMPLES = "continuous.dat"
+
+
+class Headers:
+    """What the readers say of files, by the path of the recording or of its first samples; a folder is read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, RecordedFile] = {}
+        # Of those that can't be read it is not known in which file the samples are: test.vhdr, test.eeg.
+        self._by_stem: dict[str, RecordedFile] = {}
+        self._read: set[str] = set()
+
+    def add(self, recordings: Iterable[RecordedFile]) -> None:
+        """Add what was found."""
+        for one in recordings:
+            for path in (one.path, *(part.path for part in one.parts[:1])):
+                self._known.setdefault(path, one)
+            if not one.parts:
+                self._by_stem.setdefault(os.path.splitext(one.path)[0], one)
+
+    def of(self, path: str) -> RecordedFile | None:
+        """Return the recording in a file, None where no reader knows it."""
+        if path not in self._known:
+            self._read_folder_of(path)
+        return self._known.get(path) or self._by_stem.get(os.path.splitext(path)[0])
+
+    def _read_folder_of(self, path: str) -> None:
+        folder, name = os.path.split(path)
+        if name == _OPEN_EPHYS_SAMPLES:
+            folder = os.path.dirname(os.path.dirname(folder))
+        if folder in self._read:
+            return
+        self._read.add(folder)
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            # That the file can't be read is told where it is measured.
+            return
+        for one in FORMATS.values():
+            if one.claims(folder, names):
+                self.add(one.recordings_in(folder, names))
+
+
+def found_rows(
+    root: Path, formats: tuple[str, ...], results: str, headers: Headers, notify: Callable[[str], object]
+) -> list[Row]:
+    """Return (origin, columns) of each recording below the root, and add what is known of it to the headers.
+
+    `notify` gets a sentence for each folder that can't be looked at. Raises RecordingsError for an unknown format.
+    """
+    formats = AUTO if formats == ("auto",) else formats
+    if unknown := [name for name in formats if name not in FORMATS]:
+        raise RecordingsError(
+            f"[recordings] format: {unknown[0]} is none of auto, raw, {', '.join(FORMATS)}; auto and raw stand alone"
+        )
+    recordings, problems = find_recordings(str(root), formats, [results])
+    for problem in problems:
+        notify(problem)
+    headers.add(recordings)
+    rows = [(one.path, _columns_of(one, root)) for one in recordings]
+    # As in a table, each row has all columns.
+    blank = dict.fromkeys((name for _, columns in rows for name in columns), "")
+    return [(origin, {**blank, **columns}) for origin, columns in rows]
+
+
+def _columns_of(recorded: RecordedFile, root: Path) -> dict[str, str]:
+    """Return the columns of a recording, as a table has them."""
+    path = Path(os.path.relpath(recorded.path, root)).as_posix()
+    first = {name: recorded.columns[name] for name in ("session", "index")}
+    columns = {**first, "path": path, "format": recorded.format, "processing": "none", **recorded.columns}
+    if recorded.problems:
+        return columns
+    start = recorded.start_sample
+    return {
+        **columns,
+        "dtype": recorded.dtype,
+        "channels": str(len(recorded.channels)),
+        "sampling_rate_hz": rate_as_text(recorded.sampling_rate_hz),
+        "samples": str(recorded.samples),
+        "start_sample": "" if start is None else str(start),
+        "clock": recorded.clock,
+        "kind": _joined([one.kind for one in recorded.channels]),
+    }
+
+
+def rate_as_text(rate: float | None) -> str:
+    """Return a rate with all its digits."""
+    return "" if rate is None else repr(float(rate)).removesuffix(".0")
+
+
+def _joined(values: list[str]) -> str:
+    """Return what all channels have, or what each has."""
+    return values[0] if len(set(values)) == 1 else "|".join(values)
+
+
+def shared_scale(channels: Iterable[Channel]) -> tuple[float | None, float | None, str]:
+    """Return scale, offset and unit that all channels have in common; None and "" where they differ."""
+    found = {(one.scale, one.offset, one.unit) for one in channels}
+    return found.pop() if len(found) == 1 else (None, None, "")
