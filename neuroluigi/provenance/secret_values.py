@@ -99,8 +99,8 @@ def masked_words(words: Iterable[str], options: Collection[str] = ()) -> list[st
 def without_values(text: str, values: Iterable[object]) -> str:
     """Return a text with *** in place of secret values; a short one is found only where it is the whole text."""
     # The longest first: another one may be a part of it.
-    for value in sorted({one for value in values for one in _spellings(value)}, key=len, reverse=True):
-        text = MASK if value == text else text.replace(value, MASK) if len(value) >= _SHORTEST else text
+    for one in sorted({one for value in values for one in _spellings(value)}, key=len, reverse=True):
+        text = MASK if one == text else text.replace(one, MASK) if len(one) >= _SHORTEST else text
     return text
 
 

@@ -166,7 +166,7 @@ def empty_command_line() -> Patch:
 
 
 def plain_log_lines() -> Patch:
-    """What Luigi logs of every task is left out, a traceback where the message says all, and of others secret values."""
+    """What Luigi logs of every task, tracebacks of errors that say all, and secret values of others are left out."""
     return Patch(logger, "filters", [*logger.filters, _PlainLines()])
 
 

@@ -162,8 +162,9 @@ def test_a_matlab_that_does_not_get_ready_is_ended(warm_matlab_lab, monkeypatch)
 
 
 def test_the_temporary_folder_of_a_session_is_its_own_and_may_be_removed(warm_lab):
-    warm_lab.write("leave", "confirm_recursive_rmdir(false, 'local');", "fclose(fopen(tempname(), 'w'));", "disp(tempdir());")
-    warm_lab.write("remove(folder)", "confirm_recursive_rmdir(false, 'local');", "[~, why] = rmdir(folder, 's'); assert(isempty(why), why)")
+    quiet = "confirm_recursive_rmdir(false, 'local');"
+    warm_lab.write("leave", "fclose(fopen(tempname(), 'w'));", "disp(tempdir());")
+    warm_lab.write("remove(folder)", quiet, "[~, why] = rmdir(folder, 's'); assert(isempty(why), why)")
     (mine := warm_lab.temporary / "mine").write_text("")
     first = warm_lab.process()
     folder = Path(warm_lab.printed("leave").strip())
