@@ -14,6 +14,9 @@ from pathlib import Path
 from neuroluigi.engines import supervisor
 from neuroluigi.engines.run_folder import run_folder, run_owner
 
+# The folder of temporary files, in the folder of a program.
+TEMPORARY = "temporary"
+
 
 class ProgramTimeout(RuntimeError):
     """A program that was ended because it took too long."""
@@ -23,10 +26,14 @@ def start_supervised(folder: Path, plan: Mapping[str, object], log: Path, cwd: P
     """Start a supervisor in `folder`; what its program prints is added to `log`.
 
     `plan` has command and seats as in supervisor.py; the owner is the run, and the caller this process. The program
-    runs in the folder `cwd`, with the environment of this process.
+    runs in the folder `cwd`, with the environment of this process, but for its temporary files: these are in `folder`.
     """
     supervisor.write_whole(folder / "caller", supervisor.process_identity())
     supervisor.write_whole(folder / "supervisor.json", {**plan, "owner": run_owner()})
+    temporary = folder / TEMPORARY
+    temporary.mkdir()
+    # What is left there by a program, or by one that was killed, is so removed; nobody else's is in its way.
+    own = {supervisor.FOLDER_VARIABLE: str(folder), **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary))}
     with log.open("ab") as stream:
         return subprocess.Popen(
             [sys.executable, supervisor.__file__, str(folder)],
@@ -34,7 +41,7 @@ def start_supervised(folder: Path, plan: Mapping[str, object], log: Path, cwd: P
             stdout=stream,
             stderr=stream,
             cwd=cwd,
-            env={**os.environ, supervisor.FOLDER_VARIABLE: str(folder)},
+            env={**os.environ, **own},
             start_new_session=True,
         )
 

@@ -26,7 +26,7 @@ from neuroluigi.engines import supervisor
 from neuroluigi.engines.engine import Engine
 from neuroluigi.engines.follower import Follower
 from neuroluigi.engines.meter import Meter
-from neuroluigi.engines.program import explain_exit, start_supervised
+from neuroluigi.engines.program import TEMPORARY, explain_exit, start_supervised
 from neuroluigi.engines.prompts import write_prompts
 from neuroluigi.engines.values import Node, encode, pack, unpack
 
@@ -220,6 +220,8 @@ class Session:
         (self.folder / "count").write_text(str(number))
         call = self.folder / f"{number:06}"
         asked, answer = call.with_suffix(".request.json"), call.with_suffix(".answer.json")
+        # An M-function may have removed it, with all that it found there.
+        (self.folder / TEMPORARY).mkdir(exist_ok=True)
         blocks: list = []
         content = {
             "name": request.function,

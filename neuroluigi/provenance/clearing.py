@@ -4,6 +4,7 @@ Only what a name *and* the register of a run whose lock nobody holds say is remo
 """
 
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -19,6 +20,7 @@ from neuroluigi.provenance.record import NewerRecordError
 from neuroluigi.provenance.register import (
     LOCK_ERRORS,
     Lock,
+    is_copy,
     noted_folders,
     registers,
     remove_register,
@@ -53,8 +55,10 @@ def _clear(path: Path, note: Mapping, results: Path, roots: Sequence[Path]) -> N
         if not note and path.exists():
             # It was finished since.
             return
+        # The original may still be at work in what it shares with others.
+        roots = (results,) if is_copy(path, note) else roots
         named = dict.fromkeys((*noted_folders(path, results), *unflushed_folders(path, results)))
-        folders = [folder for folder in named if is_below(folder, roots)]
+        folders = [folder for folder in named if _may_be_there(folder) and is_below(folder, roots)]
         # A commit needs what lies in another one of them.
         for folder in folders:
             finish_commits(folder)
@@ -64,6 +68,15 @@ def _clear(path: Path, note: Mapping, results: Path, roots: Sequence[Path]) -> N
         remove_register(path)
     finally:
         lock.release()
+
+
+def _may_be_there(folder: Path) -> bool:
+    """Whether a folder is there, or can't be looked at now; nothing is left in one that was removed, or can't be."""
+    try:
+        os.stat(folder)
+    except OSError as error:
+        return error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+    return True
 
 
 def _remove_parts(folder: Path, run_id: str) -> None:

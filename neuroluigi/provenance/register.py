@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -66,8 +67,9 @@ class Register:
             try:
                 if register.folder.is_symlink():
                     raise OSError(errno.ELOOP, "is a link, which is not followed", str(register.folder))
-                register.folder.mkdir(parents=True, exist_ok=True)
+                _make_as_its_parent(register.folder)
                 register._lock = Lock.shared(register.path.with_suffix(".lock"), os.O_CREAT | os.O_EXCL)
+                register.note["lock"] = register.path.with_suffix(".lock").stat().st_ino
                 register._use()
                 register.write_note()
                 break
@@ -131,6 +133,19 @@ def current(results: Path | None = None) -> Register | None:
         if parent and pid == str(parent.pid):
             _join(*rest.split(" ", 1))
     return _current if _current and results in (None, _current.results) else None
+
+
+def _make_as_its_parent(folder: Path) -> None:
+    """Make a folder, where there is none, in which everybody may write who may write in the one above it.
+
+    Or the runs of one user of results that several share would not know those of another one. Raises OSError.
+    """
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return
+    with contextlib.suppress(OSError):
+        folder.chmod(stat.S_IMODE(folder.parent.stat().st_mode))
 
 
 def _join(run_id: str, results: str) -> None:
@@ -227,6 +242,14 @@ def is_alive(path: Path) -> bool:
     if lock:
         lock.release()
     return lock is None
+
+
+def is_copy(path: Path, note: Mapping) -> bool:
+    """Whether a register was copied with its results: that nobody holds its lock says nothing of the run."""
+    try:
+        return note.get("lock") != path.with_suffix(".lock").stat().st_ino
+    except OSError:
+        return True
 
 
 def remove_register(path: Path) -> None:

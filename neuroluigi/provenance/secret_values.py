@@ -13,9 +13,10 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote, quote_plus
 
 from neuroluigi.provenance.own_file import NOT_READ, read_own, write_own
 
@@ -98,9 +99,23 @@ def masked_words(words: Iterable[str], options: Collection[str] = ()) -> list[st
 def without_values(text: str, values: Iterable[object]) -> str:
     """Return a text with *** in place of secret values; a short one is found only where it is the whole text."""
     # The longest first: another one may be a part of it.
-    for value in sorted(map(str, values), key=len, reverse=True):
-        text = MASK if value == text else text.replace(value, MASK) if len(value) >= _SHORTEST else text
+    for one in sorted({one for value in values for one in _spellings(value)}, key=len, reverse=True):
+        text = MASK if one == text else text.replace(one, MASK) if len(one) >= _SHORTEST else text
     return text
+
+
+def _spellings(value: object) -> Iterator[str]:
+    """Yield a value as it may be in a text: as it is, and as it is quoted in Python, in JSON, and in a URL."""
+    yield str(value)
+    if not isinstance(value, str):
+        yield repr(value)
+        return
+    raw = value.encode(errors="surrogatepass")
+    # Python's quotes are double ones where a text has single ones alone.
+    in_code = repr(f'"{value}')[2:-1]
+    yield from (in_code, in_code.replace("\\'", "'"), repr(b'"' + raw)[3:-1])
+    yield from (json.dumps(value, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
+    yield from (quote(raw), quote(raw, safe=""), quote_plus(raw))
 
 
 def without_seals(text: str) -> str:

@@ -7,7 +7,7 @@ import functools
 import logging
 import multiprocessing
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,8 +18,10 @@ import psutil
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
 
+from neuroluigi.provenance.secret_values import without_values
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.describe import StepError
+from neuroluigi.steps.parameters import secrets_of
 
 if TYPE_CHECKING:
     # A run needs no server.
@@ -164,7 +166,7 @@ def empty_command_line() -> Patch:
 
 
 def plain_log_lines() -> Patch:
-    """An error whose message says all is logged without a traceback, and what Luigi logs of every task left out."""
+    """What Luigi logs of every task, tracebacks of errors that say all, and secret values of others are left out."""
     return Patch(logger, "filters", [*logger.filters, _PlainLines()])
 
 
@@ -175,7 +177,18 @@ class _PlainLines(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, (StepError, RunStopped)):
             record.msg, record.args, record.exc_info = str(error), (), None
+        elif record.levelno >= logging.WARNING:
+            _take_secrets_out(record)
         return True
+
+
+def _take_secrets_out(record: logging.LogRecord) -> None:
+    """Take the secret values of the tasks that a log record is about out of its message and its traceback."""
+    about = record.args.values() if isinstance(record.args, Mapping) else record.args or ()
+    if secrets := [value for one in about if isinstance(one, luigi.Task) for value in secrets_of(one)]:
+        record.msg, record.args = without_values(record.getMessage(), secrets), ()
+        if record.exc_info:
+            record.exc_text = without_values(logging.Formatter().formatException(record.exc_info), secrets)
 
 
 # A process is told twice to end, and then killed.

@@ -9,6 +9,7 @@ from typing import Any
 import luigi
 import luigi.execution_summary
 import luigi.notifications
+import luigi.worker
 from luigi.parameter import ParameterVisibility
 
 from neuroluigi.provenance.secret_values import is_secret_name, masked, without_values
@@ -25,6 +26,9 @@ def hide_secrets() -> None:
     _replace(luigi.Task, "to_str_params", _to_str_params)
     _replace(luigi.execution_summary, "_get_str", _summary)
     _replace(luigi.notifications, "format_task_error", _mail)
+    _replace(luigi.Task, "on_failure", _traceback)
+    for name in ("_log_complete_error", "_log_dependency_error", "_announce_scheduling_failure"):
+        _replace(luigi.worker.Worker, name, _write_traceback)
     Patch(luigi.Task, "get_params", classmethod(functools.partial(_get_params, luigi.Task.get_params.__func__))).apply()
     Patch(luigi.Task, "_warn_on_wrong_param_types", _warn_of_types).apply()
     Patch(luigi.Task, "__repr__", shown_task).apply()
@@ -70,6 +74,16 @@ def _summary(luigis: Callable, tasks: Mapping[str, Iterable[luigi.Task]], *optio
     """Return the lines of a summary, which has the values of all parameters; of tasks with secrets only the number."""
     shown = {name: [_Counted() for _ in of] if any(map(secrets_of, of)) else of for name, of in tasks.items()}
     return luigis(shown, *options)
+
+
+def _traceback(luigis: Callable, task: luigi.Task, error: BaseException) -> str:
+    """Return the traceback of an error in the run of a task, which is for luigid and e-mails."""
+    return without_values(luigis(task, error), secrets_of(task))
+
+
+def _write_traceback(luigis: Callable, worker: luigi.worker.Worker, task: luigi.Task, traceback: str) -> None:
+    """Log the traceback of an error in another method of a task, or tell luigid."""
+    luigis(worker, task, without_values(traceback, secrets_of(task)))
 
 
 def _mail(luigis: Callable, headline: str, task: luigi.Task, command: str, *others: Any, **named: Any) -> str:

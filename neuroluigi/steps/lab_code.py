@@ -10,7 +10,9 @@ from luigi.parameter import ParameterException
 from luigi.task import flatten
 from luigi.task_register import Register
 
+from neuroluigi.provenance.secret_values import without_values
 from neuroluigi.steps.config import RunStopped, shown_path
+from neuroluigi.steps.parameters import secrets_of
 from neuroluigi.steps.settings_file import TRACEBACK_VARIABLE
 from neuroluigi.steps.spawn import CarriesSettings
 
@@ -64,13 +66,13 @@ def _asked(task: luigi.Task, name: str) -> list[Any]:
         family = str(error).partition("[")[0] if isinstance(error, ParameterException) else ""
         params = Register.get_task_cls(family).get_params() if family in Register.task_names() else []
         known = f"; {family} has the parameters {', '.join(name for name, _ in params)}" if params else ""
-        where = describe_in_code(error) or f"{type(error).__name__}: {error}"
+        where = without_values(describe_in_code(error) or f"{type(error).__name__}: {error}", secrets_of(task))
         raise RunStopped(f"luigi: {task}.{name}(): {where}{known}") from error
     is_right = _is_task if name == "requires" else _is_target
     wrong = [one for one in found if not is_right(one)]
     # None is nothing for Luigi; of a task of this package it is a `return` that was forgotten.
     if wrong or (answer is None and isinstance(task, CarriesSettings)):
-        shown = f"{wrong[0]!r}" if wrong else "None: is a `return` missing?"
+        shown = without_values(f"{wrong[0]!r}", secrets_of(task)) if wrong else "None: is a `return` missing?"
         hint = f", a class: call it, {wrong[0].__name__}(...)" if wrong and isinstance(wrong[0], type) else ""
         raise RunStopped(
             f"luigi: {_place_of(task, name)}: {type(task).__name__}.{name}() returns {shown}{hint}; it returns"

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,15 @@ def test_a_program_runs_in_the_current_folder_and_its_output_is_added_to_the_log
     assert log.read_text() == f"before\n{tmp_path}\ntrouble\n"
     assert (tmp_path / "made").exists()
     assert used["peak_memory_bytes"] > 100_000
+
+
+@needs_sh
+def test_the_temporary_folder_of_a_program_is_its_own_and_removed_with_it(tmp_path, monkeypatch):
+    use_temporary_folder(tmp_path, monkeypatch)
+    log = tmp_path / "log"
+    assert run_program(["sh", "-c", 'echo x > "$TMPDIR/left" && ls "$TMPDIR" && echo "$TMPDIR"'], log)[0] == 0
+    name, folder = log.read_text().splitlines()
+    assert name == "left" and tmp_path in Path(folder).parents and not Path(folder).exists()
 
 
 @needs_sh

@@ -159,3 +159,17 @@ def test_a_matlab_that_does_not_get_ready_is_ended(warm_matlab_lab, monkeypatch)
     monkeypatch.setattr(session, "START_SECONDS", {"matlab": 0.5})
     with pytest.raises(CallError, match=r"no answer within 0\.5 s"):
         warm_matlab_lab.call("quick")
+
+
+def test_the_temporary_folder_of_a_session_is_its_own_and_may_be_removed(warm_lab):
+    quiet = "confirm_recursive_rmdir(false, 'local');"
+    warm_lab.write("leave", "fclose(fopen(tempname(), 'w'));", "disp(tempdir());")
+    warm_lab.write("remove(folder)", quiet, "[~, why] = rmdir(folder, 's'); assert(isempty(why), why)")
+    (mine := warm_lab.temporary / "mine").write_text("")
+    first = warm_lab.process()
+    folder = Path(warm_lab.printed("leave").strip())
+    # The test itself removes nothing where that is another one.
+    assert warm_lab.temporary in folder.parents and len(list(folder.iterdir())) == 1
+    warm_lab.call("remove", str(folder))
+    assert Path(warm_lab.printed("leave").strip()) == folder and warm_lab.process() == first
+    mine.unlink()

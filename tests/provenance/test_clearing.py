@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,7 +127,7 @@ def test_folders_outside_or_behind_a_link_are_refused(results, tmp_path):
         "[" * 99999,
         '"a\\u0000"',
     ]
-    odd += ['"nothing/there"', '""', '"."', '"\\ud800"', "\xff"]
+    odd += ['"nothing/there"', '""', '"."', '"\\ud800"', "\xff", f'"{"a" * 300}"', f'"{"a/" * 5000}"']
     with killed.register.with_suffix(".folders").open("a", encoding="latin-1") as file:
         file.write("\n".join(odd))
     clear_killed(results, [results])
@@ -140,6 +141,25 @@ def test_a_folder_of_recordings_that_are_made_is_cleared_where_it_is_told(result
     assert noted_folders(killed.register, results)[1:] == [tmp_path / "recordings" / "s"]
     clear_killed(results, [results, tmp_path / "recordings"])
     assert not killed.part.exists() and not killed.made.exists()
+
+
+def test_a_copy_of_results_in_mid_run_is_cleared_and_nothing_beside_it(results, tmp_path):
+    """As by cp -a: the copied lock is free, and the recordings are those of the run that lives."""
+    recordings = tmp_path / "recordings"
+    running = Killed(results, recordings / "s")
+    inside = results / "a" / f"x.part-{running.register.stem}-01234567.bin"
+    inside.parent.mkdir()
+    inside.write_text("x")
+    with running.register.with_suffix(".folders").open("a") as file:
+        file.write('"a"\n')
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    with run_lock.registered(copy, "luigi B", [recordings]):
+        assert running.part.exists() and running.made.exists() and inside.exists()
+        assert not list(copy.glob("a/*"))
+    running.kill()
+    clear_killed(results, [results, recordings])
+    assert not running.part.exists() and not inside.exists() and not list(results.glob(".runs"))
 
 
 def test_a_commit_that_a_killed_run_began_is_finished_first(results):

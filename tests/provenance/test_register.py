@@ -118,3 +118,16 @@ for _ in range(100):
     several = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     errors = [one.communicate(timeout=120)[1] for one in several]
     assert errors == [""] * 4 and not (tmp_path / "results" / ".runs").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+@pytest.mark.parametrize("mode", [0o775, 0o1777, 0o2770, 0o755])
+def test_who_may_write_results_may_have_a_register_there(tmp_path, mode):
+    before = os.umask(0o077)
+    try:
+        tmp_path.chmod(mode)
+        register = Register.open(tmp_path, {})
+    finally:
+        os.umask(before)
+    assert register.folder.stat().st_mode & 0o7777 == mode
+    register.close()

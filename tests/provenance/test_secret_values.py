@@ -1,9 +1,12 @@
 """Secret values: which names and texts are secret, what stands for them, and what can be told from a seal."""
 
+import datetime
+import json
 import logging
 import os
 import subprocess
 import sys
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -90,6 +93,22 @@ def test_values_are_taken_out_of_a_text_unless_they_are_parts_of_many_words():
     assert without_values("no user hunter2 at a", ["hunter2", "a", 12345]) == "no user *** at a"
     assert without_values("is hunter234", ["hunter2", "hunter234"]) == "is ***"
     assert without_values("a", ["a"]) == "***" and without_values("pin 12345", [12345]) == "pin ***"
+
+
+ODD = ["it's one", 'a "b" c', "d'\"e", "back\\slash", "l\ne", "pä$$ wörd/é", "x'\\'y", "\udcff&=+?"]
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_values_are_taken_out_however_a_text_quotes_them(value):
+    raw = value.encode(errors="surrogatepass")
+    for text in (value, f"'{value}", f'"{value}', f"'\"{value}"):
+        as_json = (json.dumps([text], ensure_ascii=is_ascii) for is_ascii in (True, False))
+        for shown in (str(KeyError(text)), repr({"a": (text,)}), *as_json, repr(text.encode(errors="surrogatepass"))):
+            assert without_values(shown, [value]).count("***") == 1, shown
+    for shown in (quote(raw), quote(raw, safe=""), urlencode({"a": raw})):
+        assert without_values(f"http://h/?{shown}", [value]).endswith("***")
+    day = datetime.date(1999, 4, 7)
+    assert without_values(f"{day} {[day]}", [day]) == "*** [***]"
 
 
 def test_a_seal_tells_nothing_but_whether_it_is_of_the_same_value(tmp_path):

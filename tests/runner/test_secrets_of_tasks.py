@@ -5,10 +5,14 @@ import warnings
 import luigi
 import luigi.execution_summary
 import luigi.notifications
+import luigi.scheduler
+import luigi.worker
 import pytest
 from luigi.parameter import ParameterVisibility
 
 import neuroluigi  # noqa: F401 (by whose import it is so)
+from tests import commands
+from tests.conftest import BIN, clean_environment
 
 URL = "scheme://me:hunter2@host/x"
 
@@ -60,3 +64,66 @@ def test_a_value_of_another_type_is_not_shown():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Connected(token=12345678)
+
+
+FAILING = """import luigi
+from neuroluigi import StudyTask
+
+class Failing:
+    password = luigi.Parameter(default="hunter2")
+    where = luigi.Parameter()
+    def raise_in(self, name):
+        if self.where == name:
+            raise KeyError(f"no entry with {self.password}") from ValueError(self.password)
+
+class Plain(Failing, luigi.Task):
+    def requires(self):
+        self.raise_in("requires")
+        return []
+    def complete(self):
+        self.raise_in("complete")
+        return hasattr(self, "was_run")
+    def output(self):
+        self.raise_in("output")
+        return []
+    def run(self):
+        self.raise_in("run")
+        self.was_run = True
+    def on_success(self):
+        self.raise_in("on_success")
+
+class Ours(Failing, StudyTask):
+    def requires(self):
+        self.raise_in("requires")
+        return []
+    def output(self):
+        self.raise_in("output")
+        return self.result("x.txt")
+    def make(self, out):
+        self.raise_in("run")
+        out.write_text("made")
+"""
+
+
+@pytest.mark.parametrize("where", ["requires", "complete", "output", "run", "on_success"])
+@pytest.mark.parametrize("family", ["Plain", "Ours"])
+def test_no_error_of_a_task_shows_its_secrets(tmp_path, family, where):
+    (tmp_path / "tasks.py").write_text(FAILING)
+    command = [BIN / "luigi", "--module", "tasks", family, "--where", where, "--local-scheduler"]
+    done = commands.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    is_made = family == "Ours" and where in ("complete", "on_success")
+    assert (done.returncode == 0) == is_made and ("no entry with ***" in done.stdout + done.stderr) != is_made
+    files = [path.read_text() for path in tmp_path.glob("results/**/*") if path.is_file()]
+    assert "hunter2" not in "".join((done.stdout, done.stderr, *files))
+
+
+def test_luigid_is_told_no_secrets_of_an_error():
+    task, told = Connected(token="hunter2"), []
+    try:
+        raise KeyError("hunter2")
+    except KeyError as error:
+        assert "hunter2" not in task.on_failure(error) and "***" in task.on_failure(error)
+    with luigi.worker.Worker(scheduler=luigi.scheduler.Scheduler()) as worker:
+        worker._scheduler.announce_scheduling_failure = lambda **told_of: told.append(told_of["expl"])
+        worker._announce_scheduling_failure(task, "at hunter2")
+    assert told == ["at ***"]
