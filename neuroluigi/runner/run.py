@@ -143,6 +143,7 @@ class CheckingWorker(Worker):
         try:
             return super().run()
         finally:
+            self.wait_for_processes()
             close_pool()
 
     def on_started(self, task):

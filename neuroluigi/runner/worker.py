@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -29,6 +30,9 @@ from neuroluigi.steps.plan import discard_statuses
 from neuroluigi.steps.progress_report import percentage, status_message
 
 logger = logging.getLogger("luigi-interface")
+
+# A process that has sent its result ends within a few hundredths of a second.
+_ENDING_SECONDS = 2.0
 
 if sys.platform == "win32":
     # No process is forked there.
@@ -164,6 +168,13 @@ class Worker(luigi.worker.Worker):
         """Whether each step gets a process that begins with a copy of this one."""
         has_processes = self._config.force_multiprocessing or self.worker_processes > 1
         return has_processes and multiprocessing.get_start_method() == "fork"
+
+    def wait_for_processes(self) -> None:
+        """Wait until processes have ended that have sent their results: the run's register is theirs too."""
+        until = time.monotonic() + _ENDING_SECONDS
+        for process in multiprocessing.active_children():
+            if isinstance(process, luigi.worker.TaskProcess):
+                process.join(max(0.0, until - time.monotonic()))
 
     def import_next(self) -> None:
         """Import one of the modules that steps will, while there is nothing else to do."""
