@@ -308,7 +308,7 @@ def test_without_the_key_nothing_is_made_again_and_that_is_told_once(lab):
 
 SEND = """function send(file, name, password, options, url)
   [~, listed] = system('ps -ww -eo args');
-  [~, modes] = system(['ls -ld ' getenv('TMPDIR') '/neuroluigi-*']);
+  [~, modes] = system(['ls -ld ' fileparts(getenv('NEUROLUIGI_SESSION'))]);
   id = fopen(fullfile(getenv('LAB'), 'seen'), 'w');
   fprintf(id, '%s\\n%s', listed, modes);
   fclose(id);
