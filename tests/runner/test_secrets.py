@@ -308,7 +308,7 @@ def test_without_the_key_nothing_is_made_again_and_that_is_told_once(lab):
 
 SEND = """function send(file, name, password, options, url)
   [~, listed] = system('ps -ww -eo args');
-  [~, modes] = system(['ls -ld ' getenv('ABOVE') '/neuroluigi-*']);
+  [~, modes] = system(['ls -ld ' fileparts(getenv('NEUROLUIGI_SESSION'))]);
   id = fopen(fullfile(getenv('LAB'), 'seen'), 'w');
   fprintf(id, '%s\\n%s', listed, modes);
   fclose(id);
@@ -322,8 +322,7 @@ end
 @needs_octave
 def test_an_engine_is_given_the_values_and_shows_none(lab, tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
-    for name in ("TMPDIR", "ABOVE"):  # an engine has a TMPDIR of its own
-        monkeypatch.setenv(name, str(tmp_path / "tmp"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setenv("LAB", str(lab.folder))
     lab.change("engine = numpy", "engine = octave\nfolder = matlab")
     (lab.folder / "matlab").mkdir()
