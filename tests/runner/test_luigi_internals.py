@@ -35,7 +35,8 @@ PRIVATE = {
     " _metrics_collector _prune_tasks _reset_orphaned_batch_running_tasks _schedulable _state _update_priority"
     " _used_resources",
     "runner/scheduler_state.py": "_active_workers _remove_workers_from_tasks _status_tasks _task_batchers _tasks",
-    "runner/secrets_of_tasks.py": "_get_str _warn_on_wrong_param_type _warn_on_wrong_param_types",
+    "runner/secrets_of_tasks.py": "_announce_scheduling_failure _get_str _log_complete_error _log_dependency_error"
+    " _warn_on_wrong_param_type _warn_on_wrong_param_types",
     "runner/worker.py": "_add_task _config _create_task_process _first_task _handle_next_task _id _keep_alive"
     " _run_task _running_tasks _scheduled_tasks _scheduler _stop_requesting_work _summary_dict _task_result_queue",
     # In a process that was spawned, the command line of the run.
@@ -44,6 +45,9 @@ PRIVATE = {
 
 SIGNATURES = [
     (luigi.worker.Worker, "__exit__", "(self, type, value, traceback)"),
+    (luigi.worker.Worker, "_announce_scheduling_failure", "(self, task, expl)"),
+    (luigi.worker.Worker, "_log_complete_error", "(self, task, tb)"),
+    (luigi.worker.Worker, "_log_dependency_error", "(self, task, tb)"),
     (luigi.worker.Worker, "_add_task", "(self, *args, **kwargs)"),
     (luigi.worker.Worker, "_create_task_process", "(self, task)"),
     (luigi.worker.Worker, "_handle_next_task", "(self)"),
