@@ -1,6 +1,7 @@
 """What the tests share: a pipeline in a folder of its own, run through the real `luigi` command."""
 
 import compileall
+import logging
 import os
 import random
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import luigi.setup_logging
 import psutil
 import pytest
 
@@ -127,6 +129,16 @@ def is_running(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+@pytest.fixture(autouse=True)
+def luigis_logging():
+    """Leave Luigi's logging as it was: it is set up by the first luigi.build of a process, for all that follow."""
+    logger, setup = logging.getLogger("luigi-interface"), luigi.setup_logging.InterfaceLogging
+    before = logger.level, list(logger.handlers), setup._configured
+    yield
+    logger.setLevel(before[0])
+    logger.handlers[:], setup._configured = before[1:]
 
 
 @pytest.fixture

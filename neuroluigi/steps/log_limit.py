@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,24 +14,46 @@ _BEGINNING, _END = 0.5, 0.25
 _LOOK_SECONDS = 0.2
 
 
+# The logs that are kept short now, with how many bytes were left out of each; one thread of the process looks at all.
+_logs: dict[Path, int] = {}
+_lock = threading.Lock()
+_watcher: threading.Thread | None = None
+
+
 @contextlib.contextmanager
 def kept_short(log: Path) -> Iterator[None]:
     """Keep a log short, to which any process adds, until the end of the block."""
-    done, left_out = threading.Event(), 0
-
-    def watch():
-        nonlocal left_out
-        while not done.wait(_LOOK_SECONDS):
-            left_out = _shorten(log, left_out)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
+    global _watcher
+    with _lock:
+        _logs[log] = 0
+        if _watcher is None or not _watcher.is_alive():
+            _watcher = threading.Thread(target=_watch, daemon=True)
+            _watcher.start()
     try:
         yield
     finally:
-        done.set()
-        watcher.join()
-        _shorten(log, left_out)
+        with _lock:
+            _shorten(log, _logs.pop(log, 0))
+
+
+def _watch() -> None:
+    # To start a thread for each step would take a tenth of what a short one takes.
+    while True:
+        time.sleep(_LOOK_SECONDS)
+        with _lock:
+            for log, left_out in _logs.items():
+                _logs[log] = _shorten(log, left_out)
+
+
+def _forget() -> None:
+    """Begin anew in a process that was forked: the thread is not there, and may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+    _logs.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def _shorten(log: Path, left_out: int) -> int:
