@@ -235,7 +235,8 @@ def events_command(context, group, name, form, is_raw):
     recording_seconds            since the beginning of this recording
     channel                      counted from 0, as samples are
 
-    Seconds are blank where the sampling rate is not known; gaps between recordings are not counted.
+    Seconds have the samples that are missing by a counter of the headers. They are blank where the sampling rate, or
+    how many samples are missing, is not known; without a counter, recordings are taken to follow each other at once.
     """
     if group.startswith("-"):
         raise RunStopped("neuroluigi: the group comes first: neuroluigi events GROUP [OPTIONS]")

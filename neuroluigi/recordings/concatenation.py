@@ -147,11 +147,17 @@ def is_concatenation(content: object) -> bool:
     """Whether data has the first sample of each recording, as what describe_concatenation returns."""
     if not isinstance(content, dict):
         return False
-    rows, rate = content.get("recordings"), content.get("sampling_rate_hz", 1)
-    if not (isinstance(rows, list) and rows and isinstance(rate, (int, float)) and rate > 0):
+    rate = content.get("sampling_rate_hz", 1)
+    if not (content.get("recordings") and isinstance(rate, (int, float)) and rate > 0):
         return False
-    kinds = {"session": str, "index": int, "first_sample": int}
-    return all(
+    row = {"session": (str,), "index": (int,), "first_sample": (int,), "dropped_samples": (int, type(None))}
+    gap = {"sample": (int,), "missing": (int, type(None))}
+    return _are_all(content["recordings"], row) and _are_all(content.get("gaps", []), gap)
+
+
+def _are_all(rows: object, kinds: Mapping[str, tuple[type, ...]]) -> bool:
+    """Whether data is a list of objects, each with values of these types."""
+    return isinstance(rows, list) and all(
         isinstance(row, dict) and all(isinstance(row.get(name), kind) for name, kind in kinds.items()) for row in rows
     )
 

@@ -31,6 +31,9 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 _REQUIRED = ("session", "index", "path")
 
+# Of the values of a column, so many are named, and so much of each.
+_MOST_VALUES, _LONGEST_VALUE = 10, 40
+
 
 def made_rows(rows: list[Mapping[str, str]]) -> list[Row]:
     """Return (origin, columns) of each recording that the pipeline makes. Raises RecordingsError without any."""
@@ -82,19 +85,35 @@ def declared_rows(declaration: Declaration, headers: Headers, notify: Callable[[
 
 
 def selected(rows: list[Row], select: tuple[str, ...]) -> list[Row]:
-    """Return the rows that fulfil all conditions "column=value". Raises RecordingsError where none is left."""
+    """Return the rows that fulfil the conditions "column=value" of each column, of several of one column any.
+
+    Raises RecordingsError where none is left, and for a value that no row has.
+    """
+    columns = sorted({name for _, row in rows for name in row if name != BEYOND})
+    wanted: dict[str, set[str]] = {}
     for condition in select:
         column, equals, value = (part.strip() for part in condition.partition("="))
-        columns = sorted({name for _, row in rows for name in row if name != BEYOND})
         if not equals or column not in columns:
             raise RecordingsError(
                 f"[recordings] select {condition!r} is not column=value with a column of the recordings:"
                 f" {', '.join(columns)}"
             )
-        rows = [(origin, row) for origin, row in rows if row.get(column, "") == value]
-        if not rows:
-            raise RecordingsError(f"no recordings with {column}={value}; see [recordings] select in luigi.cfg")
-    return rows
+        values = dict.fromkeys(row.get(column, "") for _, row in rows)
+        if value not in values:
+            raise RecordingsError(
+                f"no recordings with {column}={value}; see [recordings] select in luigi.cfg; {column} is"
+                f" {', '.join(_shortened(one) for one in list(values)[:_MOST_VALUES])}"
+                f"{', ...' if len(values) > _MOST_VALUES else ''}"
+            )
+        wanted.setdefault(column, set()).add(value)
+    left = [(origin, row) for origin, row in rows if all(row.get(one, "") in of for one, of in wanted.items())]
+    if rows and not left:
+        raise RecordingsError(f"no recordings with {' and '.join(select)}; see [recordings] select in luigi.cfg")
+    return left
+
+
+def _shortened(value: str) -> str:
+    return f"{value[:_LONGEST_VALUE]}..." if len(value) > _LONGEST_VALUE else value or "blank"
 
 
 def describe(

@@ -58,7 +58,8 @@ def read_events(folder: Path, files: Sequence[Path], name: str) -> Iterator[list
 
     `files` are those of the results in the folder, there or not; others are not looked at. `name` is "" for the only
     array of events among them. Samples are counted from 0, `sample` and `seconds` from the beginning of the
-    concatenation; seconds are None where the sampling rate is not known. Raises QueryError at once where there is no
+    concatenation; seconds have the samples that are missing by a counter and those that were left out as repeated, and are
+    None where the sampling rate, or how many are missing, is not known. Raises QueryError at once where there is no
     such file, or no description of where each recording begins.
     """
     there = [one for one in files if one.is_file()]
@@ -109,13 +110,37 @@ def _find_layout(folder: Path, files: Sequence[Path]) -> dict:
 def _event_rows(array: EventArray, layout: Mapping) -> Iterator[list[tuple[Cell, ...]]]:
     recordings, rate = layout["recordings"], layout.get("sampling_rate_hz")
     first_samples = np.array([row["first_sample"] for row in recordings])
+    dropped = np.array([row.get("dropped_samples") or 0 for row in recordings])
     sessions = np.array([row["session"] for row in recordings], object)
     indices = np.array([row["index"] for row in recordings], object)
+    missing = _Missing(layout.get("gaps", ()))
     with array.file:
         for block in array.blocks():
             sample, channel = block.T
             which = np.searchsorted(first_samples, sample, side="right") - 1
             within = sample - first_samples[which]
-            seconds = [(one / rate).tolist() if rate else [None] * len(block) for one in (sample, within)]
+            since = missing.between(first_samples[which], sample)
+            times = (sample + missing.between(first_samples[:1], sample), within + dropped[which] + since)
+            seconds = [_known(one / rate) if rate else [None] * len(block) for one in times]
             columns = (sessions[which], indices[which], sample, within, channel)
             yield list(zip(*(column.tolist() for column in columns), *seconds, strict=True))
+
+
+class _Missing:
+    """How many samples are missing at the gaps of a concatenation, each {"sample": the first after it, "missing"}."""
+
+    def __init__(self, gaps: Sequence[Mapping]):
+        counts = np.array([np.nan if gap["missing"] is None else gap["missing"] for gap in gaps], float)
+        self._samples = np.array([gap["sample"] for gap in gaps], int)
+        self._counts = np.append(0, np.cumsum(np.nan_to_num(counts)))
+        self._unknown = np.append(0, np.cumsum(np.isnan(counts)))
+
+    def between(self, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """Return how many are missing behind the samples `first`, up to `last`; NaN where it is not known."""
+        before, after = (np.searchsorted(self._samples, one, side="right") for one in (first, last))
+        is_known = self._unknown[after] == self._unknown[before]
+        return np.where(is_known, self._counts[after] - self._counts[before], np.nan)
+
+
+def _known(seconds: np.ndarray) -> list[float | None]:
+    return [None if one != one else one for one in seconds.tolist()]

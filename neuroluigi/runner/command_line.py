@@ -74,7 +74,7 @@ def use_current_folder(module: str) -> None:
         file = module.replace(".", "/") + ".py"
         raise RunStopped(
             f"luigi: there is no {file} in {here}, and no module {module} among the packages of {sys.prefix};"
-            f" go to the folder that has {file}, or name another module with --module"
+            f" go to the folder that has {file}, name another module with --module, or begin with neuroluigi init"
         )
 
 

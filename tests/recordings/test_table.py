@@ -333,6 +333,22 @@ def test_select_that_leaves_nothing(root):
     assert "no recordings with session=z; see [recordings] select" in refusal(root, select=("session=z",))
 
 
+def test_select_names_the_values_that_there_are(root):
+    lines = ["session,index,path,band", *(f"s{k},0,s{k}.bin,{band}" for k, band in enumerate(["", "x" * 50, "lf"]))]
+    assert refusal(root, *lines, select=("band=ap",)).endswith(f"; band is blank, {'x' * 40}..., lf")
+    lines += [f"t{k},0,t{k}.bin," for k in range(20)]
+    assert refusal(root, *lines, select=("session=z",)).endswith(
+        "; session is s0, s1, s2, t0, t1, t2, t3, t4, t5, t6, ..."
+    )
+
+
+def test_of_two_conditions_on_one_column_any_holds(root):
+    write_files(root, "a/rec_0.bin", "a/rec_1.bin", "b/rec_0.bin", "c/rec_1.bin")
+    groups = found(root, select=("session=a", "session=b", "index=0"))
+    assert [(one.session, one.index) for group in groups.values() for one in group.recordings] == [("a", 0), ("b", 0)]
+    assert "no recordings with session=c and index=0; see" in refusal(root, select=("session=c", "index=0"))
+
+
 def test_select_from_a_table(root):
     lines = ("session,index,path,probe", "s,0,a/rec_0.bin,1", "s,1,gone.bin,2", "t,0,b/rec_0.bin,1")
     groups = found(root, *lines, select=("probe=1", "session = s"))

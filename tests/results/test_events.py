@@ -40,6 +40,23 @@ def test_events_of_several_blocks(tmp_path, order):
             assert [tuple(row.values()) for row in json.load(out)] == rows
 
 
+def test_seconds_have_what_is_missing_by_the_counters(tmp_path):
+    np.save(tmp_path / "edges.npy", np.array([[k, 0] for k in (0, 9, 10, 19, 20, 25, 29, 30, 35, 39)]))
+    rows = [(0, 0, {}), (1, 10, {"dropped_samples": 2}), (2, 20, {}), (3, 30, {})]
+    layout = {
+        "sampling_rate_hz": 100.0,
+        "recordings": [{"session": "s", "index": k, "first_sample": first, **more} for k, first, more in rows],
+        # A second between 1 and 2, half a second within 2; where 3 begins is not known, and 5 are missing within it.
+        "gaps": [{"sample": at, "missing": many} for at, many in ((20, 100), (25, 50), (30, None), (35, 5))],
+    }
+    (tmp_path / "aggregate.json").write_text(json.dumps(layout))
+    ((*events,),) = read_events(tmp_path, list(tmp_path.iterdir()), "edges")
+    assert [row[5:] for row in events] == [
+        (0.0, 0.0), (0.09, 0.09), (0.1, 0.02), (0.19, 0.11), (1.2, 0.0), (1.75, 0.55), (1.79, 0.59),
+        (None, 0.0), (None, 0.1), (None, 0.14),
+    ]  # fmt: skip
+
+
 def test_no_events_is_a_header_or_an_empty_list(tmp_path):
     write_events(tmp_path, np.empty((0, 2), np.int64))
     texts = []
