@@ -58,8 +58,8 @@ def read_events(folder: Path, files: Sequence[Path], name: str) -> Iterator[list
 
     `files` are those of the results in the folder, there or not; others are not looked at. `name` is "" for the only
     array of events among them. Samples are counted from 0, `sample` and `seconds` from the beginning of the
-    concatenation; seconds have the samples that are missing by a counter and those that were left out as repeated, and are
-    None where the sampling rate, or how many are missing, is not known. Raises QueryError at once where there is no
+    concatenation; seconds have the samples that are missing by a counter, and those that were left out as repeated, and
+    are None where the sampling rate, or how many are missing, is not known. Raises QueryError at once where there is no
     such file, or no description of where each recording begins.
     """
     there = [one for one in files if one.is_file()]
