@@ -17,7 +17,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -215,9 +215,7 @@ def registers(results: Path) -> Iterator[tuple[Path, dict]]:
 
     What another program or person left there, or behind a link, is none.
     """
-    folder = register_folder(results)
-    there: Sequence[Path] = () if folder.is_symlink() else sorted(folder.glob("*.json"))
-    for path in there:
+    for path in _files(register_folder(results), ".json"):
         if re.fullmatch(rf"{RUN_ID}|.+-\d+", path.stem, re.DOTALL) and not is_part(path):
             note = read_json(path) or {}
             if isinstance(note.get("command"), str) and isinstance(note.get("settings", {}), dict):
@@ -226,9 +224,17 @@ def registers(results: Path) -> Iterator[tuple[Path, dict]]:
 
 def unfinished_registers(results: Path) -> list[Path]:
     """Return the paths of registers with a lock and no note: their runs are about to begin, or were killed then."""
-    folder = register_folder(results)
-    locks = [] if folder.is_symlink() else folder.glob(f"{'[0-9a-f]' * 16}.lock")
+    locks = [one for one in _files(register_folder(results), ".lock") if re.fullmatch(RUN_ID, one.stem)]
     return [path for path in (lock.with_suffix(".json") for lock in locks) if not os.path.lexists(path)]
+
+
+def _files(folder: Path, suffix: str) -> list[Path]:
+    """Return the files in a folder of registers, sorted: none where it is a link, or is removed at this moment."""
+    try:
+        names = [] if folder.is_symlink() else os.listdir(folder)
+    except OSError:
+        return []
+    return [folder / name for name in sorted(names) if name.endswith(suffix)]
 
 
 def is_alive(path: Path) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 from neuroluigi.engines.call import CallError, call_function
 from neuroluigi.engines.engine import Engine
-from neuroluigi.engines.pool import open_pool
+from neuroluigi.engines.pool import close_pool, open_pool
 from neuroluigi.engines.session import Limits
 from neuroluigi.engines.supervisor import FOLDER_VARIABLE
 from neuroluigi.engines.values import decode, encode_arguments
@@ -120,7 +120,8 @@ class Lab:
 
 
 def use_temporary_folder(folder: Path, monkeypatch) -> None:
-    """Have all temporary files made in a folder."""
+    """Have all temporary files made in a folder, also those of the run that this process is for its tests."""
+    close_pool()
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", None)
 
