@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from neuroluigi.engines.pool import close_pool
 from neuroluigi.engines.program import ProgramTimeout, absolute_word, explain_exit, run_program, split_command
 from tests.conftest import is_running
 from tests.engines.lab import use_temporary_folder
@@ -76,6 +77,9 @@ def test_no_folder_of_a_program_is_left(tmp_path, monkeypatch):
     use_temporary_folder(tmp_path / "tmp", monkeypatch)
     (tmp_path / "tmp").mkdir()
     assert run_program([sys.executable, "-c", ""], tmp_path / "log")[0] == 0
+    # That of the run is empty.
+    assert list((tmp_path / "tmp").glob("*/*")) == []
+    close_pool()
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
