@@ -1,17 +1,34 @@
-"""A command that is killed at its n-th change of a file: exactly there, by SIGKILL, and without any change to it.
+"""A process that is killed at its n-th call, or a command at its n-th change of a file: before it, without any trace.
 
-Read by Python at its start, as `sitecustomize`, where killed_at() says so: an audit hook sees each file that is opened
-to write, renamed, removed or made below a folder, before it happens, in the process that was started alone, not in its
-children.
+A command reads this at its start, as Python's `sitecustomize`, where killed_at() says so: an audit hook sees each file
+that is opened to write, renamed, removed or made below a folder, before it happens, in the process that was started
+alone, not in its children.
 """
 
+import itertools
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 FOLDER, MOMENT, COUNT = "NEUROLUIGI_TEST_FOLDER", "NEUROLUIGI_TEST_MOMENT", "NEUROLUIGI_TEST_COUNT"
 _CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
+
+
+def dying(call: int) -> Callable:
+    """Return a decorator: at that call, from 0, of all functions that it decorates the process dies, before it."""
+    left = itertools.count(call, -1)
+
+    def counted(function):
+        def counting(*args, **kwargs):
+            if next(left) == 0:
+                os._exit(9)
+            return function(*args, **kwargs)
+
+        return counting
+
+    return counted
 
 
 def killed_at(folder: Path, moment: int, count: Path | None = None) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Commit of several files: all or none, whichever system call it is killed at."""
 
-import itertools
 import json
 import multiprocessing
 import os
@@ -18,6 +17,7 @@ from neuroluigi.provenance.files import write_json
 from neuroluigi.provenance.parts import part_path
 from neuroluigi.provenance.register import Register
 from neuroluigi.steps.target import DamagedError, ResultFolder, ResultTarget
+from tests.killed import dying
 
 # A process for each kill, without imports of its own where the system can fork one.
 _METHODS = multiprocessing.get_all_start_methods()
@@ -42,16 +42,7 @@ def write(folder: Path, content: str, path_of=lambda path: path) -> dict[Path, P
 
 def killed_commit(call: int, folder: Path) -> None:
     """Commit files and a record, and die right before that call of those that change the disk."""
-    left = itertools.count(call, -1)
-
-    def counted(function):
-        def counting(*args, **kwargs):
-            if next(left) == 0:
-                os._exit(9)
-            return function(*args, **kwargs)
-
-        return counting
-
+    counted = dying(call)
     record = folder / "runs" / "Step.json"
     Register.open(folder, {"command": "killed"})
     parts = write(folder, "new", part_path)

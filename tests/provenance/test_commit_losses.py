@@ -16,6 +16,7 @@ from neuroluigi.provenance.commit import commit, finish_commits, pending_path, r
 from neuroluigi.provenance.files import remove_path, write_json
 from neuroluigi.provenance.parts import part_path
 from neuroluigi.provenance.record import read_record
+from tests.killed import dying
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a kill at each call needs fork")
 
@@ -42,16 +43,7 @@ def killed_at(call: int, change) -> bool:
     if child := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     try:
-        left = itertools.count(call, -1)
-
-        def counted(function):
-            def counting(*args, **kwargs):
-                if next(left) == 0:
-                    os._exit(9)
-                return function(*args, **kwargs)
-
-            return counting
-
+        counted = dying(call)
         os.rmdir, os.unlink = counted(os.rmdir), counted(os.unlink)
         Path.replace, Path.unlink = counted(Path.replace), counted(Path.unlink)
         change()
