@@ -5,10 +5,11 @@ use too makes little difference.
 """
 
 import functools
+import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,9 +61,21 @@ def write(path: Path, block: Callable, quick: bool) -> int:
 
 
 def write_all(folder: Path, quick: bool) -> None:
-    """Write a recording of each kind."""
-    for block, _, _ in KINDS:
-        write(folder / f"{block.__name__}.bin", block, quick)
+    """Write a recording of each kind, and its aggregate.json."""
+    for block, dtype, channels in KINDS:
+        path = folder / f"{block.__name__}.bin"
+        write(path, block, quick)
+        describe(path.with_suffix(".json"), dtype, channels, [path])
+
+
+def describe(path: Path, dtype: str, channels: int, files: Sequence[Path], header: int = 0) -> None:
+    """Write an aggregate.json at `path` of files that have so many bytes before their samples."""
+    width = np.dtype(dtype).itemsize * channels
+    sizes = [(file.stat().st_size - header) // width for file in files]
+    parts = [{"path": one.name, "offset": header, "samples": n} for one, n in zip(files, sizes, strict=True)]
+    rows = [{"session": "a", "index": 0, "first_sample": 0, "samples": sum(sizes)}]
+    content = {"dtype": dtype, "channels": channels, "segments": [0], "sampling_rate_hz": 30000}
+    path.write_text(json.dumps({**content, "parts": parts, "recordings": rows, "excluded": []}))
 
 
 def octave(folder: Path, call: str) -> float:
@@ -127,8 +140,8 @@ def statistics(folder: Path, quick: bool) -> Iterator[Row]:
         # By hand, without gigabytes of temporary memory; nothing is to be reached against it.
         tuned = numpy(folder, name, dtype, channels, sums.replace("np.square(x, dtype=float).sum(0)", TUNED_SQUARES))
         std = numpy(folder, name, dtype, channels, "x.min(0), x.max(0), x.mean(0), x.std(0, ddof=1)")
-        ours = octave(folder, f"computeStats('{name}.bin', 'octave.json', '{dtype}', {channels})")
-        stood_in = numpy_function(folder, f"compute_stats('{name}.bin', 'numpy.json', '{dtype}', {channels})")
+        ours = octave(folder, f"computeStats('{name}.json', 'octave.json')")
+        stood_in = numpy_function(folder, f"compute_stats('{name}.json', 'numpy.json')")
         assert (folder / "octave.json").read_bytes() == (folder / "numpy.json").read_bytes()
         work = f"stats of {size_of(quick)}, {channels} x {dtype}"
         yield compare(f"{work}, Octave", ours, "NumPy min, max, sum, squares", four, 5)
@@ -139,23 +152,84 @@ def statistics(folder: Path, quick: bool) -> Iterator[Row]:
 def edges(folder: Path, quick: bool) -> Iterator[Row]:
     """Rising edges."""
     write(folder / "tetrode.bin", tetrode, quick)
+    describe(folder / "tetrode.json", "int16", 4, [folder / "tetrode.bin"])
     found = f"b = x < {LEVEL}; np.save('numpy.npy', np.argwhere(~b[1:] & b[:-1]) + [1, 0])"
     other = numpy(folder, "tetrode", "int16", 4, found)
-    ours = octave(folder, f"findRisingEdges('tetrode.bin', 'octave.npy', 'int16', 4, {LEVEL})")
+    ours = octave(folder, f"findRisingEdges('tetrode.json', 'octave.npy', {LEVEL})")
     yield compare(f"edges of {size_of(quick)}, 4 x int16, Octave", ours, "NumPy", other, 5)
-    stood_in = numpy_function(folder, f"find_rising_edges('tetrode.bin', 'numpy_function.npy', 'int16', 4, {LEVEL})")
+    stood_in = numpy_function(folder, f"find_rising_edges('tetrode.json', 'numpy_function.npy', {LEVEL})")
     yield compare(f"edges of {size_of(quick)}, 4 x int16, NumPy function", stood_in, "NumPy", other, 1.5)
     run(["cmp", "octave.npy", "numpy_function.npy"], folder)
     assert np.array_equal(*(np.load(folder / name, mmap_mode="r") for name in ("octave.npy", "numpy.npy")))
 
 
+READING = """
+import time
+import numpy as np
+from neuroluigi.signals.aggregate import read_aggregate
+from neuroluigi.signals.blocks import blocks
+
+def mapped():
+    x = np.memmap("{name}.bin", "<i2", "r", {header}).reshape(-1, {channels})
+    return x.min(0), x.max(0)
+
+def in_place():
+    of_blocks = [(block.min(0), block.max(0)) for block in blocks(read_aggregate("{name}.json"))]
+    lowest, highest = zip(*of_blocks)
+    return np.min(lowest, 0), np.max(highest, 0)
+
+assert np.array_equal(mapped(), in_place())
+times = []
+for _ in range(15):
+    for read in (mapped, in_place):
+        start = time.process_time()
+        read()
+        times.append(time.process_time() - start)
+print(*np.median(np.reshape(times, (15, 2)), 0))
+"""
+
+# As the files of formats are: name, bytes before the samples, channels.
+IN_PLACE = (("SpikeGLX, probe", 0, 385), ("Open Ephys", 0, 64), ("Blackrock", 8773, 128), ("wav", 44, 2))
+
+
+def reading(folder: Path, quick: bool) -> Iterator[Row]:
+    """Minimum and maximum of samples where a rig wrote them, against a memory map; of which the files are in memory."""
+    for name, header, channels in IN_PLACE:
+        path = folder / f"{name}.bin"
+        samples = np.random.default_rng(1).integers(-1000, 1000, (200_000_000 // 2 // channels, channels), "<i2")
+        path.write_bytes(bytes(header) + samples.tobytes())
+        describe(path.with_suffix(".json"), "int16", channels, [path], header)
+        code = READING.format(name=name, header=header, channels=channels)
+        other, ours = map(float, run([*PYTHON, code], folder).output.split())
+        yield Row(f"read 200 MB, {name}", f"{ours:.3f} s", f"NumPy on a map {other:.3f} s", ours / other, 1.1)
+
+
+def four_files(folder: Path, quick: bool) -> Iterator[Row]:
+    """Stats and edges of four files, against those of one."""
+    size = write(folder / "one.bin", tetrode, quick)
+    files = [folder / f"part {number}.bin" for number in range(4)]
+    for number, path in enumerate(files):
+        skipped = f"skip={number * (size // 4)}"
+        run(["dd", "if=one.bin", f"of={path}", skipped, f"count={size // 4}", "iflag=skip_bytes,count_bytes"], folder)
+    describe(folder / "one.json", "int16", 4, [folder / "one.bin"])
+    describe(folder / "four.json", "int16", 4, files)
+    for engine, function, stats_of, edges_of in (
+        ("Octave", octave, "computeStats", "findRisingEdges"),
+        ("NumPy function", numpy_function, "compute_stats", "find_rising_edges"),
+    ):
+        for work, call, ending in (
+            ("stats", f"{stats_of}('{{0}}.json', '{{0}}.stats')", "stats"),
+            ("edges", f"{edges_of}('{{0}}.json', '{{0}}.npy', {LEVEL})", "npy"),
+        ):
+            ours, other = (min(function(folder, call.format(name)) for _ in range(3)) for name in ("four", "one"))
+            run(["cmp", f"one.{ending}", f"four.{ending}"], folder)
+            yield compare(f"{work} of {size_of(quick)} in four files, {engine}", ours, "in one file", other, 1.1)
+
+
 PLOT = """
 import numpy as np
 from pathlib import Path
-samples = Path("{name}.bin").stat().st_size // {sample_bytes}
-layout = dict(dtype="{dtype}", channels={channels}, segments=[0], excluded=[], sampling_rate_hz=30000,
-              recordings=[dict(session="a", index=0, first_sample=0, samples=samples)])
-plotting.plot_group(Path("plot.png"), title="a", data_file="{name}.bin", layout=layout,
+plotting.plot_group(Path("plot.png"), title="a", aggregate_file="{name}.json",
                     edges=np.load("edges.npy", mmap_mode="r"), levels=[{level}] * {channels}, threshold=None,
                     made_by="")
 # Of this process alone: getrusage counts what started it, too.
@@ -168,9 +242,8 @@ def plot(folder: Path, quick: bool) -> Iterator[Row]:
     write_all(folder, quick)
     for block, dtype, channels in KINDS:
         name, level = block.__name__, LEVEL if dtype == "int16" else 192
-        numpy_function(folder, f"find_rising_edges('{name}.bin', 'edges.npy', '{dtype}', {channels}, {level})")
-        sample_bytes = np.dtype(dtype).itemsize * channels
-        code = PLOT.format(name=name, dtype=dtype, channels=channels, level=level, sample_bytes=sample_bytes)
+        numpy_function(folder, f"find_rising_edges('{name}.json', 'edges.npy', {level})")
+        code = PLOT.format(name=name, channels=channels, level=level)
         load = "import matplotlib.figure; from neuroluigi.signals import plotting; "
         used = run([*PYTHON, load + code], folder)
         seconds = used.cpu_seconds - start(*PYTHON, load)

@@ -34,6 +34,8 @@ FUNCTIONS = (
     analysis.concatenation,
     analysis.statistics,
     analysis.edges,
+    analysis.reading,
+    analysis.four_files,
     analysis.plot,
     analysis.memory,
     calls.one_call,

@@ -30,14 +30,25 @@ def make_recording(session: str, index: int, out: str) -> None:
 
 
 def concatenate(recordings: Sequence[str], out: str) -> None:
-    """Write aggregate.bin."""
+    """Write aggregate.bin, and beside it aggregate.json."""
     files = ", ".join(f"'{path}'" for path in recordings)
     octave(f"concatenateFiles({{{files}}}, '{out}')")
+    rows = [
+        {"session": "", "index": Path(path).stem[4:], "first_sample": 100 * k, "samples": 100}
+        for k, path in enumerate(recordings)
+    ]
+    layout = {"dtype": "uint8", "channels": 1, "recordings": rows, "segments": [0, 100], "excluded": []}
+    Path(layout_of(out)).write_text(json.dumps(layout))
+
+
+def layout_of(data: str) -> str:
+    """Return the aggregate.json of an aggregate.bin."""
+    return str(Path(data).with_suffix(".json"))
 
 
 def compute_stats(data: str, out: str) -> None:
     """Write stats.json."""
-    octave(f"computeStats('{data}', '{out}', 'uint8', 1)")
+    octave(f"computeStats('{layout_of(data)}', '{out}')")
 
 
 def level(stats: str) -> float:
@@ -48,21 +59,15 @@ def level(stats: str) -> float:
 
 def find_edges(data: str, stats: str, out: str) -> None:
     """Write edges.npy."""
-    octave(f"findRisingEdges('{data}', '{out}', 'uint8', 1, {level(stats)}, [0 100])")
+    octave(f"findRisingEdges('{layout_of(data)}', '{out}', {level(stats)})")
 
 
 def plot(session: str, parity: str, data: str, stats: str, edges: str, out: str) -> None:
     """Write plot.png."""
-    recordings = [
-        {"session": session, "index": index, "first_sample": 100 * k, "samples": 100}
-        for k, index in enumerate(indices(parity))
-    ]
-    layout = {"dtype": "uint8", "channels": 1, "recordings": recordings, "segments": [0, 100], "excluded": []}
     plotting.plot_group(
         Path(out),
         title=f"{session}-{parity}",
-        data_file=data,
-        layout=layout,
+        aggregate_file=layout_of(data),
         edges=np.load(edges),
         levels=[level(stats)],
         threshold=0.75,

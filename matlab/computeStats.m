@@ -1,47 +1,45 @@
-function computeStats(dataFile, statsFile, dtype, channels)
+function computeStats(aggregateFile, statsFile)
   % COMPUTESTATS writes count, minimum, maximum, mean and standard deviation per channel.
   %
-  %   computeStats(dataFile, statsFile, dtype, channels)
+  %   computeStats(aggregateFile, statsFile)
   %
   % Inputs
-  %   dataFile   char row, raw little-endian samples, channels interleaved
-  %   statsFile  char row, made anew: JSON with count (samples per channel) and lists min, max,
-  %              mean, std with one value per channel
-  %   dtype      'uint8', 'int8', 'uint16', 'int16', 'int32', 'float32' or 'float64'
-  %   channels   number of channels
+  %   aggregateFile  char row, an aggregate.json: what the samples are, and where they lie
+  %   statsFile      char row, made anew: JSON with count (samples per channel) and lists min,
+  %                  max, mean, std with one value per channel, in raw counts
   %
-  % NaN samples are left out of min, max, mean and std. std divides by n - 1. What JSON has no
-  % number for: NaN (a channel of NaN alone, the std of one sample) is null, infinity is the text
+  % NaN samples are left out of min, max, mean and std. std divides by n - 1. Digital channels have
+  % no mean and std: their values are words of bits. What JSON has no number for: what there is not
+  % (also of a channel of NaN alone, or the std of one sample) is null, infinity is the text
   % "Infinity" or "-Infinity".
   %
   % One pass, a block at a time; blocks are merged as in Chan, Golub and LeVeque (1983), each
   % summed from an origin near the mean so far. Sums that are not exact are taken by halves, in an
   % order that every engine can keep to the last bit.
   %
-  % Errors: openFile:cannotOpen, readBlock:partialSample, computeStats:noSamples,
-  %   closeFile:incomplete
+  % Errors: openFile:cannotOpen, readAggregate:badFormat, readAggregate:noFile,
+  %   readAggregate:tooShort, computeStats:noSamples, closeFile:incomplete
   %
-  % Example: the uint8 file 1 2 3 4 gives count 4, min [1], max [4], mean [2.5], std [1.29...]
-  %   computeStats('aggregate.bin', 'stats.json', 'uint8', 1);
+  % Example: the samples 1 2 3 4 of one channel give count 4, min [1], max [4], mean [2.5],
+  %   std [1.29...]
+  %   computeStats('aggregate.json', 'stats.json');
 
-  isWhole = ~any(strcmp(dtype, {'float32', 'float64'}));
+  aggregate = readAggregate(aggregateFile);
+  if aggregate.samples == 0
+    error('computeStats:noSamples', '%s', [aggregateFile ' has no samples']);
+  end
+  channels = aggregate.channels;
+  isWhole = ~any(strcmp(aggregate.dtype, {'float32', 'float64'}));
   % A block's sums and sums of squares, from a whole origin, are exact in whatever order.
-  isExact = isWhole && ~strcmp(dtype, 'int32');
-  input = openFile(dataFile, 'r');
-  closing = onCleanup(@() closeFile(input));
-  count = 0;
+  isExact = isWhole && ~strcmp(aggregate.dtype, 'int32');
   lowest = nan(channels, 1);
   highest = nan(channels, 1);
   valid = zeros(channels, 1);    % samples that are numbers
   total = zeros(channels, 1);
   center = zeros(channels, 1);   % running mean
   squares = zeros(channels, 1);  % sum of squared deviations from it
-  while true
-    block = readBlock(input, dataFile, dtype, channels);
-    if isempty(block)
-      break
-    end
-    count = count + size(block, 2);
+  for first = 0:aggregate.blockSamples:aggregate.samples - 1
+    block = readBlock(aggregate, first);
     lowest = min(lowest, min(block, [], 2));
     highest = max(highest, max(block, [], 2));
     n = repmat(size(block, 2), channels, 1);
@@ -72,16 +70,16 @@ function computeStats(dataFile, statsFile, dtype, channels)
     squares = squares + blockSquares + shift .* shift .* (valid - n) .* weight;
     center = center + shift .* weight;
   end
-  if count == 0
-    error('computeStats:noSamples', '%s', [dataFile ' has no samples']);
-  end
   average = total ./ valid;
   squares(squares < 0) = 0;  % what rounding leaves of equal samples
   deviation = sqrt(squares ./ (valid - 1));
   deviation(valid < 2) = NaN;
+  isDigital = strcmp(aggregate.kinds, 'digital');
+  average(isDigital) = NaN;
+  deviation(isDigital) = NaN;
 
   % + 0 makes 0 of -0, which min and max take for equal.
-  text = ['{"count": ' sprintf('%.0f', count) ...
+  text = ['{"count": ' sprintf('%.0f', aggregate.samples) ...
           ', "min": ' listText(lowest + 0) ', "max": ' listText(highest + 0) ...
           ', "mean": ' listText(average) ', "std": ' listText(deviation) '}' char(10)];
   output = openFile(statsFile, 'w');

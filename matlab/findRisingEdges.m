@@ -1,48 +1,39 @@
-function findRisingEdges(dataFile, edgesFile, dtype, channels, level, segments)
+function findRisingEdges(aggregateFile, edgesFile, level)
   % FINDRISINGEDGES finds where a channel rises through its level (threshold crossings).
   %
-  %   findRisingEdges(dataFile, edgesFile, dtype, channels, level)
-  %   findRisingEdges(dataFile, edgesFile, dtype, channels, level, segments)
+  %   findRisingEdges(aggregateFile, edgesFile, level)
   %
   % Inputs
-  %   dataFile   char row, raw little-endian samples, channels interleaved
-  %   edgesFile  char row, made anew: NumPy file (.npy) of int64, one row (sample, channel) per
-  %              edge, both 0-based, sorted by sample, then channel; readEdges.m reads it
-  %   dtype      'uint8', 'int8', 'uint16', 'int16', 'int32', 'float32' or 'float64'
-  %   channels   number of channels
-  %   level      raw counts, one number or one per channel
-  %   segments   0-based samples at which a stretch without a gap begins (default 0)
+  %   aggregateFile  char row, an aggregate.json: what the samples are, and where they lie
+  %   edgesFile      char row, made anew: NumPy file (.npy) of int64, one row (sample, channel) per
+  %                  edge, both 0-based, sorted by sample, then channel; readEdges.m reads it
+  %   level          raw counts, one number or one per channel
   %
   % An edge is a sample at or above the level whose predecessor is below it. The first sample of
-  % a segment has no predecessor. NaN is neither at or above a level nor below it.
+  % a segment, before which samples are missing, has no predecessor. NaN is neither at or above a
+  % level nor below it.
   %
-  % Errors: openFile:cannotOpen, readBlock:partialSample, findRisingEdges:cannotWrite,
-  %   closeFile:incomplete
+  % Errors: openFile:cannotOpen, readAggregate:badFormat, readAggregate:noFile,
+  %   readAggregate:tooShort, findRisingEdges:cannotWrite, closeFile:incomplete
   %
-  % Example: the uint8 file 0 5 9 0 9 has edges at the 0-based samples 1 and 4 through level 5.
-  %   findRisingEdges('aggregate.bin', 'edges.npy', 'uint8', 1, 5);
+  % Example: the samples 0 5 9 0 9 of one channel have edges at the 0-based samples 1 and 4
+  % through level 5.
+  %   findRisingEdges('aggregate.json', 'edges.npy', 5);
 
-  if nargin < 6
-    segments = 0;
-  end
+  aggregate = readAggregate(aggregateFile);
+  segments = aggregate.segments;
   if isscalar(level)
-    level = repmat(level, channels, 1);
+    level = repmat(level, aggregate.channels, 1);
   end
   level = double(level(:));
-  input = openFile(dataFile, 'r');
-  closing = onCleanup(@() closeFile(input));
   output = openFile(edgesFile, 'w+');
   closingOutput = onCleanup(@() closeFile(output));
   writeHeader(output, edgesFile, 0);
 
-  wasBelow = false(channels, 1);  % of the sample before the block
-  first = 0;                      % 0-based number of the first sample of the block
+  wasBelow = false(aggregate.channels, 1);  % of the sample before the block
   edges = 0;
-  while true
-    block = readBlock(input, dataFile, dtype, channels);
-    if isempty(block)
-      break
-    end
+  for first = 0:aggregate.blockSamples:aggregate.samples - 1
+    block = readBlock(aggregate, first);
     samples = size(block, 2);
     isBelow = block < level;
     follows = [wasBelow, isBelow(:, 1:end - 1)];
@@ -57,7 +48,6 @@ function findRisingEdges(dataFile, edgesFile, dtype, channels, level, segments)
       edges = edges + numel(channel);
     end
     wasBelow = isBelow(:, end);
-    first = first + samples;
   end
   % The number of edges is known only now.
   writeHeader(output, edgesFile, edges);

@@ -1,32 +1,53 @@
-function block = readBlock(fid, name, dtype, channels)
-  % READBLOCK reads the next samples of a file that fit a block of 2^18 values.
+function block = readBlock(aggregate, first, last)
+  % READBLOCK reads samples of an aggregate, in whatever files they lie.
   %
-  %   block = readBlock(fid, name, dtype, channels)
+  %   block = readBlock(aggregate, first)
+  %   block = readBlock(aggregate, first, last)
   %
   % Inputs
-  %   fid       file identifier, as of openFile
-  %   name      char row, the file, for the error message
-  %   dtype     'uint8', 'int8', 'uint16', 'int16', 'int32', 'float32' or 'float64'
-  %   channels  number of channels
+  %   aggregate  struct, as of readAggregate
+  %   first      0-based number of the first sample
+  %   last       0-based number of the sample after the last one (default: so many samples as fit
+  %              a block of 2^18 values; at the end those that are left)
   %
   % Output
-  %   block     channels x samples double; no samples at the end of the file
+  %   block      channels x samples double; no samples at the end
   %
-  % Errors: readBlock:partialSample
+  % Files are open during the call alone.
   %
-  % Example: the uint8 file 1 2 3 4 with two channels gives [1 3; 2 4].
-  %   block = readBlock(fid, 'aggregate.bin', 'uint8', 2);
+  % Errors: openFile:cannotOpen, readBlock:tooShort
+  %
+  % Example: all samples, a block at a time.
+  %   aggregate = readAggregate('aggregate.json');
+  %   for first = 0:aggregate.blockSamples:aggregate.samples - 1
+  %     block = readBlock(aggregate, first);
+  %   end
 
-  blockSamples = max(1, floor(2^18 / channels));
-  [block, values] = fread(fid, [channels, blockSamples], ['*' dtype]);
-  if values < channels * blockSamples
-    % fread says nothing of bytes left over that make no value.
-    valueBytes = numel(typecast(zeros(1, class(block)), 'uint8'));
-    fseek(fid, 0, 'eof');
-    if mod(ftell(fid), channels * valueBytes) ~= 0
-      error('readBlock:partialSample', '%s', ...
-            [name ' ends in the middle of a sample of ' sprintf('%d', channels) ' channels']);
-    end
+  if nargin < 3
+    last = first + aggregate.blockSamples;
   end
-  block = reshape(double(block), channels, []);
+  last = min(last, aggregate.samples);
+  k = find([aggregate.parts.firstSample] <= first, 1, 'last');
+  pieces = {};
+  while first < last
+    part = aggregate.parts(k);
+    skipped = first - part.firstSample;
+    samples = min(part.samples - skipped, last - first);
+    pieces{end + 1} = readPart(aggregate, part, skipped, samples);
+    first = first + samples;
+    k = k + 1;
+  end
+  block = reshape(double([pieces{:}]), aggregate.channels, []);
+end
+
+function piece = readPart(aggregate, part, skipped, samples)
+  fid = openFile(part.file, 'r');
+  closing = onCleanup(@() closeFile(fid));
+  fseek(fid, part.offset + skipped * aggregate.sampleBytes, 'bof');
+  [piece, values] = fread(fid, [aggregate.channels, samples], ['*' aggregate.dtype]);
+  if values < aggregate.channels * samples
+    error('readBlock:tooShort', '%s', ...
+          [part.file ' ends before the samples that ' aggregate.file ...
+           ' names; if it was changed, make Aggregate again']);
+  end
 end

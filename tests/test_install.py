@@ -114,7 +114,7 @@ def test_the_wheel_alone_begins_a_lab_folder(tmp_path, of_pip):
     (tmp_path / "raw" / "a").mkdir(parents=True)
     (tmp_path / "raw" / "a" / "rec_0.bin").write_bytes(bytes(range(200)))
     out = run(of_pip / "neuroluigi", "init", "--data", "raw", "my lab", cwd=tmp_path)
-    assert out.endswith("my lab' && neuroluigi run\n") and (tmp_path / "my lab" / "matlab" / "computeStats.m").is_file()
+    assert out.endswith("my lab' && neuroluigi run\n") and (tmp_path / "my lab" / "matlab" / "countAbove.m").is_file()
     run(of_pip / "neuroluigi", "run", cwd=tmp_path / "my lab")
     assert (tmp_path / "my lab" / "results" / "a" / "plot.png").is_file()
 

@@ -1,4 +1,4 @@
-"""The files of a new lab folder: luigi.cfg, tasks.py, .gitignore, and copies of the package's M-files in matlab/."""
+"""The files of a new lab folder: luigi.cfg, tasks.py, .gitignore, and an M-function of the lab's own in matlab/."""
 
 import configparser
 import os
@@ -10,7 +10,6 @@ from pathlib import Path
 from luigi.configuration import LuigiConfigParser
 
 from neuroluigi.engines.engine import EngineError, find_engine
-from neuroluigi.engines.mfiles import package_folder
 from neuroluigi.provenance.files import write_text
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.settings_file import read_problem
@@ -48,8 +47,8 @@ task = {task}
 [matlab]
 # auto: Matlab, or else Octave; numpy: NumPy functions in place of the M-functions.
 {engine}
-# Folders of M-files, with commas between several, your own first. Those in matlab/ are copies, to be changed; where
-# one is not there, that of neuroluigi is taken.
+# Folders of your own M-files, with commas between several, the one that wins first: matlab/countAbove.m is an example.
+# Those that come with neuroluigi are found after them.
 # folder = matlab
 
 [core]
@@ -105,6 +104,21 @@ class Report(ReportTask):
     shows = PlotAll
 '''
 
+# For a step of the lab's own, as README.md has it.
+_EXAMPLE = """\
+function countAbove(aggregateFile, countFile, level)
+  % COUNTABOVE writes how many values of all channels are at or above a level.
+  aggregate = readAggregate(aggregateFile);
+  above = 0;
+  for first = 0:aggregate.blockSamples:aggregate.samples - 1
+    above = above + sum(sum(readBlock(aggregate, first) >= level));  % channels x samples
+  end
+  fid = fopen(countFile, 'w');
+  fprintf(fid, '{"above": %d}\\n', above);
+  fclose(fid);
+end
+"""
+
 # What a run makes, and what can be made again.
 _IGNORED = ("/results/", "/results-*/", "/recordings/", "/luigid.pickle", "__pycache__/", "octave-workspace", ".venv/")
 
@@ -116,12 +130,11 @@ def first_files(lab: Path, root: str, recordings: Iterable[str], format: str, ar
     is what luigi.cfg has to name; `are_raw`: it has to say what is in them. Raises RunStopped for a root that
     luigi.cfg can't hold.
     """
-    m_files = sorted(package_folder().rglob("*.m"))
     return {
         "luigi.cfg": _settings(_seen_from(lab, root) if root else "", format, are_raw),
         "tasks.py": _TASKS,
         ".gitignore": "".join(f"{one}\n" for one in (*_IGNORED, *_raw_data_in(lab, recordings))),
-        **{f"matlab/{one.relative_to(package_folder()).as_posix()}": one.read_text("utf-8") for one in m_files},
+        "matlab/countAbove.m": _EXAMPLE,
     }
 
 

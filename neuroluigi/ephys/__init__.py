@@ -5,11 +5,18 @@ A pipeline subclasses them, under the same names, and declares what each require
     class Stats(ephys.Stats):
         def requires(self):
             return Aggregate(self.group)
+
+Steps of a lab's own read the samples of a group a block at a time:
+
+    for block in ephys.blocks(ephys.read_aggregate(self.input()["layout"].path)):
+        ...
 """
 
 from neuroluigi.ephys.aggregate import Aggregate
 from neuroluigi.ephys.edges import Edges
 from neuroluigi.ephys.plot import Plot
 from neuroluigi.ephys.stats import Stats
+from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
+from neuroluigi.signals.blocks import blocks
 
-__all__ = ["Aggregate", "Edges", "Plot", "Stats"]
+__all__ = ["Aggregate", "AggregateFile", "Edges", "Plot", "Stats", "blocks", "read_aggregate"]

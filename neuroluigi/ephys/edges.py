@@ -37,10 +37,7 @@ class Edges(ReadyMade, MatlabTask):
         return self.result("edges.npy", targets.Edges)
 
     def arguments(self, out):
-        aggregate = self.input()["aggregate"]
-        layout = aggregate["layout"].load()
-        data = [aggregate["data"].path, out, layout["dtype"], layout["channels"]]
-        return [*data, self.levels(), layout["segments"]]
+        return [self.input()["aggregate"]["layout"].path, out, self.levels()]
 
     def levels(self) -> list[float]:
         """Return the level of each channel, in raw counts."""

@@ -20,8 +20,7 @@ class Plot(ReadyMade):
         plotting.plot_group(
             out,
             title=self.group,
-            data_file=aggregate["data"].path,
-            layout=aggregate["layout"].load(),
+            aggregate_file=aggregate["layout"].path,
             edges=edges.output().load(),
             levels=edges.levels(),
             threshold=edges.threshold if edges.level is None else None,

@@ -19,6 +19,4 @@ class Stats(ReadyMade, MatlabTask):
         return self.result("stats.json", targets.Stats)
 
     def arguments(self, out):
-        aggregate = self.input()
-        layout = aggregate["layout"].load()
-        return [aggregate["data"].path, out, layout["dtype"], layout["channels"]]
+        return [self.input()["layout"].path, out]

@@ -33,7 +33,8 @@ class Concatenation(ResultTarget):
 class Stats(ResultTarget):
     """stats.json: count (samples per channel), and min, max, mean, std (n - 1) as lists with a value per channel.
 
-    What JSON has no number for: null where there is none (a channel of NaN alone), "Infinity", "-Infinity".
+    What JSON has no number for: null where there is none (a channel of NaN alone; mean and std of a digital channel,
+    whose values are words of bits), "Infinity", "-Infinity".
     """
 
     LISTS = ("min", "max", "mean", "std")

@@ -53,14 +53,40 @@ def changed_on_disk(step: type, unused: Iterable[Callable] = ()) -> list[str]:
 
 
 # Pieces of this package's own analysis as earlier releases had them, which give what those of today give.
-_AS_TODAY = {("neuroluigi:Aggregate", "29543e4b03f109622a988f6495958de01b3ea8b524bb07b7ea8502aca0a35490")}
+_AS_TODAY = {
+    ("Aggregate", "29543e4b03f109622a988f6495958de01b3ea8b524bb07b7ea8502aca0a35490"),
+    ("Edges", "d64dec4b5d4a9d1a311e0b9029d39b0feac71963cd791253c3d11fab278db908"),
+    ("Plot", "502346e31ccbd23e367b4c9aecd291c55902e1a8b680180532f1fc0d0746744d"),
+    ("Stats", "7a763dcdac7409edf59532bf7ffe7c6af3e0d4a6dc658dc2e0d0881de9a52dbd"),
+    ("_read", "68ea044fcf3a645a3e023b35201532806f0d6314eb8c4a95e43177d77d3f40f4"),
+    ("_summary", "a38e24f028f1420537e5eeaa6a22f104db8005124cc09342f369ae0a33603b85"),
+    ("_units", "2e76801934a30250b4e9c8f206b1b5576cc1e9e0e1bf4d3814f785d5935f05fa"),
+    ("blocks", "318dc6cbf9f3b493dba9aac47b248bf675b49aac9208b2623f32f1122d3b2304"),
+    ("computeStats.m", "b00bcf84cd4a96a9eae775fd2bb29f2e7cc65769a0686d20e79cd8bf462ae67d"),
+    ("compute_stats", "860de2fac8092bc67edf901863ecf17233f138fe8b22abd23628d6a04faebd91"),
+    ("envelope", "a06ce3311f8ee2672967cc02dc2e5e53c83b55ae42e4af56cff28ef957bc121b"),
+    ("findRisingEdges.m", "c7b675029977f337ffcf817002a23dced169ae5f62ece4aa34bf56a94b4b6924"),
+    ("find_rising_edges", "51236c8b4779acb72c75d69fe25d7e05e66d0e7e063e1f0050da732e063d5696"),
+    ("group_figure", "df47d5ba3aa5a61705c364befd50b4c653efe3c34152d19ca6556df72215bddd"),
+    ("plot_group", "079d004178eff23b2b0c62e8959f11342ec30f3871a73fb0662664d97fdcc812"),
+    ("readBlock.m", "d37fa7003947adda5cb09142f344f0ab4596f98b44d4dd76c709adbf843180e1"),
+}
+# What these have beside them today, in Matlab; in Python all of the package's own.
+_WITH_THEM = {"readAggregate.m"}
 
 
 def differing(some: Iterable[Mapping], others: Iterable[Mapping]) -> list[str]:
     """Return the paths of the pieces of code that are not the same in both."""
     before, now = ({one["path"]: one["sha256"] for one in each} for each in (some, others))
-    same = {path for path, sha256 in before.items() if (path, sha256) in _AS_TODAY and path in now}
+    same = {path for path, sha256 in before.items() if (_own_name(path), sha256) in _AS_TODAY}
+    added = now.keys() - before.keys() if same else set()
+    same |= {path for path in added if path.startswith(f"{PACKAGE}:") or _own_name(path) in _WITH_THEM}
     return sorted(path for path in (before.keys() | now.keys()) - same if before.get(path) != now.get(path))
+
+
+def _own_name(path: str) -> str:
+    """Return the name of a piece of this package: an M-file's is the same in whatever folder a copy is."""
+    return path.rpartition("/")[2].removeprefix(f"{PACKAGE}:")
 
 
 def python_distributions(step: type, unused: Iterable[Callable] = ()) -> list[str]:

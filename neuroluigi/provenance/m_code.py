@@ -110,6 +110,12 @@ def found_files(folders: Iterable[Path]) -> Files:
     return tuple((file, folder, _stamp(one)) for file, folder, one in code_files_on(folders))
 
 
+def reached_files(folders: Iterable[Path], function: str) -> list[Path]:
+    """Return the M-files that a call of `function` can reach by name, as they are now; see matlab_sources()."""
+    folders = tuple(folders)
+    return [file for file in _reached(folders, function, found_files(folders)) if file.suffix == ".m"]
+
+
 def matlab_sources(folders: Mapping[Path, str], function: str) -> list[dict]:
     """Return the M-files that a call of `function` can reach by name, each with sha256, as they are now.
 

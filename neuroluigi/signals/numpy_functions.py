@@ -1,8 +1,7 @@
 """The NumPy functions for matlab/*.m: same arguments, same files, for machines without an engine.
 
 Aggregates and edges are the same to the byte, numbers to the last bit wherever the arithmetic is IEEE 754: sums are
-taken in the same order. A data file is little-endian, of an integer or float `dtype`, without a header: `channels`
-values for each sample.
+taken in the same order.
 """
 
 import math
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neuroluigi.signals.aggregate import read_aggregate
 from neuroluigi.signals.blocks import blocks, by_halves, extreme
 
 _BLOCK_BYTES = 1 << 20
@@ -36,19 +36,21 @@ def concatenate_files(
                 raise ValueError(f"{name} ended after {size - left} of {size} bytes of data")
 
 
-def compute_stats(data_file: str, stats_file: str, dtype: str, channels: int) -> None:
+def compute_stats(aggregate_file: str, stats_file: str) -> None:
     """Write count, min, max, mean and std (n - 1) of each channel as JSON, as computeStats.m does; NaN is left out.
 
     Each but count is a list with a number per channel, in raw counts; null is NaN, "Infinity" and "-Infinity" are text.
+    Digital channels have no mean and std: their values are words of bits.
     One pass; blocks are merged as in Chan, Golub and LeVeque (1983), each summed from an origin near the mean so far.
-    Raises ValueError for a file without samples or with an incomplete one, and OSError.
+    Raises ValueError for an aggregate without samples, and what read_aggregate() and blocks() raise.
     """
-    is_whole = not dtype.startswith("float")
+    aggregate = read_aggregate(aggregate_file)
+    channels, is_whole = aggregate.channels, not aggregate.dtype.startswith("float")
     count = 0
     lowest = highest = np.full(channels, np.nan)
     valid, total, center, squares = np.zeros((4, channels))
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        for block in blocks(data_file, dtype, channels):
+        for block in blocks(aggregate):
             block = block.astype(float)
             count += len(block)
             lowest = np.fmin(lowest, extreme(np.fmin, block))
@@ -76,10 +78,12 @@ def compute_stats(data_file: str, stats_file: str, dtype: str, channels: int) ->
             squares = squares + block_squares + shift * shift * (valid - n) * weight
             center = center + shift * weight
         if not count:
-            raise ValueError(f"{data_file} has no samples")
+            raise ValueError(f"{aggregate_file} has no samples")
         mean = total / valid
         squares[squares < 0] = 0  # what rounding leaves of equal samples
         std = np.where(valid < 2, np.nan, np.sqrt(squares / (valid - 1)))
+    is_digital = np.array(aggregate.kinds) == "digital"
+    mean[is_digital] = std[is_digital] = np.nan
     # + 0 makes 0 of -0, which fmin and fmax take for equal.
     lists = ", ".join(
         f'"{name}": [{", ".join(map(_number_text, values))}]'
@@ -88,27 +92,21 @@ def compute_stats(data_file: str, stats_file: str, dtype: str, channels: int) ->
     Path(stats_file).write_bytes(f'{{"count": {count}, {lists}}}\n'.encode())
 
 
-def find_rising_edges(
-    data_file: str,
-    edges_file: str,
-    dtype: str,
-    channels: int,
-    level: float | Sequence[float],
-    segments: Sequence[int] = (0,),
-) -> None:
+def find_rising_edges(aggregate_file: str, edges_file: str, level: float | Sequence[float]) -> None:
     """Write where channels rise through their level, as findRisingEdges.m does.
 
-    `level`: in raw counts, one for all channels or one for each. `segments`: the 0-based first samples of recordings,
-    at which no edge can be. The file is .npy, int64, (edges, 2): 0-based sample and channel of the first sample at or
-    above the level after one below it, in order. Raises ValueError for an incomplete sample, and OSError.
+    `level`: in raw counts, one for all channels or one for each. The file is .npy, int64, (edges, 2): 0-based sample
+    and channel of the first sample at or above the level after one below it, in order; none at the first sample of a
+    segment. Raises what read_aggregate() and blocks() raise.
     """
-    levels = np.broadcast_to(np.asarray(level, dtype=float), channels)
-    starts = np.asarray(segments, dtype=int)
-    was_below = np.zeros((1, channels), dtype=bool)
+    aggregate = read_aggregate(aggregate_file)
+    levels = np.broadcast_to(np.asarray(level, dtype=float), aggregate.channels)
+    starts = np.asarray(aggregate.segments, dtype=int)
+    was_below = np.zeros((1, aggregate.channels), dtype=bool)
     first = edges = 0
     with Path(edges_file).open("wb") as output:
         output.write(_edges_header(0))
-        for block in blocks(data_file, dtype, channels):
+        for block in blocks(aggregate):
             is_below = block < levels
             follows = np.concatenate([was_below, is_below[:-1]])
             follows[starts[(starts >= first) & (starts < first + len(block))] - first] = False

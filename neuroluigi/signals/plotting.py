@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.blocks import blocks, extreme
 
 if TYPE_CHECKING:
@@ -42,8 +43,7 @@ _SAMPLES, _LEVEL, _EDGE, _SEAM, _DETAIL = "#1f4e79", "#d95f02", "#b2182b", "#777
 def plot_group(
     path: Path,
     title: str,
-    data_file: str,
-    layout: dict,
+    aggregate_file: str,
     edges: np.ndarray,
     levels: list[float],
     threshold: float | None,
@@ -55,15 +55,14 @@ def plot_group(
     with matplotlib.rc_context({"font.family": _fonts()}), warnings.catch_warnings():
         # A name in a script that the fonts lack shows as boxes; the picture is still of use.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = group_figure(title, data_file, layout, edges, levels, threshold, made_by)
+        figure = group_figure(title, aggregate_file, edges, levels, threshold, made_by)
         # A quarter faster than at Pillow's own level, and a tenth larger.
         figure.savefig(path, pil_kwargs={"compress_level": 3})
 
 
 def group_figure(
     title: str,
-    data_file: str,
-    layout: dict,
+    aggregate_file: str,
     edges: np.ndarray,
     levels: list[float],
     threshold: float | None,
@@ -71,23 +70,24 @@ def group_figure(
 ) -> "Figure":
     """Return the matplotlib Figure of a group, a row per channel (the first eight).
 
-    `layout` is the content of aggregate.json, `edges` int64 (edges, 2) 0-based sample and channel, `levels` raw counts
+    `aggregate_file` is an aggregate.json, `edges` int64 (edges, 2) 0-based sample and channel, `levels` raw counts
     per channel, `threshold` the fraction of the range that they are, or None where the level was given.
     """
     # Here, because a run that draws nothing should not wait for it.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    samples = sum(recording["samples"] for recording in layout["recordings"])
-    shown = min(layout["channels"], MAX_CHANNELS)
-    rate = layout.get("sampling_rate_hz")
-    scale, offset, unit = _units(layout)
-    level_of = [level * scale + offset for level in levels[:shown]]
+    aggregate = read_aggregate(aggregate_file)
+    samples, recordings, rate = aggregate.samples, aggregate.content["recordings"], aggregate.sampling_rate_hz
+    shown = min(aggregate.channels, MAX_CHANNELS)
+    described = _described_channels(aggregate)[:shown]
+    scale, offset = (np.array([one[name] for one in described]) for name in ("scale", "offset"))
+    level_of = (levels[:shown] * scale + offset).tolist()
     is_long = samples > 8 * DETAIL_SAMPLES
-    marks, counts = _edge_marks(edges, samples, shown, layout["channels"])
+    marks, counts = _edge_marks(edges, samples, shown, aggregate.channels)
 
     head = textwrap.wrap(title, _limit(title, 95))
-    summary = _summary(layout, samples, sum(counts), made_by)
+    summary = _summary(aggregate, sum(counts), made_by)
     # Inches
     head_height = 0.1 + 0.22 * len(head)
     top = head_height + 0.17 * len(summary) + 0.4
@@ -100,31 +100,30 @@ def group_figure(
         shown, 1 + is_long, sharex="col", sharey="row", squeeze=False, width_ratios=(3, 1)[: 1 + is_long]
     )
     whole = axes[:, 0]
-    x, y = envelope(data_file, layout["dtype"], layout["channels"], samples, shown, layout["segments"])
+    x, y = envelope(aggregate, shown)
     per_x = rate or 1  # samples per second, or per sample where no rate is known
     y = y * scale + offset
     places = [_place_of_level(level, y[:, channel]) for channel, level in enumerate(level_of)]
     level_of = [np.nan if place else level for level, place in zip(level_of, places, strict=True)]
     _draw(whole, x / per_x, y, level_of, [m / per_x for m in marks], marks_on_level=not is_long, ticks=10)
     if is_long:
-        first, last = _detail(edges, layout["recordings"])
-        y = _read(data_file, layout, first, last, shown) * scale + offset
+        first, last = _detail(edges, recordings)
+        y = np.concatenate([block[:, :shown] for block in blocks(aggregate, first, last)]) * scale + offset
         near = _edges_between(edges, first, last, shown)
         x = np.arange(first, last) / per_x
         _draw(axes[:, 1], x, y, level_of, [m / per_x for m in near], marks_on_level=True, ticks=3)
         for ax in whole:
             ax.axvspan(first / per_x, (last - 1) / per_x, color=_DETAIL, alpha=0.5, linewidth=1.5)
         axes[0, 1].set_title(f"{_count(last - first, 'sample')} of it", fontsize=9, color="#333333", pad=4)
-    seams = (np.array([recording["first_sample"] for recording in layout["recordings"]]) - 0.5) / per_x
+    seams = (np.array([recording["first_sample"] for recording in recordings]) - 0.5) / per_x
     end = (samples - 0.5) / per_x
-    names = layout.get("channel_names", [""] * shown)
     for channel, ax in enumerate(whole):
         ax.vlines(seams[1:], 0, 1, transform=ax.get_xaxis_transform(), color=_SEAM, linestyles=":",
                   linewidth=0.8 if len(seams) < 100 else 0.3)  # fmt: skip
-        name = f"{_shortened(names[channel])}\n" if names[channel] else ""
-        _text(ax.set_ylabel(f"channel {channel}\n{name}[{_shortened(unit)}]", fontsize=8))
+        name, unit = (_shortened(described[channel][one]) for one in ("name", "unit"))
+        _text(ax.set_ylabel("\n".join(filter(None, (f"channel {channel}", name, f"[{unit}]"))), fontsize=8))
     level_texts = [
-        _level_text(levels[channel], threshold, layout["dtype"], places[channel], counts[channel])
+        _level_text(levels[channel], threshold, aggregate.dtype, places[channel], counts[channel])
         for channel in range(shown)
     ]
     for ax, text in zip(axes[:, -1], level_texts, strict=True):
@@ -134,7 +133,7 @@ def group_figure(
     for ax in axes[-1]:
         ax.set_xlabel("time [s]" if rate else "sample", fontsize=9)
     _make_room(figure, axes, top, level_texts)
-    _label_recordings(whole[0], layout["recordings"], seams, end)
+    _label_recordings(whole[0], recordings, seams, end)
     return figure
 
 
@@ -209,28 +208,20 @@ def _edges_between(edges: np.ndarray, first: int, last: int, shown: int) -> list
     return [sample[channel == c] for c in range(shown)]
 
 
-def _read(data_file: str, layout: dict, first: int, last: int, shown: int) -> np.ndarray:
-    """Return samples `first` up to `last` of the shown channels as float64 (samples, shown)."""
-    kind, channels = np.dtype(layout["dtype"]).newbyteorder("<"), layout["channels"]
-    values = np.fromfile(data_file, kind, (last - first) * channels, offset=first * channels * kind.itemsize)
-    return values.reshape(-1, channels)[:, :shown].astype(float)
-
-
-def envelope(
-    data_file: str, dtype: str, channels: int, samples: int, shown: int, segments: list[int]
-) -> tuple[np.ndarray, np.ndarray]:
+def envelope(aggregate: AggregateFile, shown: int) -> tuple[np.ndarray, np.ndarray]:
     """Return what to draw of the first `shown` channels: sample numbers (n,) and raw counts (n, shown).
 
     Every sample where they are few, with a gap (NaN) between segments; otherwise smallest and largest of each column.
     """
+    samples = aggregate.samples
     if samples <= 2 * COLUMNS:
-        y = np.concatenate([block[:, :shown] for block in blocks(data_file, dtype, channels)]).astype(float)
-        gaps = segments[1:]
+        y = np.concatenate([block[:, :shown] for block in blocks(aggregate)]).astype(float)
+        gaps = aggregate.segments[1:]
         return np.insert(np.arange(samples, dtype=float), gaps, gaps), np.insert(y, gaps, np.nan, axis=0)
     starts = _column_starts(samples)
     lowest, highest = np.full((2, COLUMNS, shown), np.nan)
     first = 0
-    for block in blocks(data_file, dtype, channels):
+    for block in blocks(aggregate):
         from_column = int(np.searchsorted(starts, first, side="right")) - 1
         to_column = np.searchsorted(starts, first + len(block), side="left")
         cuts = [*np.maximum(starts[from_column:to_column] - first, 0), len(block)]
@@ -280,10 +271,19 @@ def _mapped_anew(edges: np.ndarray) -> np.ndarray:
     return np.memmap(edges.filename, edges.dtype, "r", edges.offset, edges.shape, order)
 
 
-def _units(layout: dict) -> tuple[float, float, str]:
-    if "scale" in layout and "unit" in layout:
-        return layout["scale"], layout.get("offset", 0.0), layout["unit"]
-    return 1.0, 0.0, "counts"
+def _described_channels(aggregate: AggregateFile) -> list[dict]:
+    """Return name, scale, offset and unit of each channel; counts, where scale or unit are not known."""
+    content, listed = aggregate.content, aggregate.content["channels"]
+    if isinstance(listed, int):
+        # Those of all channels are beside the number of channels.
+        of_all = {name: content[name] for name in ("scale", "offset", "unit") if name in content}
+        listed = [{"name": name, **of_all} for name in content.get("channel_names", [""] * listed)]
+    return [
+        {"name": "", "offset": 0.0, **one}
+        if "scale" in one and "unit" in one
+        else {"name": one.get("name", ""), "scale": 1.0, "offset": 0.0, "unit": "counts"}
+        for one in listed
+    ]
 
 
 def _place_of_level(level: float, y: np.ndarray) -> str:
@@ -322,17 +322,18 @@ def _label_recordings(ax: "Axes", recordings: list[dict], x: np.ndarray, end: fl
         free = pixel + 6.5 * len(name) + 8
 
 
-def _summary(layout: dict, samples: int, edges: int, made_by: str) -> list[str]:
+def _summary(aggregate: AggregateFile, edges: int, made_by: str) -> list[str]:
     """Return the lines below the title."""
-    rate, channels = layout.get("sampling_rate_hz"), layout["channels"]
+    samples, rate, channels = aggregate.samples, aggregate.sampling_rate_hz, aggregate.channels
     extent = f"{_count(samples, 'sample')}"
     if rate:
         extent += f" ({_duration(samples / rate)} at {rate:g} Hz)"
-    parts = [_count(len(layout["recordings"]), "recording"), _count(channels, "channel"), extent, _count(edges, "edge")]
+    recordings = _count(len(aggregate.content["recordings"]), "recording")
+    parts = [recordings, _count(channels, "channel"), extent, _count(edges, "edge")]
     if channels > MAX_CHANNELS:
         parts[1] += f" (the first {MAX_CHANNELS} shown)"
     lines = ["  ·  ".join([*parts, made_by] if made_by else parts)]
-    excluded = layout["excluded"]
+    excluded = aggregate.content["excluded"]
     for e in excluded[:MAX_EXCLUDED]:
         reason = f" ({e['reason']})" if e["reason"] else ""
         lines.append(f"left out: {e['session']}/{e['index']}{reason}")

@@ -8,6 +8,7 @@ from typing import Any
 import luigi
 
 from neuroluigi.engines.call import call_function
+from neuroluigi.engines.earlier_copies import problem_of_copies
 from neuroluigi.engines.engine import Engine, EngineError, find_engine
 from neuroluigi.engines.mfiles import has_function, listed_folders, relative_path, search_path
 from neuroluigi.engines.program import split_command
@@ -166,6 +167,8 @@ class MatlabTask(Step):
             )
         arguments = list(self.arguments(out))
         encoded = encode_arguments(arguments)
+        if engine.name != "numpy" and (problem := problem_of_copies(m_path(), self.function, len(arguments))):
+            raise StepError(problem)
         self.note_code(engine.name)
         shown = without_secrets(encoded, secrets_of(self))
         print(f"% {engine.name}:\n{typed_call(self.function, shown, names)}")

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from luigi.configuration import LuigiConfigParser
 
-from neuroluigi.engines.mfiles import package_folder
 from tests import commands
 from tests.conftest import BIN, FORMATS, REPOSITORY, clean_environment, needs_formats
 from tests.recordings.runs import snapshot
@@ -124,8 +123,9 @@ def test_the_files_of_a_new_lab(tmp_path, data):
     assert last_line(done) == "neuroluigi run"
     assert (setting(lab, "recordings", "root"), setting(lab, "neuroluigi", "task")) == (str(data), "PlotAll")
     assert len((lab / "tasks.py").read_text().splitlines()) <= 40
-    assert snapshot(lab / "matlab").keys() == {str(lab / "matlab" / one.name) for one in package_folder().glob("*.m")}
-    assert all(one.read_bytes() == (package_folder() / one.name).read_bytes() for one in (lab / "matlab").iterdir())
+    # An example, that of the README; the package's own M-files need no copy.
+    assert [one.name for one in (lab / "matlab").iterdir()] == ["countAbove.m"]
+    assert f"```matlab\n{(lab / 'matlab' / 'countAbove.m').read_text()}```\n" in (REPOSITORY / "README.md").read_text()
 
 
 def test_its_steps_are_those_of_this_repository(tmp_path, data):
@@ -151,7 +151,7 @@ def test_git_ignores_what_a_run_makes_and_raw_data_in_the_lab_itself(tmp_path):
         pytest.skip("git is not installed")
     made = ["results/a/plot.png", "results-0.6/x", "recordings/a/rec_0.bin", "luigid.pickle", "__pycache__/x.pyc"]
     raw = [f"{name}/m_g0_t0.nidq.bin" for name in names] + ["alone_g0_t0.nidq.bin"]
-    kept = ["luigi.cfg", "tasks.py", "matlab/computeStats.m", ".gitignore", "other/x.bin"]
+    kept = ["luigi.cfg", "tasks.py", "matlab/countAbove.m", ".gitignore", "other/x.bin"]
     subprocess.run(["git", "init", "--quiet"], cwd=lab, check=True)
     names = "\0".join([*made, *raw, *kept])
     command = ["git", "check-ignore", "-z", "--stdin"]
@@ -164,11 +164,11 @@ def test_nothing_is_overwritten_and_a_second_time_nothing_is_written(tmp_path, d
     lab.mkdir()
     (lab / "tasks.py").write_text("mine = 1\n")
     (lab / "matlab").mkdir()
-    (lab / "matlab" / "computeStats.m").symlink_to("nowhere")
+    (lab / "matlab" / "countAbove.m").symlink_to("nowhere")
     out = neuroluigi(lab, "init", "--data", data).stdout
-    assert f"Written, in {lab}: luigi.cfg, .gitignore, matlab/.\n" in out
-    assert "There already, and not changed: tasks.py, matlab/computeStats.m." in out
-    assert (lab / "tasks.py").read_text() == "mine = 1\n" and (lab / "matlab" / "computeStats.m").is_symlink()
+    assert f"Written, in {lab}: luigi.cfg, .gitignore.\n" in out
+    assert "There already, and not changed: tasks.py, matlab/countAbove.m." in out
+    assert (lab / "tasks.py").read_text() == "mine = 1\n" and (lab / "matlab" / "countAbove.m").is_symlink()
     before = snapshot(lab)
     done = neuroluigi(lab, "init", "--data", data)
     assert "Written" not in done.stdout and last_line(done) == "neuroluigi run"
@@ -325,12 +325,11 @@ def test_a_folder_that_can_not_be_written(tmp_path, data):
 def test_a_full_disk_leaves_no_half_written_file_and_the_same_command_goes_on(tmp_path, data):
     resource = pytest.importorskip("resource")
     # As a disk with little room left: no file may be longer than that.
-    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (2000, 2000))
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1000, 1000))
     line = refused(tmp_path, "init", "--data", data, "lab", preexec_fn=limit, forks=False)
-    assert "can't write" in line and "computeStats.m: File too large; mend that" in line
+    assert "can't write" in line and "luigi.cfg: File too large; mend that" in line
     lab = tmp_path / "lab"
-    for path in (one for one in lab.rglob("*") if one.is_file()):
-        assert path.suffix != ".m" or path.read_bytes() == (package_folder() / path.name).read_bytes()
-        assert ".part-" not in path.name and path.name != "computeStats.m"
-    neuroluigi(tmp_path, "init", "--data", data, "lab")
-    assert len(list((lab / "matlab").iterdir())) == len(list(package_folder().glob("*.m")))
+    assert list(lab.iterdir()) == []
+    (lab / "luigi.cfg").write_text("[recordings]\nroot = ../raw\n")
+    neuroluigi(tmp_path, "init", "--data", data, "lab", preexec_fn=limit, forks=False)
+    assert {path.name for path in lab.iterdir()} == WRITTEN

@@ -297,3 +297,26 @@ print(json.dumps(python_sources(Plot)))
     assert sources() == before
     edit("signals/blocks.py", "BLOCK_VALUES = 1 << 18", "BLOCK_VALUES = 1 << 17")
     assert differing(before, sources()) == ["neuroluigi:BLOCK_VALUES"]
+
+
+def test_earlier_code_of_the_package_that_gives_the_same_is_not_another():
+    of_lab = {"tasks.py:Stats": "1", "matlab/openFile.m": "2"}
+    blocks, read_block = (
+        "318dc6cbf9f3b493dba9aac47b248bf675b49aac9208b2623f32f1122d3b2304",
+        "d37fa7003947adda5cb09142f344f0ab4596f98b44d4dd76c709adbf843180e1",
+    )
+    before = {**of_lab, "neuroluigi:blocks": blocks, "matlab/readBlock.m": read_block}
+    added = {"neuroluigi:read_aggregate": "5", "matlab/readAggregate.m": "6"}
+    now = {**of_lab, "neuroluigi:blocks": "3", "matlab/readBlock.m": "4", **added}
+
+    def names(before, now):
+        some, others = ([{"path": path, "sha256": sha256} for path, sha256 in one.items()] for one in (before, now))
+        return differing(some, others)
+
+    assert names(before, now) == []
+    # All else is compared as ever.
+    assert names(before, {**now, "tasks.py:Stats": "7", "matlab/own.m": "8"}) == ["matlab/own.m", "tasks.py:Stats"]
+    assert names({**before, "neuroluigi:by_halves": "9"}, {**now, "neuroluigi:by_halves": "0"}) == [
+        "neuroluigi:by_halves"
+    ]
+    assert names(of_lab, {**of_lab, **added}) == sorted(added)

@@ -6,6 +6,7 @@ import numpy as np
 
 from neuroluigi.signals import plotting
 from neuroluigi.steps.target import check_png
+from tests.signals.aggregates import write_aggregate
 
 
 class Group:
@@ -14,8 +15,6 @@ class Group:
     def __init__(self, folder, data, counts=None, indices=None, excluded=(), **known):
         data = np.asarray(data)
         self.data = data.reshape(len(data), -1)
-        self.file = str(folder / "data.bin")
-        self.data.tofile(self.file)
         counts = counts or [len(data)]
         firsts = [0, *np.cumsum(counts)[:-1].tolist()]
         indices = indices or [str(n) for n in range(len(counts))]
@@ -23,14 +22,7 @@ class Group:
             {"session": "s", "index": index, "path": "p", "first_sample": first, "samples": count}
             for index, first, count in zip(indices, firsts, counts, strict=True)
         ]
-        self.layout = {
-            "dtype": self.data.dtype.name,
-            "channels": self.data.shape[1],
-            "recordings": recordings,
-            "segments": firsts,
-            "excluded": list(excluded),
-            **known,
-        }
+        self.file = write_aggregate(folder, self.data, firsts, recordings=recordings, excluded=list(excluded), **known)
 
     def arguments(self, level, threshold=None, edges=None, title="group", made_by="octave 7.3.0") -> dict:
         if edges is None:
@@ -38,8 +30,7 @@ class Group:
                 edges = np.argwhere((self.data[1:] >= level) & (self.data[:-1] < level)) + np.array([1, 0])
         return {
             "title": title,
-            "data_file": self.file,
-            "layout": self.layout,
+            "aggregate_file": self.file,
             "edges": edges,
             "levels": np.broadcast_to(np.asarray(level, dtype=float), self.data.shape[1]).tolist(),
             "threshold": threshold,

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +12,38 @@ import pytest
 import targets
 from neuroluigi import fake_samples
 from neuroluigi.signals import numpy_functions
+from neuroluigi.signals.aggregate import read_aggregate
 from tests.conftest import REAL_RECORDINGS, needs_octave, needs_real_recordings
+from tests.signals.aggregates import write_aggregate, write_parts
 from tests.signals.octave import BLOCK_BYTES, BLOCK_VALUES, m, octave, samples_of
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "int32", "float32", "float64")
 
 
 class Case:
-    """Samples (samples, channels) with a level and segments, on which M-file and NumPy function are compared."""
+    """Samples (samples, channels) with a level and segments, on which M-file and NumPy function are compared.
 
-    def __init__(self, data: np.ndarray, level, segments=(0,)):
-        self.data, self.level, self.segments = data, level, list(segments)
+    `kinds` are those of channels. With `parts`, which write_parts() takes, the M-file reads them, and the NumPy
+    function one file.
+    """
+
+    def __init__(self, data: np.ndarray, level, segments=(0,), kinds=(), **parts):
+        self.data, self.level, self.segments, self.parts = data, level, list(segments), parts
+        self.known = {"channels": [{"kind": kind} if kind else {"name": "a"} for kind in kinds]} if kinds else {}
 
     def prepare(self, folder: Path, name: str) -> str:
         """Write the samples and what the NumPy functions make of them; return the calls that do the same on Octave."""
         place = folder / name
         place.mkdir()
-        data, dtype, channels = str(place / "data.bin"), self.data.dtype.name, self.data.shape[1]
-        self.data.astype(self.data.dtype.newbyteorder("<")).tofile(data)
-        numpy_functions.compute_stats(data, str(place / "numpy.json"), dtype, channels)
-        numpy_functions.find_rising_edges(data, str(place / "numpy.npy"), dtype, channels, self.level, self.segments)
-        inputs = f"{m(dtype)}, {channels}"
+        aggregate = write_aggregate(place, self.data, self.segments, **self.known)
+        numpy_functions.compute_stats(aggregate, str(place / "numpy.json"))
+        numpy_functions.find_rising_edges(aggregate, str(place / "numpy.npy"), self.level)
+        if self.parts:
+            # The same samples in other places.
+            write_parts(place, self.data, segments=self.segments, **self.known, **self.parts)
         return (
-            f"computeStats('{name}/data.bin', '{name}/stats.json', {inputs});\n"
-            f"findRisingEdges('{name}/data.bin', '{name}/edges.npy', {inputs}, {m(self.level)}, {m(self.segments)});\n"
+            f"computeStats('{name}/aggregate.json', '{name}/stats.json');\n"
+            f"findRisingEdges('{name}/aggregate.json', '{name}/edges.npy', {m(self.level)});\n"
         )
 
 
@@ -64,9 +73,38 @@ def cases() -> dict[str, Case]:
     found["high-from-the-first"] = Case(np.array([[9], [0], [9], [9]], dtype="int16"), 5)
     found["seams"] = Case(np.tile([[0], [9]], (50, 1)).astype("uint8"), 5, [0, 1, 7, 8, 99])
     found["contiguous"] = Case(np.tile([[0], [9]], (50, 1)).astype("uint8"), 5, [0])
+    for kinds in (["digital"], ["ap", "digital"], ["ap", "", "digital"], ["digital", "digital", "lf"]):
+        data = samples_of("int16", 1000, len(kinds))
+        found[f"kinds-{'-'.join(kinds)}"] = Case(data, 0, kinds=kinds)
+    return found | cases_of_parts()
+
+
+def cases_of_parts() -> dict[str, Case]:
+    random = np.random.default_rng(SEED)
+    found = {}
+    data = samples_of("int16", 100, 3)
+    for name, cuts in {"single-samples": range(1, 100), "one-after": [1, 99], "empty": [0, 0, 50, 50, 50, 100]}.items():
+        found[f"parts-{name}"] = Case(data, 0, [0, 50], cuts=list(cuts), files=4)
+    block = BLOCK_VALUES // 3
+    data = samples_of("float64", 2 * block + 7, 3)
+    for shift in (-1, 0, 1):
+        found[f"parts-block{shift:+}"] = Case(data, [0, 40, 80], [0, block], cuts=[block + shift, 2 * block], files=3)
+    data = samples_of("int16", 120_000, 4)
+    found["parts-four-files"] = Case(data, 100, [0, 60_000], cuts=[1, 30_000, 60_000], files=4)
+    packets = sorted(random.integers(0, len(data), 700).tolist())
+    found["parts-hundreds-of-one-file"] = Case(data, 100, packets, cuts=packets, files=1)
+    for number in range(10):
+        dtype = str(random.choice(DTYPES))
+        data = samples_of(dtype, int(random.integers(1, 100_000)), int(random.integers(1, 8)))
+        cuts, segments = (sorted(random.integers(0, len(data) + 1, 20).tolist()) for _ in range(2))
+        segments = [0, *(one for one in segments if 0 < one < len(data))]
+        found[f"parts-random-{number}"] = Case(
+            data, float(np.median(data)), segments, cuts=cuts, files=int(random.integers(1, 5))
+        )
     return found
 
 
+SEED = int(os.environ.get("NEUROLUIGI_SEED", "1"))
 CASES = cases()
 
 
@@ -88,6 +126,7 @@ def compared(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("name", CASES)
 def test_same_bytes_as_the_numpy_functions(compared, name):
     place = compared / name
+    print(f"NEUROLUIGI_SEED={SEED}")
     stats = (place / "stats.json").read_bytes()
     assert stats == (place / "numpy.json").read_bytes()
     assert json.loads(stats)["count"] == len(CASES[name].data)
@@ -110,12 +149,51 @@ def test_the_cases_have_edges(compared):
 
 
 @needs_octave
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("kinds-")])
+def test_words_of_bits_are_not_averaged(compared, name):
+    stats = json.loads((compared / name / "stats.json").read_text())
+    kinds = name.split("-")[1:]
+    for values in (stats["mean"], stats["std"]):
+        assert [value is None for value in values] == [kind == "digital" for kind in kinds]
+    assert None not in stats["min"] + stats["max"]
+
+
+@needs_octave
+def test_the_struct_of_an_aggregate(tmp_path):
+    write_parts(tmp_path, samples_of("int16", 20, 2), [5, 5, 11], 2, [0, 7], sampling_rate_hz=0.1)
+    write = "fprintf('%s %.17g\\n', mat2str(a.segments), a.samplingRateHz);\n"
+    write += "for p = a.parts', fprintf('%s %d %d %d\\n', p.file, p.offset, p.firstSample, p.samples); end\n"
+    numbers = "fprintf('%d %d %d %d\\n', a.channels, a.samples, a.sampleBytes, a.blockSamples);\n"
+    kinds = "disp(strjoin(a.kinds', ' '));"
+    out = octave(tmp_path, f"a = readAggregate('aggregate.json');\n{write}{numbers}{kinds}").splitlines()
+    aggregate = read_aggregate(tmp_path / "aggregate.json")
+    parts = [(Path(p.file).relative_to(tmp_path), p.offset, p.first_sample, p.samples) for p in aggregate.parts]
+    assert out == [
+        "[0;7] 0.10000000000000001",
+        *(" ".join(map(str, part)) for part in parts),
+        "2 20 4 131072",
+        "unknown unknown",
+    ]
+
+
+@needs_octave
+def test_any_samples_of_an_aggregate(tmp_path):
+    data = samples_of("int16", 300, 2)
+    write_parts(tmp_path, data, [10, 11, 200], 3)
+    places = [(0, 300), (9, 12), (10, 11), (250, 999), (299, 300), (5, 5), (300, 301)]
+    read = [f"x = readBlock(a, {first}, {last}); fwrite(fid, [size(x, 2); x(:)], 'double');" for first, last in places]
+    octave(tmp_path, "a = readAggregate('aggregate.json'); fid = fopen('x.bin', 'w');\n" + "\n".join(read))
+    expected = [np.concatenate([[len(data[first:last])], data[first:last].ravel()]) for first, last in places]
+    assert np.array_equal(np.fromfile(tmp_path / "x.bin"), np.concatenate(expected))
+
+
+@needs_octave
 def test_more_channels_than_a_block_has_values(tmp_path):
     channels = BLOCK_VALUES + 5
     data = samples_of("uint8", 3, channels)
-    data.tofile(tmp_path / "data.bin")
-    octave(tmp_path, f"findRisingEdges('data.bin', 'edges.npy', 'uint8', {channels}, 128);")
-    numpy_functions.find_rising_edges(str(tmp_path / "data.bin"), str(tmp_path / "numpy.npy"), "uint8", channels, 128)
+    aggregate = write_aggregate(tmp_path, data)
+    octave(tmp_path, "findRisingEdges('aggregate.json', 'edges.npy', 128);")
+    numpy_functions.find_rising_edges(aggregate, str(tmp_path / "numpy.npy"), 128)
     assert (tmp_path / "edges.npy").read_bytes() == (tmp_path / "numpy.npy").read_bytes()
     assert len(np.load(tmp_path / "edges.npy")) > channels // 4
 
@@ -167,10 +245,14 @@ def test_strange_names(tmp_path):
         place = tmp_path / name
         place.mkdir()
         (place / f"{name}.bin").write_bytes(bytes([0, 9, 0, 9]))
-        data = f"{name}/{name}.bin"
-        calls += f"concatenateFiles({{{m(data)}}}, {m(f'{name}/{name}2.bin')});\n"
-        calls += f"computeStats({m(data)}, {m(f'{name}/{name}.json')}, 'uint8', 1);\n"
-        calls += f"findRisingEdges({m(data)}, {m(f'{name}/{name}.npy')}, 'uint8', 1, 5);\n"
+        parts = [{"root": "recordings", "path": f"{name}/{name}.bin", "sha256": "", "offset": 0, "samples": 4}]
+        for root, of_root in ((name, str(tmp_path)), ("relative", "..")):
+            content = {"dtype": "uint8", "channels": 1, "segments": [0], "roots": {"recordings": of_root}}
+            text = json.dumps({**content, "parts": parts}, ensure_ascii=False)
+            (place / f"{root}.aggregate").write_text(text, encoding="utf-8")
+        calls += f"concatenateFiles({{{m(f'{name}/{name}.bin')}}}, {m(f'{name}/{name}2.bin')});\n"
+        calls += f"computeStats({m(f'{name}/{name}.aggregate')}, {m(f'{name}/{name}.json')});\n"
+        calls += f"findRisingEdges({m(f'{name}/relative.aggregate')}, {m(f'{name}/{name}.npy')}, 5);\n"
         calls += f"assert(isequal(readEdges({m(f'{name}/{name}.npy')}), [2; 4]));\n"
     octave(tmp_path, calls)
     for name in STRANGE:
@@ -179,23 +261,29 @@ def test_strange_names(tmp_path):
 
 
 def compare_group(folder: Path, files: list[Path], dtype: str, channels: int, level: float | None = None) -> np.ndarray:
-    """Run the three steps on Octave and as NumPy functions, expect the same bytes, and return the edges."""
+    """Run the three steps on Octave, and as NumPy functions in place; expect the same bytes, and return the edges."""
     paths = [str(file) for file in files]
     sizes = [file.stat().st_size for file in files]
     width = channels * np.dtype(dtype).itemsize
-    segments = [0, *np.cumsum(sizes)[:-1] // width]
+    segments = [0, *(np.cumsum(sizes)[:-1] // width).tolist()]
+    content = {"dtype": dtype, "channels": channels, "segments": segments}
+    parts = [
+        {"path": path, "sha256": "", "offset": 0, "samples": size // width}
+        for path, size in zip(paths, sizes, strict=True)
+    ]
+    (folder / "in place.json").write_text(json.dumps({**content, "parts": parts}))
+    recordings = [{"samples": part["samples"]} for part in parts]
+    (folder / "aggregate.json").write_text(json.dumps({**content, "recordings": recordings}))
     numpy_functions.concatenate_files(paths, str(folder / "numpy.bin"), [0] * len(files), sizes)
-    numpy_functions.compute_stats(str(folder / "numpy.bin"), str(folder / "numpy.json"), dtype, channels)
+    numpy_functions.compute_stats(str(folder / "in place.json"), str(folder / "numpy.json"))
     stats = json.loads((folder / "numpy.json").read_text())
     levels = targets.levels({name: np.array(stats[name]) for name in ("min", "max")}, 0.75, level)
-    numpy_functions.find_rising_edges(
-        str(folder / "numpy.bin"), str(folder / "numpy.npy"), dtype, channels, levels, segments
-    )
+    numpy_functions.find_rising_edges(str(folder / "in place.json"), str(folder / "numpy.npy"), levels)
     octave(
         folder,
         f"concatenateFiles({m(paths)}, 'aggregate.bin');\n"
-        f"computeStats('aggregate.bin', 'stats.json', '{dtype}', {channels});\n"
-        f"findRisingEdges('aggregate.bin', 'edges.npy', '{dtype}', {channels}, {m(levels)}, {m(segments)});\n",
+        "computeStats('aggregate.json', 'stats.json');\n"
+        f"findRisingEdges('aggregate.json', 'edges.npy', {m(levels)});\n",
     )
     for made, ending in (("aggregate.bin", "bin"), ("stats.json", "json"), ("edges.npy", "npy")):
         assert (folder / made).read_bytes() == (folder / f"numpy.{ending}").read_bytes(), made

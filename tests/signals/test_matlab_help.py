@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import needs_octave
+from tests.signals.aggregates import write_aggregate
 from tests.signals.octave import BLOCK_BYTES, PUBLIC, documented_errors, m, octave
 
 
@@ -16,8 +17,9 @@ def test_the_examples_of_the_help_texts(tmp_path):
     """Each line is the example of a help text; what it says of the result is asserted after it."""
     for index in (0, 2):
         (tmp_path / f"rec_{index}.bin").write_bytes(bytes(range(100)))
-    (tmp_path / "1234.bin").write_bytes(bytes([1, 2, 3, 4]))
-    (tmp_path / "05909.bin").write_bytes(bytes([0, 5, 9, 0, 9]))
+    for name, samples in (("1234", [[1], [2], [3], [4]]), ("05909", [[0], [5], [9], [0], [9]])):
+        (tmp_path / name).mkdir()
+        write_aggregate(tmp_path / name, np.array(samples, "uint8"))
     octave(
         tmp_path,
         """
@@ -29,21 +31,24 @@ def test_the_examples_of_the_help_texts(tmp_path):
         concatenateFiles({'rec_0.bin', 'rec_2.bin'}, 'aggregate.bin');
         fid = openFile('aggregate.bin', 'r');
         closeFile(fid, 'aggregate.bin', 200);
-        copyfile('1234.bin', 'aggregate.bin');
-        computeStats('aggregate.bin', 'stats.json', 'uint8', 1);
-        fid = openFile('aggregate.bin', 'r');
-        block = readBlock(fid, 'aggregate.bin', 'uint8', 2);
-        assert(isequal(block, [1 3; 2 4]) && isa(block, 'double'));
-        assert(isequal(size(readBlock(fid, 'aggregate.bin', 'uint8', 2)), [2 0]));
         closeFile(fid);
-        closeFile(fid);
-        copyfile('05909.bin', 'aggregate.bin');
-        findRisingEdges('aggregate.bin', 'edges.npy', 'uint8', 1, 5);
+        cd 1234
+        computeStats('aggregate.json', '../stats.json');
+        aggregate = readAggregate('aggregate.json');
+        highest = -inf;
+        for first = 0:aggregate.blockSamples:aggregate.samples - 1
+          block = readBlock(aggregate, first);
+          highest = max(highest, max(block(:)));
+        end
+        assert(isequal(highest, 4));
+        cd ../05909
+        findRisingEdges('aggregate.json', '../edges.npy', 5);
+        findRisingEdges('aggregate.json', '../none.npy', 50);
+        cd ..
         [samples, channels] = readEdges('edges.npy');
         assert(isequal(samples, [2; 5]) && isequal(channels, [1; 1]));
         x = [0 5 9 0 9];
         assert(isequal(x(samples), [5 9]));
-        findRisingEdges('aggregate.bin', 'none.npy', 'uint8', 1, 50);
         [samples, channels] = readEdges('none.npy');
         assert(isequal(size(samples), [0 1]) && isequal(size(channels), [0 1]));
         """,
@@ -71,21 +76,34 @@ ERRORS = [
     ("concatenateFiles({'few.bin'}, 'out.bin', 6)", "concatenateFiles:tooShort", "shorter than its header of 6 bytes"),
     ("concatenateFiles({'few.bin'}, '/dev/full')", "closeFile:incomplete", "/dev/full has 0 of 5 bytes"),
     ("concatenateFiles({'many.bin'}, '/dev/full')", "concatenateFiles:cannotWrite", "cannot write to /dev/full"),
-    ("computeStats('gone.bin', 'out.json', 'uint8', 1)", "openFile:cannotOpen", "gone.bin"),
-    ("computeStats('few.bin', 'no folder/out.json', 'uint8', 1)", "openFile:cannotOpen", "no folder/out.json"),
-    ("computeStats('few.bin', 'out.json', 'int16', 1)", "readBlock:partialSample", "few.bin ends in the middle of"),
-    ("computeStats('few.bin', 'out.json', 'uint8', 2)", "readBlock:partialSample", "a sample of 2 channels"),
-    ("computeStats('few.bin', 'out.json', 'float64', 1)", "readBlock:partialSample", "a sample of 1 channels"),
-    ("computeStats('many.bin', 'out.json', 'uint8', 3)", "readBlock:partialSample", "a sample of 3 channels"),
-    ("computeStats('empty.bin', 'out.json', 'int16', 2)", "computeStats:noSamples", "empty.bin has no samples"),
-    ("computeStats('few.bin', '/dev/full', 'uint8', 1)", "closeFile:incomplete", "/dev/full has 0 of"),
-    ("findRisingEdges('gone.bin', 'out.npy', 'uint8', 1, 5)", "openFile:cannotOpen", "gone.bin"),
-    ("findRisingEdges('few.bin', 'no folder/o.npy', 'uint8', 1, 5)", "openFile:cannotOpen", "no folder/o.npy"),
-    ("findRisingEdges('few.bin', 'out.npy', 'uint16', 1, 5)", "readBlock:partialSample", "few.bin ends in the middle"),
-    ("findRisingEdges('many.bin', 'out.npy', 'uint8', 3, 5)", "readBlock:partialSample", "a sample of 3 channels"),
-    ("findRisingEdges('few.bin', '/dev/full', 'uint8', 1, 5)", "closeFile:incomplete", "/dev/full has 0 of"),
-    ("findRisingEdges('many.bin', '/dev/full', 'uint8', 1, 5)", "findRisingEdges:cannotWrite", "write to /dev/full"),
-    ("readBlock(opened, 'few.bin', 'uint8', 3)", "readBlock:partialSample", "few.bin ends in the middle"),
+    ("readAggregate('gone.json')", "openFile:cannotOpen", "gone.json"),
+    ("readAggregate('few.bin')", "readAggregate:badFormat", "few.bin is no aggregate.json ("),
+    ("readAggregate('number.json')", "readAggregate:badFormat", "number.json is no aggregate.json ("),
+    ("readAggregate('no dtype.json')", "readAggregate:badFormat", "); make Aggregate again"),
+    ("readAggregate('strange dtype.json')", "readAggregate:badFormat", "strange dtype.json is no aggregate.json"),
+    ("readAggregate('no samples of parts.json')", "readAggregate:badFormat", "no samples of parts.json is no"),
+    ("readAggregate('no root.json')", "readAggregate:badFormat", "no root.json is no aggregate.json"),
+    ("readAggregate('gone part.json')", "readAggregate:noFile", "cannot open gone.bin, which gone part.json names: "),
+    ("readAggregate('gone part.json')", "readAggregate:noFile", "; if it was moved, make Aggregate again"),
+    ("readAggregate('short part.json')", "readAggregate:tooShort", "few.bin ends before the samples that short part"),
+    ("readAggregate('short part.json')", "readAggregate:tooShort", "; if it was changed, make Aggregate again"),
+    ("readBlock(taken('gone.bin', 5), 0)", "openFile:cannotOpen", "gone.bin"),
+    ("readBlock(taken('few.bin', 5), 0)", "readBlock:tooShort", "few.bin ends before the samples that many.json names"),
+    ("readBlock(taken('few.bin', 2), 0)", "readBlock:tooShort", "; if it was changed, make Aggregate again"),
+    ("computeStats('gone.json', 'out.json')", "openFile:cannotOpen", "gone.json"),
+    ("computeStats('few.json', 'no folder/out.json')", "openFile:cannotOpen", "no folder/out.json"),
+    ("computeStats('few.bin', 'out.json')", "readAggregate:badFormat", "few.bin"),
+    ("computeStats('gone part.json', 'out.json')", "readAggregate:noFile", "gone.bin"),
+    ("computeStats('short part.json', 'out.json')", "readAggregate:tooShort", "few.bin"),
+    ("computeStats('empty.json', 'out.json')", "computeStats:noSamples", "empty.json has no samples"),
+    ("computeStats('few.json', '/dev/full')", "closeFile:incomplete", "/dev/full has 0 of"),
+    ("findRisingEdges('gone.json', 'out.npy', 5)", "openFile:cannotOpen", "gone.json"),
+    ("findRisingEdges('few.json', 'no folder/o.npy', 5)", "openFile:cannotOpen", "no folder/o.npy"),
+    ("findRisingEdges('few.bin', 'out.npy', 5)", "readAggregate:badFormat", "few.bin"),
+    ("findRisingEdges('gone part.json', 'out.npy', 5)", "readAggregate:noFile", "gone.bin"),
+    ("findRisingEdges('short part.json', 'out.npy', 5)", "readAggregate:tooShort", "few.bin"),
+    ("findRisingEdges('few.json', '/dev/full', 5)", "closeFile:incomplete", "/dev/full has 0 of"),
+    ("findRisingEdges('many.json', '/dev/full', 5)", "findRisingEdges:cannotWrite", "write to /dev/full"),
     ("readEdges('gone.npy')", "openFile:cannotOpen", "gone.npy"),
     ("readEdges('empty.bin')", "readEdges:badFormat", "empty.bin is not a file of edges"),
     ("readEdges('few.bin')", "readEdges:badFormat", "few.bin is not a file of edges"),
@@ -101,6 +119,25 @@ ERRORS = [
 ]
 
 
+def write_jsons(folder: Path) -> None:
+    """Write an aggregate.json of each kind that ERRORS names."""
+    known = {"dtype": "uint8", "channels": 1, "segments": [0], "roots": {}}
+    part = {"path": "few.bin", "offset": 0, "samples": 5}
+    for name, content in {
+        "few": {"parts": [part]},
+        "many": {"parts": [{**part, "path": "many.bin", "samples": 4 * BLOCK_BYTES}]},
+        "empty": {"parts": []},
+        "no dtype": {"dtype": None},
+        "strange dtype": {"dtype": "int12", "parts": [part]},
+        "no samples of parts": {},
+        "no root": {"parts": [{**part, "root": "nas"}]},
+        "gone part": {"parts": [part, {**part, "path": "gone.bin"}]},
+        "short part": {"parts": [part, {**part, "offset": 1}]},
+    }.items():
+        (folder / f"{name}.json").write_text(json.dumps({**known, **content}))
+    (folder / "number.json").write_text("5")
+
+
 @pytest.fixture(scope="module")
 def raised(tmp_path_factory) -> list[tuple[str, str, int, int]]:
     """What each call of ERRORS raised: identifier, message, files open before and after it."""
@@ -108,6 +145,7 @@ def raised(tmp_path_factory) -> list[tuple[str, str, int, int]]:
     (folder / "few.bin").write_bytes(bytes([0, 9, 0, 9, 0]))
     (folder / "many.bin").write_bytes(bytes([0, 9]) * (2 * BLOCK_BYTES))
     (folder / "empty.bin").touch()
+    write_jsons(folder)
     edges = np.arange(6, dtype="<i8").reshape(3, 2)
     np.save(folder / "int32.npy", edges.astype("<i4"))
     np.save(folder / "float64.npy", edges.astype("<f8"))
@@ -121,6 +159,10 @@ def raised(tmp_path_factory) -> list[tuple[str, str, int, int]]:
     calls = "".join(f"try_({m(call)});\n" for call, _, _ in ERRORS)
     out = octave(
         folder,
+        "function aggregate = taken(name, offset)\n"
+        "  aggregate = readAggregate('many.json');\n"
+        "  aggregate.parts.file = name; aggregate.parts.offset = offset;\n"
+        "end\n"
         "function try_(call)\n"
         "  identifier = 'none'; message = '';\n"
         "  opened = fopen('few.bin', 'r', 'ieee-le');\n"
@@ -163,15 +205,18 @@ def test_a_full_disk(tmp_path):
     if not works:
         pytest.skip("can't mount a small disk here")
     (tmp_path / "many.bin").write_bytes(bytes([0, 9]) * BLOCK_BYTES)
+    parts = [{"path": "many.bin", "offset": 0, "samples": 2 * BLOCK_BYTES}]
+    content = {"dtype": "uint8", "channels": 1, "segments": [0], "parts": parts}
+    (tmp_path / "many.json").write_text(json.dumps(content))
     out = octave(
         tmp_path,
         """
         try, concatenateFiles({'many.bin'}, 'disk/a.bin'); catch e, disp(e.identifier), end
         delete('disk/a.bin');
-        try, findRisingEdges('many.bin', 'disk/e.npy', 'uint8', 1, 5); catch e, disp(e.identifier), end
+        try, findRisingEdges('many.json', 'disk/e.npy', 5); catch e, disp(e.identifier), end
         delete('disk/e.npy');
         fid = fopen('disk/fill.bin', 'w'); fwrite(fid, zeros(2^21, 1), 'uint8'); fclose(fid);
-        try, computeStats('many.bin', 'disk/s.json', 'uint8', 1); catch e, disp(e.identifier), end
+        try, computeStats('many.json', 'disk/s.json'); catch e, disp(e.identifier), end
         disp(numel(fopen('all')));
         """,
         *unshared,
@@ -187,7 +232,9 @@ def test_a_full_disk(tmp_path):
 @needs_octave
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
 def test_memory_does_not_grow_with_the_file(tmp_path):
-    with (tmp_path / "data.bin").open("wb") as file:
+    recordings = [{"samples": 200_000_000 // 64}]
+    write_aggregate(tmp_path, np.zeros((0, 8)), recordings=recordings)
+    with (tmp_path / "aggregate.bin").open("wb") as file:
         file.truncate(200_000_000)  # sparse
     out = octave(
         tmp_path,
@@ -197,9 +244,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
           mb = str2double(regexp(text, 'VmHWM:\\s*(\\d+)', 'tokens', 'once'){1}) / 1024;
         end
         before = peak();
-        findRisingEdges('data.bin', 'edges.npy', 'float64', 8, 1);
-        computeStats('data.bin', 'stats.json', 'float64', 8);
-        concatenateFiles({'data.bin'}, 'aggregate.bin');
+        findRisingEdges('aggregate.json', 'edges.npy', 1);
+        computeStats('aggregate.json', 'stats.json');
+        concatenateFiles({'aggregate.bin'}, 'copy.bin');
         fprintf('%.0f %.0f\\n', before, peak());
         """,
     )

@@ -1,5 +1,6 @@
 """The NumPy functions against values worked out by hand and against NumPy's and Python's own functions."""
 
+import functools
 import itertools
 import json
 import math
@@ -12,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from neuroluigi.signals import blocks, numpy_functions
 from neuroluigi.signals.blocks import BLOCK_VALUES
+from tests.signals.aggregates import write_aggregate, write_parts
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "int32", "float32", "float64")
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -26,24 +28,20 @@ def random_samples(dtype: str, samples: int, channels: int, seed: int = 0) -> np
     return random.integers(info.min, info.max, (samples, channels), dtype=dtype, endpoint=True)
 
 
-def stats_of(folder, samples, dtype: str | None = None) -> dict:
+def stats_of(folder, samples, dtype: str | None = None, **known) -> dict:
     """Return what compute_stats writes of an array (samples, channels)."""
     samples = np.asarray(samples, dtype=dtype)
-    data = samples.reshape(len(samples), -1)
-    data.astype(data.dtype.newbyteorder("<")).tofile(folder / "data.bin")
-    numpy_functions.compute_stats(str(folder / "data.bin"), str(folder / "stats.json"), data.dtype.name, data.shape[1])
+    aggregate = write_aggregate(folder, samples.reshape(len(samples), -1), **known)
+    numpy_functions.compute_stats(aggregate, str(folder / "stats.json"))
     return json.loads((folder / "stats.json").read_text())
 
 
 def edges_of(folder, samples, level, segments=(0,), dtype: str | None = None) -> list[list[int]]:
     """Return the [sample, channel] that find_rising_edges writes of an array (samples, channels)."""
     samples = np.asarray(samples, dtype=dtype)
-    data = samples.reshape(len(samples), -1)
-    data.astype(data.dtype.newbyteorder("<")).tofile(folder / "data.bin")
     file = folder / "edges.npy"
-    numpy_functions.find_rising_edges(
-        str(folder / "data.bin"), str(file), data.dtype.name, data.shape[1], level, segments
-    )
+    aggregate = write_aggregate(folder, samples.reshape(len(samples), -1), segments)
+    numpy_functions.find_rising_edges(aggregate, str(file), level)
     edges = np.load(file, mmap_mode="r")
     assert edges.dtype == np.dtype("<i8") and edges.ndim == 2 and edges.shape[1] == 2
     assert edges.flags.c_contiguous
@@ -219,27 +217,34 @@ def test_limits_of_int32(tmp_path):
 
 
 def test_no_samples(tmp_path):
-    (tmp_path / "data.bin").touch()
-    with pytest.raises(ValueError, match=r"data.bin has no samples"):
-        numpy_functions.compute_stats(str(tmp_path / "data.bin"), str(tmp_path / "stats.json"), "int16", 3)
+    aggregate = write_aggregate(tmp_path, np.zeros((0, 3), "int16"))
+    with pytest.raises(ValueError, match=r"aggregate.json has no samples"):
+        numpy_functions.compute_stats(aggregate, str(tmp_path / "stats.json"))
+    numpy_functions.find_rising_edges(aggregate, str(tmp_path / "edges.npy"), 1)
+    assert np.load(tmp_path / "edges.npy").shape == (0, 2)
 
 
-@pytest.mark.parametrize(("size", "dtype", "channels"), [(5, "int16", 1), (6, "int16", 2), (3, "uint8", 2)])
-def test_a_partial_sample(tmp_path, size, dtype, channels):
-    data = tmp_path / "data.bin"
-    data.write_bytes(bytes(size))
-    message = rf"data.bin ends in the middle of a sample of {channels} channels"
-    with pytest.raises(ValueError, match=message):
-        numpy_functions.compute_stats(str(data), str(tmp_path / "stats.json"), dtype, channels)
-    with pytest.raises(ValueError, match=message):
-        numpy_functions.find_rising_edges(str(data), str(tmp_path / "edges.npy"), dtype, channels, 1)
+def test_words_of_bits_are_not_averaged(tmp_path):
+    channels = [{"name": "AP0", "kind": "ap"}, {"name": "SY0", "kind": "digital"}, {"name": "XA0", "kind": "analog"}]
+    stats = stats_of(tmp_path, [[1, 64, 5], [3, 0, 5]], "int16", channels=channels)
+    assert stats["count"] == 2 and stats["min"] == [1, 0, 5] and stats["max"] == [3, 64, 5]
+    assert stats["mean"] == [2, None, 5] and stats["std"] == [pytest.approx(math.sqrt(2)), None, 0]
 
 
-def test_a_partial_sample_after_whole_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(blocks, "BLOCK_VALUES", 4)
-    (tmp_path / "data.bin").write_bytes(bytes(4 * 2 * 3 + 3))
-    with pytest.raises(ValueError, match="in the middle of a sample"):
-        numpy_functions.compute_stats(str(tmp_path / "data.bin"), str(tmp_path / "stats.json"), "int16", 2)
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+@pytest.mark.parametrize("files", [1, 4])
+def test_results_do_not_depend_on_where_the_samples_lie(tmp_path, dtype, files):
+    data = random_samples(dtype, 200_000, 3)
+    cuts = sorted(np.random.default_rng(1).integers(0, len(data), 300).tolist())
+    segments = [0, 100_000]
+    found = {}
+    for name, write in (("one", write_aggregate), ("parts", functools.partial(write_parts, cuts=cuts, files=files))):
+        (folder := tmp_path / name).mkdir()
+        aggregate = write(folder, data, segments=segments)
+        numpy_functions.compute_stats(aggregate, str(folder / "stats.json"))
+        numpy_functions.find_rising_edges(aggregate, str(folder / "edges.npy"), [40, 41.5, 42])
+        found[name] = [(folder / file).read_bytes() for file in ("stats.json", "edges.npy")]
+    assert found["one"] == found["parts"] and len(np.load(tmp_path / "one" / "edges.npy")) > 100_000
 
 
 # Edges

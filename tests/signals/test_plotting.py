@@ -10,7 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from neuroluigi.signals import blocks, plotting
+from neuroluigi.signals.aggregate import read_aggregate
 from neuroluigi.steps.target import check_png
+from tests.signals.aggregates import write_aggregate, write_parts
 from tests.signals.group import Group, noise, words
 
 
@@ -29,13 +31,12 @@ def test_the_envelope_has_the_extremes_of_each_column(
     random = np.random.default_rng(seed)
     data = random.integers(-50, 50, (samples, channels)).astype("float32")
     data[random.random(data.shape) < nan_share] = np.nan
-    file = tmp_path_factory.mktemp("envelope") / "data.bin"
-    data.tofile(file)
+    aggregate = read_aggregate(write_aggregate(tmp_path_factory.mktemp("envelope"), data))
     shown = min(channels, 3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plotting, "COLUMNS", columns)
         patch.setattr(blocks, "BLOCK_VALUES", block_values)
-        x, y = plotting.envelope(str(file), "float32", channels, samples, shown, [0])
+        x, y = plotting.envelope(aggregate, shown)
     if samples <= 2 * columns:
         assert np.array_equal(x, np.arange(samples)) and np.array_equal(y, data[:, :shown], equal_nan=True)
         return
@@ -52,15 +53,14 @@ def test_the_envelope_has_the_extremes_of_each_column(
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "int32", "float32", "float64"])
 def test_the_envelope_of_every_dtype(tmp_path, dtype):
-    data = (np.arange(5000) % 100).astype(dtype)
-    data.tofile(tmp_path / "data.bin")
-    _, y = plotting.envelope(str(tmp_path / "data.bin"), dtype, 1, 5000, 1, [0])
+    data = (np.arange(5000) % 100).astype(dtype).reshape(-1, 1)
+    _, y = plotting.envelope(read_aggregate(write_aggregate(tmp_path, data)), 1)
     assert (y.min(), y.max()) == (0, 99)
 
 
 def test_few_samples_are_drawn_with_gaps_between_segments(tmp_path):
-    np.arange(6, dtype="uint8").tofile(tmp_path / "data.bin")
-    x, y = plotting.envelope(str(tmp_path / "data.bin"), "uint8", 1, 6, 1, [0, 2, 5])
+    data = np.arange(6, dtype="uint8").reshape(-1, 1)
+    x, y = plotting.envelope(read_aggregate(write_aggregate(tmp_path, data, [0, 2, 5])), 1)
     assert x.tolist() == [0, 1, 2, 2, 3, 4, 5, 5]
     assert np.array_equal(y.ravel(), [0, 1, np.nan, 2, 3, 4, np.nan, 5], equal_nan=True)
 
@@ -87,7 +87,7 @@ def test_the_envelope_looks_as_all_samples_do(tmp_path, samples):
     spikes = np.random.default_rng(0).integers(0, samples, 30)
     data[spikes] = 255
     group = Group(tmp_path, data)
-    x, y = plotting.envelope(group.file, "uint8", 1, samples, 1, [0])
+    x, y = plotting.envelope(read_aggregate(group.file), 1)
     assert len(x) < samples
     for drawn, whole in zip(extremes(x, y[:, 0], samples), extremes(np.arange(samples), data, samples), strict=True):
         # A line may fall into the pixel column beside, so a column is compared with its neighbours.
@@ -96,6 +96,16 @@ def test_the_envelope_looks_as_all_samples_do(tmp_path, samples):
         assert ((drawn >= near.min(axis=0) - 2) & (drawn <= near.max(axis=0) + 2)).mean() > 0.99
         # Each spike of one picture is in the other: top row of 255 is (265 - 255) / 275 * 400 = 15.
         assert (drawn < 20).any() == (whole < 20).any()
+
+
+def test_the_picture_does_not_depend_on_where_the_samples_lie(tmp_path):
+    group = Group(tmp_path, noise(30_000, 3), [12_000, 18_000], sampling_rate_hz=100.0)
+    before = [line.get_xydata() for ax in group.figure(level=200).axes for line in ax.lines]
+    known = {name: read_aggregate(group.file).content[name] for name in ("recordings", "excluded", "sampling_rate_hz")}
+    write_parts(tmp_path, group.data, [5, 12_000, 14_000, 14_001], 3, [0, 12_000], **known)
+    (tmp_path / "aggregate.bin").unlink()
+    after = [line.get_xydata() for ax in group.figure(level=200).axes for line in ax.lines]
+    assert len(after) == len(before) == 18 and all(map(np.array_equal, before, after))
 
 
 def test_no_single_sample_is_lost_in_a_long_recording(tmp_path):
@@ -190,19 +200,17 @@ def test_a_level_nearby_is_in_the_picture(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):
-    with (tmp_path / "data.bin").open("wb") as file:
-        file.truncate(100_000_000)  # sparse
     samples = 100_000_000 // 8
-    layout = {
-        "dtype": "int16", "channels": 4, "excluded": [], "segments": [0],
-        "recordings": [{"session": "s", "index": "0", "path": "p", "first_sample": 0, "samples": samples}],
-    }  # fmt: skip
+    recordings = [{"session": "s", "index": "0", "path": "p", "first_sample": 0, "samples": samples}]
+    aggregate = write_aggregate(tmp_path, np.zeros((0, 4), "int16"), recordings=recordings)
+    with (tmp_path / "aggregate.bin").open("wb") as file:
+        file.truncate(100_000_000)  # sparse
     edges = np.stack([np.arange(0, samples, 50), np.zeros(samples // 50, dtype=int)], axis=1)
     # matplotlib's own modules and fonts are no part of what is measured.
     (tmp_path / "small").mkdir()
     Group(tmp_path / "small", noise(10)).save(tmp_path / "small" / "plot.png")
     tracemalloc.start()
-    plotting.plot_group(tmp_path / "plot.png", "t", str(tmp_path / "data.bin"), layout, edges, [1.0] * 4, None, "")
+    plotting.plot_group(tmp_path / "plot.png", "t", aggregate, edges, [1.0] * 4, None, "")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 60e6

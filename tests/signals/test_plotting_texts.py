@@ -47,6 +47,25 @@ def test_counts_where_units_are_not_known_in_full(tmp_path, known):
     assert figure.axes[0].lines[0].get_ydata().max() == noise(10).max()
 
 
+def test_each_channel_has_its_own_name_scale_and_unit(tmp_path):
+    channels = [
+        {"name": "AP0", "kind": "ap", "scale": 2.0, "offset": 1.0, "unit": "uV"},
+        {"kind": "analog", "scale": 0.5, "unit": "V"},
+        {"name": "SY0", "kind": "digital"},
+    ]
+    data = np.array([[0, 0, 0], [10, 20, 64]], "int16")
+    figure = Group(tmp_path, data, channels=channels).figure(level=[5, 10, 32])
+    assert [ax.get_ylabel() for ax in figure.axes] == [
+        "channel 0\nAP0\n[uV]",
+        "channel 1\n[V]",
+        "channel 2\nSY0\n[counts]",
+    ]
+    drawn = [[np.asarray(line.get_ydata()).tolist() for line in ax.lines] for ax in figure.axes]
+    # Samples, level, and a mark on it.
+    assert drawn == [[[1, 21], [11, 11], [11]], [[0, 10], [5, 5], [5]], [[0, 64], [32, 32], [32]]]
+    assert "3 channels" in words(figure)
+
+
 def test_an_offset_that_is_not_declared_is_0(tmp_path):
     figure = Group(tmp_path, noise(10), scale=2.0, unit="mV").figure()
     assert "[mV]" in words(figure)

@@ -23,8 +23,8 @@ def watched_hash(path, *arguments, hash_file=files.hash_file):
     note("hashed", Path(path).name.split(".part-")[0], Path(path).parent.name)
     return hash_file(path, *arguments)
 
-def watched_blocks(data_file, *arguments, blocks=of_samples.blocks):
-    for block in blocks(data_file, *arguments):
+def watched_blocks(*arguments, blocks=of_samples.blocks):
+    for block in blocks(*arguments):
         note("passed", block.nbytes)
         yield block
 
@@ -79,8 +79,8 @@ def test_every_byte_is_hashed_once(watched, workers):
 def test_a_step_passes_once_over_its_data(watched):
     run(watched)
     passed = noted(watched, "passed")
-    # Stats, edges and plot of two groups.
-    assert sum(int(size) * count for size, count in passed.items()) == 3 * 2 * 100_000
+    # Stats, edges and plot of two groups, and of each the samples that its plot shows singly.
+    assert sum(int(size) * count for size, count in passed.items()) == 3 * 2 * 100_000 + 2 * 1000
 
 
 def test_what_is_not_used_is_not_imported(watched):
@@ -98,8 +98,11 @@ def test_an_engine_reads_its_data_once(watched, tmp_path):
     count = """
     chars = @() str2double(regexp(fileread('/proc/self/io'), 'rchar: (\\d+)', 'tokens', 'once'){1});
     data = 'big.bin'; fid = fopen(data, 'w'); fwrite(fid, mod(1:8e6, 250), 'uint8'); fclose(fid);
-    for call = {@() concatenateFiles({data}, 'copy.bin'), @() computeStats(data, 's.json', 'int16', 4), ...
-                @() findRisingEdges(data, 'e.npy', 'int16', 4, 20000)}
+    json = '{"dtype": "int16", "channels": 4, "segments": [0], "parts": [%s]}';
+    part = '{"path": "big.bin", "offset": 0, "samples": 1000000}';
+    fid = fopen('aggregate.json', 'w'); fprintf(fid, json, part); fclose(fid);
+    for call = {@() concatenateFiles({data}, 'copy.bin'), @() computeStats('aggregate.json', 's.json'), ...
+                @() findRisingEdges('aggregate.json', 'e.npy', 20000)}
       before = chars(); call{1}(); printf('%.0f\\n', chars() - before);
     end
     """

@@ -75,12 +75,12 @@ def test_auto_prefers_matlab_and_the_record_says_what_made_the_result(pipeline):
     assert stats["tool"]["version"]
     assert stats["tool"]["used"]["cpu_seconds"] > 0
     sources = {one["path"]: one["sha256"] for one in stats["sources"]}
-    for name in ("computeStats.m", "openFile.m", "closeFile.m"):
+    for name in ("computeStats.m", "readAggregate.m", "readBlock.m", "openFile.m", "closeFile.m"):
         content = (pipeline.folder / "matlab" / name).read_bytes()
         assert sources[f"matlab/{name}"] == hashlib.sha256(content).hexdigest()
     assert "matlab/concatenateFiles.m" not in sources
     log = (pipeline.results / "a-even" / "runs" / stats["log"]).read_text(encoding="utf-8")
-    assert log.startswith(f"% matlab:\ncomputeStats('{pipeline.results / 'a-even' / 'aggregate.bin'}', '")
+    assert log.startswith(f"% matlab:\ncomputeStats('{pipeline.results / 'a-even' / 'aggregate.json'}', '")
 
 
 @needs_octave
