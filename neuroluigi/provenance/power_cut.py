@@ -104,7 +104,7 @@ def _checksum(path: Path, known: Mapping, record_path: Path) -> dict[str, str] |
     ignore = known.get("ignore", ())
     try:
         if not path.is_dir():
-            return {} if _hash_from_disk(path) == known["sha256"] else None
+            return {} if checksum(path, ignore, _hash_from_disk) == known["sha256"] else None
         found = manifest(path, ignore, _hash_from_disk)
     except OSError:
         return None
