@@ -53,13 +53,30 @@ def changed_on_disk(step: type, unused: Iterable[Callable] = ()) -> list[str]:
 
 
 # Pieces of this package's own analysis as earlier releases had them, which give what those of today give.
-_AS_TODAY = {("neuroluigi:Aggregate", "29543e4b03f109622a988f6495958de01b3ea8b524bb07b7ea8502aca0a35490")}
+_AS_TODAY = {
+    ("neuroluigi:Aggregate", "29543e4b03f109622a988f6495958de01b3ea8b524bb07b7ea8502aca0a35490"),
+    ("neuroluigi:Aggregate.output", "793e89a534fcb18599de91b6a13d6da1d3e75913b76a971f8e6551bbc1e6fe6f"),
+    ("neuroluigi:Concatenation", "d043c675173a13ef13547d570184dd82cb348e2c6d5db7dad6caaddfbf43684b"),
+    ("neuroluigi:ReadyMade", "3626190eabc89efeb5e75c671f7ec13367c9e6004c727118bf10550cfa69e751"),
+}
+# What these name today, and those of earlier releases did not.
+_NAMED_SINCE = {
+    "neuroluigi:Aggregate.copy",
+    "neuroluigi:Aggregate.is_copied",
+    "neuroluigi:ReadyMadeName",
+    "neuroluigi:_InPlace",
+    "neuroluigi:_PLACED",
+    "neuroluigi:_sizes",
+    "neuroluigi:_with_places",
+    "neuroluigi:_without",
+}
 
 
 def differing(some: Iterable[Mapping], others: Iterable[Mapping]) -> list[str]:
     """Return the paths of the pieces of code that are not the same in both."""
     before, now = ({one["path"]: one["sha256"] for one in each} for each in (some, others))
     same = {path for path, sha256 in before.items() if (path, sha256) in _AS_TODAY and path in now}
+    same |= _NAMED_SINCE - before.keys()
     return sorted(path for path in (before.keys() | now.keys()) - same if before.get(path) != now.get(path))
 
 

@@ -262,10 +262,22 @@ def _roots_once(run: CmdlineParser) -> dict[str, Path]:
     return _absolute_roots()
 
 
+def declared_roots(folder: Path) -> dict[str, str]:
+    """Return the same folders as a file in `folder` names them: relative to it where they are declared as relative."""
+    absolute = roots_of_paths()
+    return {
+        name: os.path.relpath(absolute[name], folder).replace(os.sep, "/") if not root.is_absolute() else root.as_posix()
+        for name, root in _folders_of_roots().items()
+    }
+
+
+def _folders_of_roots() -> dict[str, Path]:
+    return {"results": Path(setting(results).root), "recordings": setting(recordings).declaration().folder}
+
+
 def _absolute_roots() -> dict[str, Path]:
-    folders = {"results": Path(setting(results).root), "recordings": setting(recordings).declaration().folder}
     # resolve() would follow links.
-    return {name: Path(os.path.normpath(Path.cwd() / folder)) for name, folder in folders.items()}
+    return {name: Path(os.path.normpath(Path.cwd() / folder)) for name, folder in _folders_of_roots().items()}
 
 
 def record_folders() -> list[Path]:
