@@ -51,7 +51,7 @@ class Flat(ephys.Flat):
     """A flat file of the group's samples, for programs that read nothing else; a copy only where there is none."""
 
     def requires(self):
-        return self.first_of(Aggregate(self.group), FlatFile(self.group))
+        return self.needed(Aggregate(self.group), FlatFile(self.group))
 
 
 class Stats(ephys.Stats):

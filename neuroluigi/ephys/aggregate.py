@@ -20,7 +20,7 @@ from neuroluigi.signals import numpy_functions
 from neuroluigi.steps.config import declared_roots, roots_of_paths
 from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.matlab import MatlabTask
-from neuroluigi.steps.target import ResultTarget
+from neuroluigi.steps.target import RecordingTarget, ResultTarget
 
 
 # What has places in aggregate.json.
@@ -73,7 +73,8 @@ class Aggregate(ReadyMade, MatlabTask):
         except (RecordingsError, OSError):
             # The steps that need the recordings fail with the reason.
             return None
-        return targets[0] if is_flat else None
+        # Without its header, on which the samples don't depend.
+        return RecordingTarget(targets[0].path, targets[0].sha256, targets[0].recording) if is_flat else None
 
     def arguments(self, out):
         paths, offsets, sizes = map(list, zip(*self.parts_of_concatenation(), strict=True))

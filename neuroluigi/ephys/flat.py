@@ -8,7 +8,7 @@ from neuroluigi.ephys.aggregate import Aggregate
 from neuroluigi.ephys.ready_made import ReadyMade, ReadyMadeName
 from neuroluigi.signals import numpy_functions
 from neuroluigi.steps.matlab import MatlabTask
-from neuroluigi.steps.tasks import WrapperTask
+from neuroluigi.steps.tasks import GroupTask, WrapperTask
 
 
 class FlatFile(ReadyMade, MatlabTask):
@@ -36,10 +36,10 @@ class Flat(ReadyMadeName, WrapperTask):
 
     group = luigi.Parameter(description="key of the group, such as a-even")
 
-    def first_of(self, aggregate: Aggregate, copied: FlatFile) -> luigi.Task:
-        """Return what to require: an Aggregate, where there is a flat file without another copy, else `copied`."""
-        return aggregate if aggregate.flat_target() else copied
+    def needed(self, aggregate: Aggregate, copied: FlatFile) -> list[GroupTask]:
+        """Return what to require: an Aggregate, and where there is no flat file without another copy, that copy."""
+        return [aggregate] if aggregate.flat_target() else [aggregate, copied]
 
     def output(self) -> Any:
-        required = self.requires()
-        return required.flat_target() if isinstance(required, Aggregate) else required.output()
+        aggregate, *copied = self.requires()
+        return copied[0].output() if copied else aggregate.flat_target()
