@@ -22,7 +22,6 @@ from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.matlab import MatlabTask
 from neuroluigi.steps.target import RecordingTarget, ResultTarget
 
-
 # What has places in aggregate.json.
 _PLACED = ("parts", "recordings", "excluded")
 
@@ -42,6 +41,7 @@ class Aggregate(ReadyMade, MatlabTask):
         positional=False,
         description="whether the samples are copied into aggregate.bin; auto: those of recordings without a header",
     )
+    deciding_settings = ("copy",)
     function = "concatenateFiles"
     numpy_function = numpy_functions.concatenate_files
 
@@ -119,7 +119,7 @@ class Aggregate(ReadyMade, MatlabTask):
         with contextlib.suppress(RecordingsError):
             layout, parts = self._layout_and_parts()
             # What somebody has edited has places too.
-            if is_concatenation(content) and _sizes(content) == _sizes({**layout, "parts": parts}):
+            if content and is_concatenation(content) and _sizes(content) == _sizes({**layout, "parts": parts}):
                 content = _with_places(content, layout, parts, roots)
                 rewrite(self.record_path, path, Concatenation.as_text(content), layout_file.ignore, roots_of_paths())
 
@@ -149,7 +149,7 @@ def _without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
 class _InPlace(dict):
     """The targets of an aggregate whose samples are not copied: who asks for the copy is told what there is instead."""
 
-    def __init__(self, aggregate: Aggregate, layout: Concatenation):
+    def __init__(self, aggregate: Aggregate, layout: ResultTarget):
         super().__init__(layout=layout)
         self._aggregate = aggregate
 
@@ -157,7 +157,7 @@ class _InPlace(dict):
         if name != "data":
             raise KeyError(name)
         raise StepError(
-            f"{self._aggregate} has no aggregate.bin: the samples are read where they were recorded, which aggregate.json"
-            f" says. A step that needs them in one flat file has Flat({self._aggregate.group!r}) in its requires(); or set"
-            " [Aggregate] copy = always (--Aggregate-copy always) to copy them all"
+            f"{self._aggregate} has no aggregate.bin: its samples are read where they lie, which aggregate.json says;"
+            " a step that needs them in one flat file has Flat(self.group) in its requires(), and to have all copied"
+            " set [Aggregate] copy = always (--Aggregate-copy always)"
         )

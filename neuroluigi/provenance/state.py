@@ -118,9 +118,7 @@ def _status(expected: Expected, checksums: Checksums, folders: FolderListings) -
     record = read_record(expected.record)
     recorded = _recorded_outputs(record, expected) if record else {}
     # What a record says that it ignored makes it comparable with what is there.
-    ignored = {
-        path: recorded.get(path, {}).get("ignore", expected.folders.get(path, ())) for path in expected.outputs
-    }
+    ignored = {path: recorded.get(path, {}).get("ignore", expected.folders.get(path, ())) for path in expected.outputs}
     found = {path: measure(path, ignored.get(path, ())) for path in expected.outputs}
     is_there = all(found.values())
     if folders.have(sibling_path(expected.record, ".pending.json")):

@@ -64,7 +64,7 @@ def _samples_of(recording: Recording) -> dict[str, Any]:
     said = {"scale": recording.scale, "offset": recording.offset, "unit": recording.unit}
     if recording.recorded:
         by_header = [dict(zip(_CHANNEL, _values_of(one), strict=True)) for one in recording.recorded.channels]
-        by_table = [{**said, "name": name} for name in names or [None] * len(by_header)]
+        by_table = [{**said, "name": name} for name in names or [""] * len(by_header)]
         channels: Any = [_filled(one) | _filled(other) for one, other in zip(by_header, by_table, strict=True)]
         said, names = {}, None
     else:

@@ -126,6 +126,10 @@ class Step(CarriesSettings, ResultTask):
     # Parameters in which several results of this step in one folder differ; output() has to name the files by them.
     filename_parameters: tuple[str, ...] = ()
 
+    # Parameters that are not significant, and yet decide which files are made: of two runs that differ in one of them,
+    # one waits for the other.
+    deciding_settings: tuple[str, ...] = ()
+
     # Modules that `make` imports and that take long to import: with several workers the run imports them once, for all.
     preload: tuple[str, ...] = ()
 

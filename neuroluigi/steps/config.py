@@ -264,11 +264,12 @@ def _roots_once(run: CmdlineParser) -> dict[str, Path]:
 
 def declared_roots(folder: Path) -> dict[str, str]:
     """Return the same folders as a file in `folder` names them: relative to it where they are declared as relative."""
-    absolute = roots_of_paths()
-    return {
-        name: os.path.relpath(absolute[name], folder).replace(os.sep, "/") if not root.is_absolute() else root.as_posix()
-        for name, root in _folders_of_roots().items()
-    }
+    found = {}
+    for name, root in roots_of_paths().items():
+        # On Windows there is no way from one drive to another.
+        is_absolute = _folders_of_roots()[name].is_absolute() or root.drive != folder.drive
+        found[name] = root.as_posix() if is_absolute else os.path.relpath(root, folder).replace(os.sep, "/")
+    return found
 
 
 def _folders_of_roots() -> dict[str, Path]:

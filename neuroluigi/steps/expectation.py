@@ -115,7 +115,8 @@ def _inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[Input]:
     for one in below:
         for output in plan.outputs[one.task_id]:
             if path := local_path(output):
-                yield _input(output, path, plan.makers.get(path, one) if isinstance(output, ResultTarget) else one, plan)
+                given_by = plan.makers.get(path, one) if isinstance(output, ResultTarget) else one
+                yield _input(output, path, given_by, plan)
     for output in files_beside(output for one in below for output in plan.outputs[one.task_id]):
         yield _input(output, output.path, plan.makers.get(output.path), plan)
 

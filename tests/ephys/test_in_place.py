@@ -1,4 +1,4 @@
-"""Recordings that are read where the rig wrote them: in runs of the real `luigi`, with a step of a lab that reads them."""
+"""Recordings that are read where the rig wrote them: in runs of `luigi`, with a step of a lab that reads them."""
 
 import hashlib
 import json
@@ -124,7 +124,7 @@ def sha256(path: Path) -> str:
 def test_nothing_is_copied_and_aggregate_json_says_where_the_samples_lie(rig):
     assert sorted(path.name for path in rig.group.iterdir() if path.is_file()) == ["aggregate.json", "total.json"]
     aggregate = rig.aggregate()
-    assert list(aggregate)[0] == "roots" and aggregate["roots"]["recordings"] == "../../raw"
+    assert next(iter(aggregate)) == "roots" and aggregate["roots"]["recordings"] == "../../raw"
     first, second = (rig.raw / "m1" / f"m_g0_t{trigger}.imec0.ap.bin" for trigger in (0, 1))
     assert aggregate["parts"] == [
         {"root": "recordings", "path": f"m1/{first.name}", "sha256": sha256(first), "offset": 0, "first_sample": 0,
@@ -293,7 +293,7 @@ def test_who_asks_for_a_copy_that_there_is_not_is_told_both_ways(rig):
     )
     (rig.group / "total.json").unlink()
     (line,) = [line for line in rig.go(code=30).splitlines() if "ERROR: Total" in line]
-    assert "has no aggregate.bin" in line and f"Flat('{GROUP}')" in line and "[Aggregate] copy = always" in line
+    assert "has no aggregate.bin" in line and "Flat(self.group)" in line and "[Aggregate] copy = always" in line
     copied = rig.go("--Aggregate-copy", "always", code=30)
     assert "INFO: Aggregate" in copied and "has no aggregate.bin" not in copied
 
