@@ -40,18 +40,11 @@ class Aggregate(ephys.Aggregate):
         return [recording_task(recording) for recording in self.recordings]
 
 
-class FlatFile(ephys.FlatFile):
-    """A copy of the group's samples in one file."""
-
-    def requires(self):
-        return Aggregate(self.group)
-
-
 class Flat(ephys.Flat):
     """A flat file of the group's samples, for programs that read nothing else; a copy only where there is none."""
 
     def requires(self):
-        return self.needed(Aggregate(self.group), FlatFile(self.group))
+        return Aggregate(self.group)
 
 
 class Stats(ephys.Stats):

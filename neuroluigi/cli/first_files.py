@@ -81,14 +81,9 @@ class Aggregate(ephys.Aggregate):
         return [recording_task(recording) for recording in self.recordings]
 
 
-class FlatFile(ephys.FlatFile):
-    def requires(self):
-        return Aggregate(self.group)
-
-
 class Flat(ephys.Flat):
     def requires(self):
-        return self.needed(Aggregate(self.group), FlatFile(self.group))
+        return Aggregate(self.group)
 
 
 class Stats(ephys.Stats):

@@ -9,8 +9,8 @@ A pipeline subclasses them, under the same names, and declares what each require
 
 from neuroluigi.ephys.aggregate import Aggregate
 from neuroluigi.ephys.edges import Edges
-from neuroluigi.ephys.flat import Flat, FlatFile
+from neuroluigi.ephys.flat import Flat
 from neuroluigi.ephys.plot import Plot
 from neuroluigi.ephys.stats import Stats
 
-__all__ = ["Aggregate", "Edges", "Flat", "FlatFile", "Plot", "Stats"]
+__all__ = ["Aggregate", "Edges", "Flat", "Plot", "Stats"]
