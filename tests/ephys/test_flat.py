@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import Pipeline, needs_octave
+from tests.recordings.runs import snapshot
 from tests.recordings.test_found import write_run
+from tests.recordings.test_found_runs import made_read_only
 
 # A step that reads one file alone, as a sorter does.
 SORTED = """
@@ -77,13 +79,15 @@ def test_of_one_file_without_a_header_it_is_that_file(lab):
 def test_of_several_files_it_is_a_copy_made_when_it_is_needed(lab, engine):
     one = write_run(lab.folder / "raw", "m_g0_t0.imec0.ap", start=0)
     write_run(lab.folder / "raw", "m_g0_t1.imec0.ap", start=9)
-    words = ("--recordings-root", "raw")
+    words, before = ("--recordings-root", "raw"), made_read_only(lab.folder / "raw")
     assert run(lab, *words, engine=engine) == "Made: 1 Aggregate, 1 Sorted, 1 ephys.FlatFile."
+    assert snapshot(lab.folder / "raw") == before
     assert path_read(lab, "m-0-imec0.ap") == str(lab.results / "m-0-imec0.ap/flat.bin")
     flat = np.fromfile(lab.results / "m-0-imec0.ap/flat.bin", "<i2").tolist()
     assert flat == [*range(30), *range(3, 30)]
     assert inputs(lab, "m-0-imec0.ap") == [("results", "m-0-imec0.ap/flat.bin", None)]
     assert run(lab, *words, engine=engine).startswith("Nothing")
+    one.chmod(0o644)
     one.write_bytes(bytes(60))
     assert run(lab, *words, engine=engine) == "Made: 1 Aggregate, 1 Sorted, 1 ephys.FlatFile."
 

@@ -12,6 +12,7 @@ import pytest
 from tests import commands
 from tests.commands import BIN, clean_environment
 from tests.conftest import Pipeline
+from tests.recordings.runs import samples_in_place
 from tests.recordings.test_found import write_run
 
 # A step that reads the samples by the parts that aggregate.json names.
@@ -91,14 +92,7 @@ class Rig(Pipeline):
         return json.loads((self.group / "aggregate.json").read_text())
 
     def content(self) -> list[int]:
-        """Return the samples of the group, read by aggregate.json alone, as the format says."""
-        aggregate, values = self.aggregate(), []
-        for part in aggregate["parts"]:
-            path = self.group / aggregate["roots"].get(part.get("root", ""), "") / part["path"]
-            values += np.fromfile(
-                path, "<i2", part["samples"] * len(aggregate["channels"]), offset=part["offset"]
-            ).tolist()
-        return values
+        return samples_in_place(self.group).ravel().tolist()
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +210,38 @@ def test_recordings_that_move_within_the_root_are_followed(rig):
         assert "2026/m1/m_g0_t1.imec0.ap.bin" in [one["path"] for one in rig.record(step)["inputs"]]
     (rig.group / "total.json").unlink()
     assert rig.made() == "Made: 1 Total."
+
+
+def test_a_crate_has_no_checksum_of_the_bytes_of_what_is_written_anew(rig):
+    rig.ask("export", "rocrate")
+    crate = json.loads((rig.results / "ro-crate-metadata.json").read_text())
+    entities = {one["@id"]: one for one in crate["@graph"]}
+    described = entities[f"{GROUP}/aggregate.json"]
+    sha256 = rig.record("Aggregate")["outputs"][0]["sha256"]
+    assert not {"sha256", "contentSize"} & described.keys()
+    assert described["description"] == f"sha256 {sha256} of its content without roots, root, path"
+    assert len(entities[f"{GROUP}/total.json"]["sha256"]) == 64
+
+
+def test_all_tasks_of_a_build_are_followed(rig):
+    """Those of the first one alone would be followed by Luigi's root."""
+    (rig.raw / "m1").rename(rig.raw / "m2")
+    program = (
+        "import neuroluigi, tasks\n"
+        f"assert neuroluigi.build([tasks.FakeNothing(), tasks.Total('{GROUP}')], log_level='WARNING')\n"
+    )
+    rig.add(
+        "class FakeNothing(StudyTask):\n    def output(self):\n        return self.result('none.txt')\n\n"
+        "    def make(self, out):\n        out.write_text('none')\n"
+    )
+    settings = (rig.folder / "luigi.cfg").read_text().replace("root =\n", "root = raw\n", 1)
+    (rig.folder / "luigi.cfg").write_text(settings)
+    done = commands.run(
+        [BIN / "python", "-c", program], cwd=rig.folder, env=clean_environment(), capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert rig.aggregate()["parts"][0]["path"].startswith("m2/") and rig.content() == SAMPLES
 
 
 def test_results_that_cant_be_written_are_read_all_the_same(rig, tmp_path):
