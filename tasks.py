@@ -34,10 +34,17 @@ class FakeRecording(RecordingMaker):
 
 
 class Aggregate(ephys.Aggregate):
-    """The group's recordings, one after the other in one file, and what is where in it."""
+    """The group's recordings, one after the other, and what is where in them."""
 
     def requires(self):
         return [recording_task(recording) for recording in self.recordings]
+
+
+class Flat(ephys.Flat):
+    """A flat file of the group's samples, for programs that read nothing else; a copy only where there is none."""
+
+    def requires(self):
+        return Aggregate(self.group)
 
 
 class Stats(ephys.Stats):

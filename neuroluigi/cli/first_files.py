@@ -80,6 +80,11 @@ class Aggregate(ephys.Aggregate):
         return [recording_task(recording) for recording in self.recordings]
 
 
+class Flat(ephys.Flat):
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Stats(ephys.Stats):
     def requires(self):
         return Aggregate(self.group)

@@ -102,9 +102,10 @@ def _measured(recording: Recording, partial_sample: str) -> tuple[int | None, in
     if recording.problems or not Path(recording.path).is_file():
         return None, 0
     try:
-        return measure(recording, partial_sample)
+        found = measure(recording, partial_sample)
     except RecordingsError:
         return None, 0
+    return found.samples, found.rest_bytes
 
 
 def _gap_lines(groups: dict[str, Group], settings: recordings) -> Iterator[str]:
@@ -127,9 +128,9 @@ def _gap_lines(groups: dict[str, Group], settings: recordings) -> Iterator[str]:
 
 def _counted_gaps(group: Group, settings: recordings) -> list[str]:
     """Return where samples are missing by the counters of recordings; [] where their files changed meanwhile."""
-    files = [(r.path, r.header_bytes) for r in group.recordings]
+    paths = [r.path for r in group.recordings]
     try:
-        layout = describe_concatenation(group, files, settings.partial_sample, "auto", settings.gap_tolerance)
+        layout, _ = describe_concatenation(group, paths, settings.partial_sample, "auto", settings.gap_tolerance)
     except RecordingsError:
         return []
     return [

@@ -5,29 +5,66 @@ Little-endian throughout; samples and channels are counted from 0.
 
 import json
 import math
+import os
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from neuroluigi.recordings.concatenation import count_channels, data_bytes
+from neuroluigi.recordings.recording import BYTES_PER_VALUE
 from neuroluigi.steps.target import DamagedError, ResultTarget
 
 
 class Concatenation(ResultTarget):
-    """aggregate.json: dtype, channels, and where known sampling_rate_hz, scale, offset, unit and channel_names.
+    """aggregate.json: dtype, channels and sampling_rate_hz, and which samples are where.
 
+    `channels` is a list with name, kind, scale, offset, unit, x, y, shank and used of each, as far as they are known,
+    where a header describes them; else their number, and scale, offset, unit and channel_names of all are beside it.
     `recordings` has session, index, path, first_sample and samples of each; `segments` the samples that have no
-    predecessor; `excluded` what was left out and why.
+    predecessor; `gaps` how many are missing there; `excluded` what was left out and why. `parts` has the files in which
+    the samples lie, in order; without it, they are in aggregate.bin beside.
+
+    `beside` are the targets of files that lie where they were recorded: inputs of each step that is given this one.
+    Where they lie may change, and does not count.
     """
+
+    def __init__(self, path: str | Path, record: str | Path = "", format: Any = None, beside: Sequence[Any] = ()):
+        super().__init__(path, record, format)
+        self.beside = beside
+        self.ignore = ("roots", "root", "path") if beside else ()
 
     def load(self) -> dict:
         """Return the content."""
-        return json.loads(Path(self.path).read_text(encoding="utf-8"))
+        return json.loads(Path(self._path_to_read()).read_text(encoding="utf-8"))
+
+    def parts(self) -> list[tuple[str, int, int]]:
+        """Return path, byte offset and bytes of each part of the samples, in order."""
+        content, folder = self.load(), Path(self.path).parent
+        size = count_channels(content) * BYTES_PER_VALUE[content["dtype"]]
+        if "parts" not in content:
+            return [(os.fspath(folder / "aggregate.bin"), 0, sum(data_bytes(content)))]
+        roots = content["roots"]
+        return [
+            (
+                os.path.normpath(folder / roots.get(part.get("root", ""), "") / part["path"]),
+                part["offset"],
+                part["samples"] * size,
+            )
+            for part in content["parts"]
+        ]
 
     @staticmethod
-    def save(path: Path, content: dict) -> None:
+    def as_text(content: Mapping) -> str:
+        """Return the content of the file as it is written."""
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+    @staticmethod
+    def save(path: Path, content: Mapping) -> None:
         """Write the content to `path`."""
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(Concatenation.as_text(content), encoding="utf-8")
 
 
 class Stats(ResultTarget):

@@ -26,15 +26,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from neuroluigi.provenance.contents import checksum, measure, sync
+from neuroluigi.provenance.contents import checksum, describe, digest_of_json, measure, sync
 from neuroluigi.provenance.files import (
     describe_file,
     flushed,
+    path_in_root,
+    read_bytes,
     read_json,
     remove_path,
     sync_folder,
     with_known_time,
     write_json,
+    write_text,
 )
 from neuroluigi.provenance.locks import waited_lock
 from neuroluigi.provenance.parts import final_name, part_path
@@ -123,6 +126,21 @@ def follow_moved(record_path: Path, moved: Mapping[int, str], roots: Mapping[str
             kept = {name: value for name, value in inputs[position].items() if name != "root"}
             inputs[position] = {**kept, **with_known_time(described, time.time_ns())}
         write_json(record_path, record)
+
+
+def rewrite(record_path: Path, path: Path, text: str, ignore: Sequence[str], roots: Mapping[str, Path]) -> None:
+    """Write the JSON file of a result anew, where it differs in nothing but what is ignored. Raises OSError."""
+    with folder_lock(record_path.parent):
+        before, content, record = read_bytes(path), text.encode(), read_json(record_path) or {}
+        if before == content or digest_of_json(before, ignore) != (sha256 := digest_of_json(content, ignore)):
+            return
+        write_text(path, text)
+        described = describe(path, roots, sha256, ignore)
+        for one in record.get("outputs", ()):
+            # Of a file that was edited it has another checksum; a time that is not right has the file read again.
+            if path_in_root(path, roots).items() <= one.items() and one["sha256"] == sha256:
+                one.update(with_known_time(described, time.time_ns(), tick_ns=0))
+                write_json(record_path, record)
 
 
 def put_aside(paths: Iterable[Path]) -> list[Path]:

@@ -2,17 +2,19 @@
 
 Number, size and times of a folder's files come from one walk, and tell whether to read them. Its checksum is that of
 its manifest: the names of its files with their checksums. A link counts as the text of where it leads, and is not
-followed; folders count by the files in them.
+followed; folders count by the files in them. What is ignored doesn't count: of a folder, files by their names; of a
+JSON file, values by theirs, such as the places of other files.
 """
 
 import contextlib
 import fnmatch
 import hashlib
+import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from neuroluigi.provenance.files import (
     describe_file,
@@ -39,6 +41,12 @@ class Measure(NamedTuple):
     def matches(self, described: Mapping) -> bool:
         """Whether a record describes a file, or a folder, of this measure."""
         return self == (described["bytes"], described["mtime_ns"], described.get("files"))
+
+    def may_be(self, described: Mapping) -> bool:
+        """Whether what a record describes can have this measure, whatever its time; else it need not be read."""
+        # What a JSON file ignores has any length.
+        is_any = self.files is None and bool(described.get("ignore"))
+        return is_any or (self.bytes, self.files) == (described["bytes"], described.get("files"))
 
 
 def measure(path: str | Path, ignore: Sequence[str] = ()) -> Measure | None:
@@ -114,18 +122,37 @@ def digest_of_manifest(checksums: Mapping[str, str]) -> str:
 
 
 def checksum(path: str | Path, ignore: Sequence[str] = (), hash_one: Callable[[str], str] = hash_file) -> str:
-    """Return the sha256 of a file, or the checksum of a folder. Raises OSError."""
-    is_folder = os.path.isdir(path)
-    return digest_of_manifest(manifest(path, ignore, hash_one)) if is_folder else hash_one(os.fspath(path))
+    """Return the sha256 of a file, or the checksum of a folder; of a JSON file that ignores something, of the rest.
+
+    Raises OSError.
+    """
+    if os.path.isdir(path):
+        return digest_of_manifest(manifest(path, ignore, hash_one))
+    return digest_of_json(read_bytes(path), ignore) if ignore else hash_one(os.fspath(path))
+
+
+def digest_of_json(content: bytes, ignore: Sequence[str]) -> str:
+    """Return the checksum of JSON without the values of these names, at any depth; that of its bytes if it is none."""
+    try:
+        text = json.dumps(_without(json.loads(content), frozenset(ignore)), sort_keys=True)
+    except (ValueError, RecursionError):
+        return hashlib.sha256(content).hexdigest()
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _without(value: Any, ignore: Container[str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _without(one, ignore) for name, one in value.items() if name not in ignore}
+    return [_without(one, ignore) for one in value] if isinstance(value, list) else value
 
 
 def describe(
     path: Path, roots: Mapping[str, Path], sha256: str | None = None, ignore: Sequence[str] = ()
 ) -> dict[str, int | str | list[str]]:
     """Return path (relative to one of `roots`), bytes, mtime and sha256 of a file, or of a folder; of that the number
-    of files too, and what it ignores. Raises OSError.
+    of files too, and what is ignored. Raises OSError.
     """
-    if not path.is_dir():
+    if not path.is_dir() and not ignore:
         return describe_file(path, roots, sha256)
     # Before they are read, so that a change in between shows.
     found = measure(path, ignore)

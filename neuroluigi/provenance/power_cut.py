@@ -13,6 +13,7 @@ from pathlib import Path
 
 from neuroluigi.provenance.commit import put_aside
 from neuroluigi.provenance.contents import (
+    checksum,
     digest_of_manifest,
     manifest,
     name_in_manifest,
@@ -104,7 +105,8 @@ def _checksum(path: Path, known: Mapping, record_path: Path) -> dict[str, str] |
     ignore = known.get("ignore", ())
     try:
         if not path.is_dir():
-            return {} if _hash_from_disk(path) == known["sha256"] else None
+            sha256 = _hash_from_disk(path)
+            return {} if (checksum(path, ignore) if ignore else sha256) == known["sha256"] else None
         found = manifest(path, ignore, _hash_from_disk)
     except OSError:
         return None

@@ -104,7 +104,7 @@ def without_paths(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_paths_of_rows(concatenation: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(concatenation)
-    for name in ("recordings", "excluded"):
+    for name in ("recordings", "excluded", "parts"):
         if isinstance(rows := found.get(name), (list, tuple)) and all(isinstance(row, Mapping) for row in rows):
             found[name] = [{key: value for key, value in row.items() if key != "path"} for row in rows]
     return found

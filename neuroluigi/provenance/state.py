@@ -118,7 +118,7 @@ def _status(expected: Expected, checksums: Checksums, folders: FolderListings) -
     record = read_record(expected.record)
     recorded = _recorded_outputs(record, expected) if record else {}
     # What a record says that it ignored makes it comparable with what is there.
-    ignored = {path: recorded.get(path, {}).get("ignore", names) for path, names in expected.folders.items()}
+    ignored = {path: recorded.get(path, {}).get("ignore", expected.folders.get(path, ())) for path in expected.outputs}
     found = {path: measure(path, ignored.get(path, ())) for path in expected.outputs}
     is_there = all(found.values())
     if folders.have(sibling_path(expected.record, ".pending.json")):
@@ -242,13 +242,13 @@ def _check_outputs(
             now[path] = known["sha256"]
             continue
         try:
-            if known and (found.bytes, found.files) == (known["bytes"], known.get("files")):
-                now[path] = checksums.of(path, ignored.get(path, ()))
+            if known and found.may_be(known):
+                now[path] = checksums.of(path, ignored[path])
                 if now[path] == known["sha256"]:
                     continue
             check(Path(path))
             # What is damaged is not read to its end: a sparse file may have terabytes.
-            now[path] = checksums.of(path, ignored.get(path, ()))
+            now[path] = checksums.of(path, ignored[path])
         except (OSError, ValueError) as error:
             return now, (DAMAGED, Reason("", str(error)))
         except Exception as error:

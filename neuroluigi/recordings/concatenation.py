@@ -1,27 +1,28 @@
 """The concatenation of the recordings of a group: at which sample each begins; the content of aggregate.json."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
+from neuroluigi.recordings.formats.find import FORMATS
 from neuroluigi.recordings.formats.raw import measure
-from neuroluigi.recordings.formats.reader import Part, RecordedFile
+from neuroluigi.recordings.formats.reader import Channel, Part, RecordedFile
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, Group, Recording, RecordingsError
 from neuroluigi.recordings.seams import join
 
+# What there is to say of a channel; a probe has hundreds.
+_CHANNEL = tuple(one.name for one in fields(Channel))
+_values_of = attrgetter(*_CHANNEL)
+
 
 def describe_concatenation(
-    group: Group,
-    files: Sequence[tuple[str, int]],
-    partial_sample: str,
-    contiguous: str = "auto",
-    gap_tolerance: int = 0,
-    sizes: Mapping[str, int] | None = None,
-) -> dict[str, Any]:
-    """Describe the concatenation of a group's recordings: the content of aggregate.json.
+    group: Group, paths: Sequence[str], partial_sample: str, contiguous: str = "auto", gap_tolerance: int = 0
+) -> tuple[dict[str, Any], list[Part]]:
+    """Describe the concatenation of a group's recordings: the content of aggregate.json, and where its samples lie.
 
-    `files` are (path, header bytes) of the recordings in order, `sizes` path -> bytes of those not made yet.
+    `paths` are those of the recordings in order, or of flat files that steps made of them.
     `segments` are the 0-based samples at which a stretch without a gap begins: a sample there has no predecessor.
     Between recordings with a counter, it says what is missing, and more than `gap_tolerance` samples are a gap. Between
     others there is one, but for those that are `contiguous` ("true") where gap_between knows none; "false" takes all
@@ -29,49 +30,22 @@ def describe_concatenation(
     """
     if group.problems:
         raise RecordingsError("\n".join(group.problems))
-    first = group.recordings[0]
-    measured = [
-        measure(recording, partial_sample, path, header_bytes, (sizes or {}).get(path))
-        for recording, (path, header_bytes) in zip(group.recordings, files, strict=True)
-    ]
-    counted = [_counted(one, samples) for one, (samples, _) in zip(group.recordings, measured, strict=True)]
-    joined = join(counted, gap_tolerance)
+    pairs = list(zip(group.recordings, paths, strict=True))
+    measured = [measure(recording, partial_sample, path) for recording, path in pairs]
+    joined = join(measured, gap_tolerance)
     if joined.problems:
         raise RecordingsError("\n".join(joined.problems))
-    rows = []
-    for place, (recording, (samples, rest)) in enumerate(zip(group.recordings, measured, strict=True)):
-        row = {
-            "session": recording.session,
-            "index": recording.index,
-            "path": recording.name,
-            "first_sample": joined.first_samples[place],
-            "samples": samples - joined.dropped[place],
-        }
-        known = {
-            "trimmed_bytes": rest or None,
-            "dropped_samples": joined.dropped[place] or None,
-            "start_sample": counted[place].start_sample,
-            "clock": counted[place].clock or None,
-        }
-        rows.append(row | {name: value for name, value in known.items() if value is not None})
-    layout: dict[str, Any] = {"dtype": first.dtype, "channels": first.channels}
-    said = {
-        "sampling_rate_hz": first.sampling_rate_hz,
-        "scale": first.scale,
-        "offset": first.offset,
-        "unit": first.unit or None,
-        "channel_names": _channel_names(first),
-    }
-    layout |= {name: value for name, value in said.items() if value is not None}
-    layout["recordings"] = rows
+    layout = _samples_of(group.recordings[0])
+    placed = zip(group.recordings, measured, joined.first_samples, joined.dropped, strict=True)
+    layout["recordings"] = [_row(*one) for one in placed]
     segments = {*joined.segments, *(joined.first_samples if contiguous == "false" else ())}
     if contiguous == "true":
         # What a step made of a recording has whole samples, even where bytes of the recording were dropped.
         rests = (
-            rest if path == recording.path or recording.made else measure(recording, partial_sample)[1]
-            for recording, (path, _), (_, rest) in zip(group.recordings, files, measured, strict=True)
+            (one if path == recording.path or recording.made else measure(recording, partial_sample)).rest_bytes
+            for (recording, path), one in zip(pairs, measured, strict=True)
         )
-        segments -= _not_apart(group.recordings, counted, joined.first_samples, rests)
+        segments -= _not_apart(group.recordings, measured, joined.first_samples, rests)
     layout["segments"] = sorted(segments)
     if any(one.recorded for one in group.recordings):
         layout["gaps"] = [asdict(gap) for gap in joined.gaps]
@@ -79,22 +53,51 @@ def describe_concatenation(
         {"session": r.session, "index": r.index, "path": r.name, "reason": r.columns.get("reason", "")}
         for r in group.excluded
     ]
-    return layout
+    bytes_per_sample = group.recordings[0].bytes_per_sample
+    left = zip(measured, joined.dropped, strict=True)
+    return layout, [part for one, dropped in left for part in _without_head(one.parts, dropped, bytes_per_sample)]
+
+
+def _samples_of(recording: Recording) -> dict[str, Any]:
+    """Return what the samples of a recording are: of each channel where a header describes them, else of all."""
+    names = _channel_names(recording)
+    said = {"scale": recording.scale, "offset": recording.offset, "unit": recording.unit}
+    if recording.recorded:
+        by_header = [dict(zip(_CHANNEL, _values_of(one), strict=True)) for one in recording.recorded.channels]
+        by_table = [{**said, "name": name} for name in names or [""] * len(by_header)]
+        channels: Any = [_filled(one) | _filled(other) for one, other in zip(by_header, by_table, strict=True)]
+        said, names = {}, None
+    else:
+        channels = recording.channels
+    of_all = {"dtype": recording.dtype, "channels": channels, "sampling_rate_hz": recording.sampling_rate_hz}
+    return _filled({**of_all, **said, "channel_names": names})
+
+
+def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value not in (None, "")}
 
 
 def _channel_names(recording: Recording) -> list[str] | None:
-    """Return a name for each channel, by the table or else the header; None where there are none, or too few."""
+    """Return a name for each channel by the table; None where there are none, or another number."""
     names = recording.columns.get("channel_names", "").split("|")
-    if recording.recorded and not any(names):
-        names = [channel.name for channel in recording.recorded.channels]
     return names if len(names) == recording.channels and all(names) else None
 
 
-def _counted(recording: Recording, samples: int) -> RecordedFile:
-    """Return what is known of a recording by its counter; what a step has made of it keeps that, sample by sample."""
-    if recording.recorded and recording.recorded.samples == samples:
-        return recording.recorded
-    return RecordedFile("raw", recording.path, {}, samples=samples)
+def _row(recording: Recording, measured: RecordedFile, first_sample: int, dropped: int) -> dict[str, Any]:
+    known = {
+        "trimmed_bytes": measured.rest_bytes or None,
+        "dropped_samples": dropped or None,
+        "start_sample": measured.start_sample,
+        "clock": measured.clock,
+    }
+    return {
+        "session": recording.session,
+        "index": recording.index,
+        "path": recording.name,
+        "first_sample": first_sample,
+        "samples": measured.samples - dropped,
+        **_filled(known),
+    }
 
 
 def _not_apart(
@@ -112,20 +115,18 @@ def _not_apart(
     }
 
 
-def parts_of(group: Group, files: Sequence[tuple[str, int]], layout: Mapping) -> list[tuple[str, int, int]]:
-    """Return (path, byte offset, bytes) of each part of a concatenation, in order; `files` are those of its layout."""
-    found = []
-    for recording, (path, header_bytes), row in zip(group.recordings, files, layout["recordings"], strict=True):
-        left = row.get("dropped_samples", 0)
-        recorded = recording.recorded if path == recording.path else None
-        parts = recorded.parts if recorded else (Part(path, header_bytes, left + row["samples"]),)
-        for part in parts:
-            dropped = min(left, part.samples)
-            left -= dropped
-            if part.samples > dropped:
-                size = recording.bytes_per_sample
-                found.append((part.path, part.offset + dropped * size, (part.samples - dropped) * size))
-    return found
+def _without_head(parts: Iterable[Part], dropped: int, bytes_per_sample: int) -> Iterator[Part]:
+    """Yield the parts of a recording without its first samples."""
+    for part in parts:
+        less = min(dropped, part.samples)
+        dropped -= less
+        if part.samples > less:
+            yield Part(part.path, part.offset + less * bytes_per_sample, part.samples - less)
+
+
+def is_described_by_headers(group: Group) -> bool:
+    """Whether each recording of a group came with a header that says what it is, also where that can't be read now."""
+    return all(one.recorded or one.columns.get("format") in FORMATS for one in group.recordings)
 
 
 def gap_between(recording: Recording, following: Recording, dropped_bytes: int) -> str:
@@ -152,7 +153,14 @@ def is_concatenation(content: object) -> bool:
         return False
     row = {"session": (str,), "index": (int,), "first_sample": (int,), "dropped_samples": (int, type(None))}
     gap = {"sample": (int,), "missing": (int, type(None))}
-    return _are_all(content["recordings"], row) and _are_all(content.get("gaps", []), gap)
+    part = {"offset": (int,), "samples": (int,)}
+    channels = content.get("channels")
+    return (
+        _are_all(content["recordings"], row)
+        and _are_all(content.get("gaps", []), gap)
+        and _are_all(content.get("parts", []), part)
+        and (not isinstance(channels, list) or _are_all(channels, {"name": (str,)}))
+    )
 
 
 def _are_all(rows: object, kinds: Mapping[str, tuple[type, ...]]) -> bool:
@@ -164,4 +172,11 @@ def _are_all(rows: object, kinds: Mapping[str, tuple[type, ...]]) -> bool:
 
 def data_bytes(layout: Mapping) -> list[int]:
     """Return the bytes of samples of each recording of a concatenation (see describe_concatenation)."""
-    return [row["samples"] * layout["channels"] * BYTES_PER_VALUE[layout["dtype"]] for row in layout["recordings"]]
+    bytes_per_sample = count_channels(layout) * BYTES_PER_VALUE[layout["dtype"]]
+    return [row["samples"] * bytes_per_sample for row in layout["recordings"]]
+
+
+def count_channels(layout: Mapping) -> int:
+    """Return the number of channels of a concatenation, whether it describes each of them or not."""
+    channels = layout["channels"]
+    return len(channels) if isinstance(channels, (list, tuple)) else channels

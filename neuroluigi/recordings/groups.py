@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from neuroluigi.recordings.concatenation import count_channels
 from neuroluigi.recordings.formats.find import FORMATS
+from neuroluigi.recordings.formats.reader import Channel, Part, RecordedFile
 from neuroluigi.recordings.found import Headers
 from neuroluigi.recordings.metadata import with_metadata
 from neuroluigi.recordings.recording import (
@@ -156,7 +158,7 @@ def groups_of_concatenations(layouts: Mapping[str, Mapping], declaration: Declar
                 path=os.path.abspath(os.path.join(declaration.folder, row["path"])),
                 name=row["path"],
                 dtype=layout["dtype"],
-                channels=layout["channels"],
+                channels=count_channels(layout),
                 sampling_rate_hz=layout.get("sampling_rate_hz"),
                 header_bytes=declaration.header_bytes,
                 scale=layout.get("scale"),
@@ -165,11 +167,29 @@ def groups_of_concatenations(layouts: Mapping[str, Mapping], declaration: Declar
                 sha256="",
                 columns={**{name: str(row[name]) for name in ("session", "index", "path")}, "use": "yes"},
                 origin=f"the run record of {key}",
+                recorded=_recorded(layout, row, os.path.abspath(os.path.join(declaration.folder, row["path"]))),
             )
             for row in layout["recordings"]
         )
         groups[key] = Group(key=key, values={}, recordings=recordings, excluded=(), problems=())
     return _distinguished(groups)
+
+
+def _recorded(layout: Mapping, row: Mapping, path: str) -> RecordedFile | None:
+    """Return what the header of a recording said, as far as a concatenation has it; None where there was none."""
+    if not isinstance(layout["channels"], list):
+        return None
+    samples = row["samples"] + row.get("dropped_samples", 0)
+    return RecordedFile(
+        format="",
+        path=path,
+        columns={},
+        dtype=layout["dtype"],
+        sampling_rate_hz=layout.get("sampling_rate_hz"),
+        samples=samples,
+        parts=(Part(path, 0, samples),),
+        channels=tuple(Channel(**one) for one in layout["channels"]),
+    )
 
 
 def check_apart(groups: Mapping[str, Group], results: Path) -> None:
@@ -256,4 +276,18 @@ def _differences(recordings: list[Recording]) -> list[str]:
         for other in recordings[1:]
         for name in ("dtype", "channels", "sampling_rate_hz", "scale", "offset", "unit")
         if getattr(first, name) != getattr(other, name)
-    ]
+    ] or [problem for other in recordings[1:] for problem in _differing_channels(first, other)]
+
+
+def _differing_channels(first: Recording, other: Recording) -> list[str]:
+    """Return the problem of two recordings whose headers say different things of a channel, where they have as many."""
+    if not first.recorded or not other.recorded:
+        return []
+    pairs = zip(first.recorded.channels, other.recorded.channels, strict=True)
+    return [
+        f"recordings of one group differ in channel {number} (from 0): {first.path} has {name}"
+        f" {getattr(one, name)}, {other.path} has {getattr(another, name)} ({first.origin}; {other.origin})"
+        for number, (one, another) in enumerate(pairs)
+        for name in ("kind", "scale", "offset", "unit")
+        if getattr(one, name) != getattr(another, name)
+    ][:1]

@@ -185,6 +185,10 @@ class _Graph:
         local = f"{_local(one)}@{one['sha256'][:12]}"
         identifier, kind = quote(path) if is_there else local, "File"
         known = {"contentSize": str(one["bytes"]), "sha256": one["sha256"]}
+        if one.get("ignore") and "files" not in one:
+            # Where other files lie is rewritten, and with it the size.
+            known = {}
+            notes = [f"sha256 {one['sha256']} of its content without {', '.join(one['ignore'])}", *notes]
         if "files" in one:
             # Of a folder, the crate has no size and no checksum.
             identifier, kind, known = f"{identifier}/", "Dataset", {}

@@ -82,7 +82,9 @@ def deciding_settings(root: luigi.Task) -> dict[str, str]:
     found = {}
     for section, _, name, parameter in Register.get_all_params():
         owner = Register.get_task_cls(section)
-        is_deciding = parameter.significant and (issubclass(owner, Step) or owner in (recordings, results))
+        is_step = issubclass(owner, Step)
+        decides = parameter.significant or (is_step and name in owner.deciding_settings)
+        is_deciding = decides and (is_step or owner in (recordings, results))
         if is_deciding and parameter.has_task_value(section, name):
             found[f"{section}.{name}"] = _as_decided(parameter, parameter.task_value(section, name))
     for name, parameter in root.get_params():

@@ -69,12 +69,15 @@ def log_replacements(steps: Iterable[Step]) -> None:
 
 
 def follow_moved_recordings(root: luigi.Task) -> None:
-    """Bring the records up to date of results whose recordings lie elsewhere now; their bytes are the same."""
+    """Bring results and records up to date whose recordings lie elsewhere now; their bytes are the same."""
     roots = roots_of_paths()
     for step, status in walk_statuses(root):
-        if status.moved:
-            # Where that can't be written, the next run finds it again.
-            with contextlib.suppress(OSError):
+        # Where that can't be written, the next run finds it again.
+        with contextlib.suppress(OSError):
+            if status.is_complete:
+                # Of what was edited it is not known where its inputs were.
+                step.update_places(is_moved=bool(status.moved) or status.state == state.MODIFIED)
+            if status.moved:
                 follow_moved(step.record_path, status.moved, roots)
 
 
@@ -82,7 +85,7 @@ def check_engines(steps: Iterable[Step]) -> None:
     """Log, once, which engines the steps will run on; RunStopped where one can't run."""
     engines = {}
     for task in steps:
-        if isinstance(task, MatlabTask) and type(task) not in engines:
+        if isinstance(task, MatlabTask) and type(task) not in engines and task.calls_engine():
             try:
                 engines[type(task)] = task.found_engine()
             except EngineError as error:
@@ -108,6 +111,8 @@ class CheckingWorker(Worker):
     def __init__(self, recorder: RunRecorder, display: Display, flushing: Flushing, **options: Any):
         super().__init__(**options)
         self._recorder, self._display, self._flushing = recorder, display, flushing
+        # The tasks that were asked for; what could not be scheduled of them is left out.
+        self._asked_for: dict[str, luigi.Task] = {}
         # Set when the run ends without an exception.
         self.ending = Ending()
         self.has_run = False
@@ -115,6 +120,7 @@ class CheckingWorker(Worker):
 
     def add(self, task, *args, **kwargs):
         check_tasks([task])
+        self._asked_for[task.task_id] = task
         is_added = super().add(task, *args, **kwargs)
         # Luigi asks for nothing below a task of its own that is complete; what is to be made there, is made.
         with contextlib.suppress(Exception):
@@ -126,8 +132,8 @@ class CheckingWorker(Worker):
 
     def run(self):
         self.has_run = True
-        if self.root is not None:
-            follow_moved_recordings(self.root)
+        for root in self._asked_for.keys() & self._scheduled_tasks.keys():
+            follow_moved_recordings(self._asked_for[root])
         steps = [one for one in self.scheduled_tasks if isinstance(one, Step)]
         # By their statuses, not complete(): a step whose complete() raises fails alone.
         steps = [one for one in steps if not status_of(one).is_complete]

@@ -126,6 +126,10 @@ class Step(CarriesSettings, ResultTask):
     # Parameters in which several results of this step in one folder differ; output() has to name the files by them.
     filename_parameters: tuple[str, ...] = ()
 
+    # Parameters that are not significant, and yet decide which files are made: of two runs that differ in one of them,
+    # one waits for the other.
+    deciding_settings: tuple[str, ...] = ()
+
     # Modules that `make` imports and that take long to import: with several workers the run imports them once, for all.
     preload: tuple[str, ...] = ()
 
@@ -260,6 +264,9 @@ class Step(CarriesSettings, ResultTask):
             if recover(self.record_path):
                 discard_statuses()
             if self.complete():
+                # Where that can't be written, a later run does it.
+                with contextlib.suppress(OSError):
+                    self.update_places(is_moved=True)
                 logger.info("%s unchanged", self)
                 return Outcome(UNCHANGED)
             self.log, self._manifest = (part_path(self._beside_record(suffix)) for suffix in (".log", ".sha256"))
@@ -391,6 +398,11 @@ class Step(CarriesSettings, ResultTask):
         required = flatten(self.input())
         inputs = [*required, *files_beside(required)]
         return [one for one in inputs if local_path(one)], [one for one in inputs if not local_path(one)]
+
+    def input_checksums(self) -> dict[str, str]:
+        """Return the sha256 of each input that is a file, by its path, while the step is made."""
+        files, _ = self._inputs()
+        return {one.path: known["sha256"] for one, known in zip(files, self._attempt["inputs"], strict=True)}
 
     def _check_unchanged(self, inputs: list[dict]) -> None:
         files, _ = self._inputs()

@@ -262,10 +262,23 @@ def _roots_once(run: CmdlineParser) -> dict[str, Path]:
     return _absolute_roots()
 
 
+def declared_roots(folder: Path) -> dict[str, str]:
+    """Return the same folders as a file in `folder` names them: relative to it where they are declared as relative."""
+    found = {}
+    for name, root in roots_of_paths().items():
+        # On Windows there is no way from one drive to another.
+        is_absolute = _folders_of_roots()[name].is_absolute() or root.drive != folder.drive
+        found[name] = root.as_posix() if is_absolute else os.path.relpath(root, folder).replace(os.sep, "/")
+    return found
+
+
+def _folders_of_roots() -> dict[str, Path]:
+    return {"results": Path(setting(results).root), "recordings": setting(recordings).declaration().folder}
+
+
 def _absolute_roots() -> dict[str, Path]:
-    folders = {"results": Path(setting(results).root), "recordings": setting(recordings).declaration().folder}
     # resolve() would follow links.
-    return {name: Path(os.path.normpath(Path.cwd() / folder)) for name, folder in folders.items()}
+    return {name: Path(os.path.normpath(Path.cwd() / folder)) for name, folder in _folders_of_roots().items()}
 
 
 def record_folders() -> list[Path]:

@@ -11,9 +11,8 @@ import luigi
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.expected import Expected, Input, OtherInput, Requirement
-from neuroluigi.provenance.files import path_in_root
 from neuroluigi.provenance.plain_data import NotPlainError, digest, digest_of_checksums, plain
-from neuroluigi.provenance.record import read_record, without_paths
+from neuroluigi.provenance.record import without_paths
 from neuroluigi.provenance.secret_values import masked
 from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.steps.config import RunStopped
@@ -37,7 +36,7 @@ def expect(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> Expected:
     plan.examples.setdefault(type(step), step)
     inputs = tuple(_inputs(below, plan))
     problem = recordings_problem(step, below, plan)
-    fingerprint, unreadable = (None, "") if problem else _fingerprint(step, inputs, plan)
+    fingerprint, unreadable = (None, "") if problem else _fingerprint(step, inputs)
     parameters = step.significant_parameters()
     # In a digest, seals of another key could not be told from other values.
     plan.read_of[step.task_id] = parameters, None if fingerprint is None else digest(masked(fingerprint))
@@ -86,23 +85,17 @@ def defaults_of(step: type[luigi.Task]) -> dict[str, object]:
     return plain_values(values, lambda: f"the default of {step.get_task_family()}")
 
 
-def _fingerprint(step: ResultTask, inputs: tuple[Input, ...], plan: "Plan") -> tuple[Mapping | None, str]:
+def _fingerprint(step: ResultTask, inputs: tuple[Input, ...]) -> tuple[Mapping | None, str]:
     """Return the fingerprint, None while it can't be known, and what is wrong with the recordings."""
-    pending = {_key(one.path, plan) for one in inputs if one.is_pending}
-    recorded = (read_record(step.record_path) or {}).get("inputs", ()) if pending else ()
-    sizes = {(one.get("root"), one["path"]): one["bytes"] for one in recorded}
-    if not pending <= sizes.keys():
+    if any(one.is_pending for one in inputs):
         return None, ""
-    step.assumed_bytes = {o.path: sizes[_key(o.path, plan)] for o in inputs if o.is_pending}
     try:
         return recorded_fingerprint(step), ""
     except RecordingsError as error:
-        return None, "" if pending else str(error)
+        return None, str(error)
     except (OSError, ValueError):
         # A file that the fingerprint is read from is damaged, which is in the status of that file.
         return None, ""
-    finally:
-        step.assumed_bytes = {}
 
 
 def recorded_fingerprint(step: ResultTask) -> dict[str, Any]:
@@ -118,22 +111,22 @@ def recorded_fingerprint(step: ResultTask) -> dict[str, Any]:
         raise RunStopped(f"luigi: {error}") from error
 
 
-def _key(path: str, plan: "Plan") -> tuple:
-    relative = path_in_root(path, plan.roots)
-    return relative.get("root"), relative["path"]
-
-
 def _inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[Input]:
     for one in below:
-        status_below = plan.statuses[one.task_id]
-        is_step = isinstance(one, ResultTask)
-        is_pending = bool(status_below.todo)
         for output in plan.outputs[one.task_id]:
             if path := local_path(output):
-                checksum = status_below.checksums.get(path) if is_step else None
-                yield Input(path, checksum, is_pending, is_step, getattr(output, "recording", ""))
+                given_by = plan.makers.get(path, one) if isinstance(output, ResultTarget) else one
+                yield _input(output, path, given_by, plan)
     for output in files_beside(output for one in below for output in plan.outputs[one.task_id]):
-        yield Input(output.path, None, False, False, output.recording)
+        yield _input(output, output.path, plan.makers.get(output.path), plan)
+
+
+def _input(target: Any, path: str, given_by: luigi.Task | None, plan: "Plan") -> Input:
+    """Return an input, by the task that makes it, or else has it; None for what has always been there."""
+    status = plan.statuses.get(given_by.task_id) if given_by else None
+    is_step = isinstance(given_by, ResultTask)
+    checksum = status.checksums.get(path) if status and is_step else None
+    return Input(path, checksum, bool(status and status.todo), is_step, getattr(target, "recording", ""))
 
 
 def _other_inputs(below: list[luigi.Task], plan: "Plan") -> Iterator[OtherInput]:
@@ -197,7 +190,9 @@ def _through_wrappers(
 
 def _paths_of_files(task: luigi.Task, plan: "Plan") -> list[str]:
     outputs = plan.outputs[task.task_id]
-    return [path for one in (*outputs, *files_beside(outputs)) if (path := local_path(one))]
+    # What a result says of the files that come with it is in the result.
+    beside = () if isinstance(task, ResultTask) else files_beside(outputs)
+    return [path for one in (*outputs, *beside) if (path := local_path(one))]
 
 
 def _digest_of_files(task: luigi.Task, status: state.Status, plan: "Plan") -> str | None:

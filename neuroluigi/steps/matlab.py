@@ -100,10 +100,14 @@ class MatlabTask(Step):
         """Return the arguments of the call, as a Matlab user would type them; `out` as in Step.make."""
         raise TypeError(f"{self.task_family} does not say what {self.function} is called with: it has no arguments()")
 
+    def calls_engine(self) -> bool:
+        """Return whether make() calls the M-function; a step whose make() may do without it says here when it does."""
+        return True
+
     def process_resources(self) -> dict[str, int]:
         """Return what the scheduler counts: with Matlab, one of [matlab] seats beside the step's own resources."""
         try:
-            needs_seat = self.found_engine().name == "matlab"
+            needs_seat = self.calls_engine() and self.found_engine().name == "matlab"
         except EngineError:
             needs_seat = False
         # A step may need more seats than one: for a pool of Matlab processes, say.
@@ -216,7 +220,8 @@ class MatlabTask(Step):
         return {} if engine in ("numpy", "python") else matlab_writes(m_path(), self.function)
 
     def sources(self, engine: str) -> list[dict]:
-        return super().sources(engine) + ([] if engine == "numpy" else matlab_sources(m_path(), self.function))
+        is_called = engine not in ("numpy", "python")
+        return super().sources(engine) + (matlab_sources(m_path(), self.function) if is_called else [])
 
     def wanted_tool(self) -> dict[str, str]:
         wanted = self._wanted_engine()

@@ -55,6 +55,8 @@ class Plan:
         self.below: dict[str, list[luigi.Task]] = {}
         # What output() returns, flattened; a target of the lab's own need not have a path.
         self.outputs: dict[str, list] = {}
+        # The step that makes a file, by its path: what a wrapper gives, or comes with a result, may be another step's.
+        self.makers: dict[str, luigi.Task] = {}
         # Of each step: its significant parameters, and the digest of what it adds to its record.
         self.read_of: dict[str, tuple[Mapping[str, Any], str | None]] = {}
         self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}
@@ -77,7 +79,7 @@ class Plan:
 
     def shared(self) -> tuple[dict[str, Any], ...]:
         """Return what is found by task, for the process that checks the other half."""
-        return self.statuses, self.below, self.outputs, self.read_of
+        return self.statuses, self.below, self.outputs, self.makers, self.read_of
 
 
 _plan: Plan | None = None
@@ -340,6 +342,8 @@ def _open(current: luigi.Task, plan: Plan) -> list[luigi.Task]:
     if current.task_id not in plan.below:
         plan.below[current.task_id] = required_by(current)
         plan.outputs[current.task_id] = outputs_of(current)
+        if isinstance(current, ResultTask):
+            plan.makers.update({one.path: current for one in plan.outputs[current.task_id] if hasattr(one, "path")})
     return [one for one in plan.below[current.task_id] if one.task_id not in plan.statuses]
 
 

@@ -41,8 +41,11 @@ class ResultTask(ResolvedParameters):
         """The path of the run record."""
         raise NotImplementedError
 
-    # Set during fingerprint(), which is asked for the case that no input changes that may be made again: their bytes.
-    assumed_bytes: Mapping[str, int] = {}
+    def update_places(self, is_moved: bool) -> None:
+        """Write into a finished result where files lie today that it names, if it names any. Raises OSError.
+
+        `is_moved`: one of its inputs may lie elsewhere within its root than recorded.
+        """
 
     def fingerprint(self) -> dict:
         """Return what the result depends on beside parameters, inputs and code, as JSON; it is kept in the record."""

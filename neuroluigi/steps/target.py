@@ -145,21 +145,13 @@ def describe_target(target: Any) -> dict[str, str]:
 class RecordingTarget(luigi.Target):
     """The file of an existing recording; never written to.
 
-    The samples begin after `header_bytes`; `sha256` is that of the table, "" for none; `recording` is its session and
-    index: "a/0". `beside` are its other files, such as its header, which are inputs too: "a/0/info.rhd".
+    `sha256` is that of the table, "" for none; `recording` is its session and index: "a/0". `beside` are its other
+    files, such as its header, which are inputs too: "a/0/info.rhd".
     """
 
-    def __init__(
-        self,
-        path: str,
-        header_bytes: int = 0,
-        sha256: str = "",
-        recording: str = "",
-        beside: Sequence["RecordingTarget"] = (),
-    ):
+    def __init__(self, path: str, sha256: str = "", recording: str = "", beside: Sequence["RecordingTarget"] = ()):
         self.path = path
         self.recording = recording
-        self.header_bytes = header_bytes
         self.sha256 = sha256
         self.beside = beside
 
@@ -170,10 +162,12 @@ class RecordingTarget(luigi.Target):
         return self.path
 
 
-def files_beside(targets: Iterable[Any]) -> list[RecordingTarget]:
-    """Return the other files of the recordings among some targets, each once: two may have one header."""
-    beside = (one for target in targets if isinstance(target, RecordingTarget) for one in target.beside)
-    return list({one.path: one for one in beside}.values())
+def files_beside(targets: Iterable[Any]) -> list[Any]:
+    """Return the files that come with some targets and are none of them, each once: two may have one header."""
+    targets = list(targets)
+    beside = {one.path: one for target in targets for one in getattr(target, "beside", ())}
+    among = {path for target in targets if beside and (path := getattr(target, "path", None))}
+    return [one for path, one in beside.items() if path not in among]
 
 
 # The temporary path of each file of the step that is made now, by the file's own path.
@@ -208,9 +202,10 @@ class ResultTarget(luigi.LocalTarget):
     other time it only reads: what would change the file raises WritingError.
     """
 
-    header_bytes = 0
-    # Of a folder: the names in it that don't count.
+    # What in it doesn't count: of a folder, names of files; of a JSON file, names of values, at any depth.
     ignore: Sequence[str] = ()
+    # Files that lie elsewhere and belong to it: inputs of each step that is given this one.
+    beside: Sequence[Any] = ()
     _is_there: Callable[[Any], bool] = staticmethod(os.path.isfile)
 
     def __init__(self, path: str | Path, record: str | Path = "", format: Any = None):

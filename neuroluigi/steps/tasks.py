@@ -9,7 +9,8 @@ from pathlib import Path
 import luigi
 from luigi.task import flatten
 
-from neuroluigi.recordings.concatenation import describe_concatenation, parts_of
+from neuroluigi.recordings.concatenation import describe_concatenation
+from neuroluigi.recordings.formats.reader import Part
 from neuroluigi.recordings.recording import Group, Recording
 from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import (
@@ -26,7 +27,7 @@ from neuroluigi.steps.config import (
 from neuroluigi.steps.discovery import existing_recordings, find_recording, groups, recording_makers
 from neuroluigi.steps.plan import status_of
 from neuroluigi.steps.spawn import CarriesSettings
-from neuroluigi.steps.target import RecordingTarget
+from neuroluigi.steps.target import RecordingTarget, files_beside
 
 
 class WrapperTask(CarriesSettings, luigi.WrapperTask):
@@ -58,22 +59,26 @@ class GroupTask(Step):
 
         Raises RecordingsError where something is wrong with one of the group's recordings.
         """
-        settings = setting(recordings)
-        return describe_concatenation(
-            self._group(),
-            self._files(),
-            settings.partial_sample,
-            settings.contiguous,
-            settings.gap_tolerance,
-            self.assumed_bytes,
-        )
+        return self._concatenation_and_parts()[0]
 
     def parts_of_concatenation(self) -> list[tuple[str, int, int]]:
         """Return path, byte offset and bytes of each part of the concatenation of this step's inputs, in order."""
-        return parts_of(self._group(), self._files(), self.concatenation())
+        _, parts = self._concatenation_and_parts()
+        bytes_per_sample = self._group().recordings[0].bytes_per_sample
+        return [(one.path, one.offset, one.samples * bytes_per_sample) for one in parts]
 
-    def _files(self) -> list[tuple[str, int]]:
-        return [(one.path, getattr(one, "header_bytes", 0)) for one in flatten(self.input())]
+    def files_of_samples(self) -> list:
+        """Return the targets of all files in which the samples of the concatenation lie."""
+        targets = flatten(self.input())
+        recorded = (one.recorded for one in self.recordings)
+        paths = {part.path for one in recorded if one for part in one.parts}
+        return [*targets, *(one for one in files_beside(targets) if one.path in paths)]
+
+    def _concatenation_and_parts(self) -> tuple[dict, list[Part]]:
+        paths, settings = [one.path for one in flatten(self.input())], setting(recordings)
+        return describe_concatenation(
+            self._group(), paths, settings.partial_sample, settings.contiguous, settings.gap_tolerance
+        )
 
     def recordings_problem(self) -> str:
         # A pipeline without recordings has groups of its own.
@@ -142,7 +147,7 @@ class ExistingRecording(OfRecording, CarriesSettings, luigi.ExternalTask):
         recording = self.recording
         name = f"{recording.session}/{recording.index}"
         beside = [RecordingTarget(path, recording=f"{name}/{Path(path).name}") for path in recording.beside]
-        return RecordingTarget(recording.path, recording.header_bytes, recording.sha256, name, beside)
+        return RecordingTarget(recording.path, recording.sha256, name, beside)
 
 
 class RecordingMaker(Step):

@@ -137,7 +137,7 @@ def test_its_steps_are_those_of_this_repository(tmp_path, data):
 
     neuroluigi(tmp_path / "lab", "init", "--data", data)
     ours, theirs = (steps((folder / "tasks.py").read_text().rstrip()) for folder in (REPOSITORY, tmp_path / "lab"))
-    assert len(theirs) == 6 and theirs == ours
+    assert len(theirs) == 7 and theirs == ours
 
 
 def test_git_ignores_what_a_run_makes_and_raw_data_in_the_lab_itself(tmp_path):

@@ -11,8 +11,8 @@ import pytest
 
 from neuroluigi.provenance import commit as commit_module
 from neuroluigi.provenance.clearing import clear_killed
-from neuroluigi.provenance.commit import commit, pending_path, recover
-from neuroluigi.provenance.contents import measure
+from neuroluigi.provenance.commit import commit, pending_path, recover, rewrite
+from neuroluigi.provenance.contents import describe, measure
 from neuroluigi.provenance.files import write_json
 from neuroluigi.provenance.parts import part_path
 from neuroluigi.provenance.register import Register
@@ -208,6 +208,25 @@ def test_once_the_record_is_written_what_happens_to_the_files_is_not_undone(tmp_
     recover(record)
     found = {name: text for name, text in contents(tmp_path).items() if ".part-" not in name}
     assert found == {"two/a.txt": "edited since"} and record.exists() and not pending_path(record).exists()
+
+
+def test_a_json_file_is_written_anew_where_what_counts_is_the_same(tmp_path):
+    path, record_path, roots = tmp_path / "x.json", tmp_path / "runs" / "Step.json", {"results": tmp_path}
+    record_path.parent.mkdir()
+    path.write_text('{"path": "a", "n": 1}')
+    output = describe(path, roots, ignore=("path",))
+    write_json(record_path, {"schema": 2, "outputs": [output]})
+    rewrite(record_path, path, '{"path": "/b", "n": 2}', ("path",), roots)
+    assert path.read_text() == '{"path": "a", "n": 1}'
+    rewrite(record_path, path, '{"path": "/longer", "n": 1}', ("path",), roots)
+    assert path.read_text() == '{"path": "/longer", "n": 1}'
+    (after,) = json.loads(record_path.read_text())["outputs"]
+    assert after["sha256"] == output["sha256"] and measure(path).matches(after)
+    # Of one that was edited, the record stays as it is.
+    path.write_text('{"path": "a", "n": 3}')
+    rewrite(record_path, path, '{"path": "/b", "n": 3}', ("path",), roots)
+    assert path.read_text() == '{"path": "/b", "n": 3}'
+    assert json.loads(record_path.read_text())["outputs"] == [after]
 
 
 def test_a_link_in_place_of_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path):

@@ -117,6 +117,43 @@ def test_a_folder_is_described_with_what_it_ignores(folder, tmp_path):
     assert "files" not in describe(folder / "a.npy", {})
 
 
+def test_the_checksum_of_json_is_that_of_the_values_that_count(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text('{"roots": {"r": "../.."}, "n": 0.1, "parts": [{"root": "r", "path": "a", "size": 2}]}')
+    kept = sha256(b'{"n": 0.1, "parts": [{"size": 2}]}')
+    ignore = ("roots", "root", "path")
+    assert checksum(path, ignore) == kept and checksum(path) == sha256(path.read_bytes())
+    described = describe(path, {"results": tmp_path}, ignore=ignore)
+    assert described == {
+        "root": "results",
+        "path": "x.json",
+        "bytes": path.stat().st_size,
+        "mtime_ns": path.stat().st_mtime_ns,
+        "sha256": kept,
+        "ignore": ["roots", "root", "path"],
+    }
+    path.write_text('{"parts": [{"size": 2, "path": "/elsewhere/b"}], "n": 0.1}\n')
+    assert checksum(path, ignore) == kept
+    # Its size says nothing, and whether it is the same is found by reading it.
+    assert measure(path).may_be(described) and not measure(path).matches(described)
+    for changed in (
+        '{"n": 0.1, "parts": [{"size": 3}]}',
+        '{"n": 0.1, "parts": []}',
+        '{"n": 0.1, "parts": {"size": 2}}',
+        '{"n": 0.10000000000000002, "parts": [{"size": 2}]}',
+        '{"n": "0.1", "parts": [{"size": 2}]}',
+        '{"n": 0.1, "parts": [{"size": 2}], "m": null}',
+    ):
+        path.write_text(changed)
+        assert checksum(path, ignore) != kept
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\x00" * 9, b"[" * 100_000, b"9" * 5000], ids=repr)
+def test_what_is_no_json_counts_by_its_bytes(tmp_path, content):
+    (tmp_path / "x.json").write_bytes(content)
+    assert checksum(tmp_path / "x.json", ("path",)) == sha256(content)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names that other systems refuse")
 def test_a_manifest_is_read_again_and_checked_by_sha256sum(folder, tmp_path):
     names = [

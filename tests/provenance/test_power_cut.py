@@ -22,12 +22,12 @@ RUN = "0123456789abcdef"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="disks are flushed as a whole on Linux alone")
 
 
-def make_result(results, group="g", content=b"content"):
+def make_result(results, group="g", content=b"content", ignore=()):
     """Make a result with a record, and return its path and that of the record."""
     path, record = results / group / "a.bin", results / group / "runs" / "Step.json"
     record.parent.mkdir(parents=True)
     path.write_bytes(content)
-    outputs = [describe(path, {"results": results})]
+    outputs = [describe(path, {"results": results}, ignore=ignore)]
     write_json(record, {"schema": 2, "step": "Step", "outputs": outputs, "log": "Step.log"})
     return path, record
 
@@ -64,6 +64,16 @@ def test_a_result_that_lost_its_bytes_is_put_aside_and_a_whole_one_stays(tmp_pat
     assert not lost.exists() and lost.with_name("a.bin.damaged").read_bytes() == bytes(7)
     assert whole.read_bytes() == b"content" and not path.exists() and not in_doubt(tmp_path)
     assert "the machine stopped during a run; 2 results were read again, 1 of them are made again" in caplog.text
+
+
+def test_a_json_file_whose_places_were_written_anew_is_whole(tmp_path):
+    moved, _ = make_result(tmp_path, "g", b'{"path": "a", "n": 1}', ignore=("path",))
+    lost, _ = make_result(tmp_path, "h", b'{"path": "a", "n": 1}', ignore=("path",))
+    moved.write_bytes(b'{"path": "/mnt/b", "n": 1}')
+    lose_bytes(lost)
+    leave_register(tmp_path, {f"{group}/runs/Step.json": ["a.bin"] for group in "gh"})
+    clear_killed(tmp_path, [tmp_path])
+    assert moved.exists() and not lost.exists()
 
 
 @pytest.mark.parametrize("record", [None, b"", bytes(300), b'{"schema": 2, "outp', b"[]"])

@@ -1,5 +1,6 @@
 """Runs of the real `luigi` on recordings of a test: what they print, and which files they change."""
 
+import json
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -72,6 +73,18 @@ def write_root(root: Path, table: Iterable[str] = (), **files: bytes) -> Path:
 
 def samples(*values: float, dtype: str = "uint8") -> bytes:
     return np.array(values, dtype=np.dtype(dtype).newbyteorder("<")).tobytes()
+
+
+def samples_in_place(folder: Path) -> np.ndarray:
+    """Return the samples of a group that was not copied, (samples, channels), by aggregate.json in its folder alone."""
+    aggregate = json.loads((folder / "aggregate.json").read_text())
+    dtype, channels = np.dtype(aggregate["dtype"]).newbyteorder("<"), len(aggregate["channels"])
+    found = []
+    for part in aggregate["parts"]:
+        path = folder / aggregate["roots"].get(part.get("root", ""), "") / part["path"]
+        found.append(np.fromfile(path, dtype, part["samples"] * channels, offset=part["offset"]))
+        assert len(found[-1]) == part["samples"] * channels
+    return np.concatenate(found).reshape(-1, channels)
 
 
 def results_of(pipeline: Pipeline, groups: Iterable[str]) -> dict:

@@ -5,8 +5,13 @@ import json
 import pytest
 
 from neuroluigi.recordings.concatenation import data_bytes, describe_concatenation, is_concatenation
-from neuroluigi.recordings.recording import RecordingsError
+from neuroluigi.recordings.formats.reader import Part
+from neuroluigi.recordings.recording import Group, RecordingsError
 from tests.recordings.files import found, write_files
+
+
+def layout_of(group: Group, paths: list[str], partial_sample: str, contiguous: str) -> dict:
+    return describe_concatenation(group, paths, partial_sample, contiguous)[0]
 
 
 def test_lay_out(root):
@@ -25,8 +30,8 @@ def test_lay_out(root):
         f"s,3,y.bin,{tail.format(0)},,,A|B",
         partial_sample="drop",
     ).values()
-    files = [(r.path, r.header_bytes) for r in group.recordings]
-    layout = describe_concatenation(group, files, "drop", contiguous="false")
+    paths = [r.path for r in group.recordings]
+    layout = layout_of(group, paths, "drop", contiguous="false")
     # 14 - 2 bytes are 3 samples of 4 bytes, 4 bytes 1, 11 bytes 2 and 3 bytes left.
     assert layout == {
         "dtype": "int16",
@@ -46,8 +51,11 @@ def test_lay_out(root):
     }
     assert json.loads(json.dumps(layout)) == layout
     assert data_bytes(layout) == [12, 4, 8]
+    assert data_bytes({**layout, "channels": [{"name": "A"}, {"name": "B"}]}) == [12, 4, 8]
+    _, parts = describe_concatenation(group, paths, "drop", contiguous="false")
+    assert parts == [Part(paths[0], 2, 3), Part(paths[1], 0, 1), Part(paths[2], 0, 2)]
     # Recordings 1, 2 and 4 would lie between.
-    assert describe_concatenation(group, files, "drop", contiguous="true")["segments"] == [0, 3, 4]
+    assert layout_of(group, paths, "drop", contiguous="true")["segments"] == [0, 3, 4]
 
 
 # Of recordings of 10 bytes and one of 11: rows of the table, settings, the samples at which segments begin.
@@ -71,22 +79,22 @@ def test_contiguous_recordings_have_a_gap_where_samples_are_missing(root, rows, 
     write_files(root, "long", size=11)
     rows = [row if row.endswith(",no") else f"{row},yes" for row in rows]
     group = next(iter(found(root, "session,index,path,use", *rows, partial_sample="drop", **settings).values()))
-    files = [(r.path, 0) for r in group.recordings]
-    assert describe_concatenation(group, files, "drop", contiguous="false")["segments"] == apart
-    assert describe_concatenation(group, files, "drop", contiguous="true")["segments"] == contiguous
+    paths = [r.path for r in group.recordings]
+    assert layout_of(group, paths, "drop", contiguous="false")["segments"] == apart
+    assert layout_of(group, paths, "drop", contiguous="true")["segments"] == contiguous
 
 
 def test_what_a_step_made_of_a_recording_has_its_gap_too(root):
     write_files(root, "x", size=11)
     write_files(root, "y", "filtered/x", "filtered/y")
     group = found(root, "session,index,path", "s,0,x", "s,1,y", dtype="int16", partial_sample="drop")["s"]
-    files = [(str(root / "filtered" / r.name), 0) for r in group.recordings]
-    assert describe_concatenation(group, files, "drop", contiguous="true")["segments"] == [0, 5]
+    paths = [str(root / "filtered" / r.name) for r in group.recordings]
+    assert layout_of(group, paths, "drop", contiguous="true")["segments"] == [0, 5]
 
 
 def test_lay_out_of_what_is_not_known(root):
     group = found(root)["b"]
-    layout = describe_concatenation(group, [(group.recordings[0].path, 0)], "fail", contiguous="false")
+    layout = layout_of(group, [group.recordings[0].path], "fail", contiguous="false")
     assert layout == {
         "dtype": "uint8",
         "channels": 1,
@@ -99,7 +107,7 @@ def test_lay_out_of_what_is_not_known(root):
 def test_lay_out_measures_the_files_it_is_given(root):
     write_files(root, "filtered/0.bin", size=16)
     group = found(root, header_bytes=4, select=("session=b",))["b"]
-    layout = describe_concatenation(group, [(str(root / "filtered/0.bin"), 0)], "fail", contiguous="false")
+    layout = layout_of(group, [str(root / "filtered/0.bin")], "fail", contiguous="false")
     assert layout["recordings"][0]["samples"] == 16
     assert layout["recordings"][0]["path"] == "b/rec_0.bin"
 
@@ -108,10 +116,10 @@ def test_lay_out_refuses_what_changed_and_what_has_problems(root):
     group = found(root, dtype="int16")["b"]
     write_files(root, "b/rec_0.bin", size=9)
     with pytest.raises(RecordingsError, match="9 bytes"):
-        describe_concatenation(group, [(group.recordings[0].path, 0)], "fail", contiguous="false")
+        layout_of(group, [group.recordings[0].path], "fail", contiguous="false")
     group = found(root, "session,index,path", "s,x,a/rec_0.bin", "s,y,a/rec_1.bin")["s"]
     with pytest.raises(RecordingsError, match=r"row 2, column index: 'x'.*\n.*row 3, column index: 'y'"):
-        describe_concatenation(group, [], "fail", contiguous="false")
+        layout_of(group, [], "fail", contiguous="false")
 
 
 ROW = {"session": "a", "index": 0, "first_sample": 0}

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuroluigi.recordings.concatenation import describe_concatenation, parts_of
+from neuroluigi.recordings.concatenation import describe_concatenation
+from neuroluigi.recordings.formats.reader import Part
 from neuroluigi.recordings.recording import Group, RecordingsError
 from tests.conftest import FORMATS, needs_formats
 from tests.recordings.files import found, only, problem, refusal, write_files
@@ -23,7 +24,7 @@ def write_run(folder: Path, name: str, samples: int = 10, start: int | None = 0,
     channels = sum(map(int, saved.split(",")))
     values = {"typeThis": "imec", "imSampRate": 30000.061088, "nSavedChans": channels, "snsApLfSy": saved, **more}
     sites = "".join(f"({site} 0 0 500 250 1)" for site in range(channels - 1))
-    values |= {"imAiRangeMax": 0.6, "imDatPrb_type": 0, "~imroTbl": f"(0,{channels - 1}){sites}"}
+    values |= {"imAiRangeMax": 0.6, "imDatPrb_type": 0, "~imroTbl": f"(0,{channels - 1}){sites}"} | more
     if start is not None:
         values["firstSample"] = start
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,17 +35,19 @@ def write_run(folder: Path, name: str, samples: int = 10, start: int | None = 0,
 
 
 def layout_of(group: Group, contiguous: str = "auto", gap_tolerance: int = 0) -> dict:
-    files = [(one.path, one.header_bytes) for one in group.recordings]
-    return describe_concatenation(group, files, "fail", contiguous, gap_tolerance)
+    return describe_concatenation(group, paths_of(group), "fail", contiguous, gap_tolerance)[0]
+
+
+def paths_of(group: Group) -> list[str]:
+    return [one.path for one in group.recordings]
 
 
 def samples_of(group: Group) -> np.ndarray:
     """Return the samples of the concatenation, as its parts have them."""
-    files = [(one.path, one.header_bytes) for one in group.recordings]
-    content = b""
-    for path, offset, size in parts_of(group, files, layout_of(group)):
-        piece = Path(path).read_bytes()[offset : offset + size]
-        assert len(piece) == size
+    content, size = b"", group.recordings[0].bytes_per_sample
+    for part in describe_concatenation(group, paths_of(group), "fail")[1]:
+        piece = Path(part.path).read_bytes()[part.offset : part.offset + part.samples * size]
+        assert len(piece) == part.samples * size
         content += piece
     return np.frombuffer(content, "<i2").reshape(-1, group.recordings[0].channels)
 
@@ -226,7 +229,8 @@ def test_seams_of_real_runs_by_their_counters():
     assert packets["recordings"][0]["samples"] == 8000 and packets["segments"] == [0, 4000]
     whole = (FORMATS / "blackrock/pause_correct.ns2").read_bytes()
     assert samples_of(group).tobytes() == whole[1379 : 1379 + 128000] + whole[129388 : 129388 + 128000]
-    assert packets["scale"] and packets["unit"] == "mV" and len(packets["channel_names"]) == 16
+    assert len(packets["channels"]) == 16 and len({one["name"] for one in packets["channels"]}) == 16
+    assert all(one["scale"] and one["unit"] == "mV" for one in packets["channels"])
 
 
 def test_the_samples_that_are_taken(tmp_path):
@@ -261,13 +265,38 @@ def test_what_a_step_made_of_a_recording_keeps_its_counter_sample_by_sample(tmp_
         write_run(tmp_path / "raw", f"m_g0_t{trigger}.imec0.ap", start=9 * trigger)
     (group,) = found(tmp_path / "raw").values()
     write_files(tmp_path, "0.bin", "1.bin", size=60)
-    files = [(str(tmp_path / f"{i}.bin"), 0) for i in range(2)]
-    layout = describe_concatenation(group, files, "fail")
+    paths = [str(tmp_path / f"{i}.bin") for i in range(2)]
+    layout, parts = describe_concatenation(group, paths, "fail")
     assert layout["segments"] == [0] and layout["recordings"][1]["dropped_samples"] == 1
-    assert parts_of(group, files, layout) == [(files[0][0], 0, 60), (files[1][0], 6, 54)]
+    assert parts == [Part(paths[0], 0, 10), Part(paths[1], 6, 9)]
     write_files(tmp_path, "0.bin", "1.bin", size=30)
-    layout = describe_concatenation(group, files, "fail")
+    layout, _ = describe_concatenation(group, paths, "fail")
     assert layout["segments"] == [0, 5] and layout["recordings"][1]["samples"] == 5
+
+
+def test_each_channel_is_as_its_header_says_and_a_table_is_right_where_it_says_something(tmp_path):
+    write_run(tmp_path, "m_g0_t0.imec0.ap", samples=3)
+    channels = layout_of(next(iter(found(tmp_path).values())))["channels"]
+    # 0.6 V in 512 steps, of gains 500 and 250: see write_run.
+    assert [(one["name"], one["kind"], one.get("scale"), one.get("unit")) for one in channels] == [
+        ("AP0", "ap", 0.6e6 / 512 / 500, "uV"),
+        ("AP1", "ap", 0.6e6 / 512 / 500, "uV"),
+        ("SY0", "digital", None, None),
+    ]
+    assert not {"x", "y", "used"} & channels[2].keys()
+    table = ("session,index,path,format,channel_names,scale,unit", "m,0,m_g0_t0.imec0.ap.bin,spikeglx,A|B|C,2,mV")
+    layout = layout_of(next(iter(found(tmp_path, *table).values())))
+    assert [(one["name"], one["scale"], one["unit"]) for one in layout["channels"]] == [
+        ("A", 2, "mV"), ("B", 2, "mV"), ("C", 2, "mV"),
+    ]  # fmt: skip
+    assert not {"scale", "unit", "channel_names"} & layout.keys()
+
+
+def test_recordings_whose_channels_differ_are_no_group(tmp_path):
+    write_run(tmp_path, "m_g0_t0.imec0.ap", samples=3)
+    write_run(tmp_path, "m_g0_t1.imec0.ap", samples=3, start=3, imAiRangeMax=0.5)
+    text = problem(found(tmp_path))
+    assert "differ in channel 0 (from 0)" in text and "scale" in text and "m_g0_t1.imec0.ap" in text
 
 
 def test_gaps_within_a_recording_are_segments(tmp_path):

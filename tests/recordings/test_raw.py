@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neuroluigi.recordings.formats.raw import fake_samples, measure
+from neuroluigi.recordings.formats.reader import Part
 from neuroluigi.recordings.recording import BYTES_PER_VALUE
 from tests.recordings.files import found, only, problem, write_files
 
@@ -14,20 +15,23 @@ from tests.recordings.files import found, only, problem, write_files
 def test_dtypes(root, dtype):
     write_files(root, "x.bin", size=3 * np.dtype(dtype).itemsize)
     recording = only(found(root, "session,index,path,dtype,channels", f"s,0,x.bin,{dtype},3"))
-    assert measure(recording, "fail") == (1, 0)
+    measured = measure(recording, "fail")
+    assert (measured.dtype, measured.samples, measured.rest_bytes) == (dtype, 1, 0)
 
 
 def test_measure(root):
     write_files(root, "x.bin", size=23)
     header = "session,index,path,dtype,channels,header_bytes"
-    assert measure(only(found(root, header, "s,0,x.bin,int16,2,3")), "fail") == (5, 0)
+    measured = measure(only(found(root, header, "s,0,x.bin,int16,2,3")), "fail")
+    assert (measured.parts, measured.rest_bytes) == ((Part(str(root / "x.bin"), 3, 5),), 0)
     text = problem(found(root, header, "s,0,x.bin,int16,2,"))
     assert str(root / "x.bin") in text
     assert "23 bytes" in text
     assert "4 bytes (int16, 2 channels)" in text
     assert "3 bytes are left" in text
     assert "partial_sample = drop" in text
-    assert measure(only(found(root, header, "s,0,x.bin,int16,2,", partial_sample="drop")), "drop") == (5, 3)
+    measured = measure(only(found(root, header, "s,0,x.bin,int16,2,", partial_sample="drop")), "drop")
+    assert (measured.parts, measured.rest_bytes) == ((Part(str(root / "x.bin"), 0, 5),), 3)
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_a_result_per_recording_is_looked_at_too(root):
     np.save(root / "filtered.npy", np.arange(10, dtype="uint8"))
     group = found(root)["b"]
     with pytest.raises(RecordingsError, match=r"filtered\.npy is a NumPy file, not raw samples"):
-        describe_concatenation(group, [(str(root / "filtered.npy"), 0)], "fail", contiguous="false")
+        describe_concatenation(group, [str(root / "filtered.npy")], "fail", contiguous="false")
 
 
 def test_a_wrong_file_is_never_analysed_and_the_others_go_on(tmp_path):

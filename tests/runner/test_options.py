@@ -32,4 +32,6 @@ def test_settings_that_decide_over_results(parsed, pipeline):
         found = deciding_settings(root)
     assert found["Edges.threshold"] == "0.6" and found["results.root"] == str(pipeline.results)
     assert found["recordings.dtype"] == "uint8" and found["recordings.root"] == str(pipeline.folder / "recordings")
+    # It decides which files there are, and not what is in them.
+    assert found["Aggregate.copy"] == "auto"
     assert not [name for name in found if name.startswith(("matlab.", "core.")) or name == "Edges.rerun_on"]

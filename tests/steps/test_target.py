@@ -72,7 +72,7 @@ def test_a_result_is_not_there_before_its_commit_is_finished(tmp_path):
 
 
 def test_a_recording_is_its_file(tmp_path):
-    target = RecordingTarget(str(tmp_path / "rec.bin"), header_bytes=16, sha256="ab")
+    target = RecordingTarget(str(tmp_path / "rec.bin"), sha256="ab")
     assert not target.exists() and str(target) == str(tmp_path / "rec.bin")
     (tmp_path / "rec.bin").mkdir()
     assert not target.exists()

@@ -3,43 +3,51 @@
 import hashlib
 import os
 import stat
+from dataclasses import replace
 
-from neuroluigi.recordings.formats.reader import RecordedFile
+from neuroluigi.recordings.formats.reader import Part, RecordedFile
 from neuroluigi.recordings.formats.signatures import START_BYTES, format_of
 from neuroluigi.recordings.recording import Recording, RecordingsError
 
+# The format of what no header describes.
+RAW = "raw"
 
-def measure(
-    recording: Recording, partial_sample: str, path: str = "", header_bytes: int | None = None, size: int | None = None
-) -> tuple[int, int]:
-    """Return (samples per channel, bytes of an incomplete last sample) of a recording's file.
 
-    `path` and `header_bytes` name another file with the same samples, such as the result of a step per recording;
-    `size` is its size in bytes if it is not made yet.
-    Raises RecordingsError where the file is not there or can't be read, has no samples, ends in the middle of one and
+def measure(recording: Recording, partial_sample: str, path: str = "") -> RecordedFile:
+    """Return where the samples of a recording lie, and what is known of them; its files are there and can be read.
+
+    `path` is another file with the same samples, such as the result of a step per recording: flat, without a header. It
+    keeps the recording's counter where it has as many samples.
+    Raises RecordingsError where a file is not there or can't be read, has no samples, ends in the middle of one and
     `partial_sample` is not "drop", or is of another format and no header is declared.
     """
-    path = path or recording.path
-    if recording.recorded and path == recording.path:
-        return _measure_by_header(recording, recording.recorded, partial_sample)
-    header_bytes = recording.header_bytes if header_bytes is None else header_bytes
-    if size is None:
-        try:
-            # What a step of the pipeline makes as a recording is raw samples by its own declaration.
-            found, start = (_stat(path), b"") if recording.made and path == recording.path else _stat_and_start(path)
-        except OSError as error:
+    if path in ("", recording.path):
+        if recording.recorded:
+            return _measure_by_header(recording, recording.recorded, partial_sample)
+        return _measure_flat(recording, partial_sample, recording.path, recording.header_bytes)
+    found, recorded = _measure_flat(recording, partial_sample, path, 0), recording.recorded
+    if recorded and recorded.samples == found.samples:
+        return replace(recorded, parts=found.parts, rest_bytes=found.rest_bytes)
+    return found
+
+
+def _measure_flat(recording: Recording, partial_sample: str, path: str, header_bytes: int) -> RecordedFile:
+    """Return a recording that is all of a file behind a header."""
+    try:
+        # What a step of the pipeline makes as a recording is raw samples by its own declaration.
+        found, start = (_stat(path), b"") if recording.made and path == recording.path else _stat_and_start(path)
+    except OSError as error:
+        raise RecordingsError(
+            f"{recording.origin}, column path: {recording.name!r} can't be read as a file ({path}: {error.strerror})"
+        ) from error
+    size = found.st_size
+    if not header_bytes:
+        if what := format_of(path, start):
             raise RecordingsError(
-                f"{recording.origin}, column path: {recording.name!r} can't be read as a file"
-                f" ({path}: {error.strerror})"
-            ) from error
-        size = found.st_size
-        if not header_bytes:
-            if what := format_of(path, start):
-                raise RecordingsError(
-                    f"{recording.origin}: {path} is {what}, not raw samples; convert it, or declare header_bytes where"
-                    " its samples lie raw behind a header"
-                )
-            _checked[path] = _identity(found)
+                f"{recording.origin}: {path} is {what}, not raw samples; convert it, or declare header_bytes where"
+                " its samples lie raw behind a header"
+            )
+        _checked[path] = _identity(found)
     samples, rest = divmod(size - header_bytes, recording.bytes_per_sample)
     if samples <= 0:
         raise RecordingsError(
@@ -52,10 +60,11 @@ def measure(
             f" samples of {recording.bytes_per_sample} bytes ({recording.dtype}, {recording.channels} channels),"
             f" {rest} bytes are left; check dtype and channels, or set [recordings] partial_sample = drop to drop them"
         )
-    return samples, rest
+    parts = (Part(path, header_bytes, samples),)
+    return RecordedFile(RAW, path, {}, recording.dtype, samples=samples, parts=parts, rest_bytes=rest)
 
 
-def _measure_by_header(recording: Recording, recorded: RecordedFile, partial_sample: str) -> tuple[int, int]:
+def _measure_by_header(recording: Recording, recorded: RecordedFile, partial_sample: str) -> RecordedFile:
     """Return what the header of a recording says, having seen that its files are there and can be read."""
     for part in {part.path: part for part in recorded.parts}.values():
         try:
@@ -68,7 +77,7 @@ def _measure_by_header(recording: Recording, recorded: RecordedFile, partial_sam
             f" {recorded.bytes_per_sample} bytes, {recorded.rest_bytes} bytes after the last whole one; copy it again"
             " from where it was recorded, or set [recordings] partial_sample = drop to drop them"
         )
-    return recorded.samples, recorded.rest_bytes
+    return recorded
 
 
 # The files that this process has opened and found right, with size and time: a plan measures each a second time.

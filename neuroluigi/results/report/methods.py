@@ -12,7 +12,7 @@ from pathlib import Path
 
 from neuroluigi.provenance.record import engine_and_version, is_recording, recorded_code
 from neuroluigi.provenance.secret_values import masked, without_seals
-from neuroluigi.recordings.concatenation import is_concatenation
+from neuroluigi.recordings.concatenation import count_channels, is_concatenation
 from neuroluigi.results.report import charts, diagram
 from neuroluigi.results.report.facts import Facts, Found, counted, shown_time
 from neuroluigi.results.status import explain_status
@@ -109,8 +109,9 @@ def methods(facts: Facts) -> str:
 def _described(layouts: Sequence[Mapping]) -> str:
     """Return dtype, channels and sampling rate of the recordings in parentheses."""
     parts = []
+    described = [{**one, "channels": count_channels(one)} if "channels" in one else one for one in layouts]
     for name, text in (("dtype", "{}"), ("channels", "channels: {}"), ("sampling_rate_hz", "sampling rate: {} Hz")):
-        if values := Counter(str(one[name]).removesuffix(".0") for one in layouts if one.get(name) is not None):
+        if values := Counter(str(one[name]).removesuffix(".0") for one in described if one.get(name) is not None):
             parts.append(text.format(_varied(values)))
     return f" ({'; '.join(parts)})" if parts else ""
 
