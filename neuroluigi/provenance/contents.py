@@ -17,6 +17,7 @@ from typing import NamedTuple
 from neuroluigi.provenance.files import (
     describe_file,
     hash_file,
+    is_flushed_at_once,
     path_in_root,
     read_bytes,
     sync_file,
@@ -178,6 +179,8 @@ def _unescaped(name: str) -> str:
 
 def sync(path: Path) -> None:
     """Make a file, or all files in a folder, durable against a power cut."""
+    if not is_flushed_at_once():
+        return
     if not path.is_dir():
         sync_file(path)
         return
