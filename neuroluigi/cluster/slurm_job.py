@@ -29,7 +29,8 @@ from neuroluigi.provenance.run_record import write_run_record
 from neuroluigi.runner.command_line import exit_on_error, named_module
 from neuroluigi.runner.run import Run, command_line, interrupt, prepare_process
 from neuroluigi.runner.run_log import describe_run
-from neuroluigi.steps.base import MADE, Step
+from neuroluigi.steps.attempt import MADE, Attempt
+from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import RunStopped, results_root
 from neuroluigi.steps.describe import start_clock
 from neuroluigi.steps.matlab import SEATS_VARIABLE
@@ -122,7 +123,7 @@ def _go_on_later(job: str, start: dict, before: dict, run: Run) -> tuple[int, st
         interrupted = run.worker.running_tasks if run.worker else []
         for step in interrupted:
             if isinstance(step, Step):
-                step.note_failure(f"{limit}; give more with neuroluigi slurm --time", start)
+                Attempt(step).note_failure(f"{limit}; give more with neuroluigi slurm --time", start)
         steps = ", ".join(map(str, interrupted)) or "no step began"
         return 1, f"nothing was made in two walltimes, so it is not queued again; give more with --time ({steps})"
     done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)

@@ -27,7 +27,6 @@ class Checksums:
 
     def __init__(self, root: Path):
         self._root = root
-        self._path = root / ".checksums.jsonl"
         self._read_bytes = 0
         self._last_message: float | None = None
         self._has_warned = False
@@ -45,7 +44,7 @@ class Checksums:
                 # Without the cache the file is read again next time.
                 with (
                     contextlib.suppress(OSError),
-                    open(self._path, "a", encoding="utf-8", opener=only_regular) as file,
+                    open(self._path(), "a", encoding="utf-8", opener=only_regular) as file,
                 ):
                     file.write(json.dumps([*key, self._kept[key]], ensure_ascii=False) + "\n")
         return self._kept[key]
@@ -53,6 +52,9 @@ class Checksums:
     def known(self, path: str) -> str | None:
         """Return the sha256 of a file if it was read before, else None. Raises OSError."""
         return self._kept.get(self._key(path))
+
+    def _path(self) -> Path:
+        return self._root / ".checksums.jsonl"
 
     def _key(self, path: str) -> tuple[str, int, int]:
         found = os.stat(path)
@@ -64,7 +66,7 @@ class Checksums:
 
     def _load(self) -> Iterator[tuple[tuple[str, int, int], str]]:
         with contextlib.suppress(OSError):
-            for line in read_bytes(self._path).decode("utf-8", "replace").splitlines():
+            for line in read_bytes(self._path()).decode("utf-8", "replace").splitlines():
                 # The last line of a run that was killed may be cut.
                 with contextlib.suppress(ValueError, TypeError, RecursionError):
                     name, size, mtime_ns, sha256 = json.loads(line)

@@ -127,7 +127,7 @@ def _has_module(distribution: str, path: str) -> bool:
     return any(str(one).startswith((f"{path}/", f"{path}.")) for one in files)
 
 
-def _reached(step: type, unused: Iterable[Callable], read: Callable[[Iterable[type]], Modules]) -> "_Reached":
+def _reached(step: type, unused: Iterable[Callable], read: Callable[[tuple[type, ...]], Modules]) -> "_Reached":
     modules = read(_steps_among(step))
     key = step, tuple(unused)
     if key not in modules.known:

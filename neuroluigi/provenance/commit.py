@@ -79,7 +79,8 @@ def _commit(
     folder, renames = record_path.parent, []
     for part, final in parts.items():
         sync(part)
-        renames.append(_Rename(part, final, part_path(final) if part.is_dir() else None, _identity(part)))
+        identity = _identity(part)
+        renames.append(_Rename(part, final, part_path(final) if "files" in identity else None, identity))
     with folder_lock(folder):
         _finish(record_path)
         if is_done():
@@ -99,7 +100,7 @@ def _commit(
 
 def recover(record_path: Path) -> bool:
     """Finish the commit of a run record, if one was killed; return whether there was one. Raises OSError."""
-    if not os.path.lexists(pending_path(record_path)):
+    if not _is_interrupted(record_path):
         return False
     with folder_lock(record_path.parent):
         _finish(record_path)
@@ -231,6 +232,11 @@ class _Rename:
                 remove_path(self.aside)
 
 
+def _is_interrupted(record_path: Path) -> bool:
+    # Each commit asks twice.
+    return os.path.lexists(sibling_path(record_path, ".pending.json"))
+
+
 def _renames(record: Mapping, folder: Path) -> list[_Rename]:
     """Return the renames of a pending record; ValueError for one that no commit wrote, or that leads elsewhere."""
     found = []
@@ -256,9 +262,9 @@ def _finish(record_path: Path, is_own: bool = True) -> None:
 
     A file of that name which no commit wrote is put aside, unless another step than that of the caller has the name.
     """
-    pending = pending_path(record_path)
-    if not os.path.lexists(pending):
+    if not _is_interrupted(record_path):
         return
+    pending = pending_path(record_path)
     record = read_record(pending) or {}
     try:
         renames = _renames(record, record_path.parent)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from neuroluigi.provenance.files import (
     describe_file,
     hash_file,
+    is_flushed_at_once,
     path_in_root,
     read_bytes,
     sync_file,
@@ -205,6 +206,8 @@ def _unescaped(name: str) -> str:
 
 def sync(path: Path) -> None:
     """Make a file, or all files in a folder, durable against a power cut."""
+    if not is_flushed_at_once():
+        return
     if not path.is_dir():
         sync_file(path)
         return

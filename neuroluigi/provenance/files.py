@@ -41,11 +41,6 @@ def only_regular(path: str | Path, flags: int) -> int:
     return descriptor
 
 
-def only_new(path: str | Path, flags: int) -> int:
-    """Open a file as the `opener` of open() does, one that is not there yet. Raises OSError."""
-    return only_regular(path, flags | os.O_EXCL)
-
-
 def read_bytes(path: str | Path) -> bytes:
     """Return the content of a file. Raises OSError, also for what is no regular file, or larger than any record."""
     # Half the system calls of open(); a plan reads tens of thousands.
@@ -78,26 +73,33 @@ def write_text(path: Path, text: str, errors: str = "surrogatepass", is_durable:
 
     Raises OSError.
     """
+    # A folder's name may have bytes that are no text; Python's json reads them back.
+    content = text.encode("utf-8", errors)
     part = part_path(path)
     try:
-        # A folder's name may have bytes that are no text; Python's json reads them back. A link is not followed.
-        with part.open("x", encoding="utf-8", errors=errors, newline="\n") as file:
-            file.write(text)
-            if is_durable and _is_flushed.get():
+        # A link is not followed.
+        with part.open("xb") as file:
+            file.write(content)
+            if is_durable and is_flushed_at_once():
                 file.flush()
                 os.fsync(file.fileno())
         part.replace(path)
-    finally:
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
     if is_durable:
         sync_folder(path.parent)
 
 
 def remove_path(path: Path) -> None:
     """Remove a file, a link, or a folder with all that is in it."""
-    if path.is_symlink() or not path.is_dir():
+    try:
         path.unlink(missing_ok=True)
         return
+    except OSError:
+        # Each system refuses a folder in its own way.
+        if path.is_symlink() or not path.is_dir():
+            raise
     try:
         shutil.rmtree(path)
     except PermissionError:
@@ -127,9 +129,14 @@ def flushed(at_once: bool) -> Iterator[None]:
         _is_flushed.reset(token)
 
 
+def is_flushed_at_once() -> bool:
+    """Whether what is written now is to be flushed at once."""
+    return _is_flushed.get()
+
+
 def sync_file(path: str | Path) -> None:
     """Make the content of a file durable against a power cut."""
-    if not _is_flushed.get():
+    if not is_flushed_at_once():
         return
     # Windows wants a file that may be written; elsewhere, one that may be read is enough.
     descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
@@ -141,7 +148,7 @@ def sync_file(path: str | Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the renames in `folder` durable against a power cut, where the system can."""
-    if os.name == "posix" and _is_flushed.get():
+    if os.name == "posix" and is_flushed_at_once():
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

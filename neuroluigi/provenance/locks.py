@@ -36,13 +36,8 @@ def waited_lock(path: Path, what: str) -> Iterator[None]:
     release = _taken_at_once(path) or _waited_for(path, what)
     try:
         # For people: without it the lock is as good. A lock has no name on Windows, where nobody else can read it.
-        with contextlib.suppress(OSError), open(path, "r+", encoding="utf-8", opener=only_regular) as file:
-            # It hardly ever changes hands, and a write to the disk takes longer than a look.
-            holder = json.dumps(whoever())
-            if file.read(len(holder) + 1) != holder:
-                file.seek(0)
-                file.write(holder)
-                file.truncate()
+        with contextlib.suppress(OSError):
+            _write_holder(path)
         yield
     finally:
         release()
@@ -59,6 +54,19 @@ def _taken_at_once(path: Path) -> Callable[[], None] | None:
         else:
             return functools.partial(os.close, descriptor)
     return None
+
+
+def _write_holder(path: Path) -> None:
+    # It hardly ever changes hands, and a write to the disk takes longer than a look.
+    holder = json.dumps(whoever()).encode()
+    descriptor = only_regular(path, os.O_RDWR)
+    try:
+        if os.read(descriptor, len(holder) + 1) != holder:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, holder)
+            os.ftruncate(descriptor, len(holder))
+    finally:
+        os.close(descriptor)
 
 
 def _waited_for(path: Path, what: str) -> Callable[[], None]:

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,7 +188,7 @@ class Modules:
 _views: dict[frozenset[str], Modules] = {}
 
 
-def modules_as_imported(steps: Iterable[type]) -> Modules:
+def modules_as_imported(steps: tuple[type, ...]) -> Modules:
     """Return the modules as this process imported them, for the code of these classes of steps."""
     followed = _homes(steps)
     if followed not in _views or not _views[followed].are_as_read():
@@ -195,12 +196,13 @@ def modules_as_imported(steps: Iterable[type]) -> Modules:
     return _views[followed]
 
 
-def modules_on_disk(steps: Iterable[type]) -> Modules:
+def modules_on_disk(steps: tuple[type, ...]) -> Modules:
     """Return the modules as their files are now, for the code of these classes of steps."""
     return Modules(_homes(steps), lambda name, file: read_text(file))
 
 
-def _homes(steps: Iterable[type]) -> frozenset[str]:
+@functools.cache
+def _homes(steps: tuple[type, ...]) -> frozenset[str]:
     """Return the top-level packages that define steps: a lab's own, also where it is installed."""
     return frozenset(one.__module__.partition(".")[0] for one in steps)
 

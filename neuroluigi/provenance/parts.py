@@ -39,7 +39,7 @@ def part_path(path: Path) -> Path:
     That of a temporary path of this run is no longer than it. Raises OSError where the register can't be written.
     """
     _note_folder(path.parent)
-    if run_of_part(path.name) == _run_id:
+    if f".part-{_run_id}-" in path.name and run_of_part(path.name) == _run_id:
         path = path.with_name(final_name(path.name))
     while True:
         part = path.with_name(f"{path.stem}.part-{_run_id}-{secrets.token_hex(4)}{path.suffix}")

@@ -52,7 +52,7 @@ def read_record(path: str | Path) -> dict | None:
     record = read_json(path)
     if not record:
         return None
-    if _is_newer(Path(path), record):
+    if _is_newer(path, record):
         versions = record.get("versions")
         writer = versions.get("neuroluigi") if isinstance(versions, Mapping) else None
         raise NewerRecordError(
@@ -63,11 +63,13 @@ def read_record(path: str | Path) -> dict | None:
     return _in_todays_schema(record) if _is_record(record) else None
 
 
-def _is_newer(path: Path, record: Mapping) -> bool:
+def _is_newer(path: str | Path, record: Mapping) -> bool:
     """Whether a later version wrote this record; not where it is a copy by another name."""
-    schema, name = record.get("schema"), f"{path.name.removesuffix('.json').removesuffix('.pending')}.json"
-    is_later = isinstance(schema, int) and schema > SCHEMA and isinstance(record.get("step"), str)
-    return is_later and has_its_name(path.with_name(name), record)
+    schema = record.get("schema")
+    if not (isinstance(schema, int) and schema > SCHEMA and isinstance(record.get("step"), str)):
+        return False
+    path = Path(path)
+    return has_its_name(path.with_name(f"{path.name.removesuffix('.json').removesuffix('.pending')}.json"), record)
 
 
 def checked_record(record: Mapping) -> dict:
@@ -219,6 +221,11 @@ def timestamp() -> str:
 
 def describe_host() -> dict:
     """Return name, platform, cpus and user of this host. No environment variables: they hold passwords and tokens."""
+    return dict(_host())
+
+
+@functools.cache
+def _host() -> dict:
     return {"name": platform.node(), "platform": platform.platform(), "cpus": os.cpu_count(), "user": user_name()}
 
 

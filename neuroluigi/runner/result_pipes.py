@@ -9,7 +9,7 @@ from multiprocessing.connection import wait
 
 import luigi
 
-from neuroluigi.steps.base import MADE, Outcome
+from neuroluigi.steps.attempt import MADE, Outcome
 
 if sys.platform == "win32":
     from multiprocessing.connection import PipeConnection as Connection

@@ -25,7 +25,8 @@ from neuroluigi.provenance.record import package_versions
 from neuroluigi.provenance.secret_values import masked
 from neuroluigi.runner import luigid
 from neuroluigi.runner.result_pipes import ResultPipes, outcome_of
-from neuroluigi.steps.base import MADE, UNCHANGED, Outcome, Step
+from neuroluigi.steps.attempt import MADE, UNCHANGED, Outcome
+from neuroluigi.steps.base import Step
 from neuroluigi.steps.plan import discard_statuses
 from neuroluigi.steps.progress_report import percentage, status_message
 
@@ -216,8 +217,6 @@ class Worker(luigi.worker.Worker):
         self.on_waiting()
         self._pass_on_progress()
         super()._handle_next_task()
-        # A step that ran in a process of its own may have changed what the statuses are about.
-        discard_statuses()
 
     def _pass_on_progress(self) -> None:
         """Pass the progress of steps in processes of their own on to the scheduler."""
@@ -238,6 +237,9 @@ class Worker(luigi.worker.Worker):
         task = self._scheduled_tasks.get(task_id)
         # A task that was not run has no explanation.
         if task is not None and kwargs.get("expl"):
+            # Where it ran in a process of its own, this one has not seen what it changed.
+            if type(task).run is not luigi.Task.run:
+                discard_statuses()
             outcome = self._sent.pop(task_id, None) or outcome_of(task)
             if kwargs["status"] == FAILED:
                 explanation = json.loads(kwargs["expl"])
@@ -251,7 +253,8 @@ class Worker(luigi.worker.Worker):
             kwargs["params"] = task.to_str_params(True, True) if isinstance(task, Step) else masked(kwargs["params"])
         super()._add_task(*args, **kwargs)
         if isinstance(task, Step) and task_id in self._running_tasks:
-            self._show(task_id, {"log": str(task.kept_log(kwargs["status"] == DONE))})
+            log = task.kept_log(kwargs["status"] == DONE)
+            self._show(task_id, {"log": str(log)} if log.exists() else {})
             if task.progress_path:
                 with contextlib.suppress(OSError):
                     task.progress_path.unlink()

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from neuroluigi.provenance.files import only_regular
+
 # How long a log may become, and what is kept then of its beginning and its end.
 MOST_BYTES = 100_000_000
 _BEGINNING, _END = 0.5, 0.25
@@ -22,7 +24,7 @@ _watcher: threading.Thread | None = None
 
 @contextlib.contextmanager
 def kept_short(log: Path) -> Iterator[None]:
-    """Keep a log short, to which any process adds, until the end of the block."""
+    """Keep a log short, to which any process adds, until the end of the block; make it, if that is not soon."""
     global _watcher
     with _lock:
         _logs[log] = 0
@@ -42,7 +44,14 @@ def _watch() -> None:
         time.sleep(_LOOK_SECONDS)
         with _lock:
             for log, left_out in _logs.items():
+                _make(log)
                 _logs[log] = _shorten(log, left_out)
+
+
+def _make(log: Path) -> None:
+    """Make a log that is not there yet: somebody may want to follow it."""
+    with contextlib.suppress(OSError):
+        os.close(only_regular(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
 
 
 def _forget() -> None:

@@ -44,14 +44,34 @@ from neuroluigi.steps.target import ResultFolder, ResultTarget
 _WORTH_SHARING = 1_000
 
 
+class _Unchanging:
+    """What is the same for all plans of a run."""
+
+    def __init__(self):
+        # The roots for which no two tasks make the same file.
+        self.checked: set[str] = set()
+        self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}
+        self.rerun_on = frozenset(setting(results).rerun_on)
+        self.allow_missing = setting(recordings).allow_missing
+        self.trusts_existing = setting(results).trust_existing
+        self.defaults: Callable[[type], dict[str, object]] = functools.cache(defaults_of)
+
+
+@functools.lru_cache(maxsize=1)
+def _unchanging_in(run: CmdlineParser) -> _Unchanging:
+    return _Unchanging()
+
+
 class Plan:
     """The statuses of one plan, and what they are computed from."""
 
     def __init__(self, run: CmdlineParser | None = None):
         self.run = run
+        of_run = _unchanging_in(run) if run else _Unchanging()
+        self.checked, self.roots, self.rerun_on = of_run.checked, of_run.roots, of_run.rerun_on
+        self.allow_missing, self.trusts_existing = of_run.allow_missing, of_run.trusts_existing
+        self.defaults = of_run.defaults
         self.statuses: dict[str, state.Status] = {}
-        # The roots for which no two tasks make the same file.
-        self.checked: set[str] = set()
         self.below: dict[str, list[luigi.Task]] = {}
         # What output() returns, flattened; a target of the lab's own need not have a path.
         self.outputs: dict[str, list] = {}
@@ -59,11 +79,7 @@ class Plan:
         self.makers: dict[str, luigi.Task] = {}
         # Of each step: its significant parameters, and the digest of what it adds to its record.
         self.read_of: dict[str, tuple[Mapping[str, Any], str | None]] = {}
-        self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}
-        self.rerun_on = frozenset(setting(results).rerun_on)
         self.reads_moved = _reads_moved
-        self.allow_missing = setting(recordings).allow_missing
-        self.trusts_existing = setting(results).trust_existing
         self.in_doubt = in_doubt(results_root())
         self.checksums = Checksums(results_root())
         self.folders = FolderListings()
@@ -74,7 +90,6 @@ class Plan:
         self.wanted_tool: Callable[[type], dict[str, str]] = functools.cache(
             lambda kind: self.examples[kind].wanted_tool()
         )
-        self.defaults: Callable[[type], dict[str, object]] = functools.cache(defaults_of)
         self.examples: dict[type, ResultTask] = {}
 
     def shared(self) -> tuple[dict[str, Any], ...]:
@@ -109,13 +124,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=discard_statuses)
 
 
-@one_look()
-@logged_in_one_line()
 def status_of(task: luigi.Task) -> state.Status:
     """Return the status of a task, computing first that of all that it is made from.
 
-    Raises RunStopped as plan_below does for the first task of a plan: it may be all that Luigi asks before it runs.
+    Raises RunStopped as plan_below does for the first task of a run: it may be all that Luigi asks before it runs.
     """
+    known = _known_plan()
+    return (known and known.statuses.get(task.task_id)) or _check(task)
+
+
+@one_look()
+@logged_in_one_line()
+def _check(task: luigi.Task) -> state.Status:
     plan = _check_below(task)
     if not plan.checked:
         _refuse_clashes_below(task, plan)
@@ -172,8 +192,8 @@ def plan_together(roots: Sequence[luigi.Task]) -> None:
 
 
 def _refuse_clashes_below(root: luigi.Task, plan: Plan) -> None:
-    plan.checked.add(root.task_id)
     _refuse_clashes(_in_order(root, plan), plan)
+    plan.checked.add(root.task_id)
 
 
 def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
@@ -331,10 +351,14 @@ def _check_for(tasks: list[luigi.Task], plan: Plan, writer: Connection) -> None:
 def _plan_of_run() -> Plan:
     """Return the plan of this run; without a command line a new one."""
     global _plan
-    run = CmdlineParser.get_instance()
-    if _plan is None or run is None or _plan.run is not run:
-        _plan = Plan(run)
-    return _plan
+    known = _known_plan()
+    if known is None:
+        _plan = known = Plan(CmdlineParser.get_instance())
+    return known
+
+
+def _known_plan() -> Plan | None:
+    return _plan if _plan and _plan.run and _plan.run is CmdlineParser.get_instance() else None
 
 
 def _open(current: luigi.Task, plan: Plan) -> list[luigi.Task]:

@@ -70,6 +70,7 @@ def percentage(progress: Mapping) -> int | None:
 
 
 def status_message(progress: Mapping) -> str:
-    """Return the progress of a step as text: k, n and message, then host and log."""
+    """Return the progress of a step as text: k, n and message, then host and log, as far as they are known."""
     how_far = [f"{progress['k']:g}/{progress['n']:g} {progress['message']}"] if "k" in progress else []
-    return "\n".join([*how_far, f"{socket.gethostname()}: {progress['log']}"])
+    where = [f"{socket.gethostname()}: {progress['log']}"] if "log" in progress else []
+    return "\n".join([*how_far, *where])

@@ -38,8 +38,8 @@ def test_what_is_no_json_object_is_none(tmp_path, text):
 def test_a_text_that_can_not_be_encoded_leaves_the_old_file(tmp_path):
     path = tmp_path / "page.html"
     write_text(path, "old")
-    with pytest.raises(TypeError):
-        write_text(path, b"new")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "new \ud800", errors="strict")
     assert path.read_text() == "old" and [one.name for one in tmp_path.iterdir()] == ["page.html"]
 
 

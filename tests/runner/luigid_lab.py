@@ -48,6 +48,7 @@ class Timed:
         self.note("end")
 
     def note(self, what):
+        print(what)
         with open("times.log", "a") as log:
             log.write(f"{self.task_family}/{self.folder.name} {what} {time.time()} {os.getpid()}\\n")
 

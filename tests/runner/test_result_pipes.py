@@ -9,7 +9,7 @@ import time
 import pytest
 
 from neuroluigi.runner.result_pipes import ResultPipes
-from neuroluigi.steps.base import MADE, Outcome
+from neuroluigi.steps.attempt import MADE, Outcome
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the processes are forked")
 

@@ -156,7 +156,7 @@ def test_a_run_that_is_ended(lab, number):
         (lab.results / f"run.part-{record['run']}-01234567.json").touch()
     give(lab, "pass")
     lab.run("One")
-    assert {path.name for path in (lab.results / "study" / "runs").iterdir()} == {".lock", "One.json", "One.log"}
+    assert {path.name for path in (lab.results / "study" / "runs").iterdir()} == {".lock", "One.json"}
     assert folders(lab.results) == ["study"]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from neuroluigi.steps import log_limit
 from neuroluigi.steps.log_limit import kept_short
+from tests.engines.lab import wait_for
 
 
 @pytest.fixture
@@ -22,6 +23,12 @@ def test_a_log_that_is_not_too_long_is_left_alone(log):
     with kept_short(log):
         log.write_text("x" * 100_000)
     assert log.read_text() == "x" * 100_000
+
+
+def test_a_log_in_which_nobody_writes_is_made_after_a_while(log):
+    with kept_short(log):
+        wait_for(log.exists)
+    assert log.read_text() == ""
 
 
 def test_a_log_keeps_beginning_and_end_and_says_what_is_left_out(log):

@@ -20,7 +20,7 @@ def test_a_percentage_is_from_0_to_100_or_none(k, n, percent):
 
 def test_a_message_has_progress_host_and_log():
     host = socket.gethostname()
-    assert status_message({"log": "a.log"}) == f"{host}: a.log"
+    assert status_message({"log": "a.log"}) == f"{host}: a.log" and status_message({}) == ""
     assert status_message({"k": 1.5, "n": 4.0, "message": "x", "log": "a.log"}) == f"1.5/4 x\n{host}: a.log"
 
 

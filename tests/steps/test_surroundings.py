@@ -134,6 +134,25 @@ def test_every_leak_is_one(leak):
         assert seen() != alone
 
 
+def test_numbers_go_on_around_a_step_and_around_a_step_in_a_step():
+    def normal():
+        # They are made in pairs, of which one waits.
+        return np.random.standard_normal(3).tolist()
+
+    np.random.seed(12)
+    outer = [normal(), normal()]
+    np.random.seed(0)
+    inner = [normal(), normal()]
+    np.random.seed(12)
+    found = [normal()]
+    with own_surroundings():
+        within = [normal()]
+        with own_surroundings():
+            assert [normal(), normal()] == inner
+        within.append(normal())
+    assert [*found, normal()] == outer and within == inner
+
+
 def test_around_a_step_all_stays_as_it_was_when_it_fails_too():
     random.seed(11)
     np.random.seed(12)

@@ -23,7 +23,7 @@ import luigi
 
 from neuroluigi.provenance.files import only_regular, read_bytes, write_text
 from neuroluigi.provenance.record import package_versions, timestamp
-from neuroluigi.steps.base import MADE, Outcome
+from neuroluigi.steps.attempt import MADE, Outcome
 from neuroluigi.steps.config import RunStopped, registered, results_root
 from neuroluigi.steps.plan import discard_statuses
 from neuroluigi.steps.spawn import CarriesSettings
