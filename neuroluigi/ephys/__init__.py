@@ -8,8 +8,9 @@ A pipeline subclasses them, under the same names, and declares what each require
 """
 
 from neuroluigi.ephys.aggregate import Aggregate
+from neuroluigi.ephys.decoded import Decoded
 from neuroluigi.ephys.edges import Edges
 from neuroluigi.ephys.plot import Plot
 from neuroluigi.ephys.stats import Stats
 
-__all__ = ["Aggregate", "Edges", "Plot", "Stats"]
+__all__ = ["Aggregate", "Decoded", "Edges", "Plot", "Stats"]

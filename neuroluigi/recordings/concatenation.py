@@ -118,6 +118,10 @@ def parts_of(group: Group, files: Sequence[tuple[str, int]], layout: Mapping) ->
     for recording, (path, header_bytes), row in zip(group.recordings, files, layout["recordings"], strict=True):
         left = row.get("dropped_samples", 0)
         recorded = recording.recorded if path == recording.path else None
+        if recorded and recorded.is_encoded:
+            raise RecordingsError(
+                f"{path} has to be decoded: in requires(), use recording_task(recording), which gives the step for that"
+            )
         parts = recorded.parts if recorded else (Part(path, header_bytes, left + row["samples"]),)
         for part in parts:
             dropped = min(left, part.samples)

@@ -23,7 +23,7 @@ from neuroluigi.steps.config import (
     results_root,
     setting,
 )
-from neuroluigi.steps.discovery import existing_recordings, find_recording, groups, recording_makers
+from neuroluigi.steps.discovery import decoders, existing_recordings, find_recording, groups, recording_makers
 from neuroluigi.steps.plan import status_of
 from neuroluigi.steps.spawn import CarriesSettings
 from neuroluigi.steps.target import RecordingTarget
@@ -183,7 +183,19 @@ class RecordingMaker(Step):
 
 
 def recording_task(recording: Recording) -> luigi.Task:
-    """Return the task that provides a recording, of the pipeline's own class where it defines one."""
+    """Return the task that provides the samples of a recording, of the pipeline's own class where it defines one."""
     if recording.made:
         return recording_makers[-1](recording.session, recording.index)
+    if not recording.is_encoded:
+        return files_of_recording(recording)
+    if not decoders:
+        raise RunStopped(
+            f"luigi: {recording.path} has to be decoded; the step for that comes with ephys: add the line 'from"
+            " neuroluigi import ephys' to tasks.py"
+        )
+    return decoders[-1](*recording.identity)
+
+
+def files_of_recording(recording: Recording) -> luigi.Task:
+    """Return the task that provides the files of an existing recording, also where they have to be decoded."""
     return (existing_recordings or [ExistingRecording])[-1](*recording.identity)
