@@ -88,12 +88,14 @@ def defaults_of(step: type[luigi.Task]) -> dict[str, object]:
 
 def _fingerprint(step: ResultTask, inputs: tuple[Input, ...], plan: "Plan") -> tuple[Mapping | None, str]:
     """Return the fingerprint, None while it can't be known, and what is wrong with the recordings."""
-    pending = {_key(one.path, plan) for one in inputs if one.is_pending}
+    # What was dropped is as long as it was, too.
+    absent = [one for one in inputs if one.is_pending or (one.is_made and not os.path.lexists(one.path))]
+    pending = {_key(one.path, plan) for one in absent}
     recorded = (read_record(step.record_path) or {}).get("inputs", ()) if pending else ()
     sizes = {(one.get("root"), one["path"]): one["bytes"] for one in recorded}
     if not pending <= sizes.keys():
         return None, ""
-    step.assumed_bytes = {o.path: sizes[_key(o.path, plan)] for o in inputs if o.is_pending}
+    step.assumed_bytes = {one.path: sizes[_key(one.path, plan)] for one in absent}
     try:
         return recorded_fingerprint(step), ""
     except RecordingsError as error:

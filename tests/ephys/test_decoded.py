@@ -1,12 +1,16 @@
 """Whole runs on recordings that have to be decoded: what each format has, in flat files that others read."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
+import sys
 import wave
 
 import mtscomp
 import numpy as np
+import pytest
 
 from tests import commands
 from tests.conftest import BIN, FORMATS, Pipeline, needs_formats
@@ -144,6 +148,11 @@ def test_a_pipeline_may_have_its_own(pipeline, tmp_path):
     folder = pipeline.results / "recordings/a/0"
     assert "decoded by the lab's own" in (folder / "runs/Decoded.log").read_text()
     assert run(pipeline, *arguments, "--session", "a", "--index", 0, task="Decoded").code == 0
+    # Dropped, it is not missed.
+    words = [BIN / "neuroluigi", "drop", "--step", "Decoded", "--yes", *arguments]
+    done = commands.run(list(map(str, words)), cwd=pipeline.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not (folder / "decoded.bin").exists(), done
+    assert "Nothing to make" in run(pipeline, *arguments).out and not (folder / "decoded.bin").exists()
 
 
 def test_a_pipeline_without_ephys_is_told_how_to_have_it(pipeline, tmp_path):
@@ -200,3 +209,51 @@ def test_the_command_lists_them_as_any_others(pipeline, tmp_path):
     (one,) = group["recordings"]
     assert (one["samples"], one["channels"], one["sampling_rate_hz"]) == (10, 3, 30000.061088)
     assert one["path"].endswith(".cbin") and group["problems"] == []
+
+
+def test_a_disk_that_gets_full(pipeline, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if not shutil.which("mount") or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a file system can be mounted by root on Linux alone")
+    try:
+        write_24_bits(tmp_path / "raw/a/a.wav", np.ones((500_000, 1), int))
+        named = ("--recordings-root", tmp_path / "raw", "--recordings-format", "wav")
+        done = run(pipeline, *named, "--results-root", disk / "results")
+        assert done.code == 30
+        (line,) = (line for line in done.err.splitlines() if line.startswith("ERROR: Decoded"))
+        assert re.search(
+            r"No space left on device \(\d+ of 2000000 bytes were written; make room there\): '.*/decoded.bin'", line
+        )
+        assert not list(disk.rglob("*decoded*.bin"))
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+SIZES = """
+import resource, sys
+import numpy as np
+from neuroluigi.recordings.formats import wav
+from neuroluigi.recordings.formats.decoding import decoded_blocks
+(one,) = wav.recordings_in(sys.argv[1], ["a.wav"])
+print(sum(len(block) for block in decoded_blocks(one)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_depend_on_the_length(tmp_path):
+    peaks = []
+    for samples in (1_000_000, 20_000_000):
+        write_24_bits(tmp_path / f"{samples}/a.wav", np.zeros((1, 4), int))
+        path = tmp_path / f"{samples}/a.wav"
+        content = bytearray(path.read_bytes()[:44])
+        content[40:44] = (samples * 12).to_bytes(4, "little")
+        path.write_bytes(content)
+        # A hole takes no room.
+        os.truncate(path, 44 + samples * 12)
+        command = [sys.executable, "-c", SIZES, str(path.parent)]
+        count, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        assert int(count) == samples
+        peaks.append(int(peak) / 1024)
+    # In MB, of which the longer file has 240.
+    assert peaks[1] - peaks[0] < 20, peaks

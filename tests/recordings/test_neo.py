@@ -4,13 +4,14 @@ import sys
 
 import numpy as np
 import pytest
-from neo.rawio import AxonRawIO, NeuralynxRawIO, NeuroScopeRawIO, rawiolist
+from neo.rawio import AxonRawIO, EDFRawIO, NeuralynxRawIO, NeuroScopeRawIO, rawiolist
 
 from neuroluigi.recordings.formats import neo
 from neuroluigi.recordings.formats.decoding import decoded_blocks
 from neuroluigi.recordings.formats.reader import Part
 from tests.conftest import FORMATS, needs_formats
 from tests.recordings.mutations import check_mutations
+from tests.recordings.test_edf import written as write_edf
 
 XML = """<parameters><acquisitionSystem><nBits>16</nBits><nChannels>3</nChannels><samplingRate>20000</samplingRate>
 <voltageRange>20</voltageRange><amplification>1000</amplification><offset>0</offset></acquisitionSystem>
@@ -123,7 +124,7 @@ def test_names_are_those_of_neo():
     ("names", "claimed"),
     [
         (["a.ABF"], True), (["x.Ncs"], True), (["a.plx", "notes.txt"], True), (["a.dat"], False),
-        (["a.dat", "a.xml"], True), (["a.bin", "a.edf", "b.npy", "settings.json", "abf"], False),
+        (["a.dat", "a.xml"], True), (["a.bin", "a.wav", "b.npy", "settings.json", "abf"], False),
         (["a.xdat.json"], True), (["100_CH1.continuous"], True),
     ],
 )  # fmt: skip
@@ -160,6 +161,17 @@ def test_other_files_have_a_problem_in_one_line(tmp_path, name, content):
     (one,) = recorded(tmp_path)
     (problem,) = one.problems
     assert str(tmp_path / name) in problem and "\n" not in problem and "Traceback" not in problem
+
+
+def test_edf_is_read_with_its_scale(tmp_path):
+    write_edf(tmp_path / "a.edf", rates=(100,))
+    (one,) = recorded(tmp_path)
+    assert (one.format, one.samples) == ("edf", 600) and neo.claims("", ["a.edf"])
+    assert one.channels[0].scale == 800 / 65535
+    reader = EDFRawIO(str(tmp_path / "a.edf"))
+    reader.parse_header()
+    assert reader.header["signal_channels"]["gain"][0] == pytest.approx(800 / 65536, rel=1e-9)
+    reader.close()
 
 
 def test_a_stream_that_is_named_as_another_has_its_number(tmp_path):

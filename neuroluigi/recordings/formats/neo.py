@@ -1,8 +1,9 @@
 """Whatever else neo reads, by its rawio: in place where neo says where the samples lie, else decoded by neo.
 
 A file belongs to this format by its extension alone, as far as none of the other formats has it: those are read with
-their gaps, and with the scale of their headers. Memory and time that neo takes for a header are its own: most classes
-read no samples for it, those of Plexon, Neuralynx and TDT look at each record of the file.
+their gaps, and with the scale of their headers, which neo has wrong for EDF; and BDF it cuts to 16 bits. Memory and
+time that neo takes for a header are its own: most classes read no samples for it, those of Plexon, Neuralynx and TDT
+look at each record of the file.
 """
 
 import os
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from neuroluigi.recordings.formats import edf
 from neuroluigi.recordings.formats.decoding import blocks_of
 from neuroluigi.recordings.formats.libraries import read_by
 from neuroluigi.recordings.formats.reader import (
@@ -93,12 +95,12 @@ class _Place(NamedTuple):
 
 def claims(folder: str, names: Sequence[str]) -> bool:
     """Whether there are files that neo may know, by their extensions."""
-    return bool(_sources(folder, names))
+    return bool(_sources(folder, names)) or edf.claims(folder, names)
 
 
 def recordings_in(folder: str, names: Sequence[str]) -> list[RecordedFile]:
-    """Return a recording for each segment and stream of what neo reads in a folder."""
-    recordings: list[RecordedFile] = []
+    """Return a recording for each segment and stream of what neo reads in a folder; EDF as edf does."""
+    recordings = edf.recordings_in(folder, names)
     for source in _sources(os.path.abspath(folder), names):
         columns = {"session": os.path.splitext(os.path.basename(source.opened))[0], "index": "0"}
         try:
