@@ -3,7 +3,7 @@
 A file belongs to this format by its extension alone, as far as none of the other formats has it: those are read with
 their gaps, and with the scale of their headers, which neo has wrong for EDF; and BDF it cuts to 16 bits. Memory and
 time that neo takes for a header are its own: most classes read no samples for it, those of Plexon, Neuralynx and TDT
-look at each record of the file.
+look at each record of the file, and that of Axon reads as many sections as a damaged header says, for hours if need be.
 """
 
 import os
