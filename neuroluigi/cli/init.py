@@ -11,7 +11,7 @@ from rich.text import Text
 
 from neuroluigi.cli.first_files import command_to_go_on, first_files, has_engine, write_missing
 from neuroluigi.cli.tables import console, print_table
-from neuroluigi.recordings.formats.find import AUTO, FORMATS
+from neuroluigi.recordings.formats.find import AUTO, FORMATS, NEVER_GUESSED
 from neuroluigi.recordings.formats.reader import natural_key
 from neuroluigi.recordings.groups import find_groups
 from neuroluigi.recordings.recording import Declaration, Group, Recording, RecordingsError
@@ -97,6 +97,8 @@ def _look(root: Path, lab: Path) -> _Found:
             failed = failed or [*warnings, str(error)]
             continue
         is_described = any(one.recorded for group in groups.values() for one in group.recordings)
+        if format in NEVER_GUESSED and not is_described:
+            continue
         return _Found(groups, format, warnings, not is_described and not os.path.lexists(root / "recordings.csv"))
     return _Found({}, "auto", failed, True)
 

@@ -1,56 +1,82 @@
 """Recordings that describe themselves, as rows of a table of recordings, and what their headers say of each row."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from neuroluigi.recordings.formats.find import AUTO, FORMATS, find_recordings
+from neuroluigi.recordings.formats.find import AUTO, FORMATS, NEVER_GUESSED, find_recordings
 from neuroluigi.recordings.formats.reader import Channel, RecordedFile
 from neuroluigi.recordings.pattern import Row
 from neuroluigi.recordings.recording import RecordingsError
 
 # The header of a stream of Open Ephys is two folders above its samples.
 _OPEN_EPHYS_SAMPLES = "continuous.dat"
+# Of many streams of a file the first ones are named.
+_MOST_NAMED = 10
 
 
 class Headers:
     """What the readers say of files, by the path of the recording or of its first samples; a folder is read once."""
 
     def __init__(self) -> None:
-        self._known: dict[str, RecordedFile] = {}
+        self._known: dict[str, list[RecordedFile]] = defaultdict(list)
         # Of those that can't be read it is not known in which file the samples are: test.vhdr, test.eeg.
-        self._by_stem: dict[str, RecordedFile] = {}
-        self._read: set[str] = set()
+        self._by_stem: dict[str, list[RecordedFile]] = defaultdict(list)
+        self._read: set[tuple[str, str]] = set()
 
     def add(self, recordings: Iterable[RecordedFile]) -> None:
         """Add what was found."""
         for one in recordings:
-            for path in (one.path, *(part.path for part in one.parts[:1])):
-                self._known.setdefault(path, one)
+            for path in {one.path, one.first_file.path}:
+                self._known[path].append(one)
             if not one.parts:
-                self._by_stem.setdefault(os.path.splitext(one.path)[0], one)
+                self._by_stem[os.path.splitext(one.path)[0]].append(one)
 
-    def of(self, path: str) -> RecordedFile | None:
-        """Return the recording in a file, None where no reader knows it."""
-        if path not in self._known:
-            self._read_folder_of(path)
-        return self._known.get(path) or self._by_stem.get(os.path.splitext(path)[0])
+    def of(self, path: str, row: Mapping[str, str]) -> RecordedFile | None:
+        """Return the recording in a file that a row is about, None where no reader knows it."""
+        format = row.get("format", "")
+        if not any(format in ("", one.format) for one in self._known.get(path, ())):
+            self._read_folder_of(path, format if format in NEVER_GUESSED else "")
+        known = self._known.get(path) or self._by_stem.get(os.path.splitext(path)[0], [])
+        return _one_of(path, [one for one in known if one.format == format] or known, row)
 
-    def _read_folder_of(self, path: str) -> None:
+    def _read_folder_of(self, path: str, named: str) -> None:
+        """Read the headers in the folder of a file, of all formats but those that have to be `named`."""
         folder, name = os.path.split(path)
         if name == _OPEN_EPHYS_SAMPLES:
             folder = os.path.dirname(os.path.dirname(folder))
-        if folder in self._read:
+        if (folder, named) in self._read:
             return
-        self._read.add(folder)
+        self._read.add((folder, named))
         try:
             names = sorted(os.listdir(folder))
         except OSError:
             # That the file can't be read is told where it is measured.
             return
-        for one in FORMATS.values():
+        wanted = [named] if named else [name for name in FORMATS if name not in NEVER_GUESSED]
+        for one in map(FORMATS.__getitem__, wanted):
             if one.claims(folder, names):
                 self.add(one.recordings_in(folder, names))
+
+
+def _one_of(path: str, recordings: Sequence[RecordedFile], row: Mapping[str, str]) -> RecordedFile | None:
+    """Return the recording in a file that a row is about, by its stream, and its index where there are several.
+
+    Where the row leaves that open, it is one with that problem.
+    """
+    left = recordings
+    for name in ("stream", "index"):
+        if len(left) > 1:
+            left = [one for one in left if row.get(name, "") in ("", one.columns.get(name, ""))]
+    if len(left) == 1 or not recordings:
+        return left[0] if left else None
+    streams = dict.fromkeys(one.columns.get("stream", "") for one in recordings)
+    problem = (
+        f"{path} has {len(recordings)} recordings; say in the columns stream and index which one (neuroluigi recordings"
+        f" --csv writes them): stream is one of {', '.join(list(streams)[:_MOST_NAMED])}"
+    )
+    return RecordedFile(recordings[0].format, path, recordings[0].columns, problems=(problem,))
 
 
 def found_rows(

@@ -168,6 +168,7 @@ def groups_of_concatenations(layouts: Mapping[str, Mapping], declaration: Declar
                 columns={**{name: str(row[name]) for name in ("session", "index", "path")}, "use": "yes"},
                 origin=f"the run record of {key}",
                 recorded=_recorded(layout, row, os.path.abspath(os.path.join(declaration.folder, row["path"]))),
+                is_encoded=row.get("is_encoded", False),
             )
             for row in layout["recordings"]
         )
@@ -253,12 +254,12 @@ def _duplicates(recordings: list[Recording]) -> list[str]:
 
 
 def _listed_twice(recordings: list[Recording]) -> list[str]:
-    first: dict[str, Recording] = {}
+    first: dict[tuple, Recording] = {}
     return [
-        f"{recording.origin}, column path: {recording.name!r} is in this group already,"
-        f" at {first[recording.path].origin}"
+        f"{recording.origin}, column path: {recording.name!r} is in this group already, at {first[key].origin}"
         for recording in recordings
-        if first.setdefault(recording.path, recording) is not recording
+        # There are files with several recordings.
+        if first.setdefault(key := (recording.path, id(recording.recorded)), recording) is not recording
     ]
 
 

@@ -80,6 +80,7 @@ class Recording:
     its row, `origin` where it is declared ("recordings.csv, row 3"). `made`: a step makes it. `group` is the key of its
     group if another group has a recording of the same session and index (two probes of one session), else blank.
     `recorded` is what its header says, where it is described by that; `path` is then the first file of its samples.
+    `is_encoded`: these don't lie there as they are, and a step decodes them.
     """
 
     session: str
@@ -100,6 +101,7 @@ class Recording:
     made: bool = False
     group: str = ""
     recorded: "RecordedFile | None" = field(default=None, hash=False)
+    is_encoded: bool = False
 
     @property
     def identity(self) -> tuple[str, int, str]:

@@ -128,7 +128,7 @@ def describe(
     name = row.get("path", "")
     path = os.path.abspath(os.path.join(declaration.folder, name))
     is_known = name and not is_made and row.get("header_bytes", "") in ("", "0") and not declaration.header_bytes
-    header = _ByHeader(row, declaration, headers.of(path) if is_known else None)
+    header = _ByHeader(row, declaration, headers.of(path, row) if is_known else None)
 
     def cell(
         column: str,
@@ -173,7 +173,7 @@ def describe(
     recording = Recording(
         session=session,
         index=index,
-        path=header.recorded.parts[0].path if header.recorded else path,
+        path=header.recorded.first_file.path if header.recorded else path,
         name=name,
         dtype=dtype,
         channels=channels,
@@ -192,6 +192,7 @@ def describe(
         problems=tuple(problems),
         made=is_made,
         recorded=header.recorded,
+        is_encoded=header.recorded is not None and header.recorded.is_encoded,
     )
     if problems or is_made or recording.columns["use"] == "no":
         return recording
@@ -212,9 +213,14 @@ class _ByHeader:
         self.format = row["format"] if row.get("format", "") in FORMATS else ""
         is_format = found is not None and found.format == self.format
         lacks = declaration.format != ("raw",) and any(map(self._is_lacking, ("dtype", "channels", "sampling_rate_hz")))
+        self.recorded = found if found and not found.problems and (is_format or (lacks and not self.format)) else None
         # Who describes by hand what its header damaged is right; samples that don't lie there as they are stay wrong.
         self.problems = found.problems if found and (is_format or found.is_encoded) else ()
-        self.recorded = found if found and not found.problems and (is_format or (lacks and not self.format)) else None
+        if found and found.is_encoded and not found.problems and not self.recorded:
+            self.problems = (
+                f"{found.path} ({found.format}) has to be decoded, and so is no raw samples: write format ="
+                f" {found.format} into its row, and leave dtype, channels and sampling_rate_hz blank",
+            )
         self._known: dict[str, Any] = {}
         if self.recorded:
             scale, offset, unit = shared_scale(self.recorded.channels)
@@ -222,7 +228,7 @@ class _ByHeader:
                 "dtype": self.recorded.dtype,
                 "channels": len(self.recorded.channels),
                 "sampling_rate_hz": self.recorded.sampling_rate_hz,
-                "header_bytes": self.recorded.parts[0].offset,
+                "header_bytes": self.recorded.first_file.offset,
                 "scale": scale,
                 "offset": offset,
                 "unit": unit,

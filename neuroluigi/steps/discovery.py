@@ -7,6 +7,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 
+import luigi
 from luigi.cmdline_parser import CmdlineParser
 
 from neuroluigi.provenance.record import has_its_name, read_record
@@ -19,10 +20,11 @@ from neuroluigi.steps.plain_luigi import plain_run
 
 logger = logging.getLogger("luigi-interface")
 
-# The classes of a pipeline that make recordings, and those that provide existing ones, as they were defined; the last
-# one of each is used.
+# The classes of a pipeline that make recordings, those that provide existing ones, and those that decode these, as they
+# were defined; the last one of each is used.
 recording_makers: list[type] = []
 existing_recordings: list[type] = []
+decoders: list[type[luigi.Task]] = []
 
 
 def groups() -> dict[str, Group]:
@@ -115,7 +117,11 @@ def _recorded_layouts() -> dict[str, dict]:
             continue
         layout = record.get("fingerprint", {}).get("layout")
         if is_concatenation(layout) and {"dtype", "channels"} <= layout.keys():
-            layouts[group] = {**layout, "recordings": _with_paths(layout["recordings"], record)}
+            rows = _with_paths(layout["recordings"], record)
+            # Those that were decoded for it are, and so is what is required of them today.
+            for row, required in zip(rows, record.get("requires", ()), strict=False):
+                row["is_encoded"] = any(one.get_task_family() == required["step"] for one in decoders)
+            layouts[group] = {**layout, "recordings": rows}
     return layouts
 
 

@@ -11,7 +11,7 @@ from luigi.task import flatten
 
 from neuroluigi.recordings.concatenation import describe_concatenation
 from neuroluigi.recordings.formats.reader import Part
-from neuroluigi.recordings.recording import Group, Recording
+from neuroluigi.recordings.recording import Group, Recording, RecordingsError
 from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import (
     RunStopped,
@@ -24,7 +24,7 @@ from neuroluigi.steps.config import (
     results_root,
     setting,
 )
-from neuroluigi.steps.discovery import existing_recordings, find_recording, groups, recording_makers
+from neuroluigi.steps.discovery import decoders, existing_recordings, find_recording, groups, recording_makers
 from neuroluigi.steps.plan import status_of
 from neuroluigi.steps.spawn import CarriesSettings
 from neuroluigi.steps.target import RecordingTarget, files_beside
@@ -75,9 +75,16 @@ class GroupTask(Step):
         return [*targets, *(one for one in files_beside(targets) if one.path in paths)]
 
     def _concatenation_and_parts(self) -> tuple[dict, list[Part]]:
-        paths, settings = [one.path for one in flatten(self.input())], setting(recordings)
+        group, settings = self._group(), setting(recordings)
+        paths = [one.path for one in flatten(self.input())]
+        for recording, path in zip(group.recordings, paths, strict=False):
+            if recording.is_encoded and path == recording.path:
+                raise RecordingsError(
+                    f"{path} has to be decoded: in requires(), use recording_task(recording), which gives the step for"
+                    " that"
+                )
         return describe_concatenation(
-            self._group(), paths, settings.partial_sample, settings.contiguous, settings.gap_tolerance
+            group, paths, settings.partial_sample, settings.contiguous, settings.gap_tolerance
         )
 
     def recordings_problem(self) -> str:
@@ -188,7 +195,19 @@ class RecordingMaker(Step):
 
 
 def recording_task(recording: Recording) -> luigi.Task:
-    """Return the task that provides a recording, of the pipeline's own class where it defines one."""
+    """Return the task that provides the samples of a recording, of the pipeline's own class where it defines one."""
     if recording.made:
         return recording_makers[-1](recording.session, recording.index)
+    if not recording.is_encoded:
+        return files_of_recording(recording)
+    if not decoders:
+        raise RunStopped(
+            f"luigi: {recording.path} has to be decoded; the step for that comes with ephys: add the line 'from"
+            " neuroluigi import ephys' to tasks.py"
+        )
+    return decoders[-1](*recording.identity)
+
+
+def files_of_recording(recording: Recording) -> luigi.Task:
+    """Return the task that provides the files of an existing recording, also where they have to be decoded."""
     return (existing_recordings or [ExistingRecording])[-1](*recording.identity)

@@ -10,7 +10,9 @@ import re
 import time
 from pathlib import Path
 
+from neuroluigi.recordings.formats.decoding import decoded_blocks
 from neuroluigi.recordings.formats.reader import KINDS, RecordedFile
+from neuroluigi.recordings.recording import RecordingsError
 
 MUTATIONS = int(os.environ.get("MUTATIONS", "200"))
 _MOST_BYTES_MORE = 100 << 20
@@ -77,9 +79,13 @@ def check_recording(recording: RecordedFile, folder: Path) -> None:
     if recording.problems:
         return
     assert recording.samples > 0
-    assert recording.samples == sum(part.samples for part in recording.parts)
     assert recording.rest_bytes >= 0
     assert recording.channels
+    if recording.decode:
+        assert recording.parts == ()
+        check_decoding(recording, folder)
+    else:
+        assert recording.samples == sum(part.samples for part in recording.parts)
     for part in recording.parts:
         size = Path(part.path).stat().st_size
         assert part.offset >= 0
@@ -95,6 +101,15 @@ def check_recording(recording: RecordedFile, folder: Path) -> None:
     assert all(0 < sample < recording.samples for sample in samples)
     assert all(gap.missing is None or gap.missing > 0 for gap in recording.gaps)
     assert recording.start_sample is None or abs(recording.start_sample) < 1 << 62
+
+
+def check_decoding(recording: RecordedFile, folder: Path) -> None:
+    """Check that a recording is decoded to all its samples, or that an error says why it is not."""
+    try:
+        assert sum(map(len, decoded_blocks(recording))) == recording.samples
+    except RecordingsError as error:
+        text = str(error)
+        assert str(folder) in text and len(text) < 2000 and "\n" not in text, text
 
 
 def _flip(content: bytes, chance: random.Random) -> bytes:

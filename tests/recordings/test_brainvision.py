@@ -5,6 +5,7 @@ import pytest
 from neo.rawio import BrainVisionRawIO
 
 from neuroluigi.recordings.formats import brainvision
+from neuroluigi.recordings.formats.decoding import decoded_blocks
 from neuroluigi.recordings.formats.reader import Gap, Part
 from tests.conftest import FORMATS, needs_formats
 from tests.recordings.mutations import check_mutations
@@ -158,13 +159,45 @@ def test_a_resolution_that_is_left_out(tmp_path):
         assert recorded(tmp_path, HEADER.replace(",0.5,", f",{bad},")).channels[0].scale is None
 
 
+@pytest.mark.parametrize("orientation", ["MULTIPLEXED", "VECTORIZED"])
+@pytest.mark.parametrize("order", ["NO", "YES"])
+@pytest.mark.parametrize("kind", ["INT_16", "INT_32", "IEEE_FLOAT_32"])
+def test_samples_that_are_decoded(tmp_path, orientation, order, kind):
+    values = np.arange(-300, 300).reshape(300, 2) * 77
+    dtype = np.dtype({"INT_16": "i2", "INT_32": "i4", "IEEE_FLOAT_32": "f4"}[kind])
+    stored = (values.T if orientation == "VECTORIZED" else values).astype(dtype.newbyteorder("><"[order == "NO"]))
+    header = HEADER.replace("INT_16", f"{kind}\nUseBigEndianOrder={order}").replace("MULTIPLEXED", orientation)
+    recorded(tmp_path, header)
+    (tmp_path / "a.eeg").write_bytes(stored.tobytes())
+    (one,) = brainvision.recordings_in(str(tmp_path), ["a.vhdr"])
+    assert (one.problems, one.samples, one.rest_bytes) == ((), 300, 0)
+    if (orientation, order) == ("MULTIPLEXED", "NO"):
+        assert one.parts == (Part(str(tmp_path / "a.eeg"), 0, 300),) and not one.is_encoded
+        return
+    assert one.sidecars == (str(tmp_path / "a.eeg"), str(tmp_path / "a.vmrk"))
+    assert np.array_equal(np.concatenate(list(decoded_blocks(one))), values)
+    if order == "NO":
+        # It takes the comment for a second section.
+        (tmp_path / "a.vhdr").write_text(header.partition("[Comment]")[0], encoding="utf-8")
+        reader = BrainVisionRawIO(one.path)
+        reader.parse_header()
+        assert np.array_equal(reader.get_analogsignal_chunk(0, 0), values)
+
+
+def test_where_a_channel_begins_has_to_be_known(tmp_path):
+    header = HEADER.replace("MULTIPLEXED", "VECTORIZED")
+    assert "10 samples of 2 channels and 3 bytes, None by" in problem(tmp_path, header, size=43)
+    assert "10 samples of 2 channels and 0 bytes, 12 by" in problem(
+        tmp_path, header.replace("NumberOf", "DataPoints=12\nNumberOf"), size=40
+    )
+
+
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
-        ("MULTIPLEXED", "VECTORIZED", "BINARY, VECTORIZED"),
         ("=BINARY", "=ASCII", "ASCII, MULTIPLEXED"),
         ("DataFormat=BINARY", "DataFormat=BINARY\nDataType=FREQUENCYDOMAIN", "FREQUENCYDOMAIN"),
-        ("BinaryFormat=INT_16", "BinaryFormat=INT_16\nUseBigEndianOrder=YES", "YES"),
+        ("BinaryFormat=INT_16", "BinaryFormat=INT_16\nUseBigEndianOrder=MAYBE", "MAYBE"),
     ],
 )
 def test_what_has_to_be_decoded(tmp_path, old, new, what):
@@ -245,8 +278,13 @@ def test_a_folder_with_headers_is_claimed():
 
 
 @pytest.mark.parametrize("changed", ["a.vhdr", "a.vmrk"])
-def test_hostile_headers(tmp_path, changed):
-    files = {"a.vhdr": HEADER.encode(), "a.eeg": bytes(400), "a.vmrk": MARKERS.encode()}
+@pytest.mark.parametrize("orientation", ["MULTIPLEXED", "VECTORIZED"])
+def test_hostile_headers(tmp_path, changed, orientation):
+    files = {
+        "a.vhdr": HEADER.replace("MULTIPLEXED", orientation).encode(),
+        "a.eeg": bytes(400),
+        "a.vmrk": MARKERS.encode(),
+    }
     check_mutations(brainvision, files, changed, tmp_path)
     if FORMATS.is_dir():
         files = {path.name: path.read_bytes() for path in (FORMATS / "brainvision").iterdir()}

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from neuroluigi.recordings.formats.counters import MOST_GAPS, read_counter
+from neuroluigi.recordings.formats.counters import MOST_GAPS, clock_gaps, read_counter
 from neuroluigi.recordings.formats.reader import Gap
 from neuroluigi.recordings.recording import RecordingsError
 
@@ -54,6 +54,40 @@ def test_a_counter_goes_on_from_its_least_value(tmp_path, dtype, largest):
     least = {"<i4": -(2**31), "<u4": 0, "<i8": -(2**63)}[dtype]
     values = np.array([largest - 1, largest, least, least + 1, least + 5], dtype)
     assert read_counter(written(tmp_path, values, dtype), dtype, 5) == (largest - 1, (Gap(4, 3),))
+
+
+def test_a_counter_with_one_value_per_block(tmp_path):
+    """A block of 4 samples has its first count, and 6 bytes of other things."""
+    blocks = np.zeros(5, [("count", "<i4"), ("other", "V6")])
+    blocks["count"] = [100, 104, 112, 116, 3]
+    path = written(tmp_path, np.frombuffer(blocks.tobytes(), np.uint8), "u1")
+    assert read_counter(path, "<i4", 5, 0, 4, blocks.itemsize) == (100, (Gap(8, 4), Gap(16)))
+
+
+def test_gaps_of_a_clock(tmp_path):
+    times = np.arange(200_000) / 30_000 * (1 + 1e-4)
+    times[5:] += 3 / 30_000
+    times[150_000:] += 100
+    times[160_000:] -= 50
+    read = []
+
+    def values(first, count):
+        read.append(count)
+        return times[first : first + count]
+
+    assert clock_gaps("x", values, len(times), 30_000.0) == (Gap(5, 3), Gap(150_000, 3_000_000), Gap(160_000))
+    assert clock_gaps("x", values, 1, 30_000.0) == ()
+    times[:] = np.arange(200_000) / 30_000
+    read.clear()
+    assert clock_gaps("x", values, len(times), 30_000.0) == () and sum(read) == 2
+    times[7] = np.nan
+    times[-1] = np.inf
+    # Between ends that fit nothing is looked at.
+    assert clock_gaps("x", values, 9, 30_000.0) == ()
+    assert clock_gaps("x", values, 8, 30_000.0) == (Gap(7),)
+    assert clock_gaps("x", values, len(times), 30_000.0) == (Gap(199_999),)
+    with pytest.raises(RecordingsError, match="x jumps more than 10000 times"):
+        clock_gaps("x", lambda first, count: np.random.default_rng(first).normal(size=count), 10**6, 30_000.0)
 
 
 def test_what_jumps_all_the_time_is_no_counter(tmp_path):

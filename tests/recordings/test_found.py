@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -382,7 +383,14 @@ def test_what_is_typed_has_to_be_what_the_header_says(tmp_path):
     header = tmp_path / "e/test.vhdr"
     whole = header.read_text()
     header.write_text(whole.replace("MULTIPLEXED", "VECTORIZED"))
-    assert "VECTORIZED), which has to be decoded" in problem(found(tmp_path, TABLE, "s,0,e/test.eeg,,int16,32,1000"))
+    text = problem(found(tmp_path, TABLE, "s,0,e/test.eeg,,int16,32,1000"))
+    assert f"{header} (brainvision) has to be decoded, and so is no raw samples: write format = brainvision" in text
+    assert only(found(tmp_path, TABLE, "s,0,e/test.eeg,,,,")).is_encoded
+    assert only(found(tmp_path, TABLE, "s,0,e/test.vhdr,brainvision,,,")).path == str(header)
+    header.write_text(whole.replace("BINARY", "ASCII"))
+    assert "ASCII, MULTIPLEXED), which has to be decoded" in problem(
+        found(tmp_path, TABLE, "s,0,e/test.eeg,,int16,32,1000")
+    )
     header.write_text(whole.replace("NumberOfChannels", "Number"))
     assert only(found(tmp_path, TABLE, line)).channels == 4
     assert "NumberOfChannels" in problem(found(tmp_path, TABLE, "s,0,e/test.vhdr,brainvision,,,"))
@@ -419,3 +427,47 @@ def test_runs_of_one_name_on_two_days_are_told_apart_by_a_table(tmp_path):
     assert all("name a session anew in a table (neuroluigi recordings --csv)" in text for text in group.problems)
     rows = [f"{day},0,{day}/m_g0_t0.imec0.ap.bin,spikeglx,,," for day in ("mon", "tue")]
     assert {key: one.problems for key, one in found(tmp_path, TABLE, *rows).items()} == {"mon": (), "tue": ()}
+
+
+def write_nwb(path: Path, **series: np.ndarray) -> None:
+    with h5py.File(path, "w") as file:
+        for name, values in series.items():
+            one = file.create_group(f"acquisition/{name}")
+            one.attrs["neurodata_type"] = "ElectricalSeries"
+            one["data"], one["starting_time"] = values, 0.0
+            one["starting_time"].attrs["rate"] = 1000.0
+
+
+def test_a_file_with_several_recordings(tmp_path):
+    one, two = np.arange(20, dtype="<i2").reshape(10, 2), np.arange(100, 130, dtype="<i2").reshape(10, 3)
+    write_nwb(tmp_path / "m1.nwb", raw=one, other=two)
+    assert "no recordings in" in refusal(tmp_path)
+    groups = found(tmp_path, format=("nwb",))
+    assert list(groups) == ["m1-other", "m1-raw"]
+    np.testing.assert_array_equal(samples_of(groups["m1-raw"]), one)
+    np.testing.assert_array_equal(samples_of(groups["m1-other"]), two)
+    columns = "session,index,path,format,stream"
+    table = found(tmp_path, columns, "a,5,m1.nwb,nwb,raw", "b,0,m1.nwb,nwb,other", group_by=("session",))
+    np.testing.assert_array_equal(samples_of(table["a"]), one)
+    np.testing.assert_array_equal(samples_of(table["b"]), two)
+    text = problem(found(tmp_path, columns, "a,0,m1.nwb,nwb,"))
+    assert "m1.nwb has 2 recordings; say in the columns stream and index which one" in text and "other, raw" in text
+    assert "stream is one of other, raw" in problem(found(tmp_path, columns, "a,0,m1.nwb,nwb,gone"))
+    twice = found(tmp_path, columns, "a,0,m1.nwb,nwb,raw", "a,1,m1.nwb,nwb,raw", group_by=("session",))
+    assert "'m1.nwb' is in this group already" in problem(twice)
+
+
+@needs_formats
+def test_segments_of_a_file_are_a_group(tmp_path):
+    shutil.copytree(FORMATS / "abf", tmp_path / "patch")
+    (group,) = found(tmp_path, format=("neo",)).values()
+    assert (group.key, group.problems, len(group.recordings)) == ("File_axon_5-Signals", (), 9)
+    content = (FORMATS / "abf/File_axon_5.abf").read_bytes()
+    assert samples_of(group).tobytes() == content[5632 : 5632 + 9 * 40000]
+    # Four seconds lie between two sweeps of one.
+    assert [(gap["sample"], gap["missing"]) for gap in layout_of(group)["gaps"][:2]] == [(20000, 80000), (40000, 80000)]
+    columns = "session,index,path,format"
+    (table,) = found(tmp_path, columns, *(f"a,{i},patch/File_axon_5.abf,neo" for i in (3, 4))).values()
+    assert samples_of(table).tobytes() == content[5632 + 3 * 40000 : 5632 + 5 * 40000]
+    # Without its name, nobody guesses neo.
+    assert "is an Axon file (ABF), not raw samples" in problem(found(tmp_path, columns, "a,0,patch/File_axon_5.abf,"))

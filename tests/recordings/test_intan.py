@@ -230,16 +230,18 @@ def test_files_that_the_header_does_not_know(tmp_path):
 
 
 def test_formats_that_have_to_be_decoded(tmp_path):
+    """Of several files with all signals in one, the index is the rank of the name."""
     for name in ("rec_2.rhd", "rec_10.rhd", "x.RHS"):
-        (tmp_path / name).write_bytes(rhd())
+        (tmp_path / name).write_bytes((rhs if name == "x.RHS" else rhd)() + bytes(4000))
     recordings = intan.recordings_in(str(tmp_path), ["rec_10.rhd", "rec_2.rhd", "x.RHS"])
+    assert all(one.is_encoded and one.problems == () for one in recordings)
+    recordings = [one for one in recordings if one.columns["stream"] == "amplifier"]
     assert [(one.columns["stem"], one.columns["index"]) for one in recordings] == [
         ("rec_2", "0"),
         ("rec_10", "1"),
         ("x", "2"),
     ]
-    assert all("rec_" in one.path or "x.RHS" in one.path for one in recordings)
-    assert "an Intan file with header and all signals in one, which has to be decoded" in recordings[0].problems[0]
+    assert [one.path for one in recordings] == [str(tmp_path / name) for name in ("rec_2.rhd", "rec_10.rhd", "x.RHS")]
     names = ["info.rhd", "time.dat", "amp-A-000.dat", "board-DIGITAL-IN-01.dat"]
     (one,) = intan.recordings_in(str(tmp_path), names)
     assert "a file per channel, which has to be decoded" in one.problems[0]

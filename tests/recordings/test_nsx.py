@@ -7,7 +7,9 @@ import pytest
 from neo.rawio import BlackrockRawIO
 
 from neuroluigi.recordings.formats import nsx
+from neuroluigi.recordings.formats.decoding import decoded_blocks
 from neuroluigi.recordings.formats.reader import Channel, Gap, Part
+from neuroluigi.recordings.recording import RecordingsError
 from tests.conftest import FORMATS, needs_formats
 from tests.recordings.mutations import check_mutations
 
@@ -175,10 +177,25 @@ def test_a_clock_of_nanoseconds(tmp_path):
     assert recording.gaps == (Gap(3000, 3000),)
 
 
-def test_a_packet_per_sample_has_to_be_decoded(tmp_path):
-    content = header(channel(), version=(3, 0), clock_hz=10**9)
-    content += b"".join(packet(i * 33_333, 1, long=True) for i in range(20_000))
-    assert "a packet per sample (clock of PTP), which has to be decoded" in problem(tmp_path, content)
+def test_a_packet_per_sample_is_decoded(tmp_path):
+    start, values = 1_700_000_000_123_456_789, np.random.default_rng(4).integers(-9999, 9999, (20_000, 2)).astype("<i2")
+    # A clock that is late by 20 ppm, and jitters; 300 samples are missing.
+    ticks = [start + round(i * 33_334) + (i * 7919) % 5000 + (10_000_000 if i >= 12_345 else 0) for i in range(20_000)]
+    content = header(channel(), channel(2), version=(3, 0), clock_hz=10**9)
+    pieces = (struct.pack("<BQI", 1, tick, 1) + row.tobytes() for tick, row in zip(ticks, values, strict=True))
+    content += b"".join(pieces)
+    one = recorded(tmp_path, content)
+    assert (one.problems, one.parts, one.samples, one.rest_bytes) == ((), (), 20_000, 0)
+    assert one.gaps == (Gap(12_345, 300),) and one.start_sample == round(start * 3 / 100_000)
+    assert np.array_equal(np.concatenate(list(decoded_blocks(one))), values)
+    neo = BlackrockRawIO(str(tmp_path / "a"), gap_tolerance_ms=1.0)
+    neo.parse_header()
+    assert np.array_equal(neo.get_analogsignal_chunk(seg_index=0), values[:12_345])
+    cut = recorded(tmp_path, content[:-5])
+    assert (cut.samples, cut.rest_bytes) == (19_999, 12)
+    (tmp_path / "a.ns5").write_bytes(content[:-17] + b"\2" + content[-16:])
+    with pytest.raises(RecordingsError, match="packets of one sample and others"):
+        list(decoded_blocks(one))
 
 
 def test_more_packets_than_a_recording_has(tmp_path):
@@ -242,6 +259,12 @@ def test_each_stream_of_a_folder(tmp_path):
     ]
     assert nsx.claims("", ["A.NS6"])
     assert not nsx.claims("", ["a.nev", "a.ns", "a.ns5.bak", "ns5", "a.nsx"])
+
+
+def test_hostile_headers_of_packets_of_one_sample(tmp_path):
+    content = header(channel(), version=(3, 0), clock_hz=10**9)
+    content += b"".join(packet(i * 33_333, 1, long=True) for i in range(50))
+    check_mutations(nsx, {"a.ns5": content}, "a.ns5", tmp_path)
 
 
 def test_hostile_headers(tmp_path):

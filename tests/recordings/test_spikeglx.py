@@ -6,9 +6,12 @@ import shutil
 import tracemalloc
 from pathlib import Path
 
+import mtscomp
+import numpy as np
 import pytest
 
 from neuroluigi.recordings.formats import spikeglx
+from neuroluigi.recordings.formats.decoding import decoded_blocks
 from neuroluigi.recordings.formats.neuropixels import Probe
 from neuroluigi.recordings.formats.reader import RecordedFile
 from tests.conftest import FORMATS, needs_formats
@@ -420,8 +423,34 @@ def test_bad_input_fails_that_recording_alone(tmp_path):
     assert good.problems == () and "nSavedChans" in wrong.problems[0]
     assert f"{folder}/run_g0_t2.imec0.ap.bin can't be read: it is not there" in no_data.problems[0]
     assert f"{folder}/run_g0_t3.imec0.ap.meta can't be read: it is not there" in no_meta.problems[0]
-    assert f"{folder}/run_g0_t4.imec0.ap.cbin is a file that mtscomp has compressed" in packed.problems[0]
+    assert f"{folder}/run_g0_t4.imec0.ap.ch can't be read: it is not there" in packed.problems[0]
     assert [one.columns["index"] for one in (good, wrong, no_data, no_meta, packed)] == list("01234")
+
+
+@needs_formats
+def test_what_mtscomp_has_compressed_is_decoded(tmp_path):
+    folder = made(tmp_path, AP)
+    path, plain = folder / "run_g0_t0.imec0.ap.bin", only(folder)
+    values = np.random.default_rng(3).integers(-999, 999, (SAMPLES, 385)).astype("<i2")
+    values.tofile(path)
+    how = {"sample_rate": 30000.0, "n_channels": 385, "dtype": np.int16, "n_threads": 1, "quiet": True}
+    mtscomp.compress(path, path.with_suffix(".cbin"), path.with_suffix(".ch"), **how)
+    # The file of before counts while it is there.
+    assert only(folder).path == str(path) and not only(folder).is_encoded
+    path.unlink()
+    packed = only(folder)
+    assert (packed.path, packed.parts, packed.problems) == (str(path.with_suffix(".cbin")), (), ())
+    assert packed.sidecars == (str(path.with_suffix(".meta")), str(path.with_suffix(".ch")))
+    for name in ("samples", "channels", "sampling_rate_hz", "start_sample", "clock", "columns", "warnings"):
+        assert getattr(packed, name) == getattr(plain, name), name
+    assert np.array_equal(np.concatenate(list(decoded_blocks(packed))), values)
+    said = json.loads(path.with_suffix(".ch").read_text())
+    path.with_suffix(".ch").write_text(json.dumps({**said, "n_channels": 384}))
+    assert "says 384 channels, " in problem(folder)
+    files = {one.name: one.read_bytes() for one in folder.iterdir()}
+    files[path.with_suffix(".ch").name] = json.dumps(said).encode()
+    for changed in (".ch", ".cbin"):
+        check_mutations(spikeglx, files, path.with_suffix(changed).name, tmp_path / "hostile")
 
 
 @needs_formats

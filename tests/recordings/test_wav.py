@@ -8,7 +8,9 @@ import pytest
 from scipy.io import wavfile
 
 from neuroluigi.recordings.formats import wav
+from neuroluigi.recordings.formats.decoding import decoded_blocks
 from neuroluigi.recordings.formats.reader import Part
+from neuroluigi.recordings.recording import RecordingsError
 from tests.conftest import FORMATS, needs_formats
 from tests.recordings.mutations import check_mutations
 
@@ -75,6 +77,26 @@ def test_integers_by_pythons_own_writer(tmp_path, width):
     assert "no unit" in recording.warnings[0]
 
 
+def test_24_bits_are_decoded_to_32(tmp_path):
+    known = np.array([0, 1, -1, 2**23 - 1, -(2**23), 0x123456, -0x123456, 255], "<i4")
+    content = b"".join(int(one).to_bytes(3, "little", signed=True) for one in known)
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setparams((2, 3, 25000, 0, "NONE", ""))
+        file.writeframes(content)
+    recording = recorded(tmp_path)
+    assert (recording.dtype, recording.samples, recording.parts, recording.rest_bytes) == ("int32", 4, (), 0)
+    assert recording.is_encoded and recording.problems == ()
+    (block,) = decoded_blocks(recording)
+    assert block.dtype == "<i4" and block.tolist() == known.reshape(4, 2).tolist()
+    # Others keep those bits in the upper ones of 32.
+    assert np.array_equal(wavfile.read(recording.path)[1] >> 8, block)
+    (tmp_path / "a.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:-7])
+    with pytest.raises(RecordingsError, match="ends too early"):
+        list(decoded_blocks(recording))
+    cut = recorded(tmp_path)
+    assert (cut.samples, cut.rest_bytes) == (2, 5) and len(next(decoded_blocks(cut))) == 2
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32", "float64"])
 def test_all_types_by_scipys_writer(tmp_path, dtype):
     array = np.arange(20, dtype=dtype).reshape(10, 2)
@@ -133,7 +155,6 @@ def test_a_file_that_was_not_ended(tmp_path, said):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (riff(layout(PCM, 2, 24), chunk(b"data", bytes(12))), "a WAV file of 24-bit integers, which has to be decoded"),
         (riff(layout(6, 1, 8), chunk(b"data", bytes(12))), "8-bit coding 6, which has to be decoded"),
         (riff(chunk(b"data", bytes(12))), "chunk fmt"),
         (riff(layout(PCM, 2, 16)), "no whole header"),
@@ -155,8 +176,9 @@ def test_a_folder_with_wav_files_is_claimed():
     assert not wav.claims("", ["wav", "x.wave"])
 
 
-def test_hostile_headers(tmp_path):
-    content = riff(chunk(b"LIST", b"abc"), layout(PCM, 2, 16), chunk(b"data", bytes(400)))
+@pytest.mark.parametrize("bits", [16, 24])
+def test_hostile_headers(tmp_path, bits):
+    content = riff(chunk(b"LIST", b"abc"), layout(PCM, 2, bits), chunk(b"data", bytes(480)))
     check_mutations(wav, {"a.wav": content}, "a.wav", tmp_path, most_bytes=content.index(b"data") + 8)
     if FORMATS.is_dir():
         real = (FORMATS / "wav" / "920061fe_2_4.wav").read_bytes()[:4000]

@@ -16,7 +16,7 @@ def declare(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = luigi.configuration.get_config()
     before = {name: dict(config.items(name, raw=True)) for name in config.sections()}
-    classes = discovery.recording_makers, discovery.existing_recordings
+    classes = discovery.recording_makers, discovery.existing_recordings, discovery.decoders
     defined = [list(one) for one in classes]
     for name in before:
         config.remove_section(name)

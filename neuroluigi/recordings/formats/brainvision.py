@@ -1,4 +1,4 @@
-"""BrainVision: a header (.vhdr), samples (.eeg) and markers (.vmrk); binary and multiplexed, in place.
+"""BrainVision: a header (.vhdr), samples (.eeg) and markers (.vmrk); binary, in place where it is multiplexed.
 
 Source: BrainVision Core Data Format 1.0 of Brain Products. A value times the resolution of its channel is in the unit
 of the channel, also where it is a float (so do pybv, MNE and FieldTrip); no unit, or an empty one, is uV.
@@ -7,7 +7,11 @@ of the channel, also where it is a float (so do pybv, MNE and FieldTrip); no uni
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
+from neuroluigi.recordings.formats.binary import opened
+from neuroluigi.recordings.formats.decoding import blocks_of, read_whole
 from neuroluigi.recordings.formats.one_file import recordings_by_name
 from neuroluigi.recordings.formats.reader import (
     MOST_CHANNELS,
@@ -26,6 +30,9 @@ from neuroluigi.recordings.formats.reader import (
 )
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, RecordingsError
 
+if TYPE_CHECKING:
+    import numpy as np
+
 FORMAT = "brainvision"
 GROUP_BY = ("session",)
 
@@ -37,6 +44,14 @@ _MOST_BYTES = 1 << 22
 _MOST_VALUES = MOST_CHANNELS + 1000
 # Micro has two code points.
 _MICRO = re.compile("[\u00b5\u03bc]")
+
+
+class _Stored(NamedTuple):
+    """How the samples are stored: vectorized is one channel after the other."""
+
+    dtype: str
+    is_vectorized: bool
+    is_big_endian: bool
 
 
 def claims(folder: str, names: Sequence[str]) -> bool:
@@ -55,7 +70,8 @@ def _files(names: Sequence[str]) -> list[str]:
 
 def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
     said = _header(path)
-    dtype = _dtype(path, said)
+    stored = _stored(path, said)
+    dtype, is_encoded = stored.dtype, stored.is_vectorized or stored.is_big_endian
     interval, count = as_number(said.get("samplinginterval")), as_count(said.get("numberofchannels"))
     if not interval or not 0 < interval < 1e12 or not count or count > MOST_CHANNELS:
         raise RecordingsError(
@@ -74,6 +90,12 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
         )
     samples, rest = split_bytes(data, size_of(data), 0, count * BYTES_PER_VALUE[dtype])
     points = as_count(said.get("datapoints"))
+    if stored.is_vectorized and (rest or points not in (None, samples)):
+        # Where the second channel begins would be a guess.
+        raise RecordingsError(
+            f"{data} has {samples} samples of {count} channels and {rest} bytes, {points} by {path}; where each channel"
+            " begins is not known then: copy it again from the rig"
+        )
     if points is not None and points != samples:
         warnings.append(f"{data} has {samples} samples, {points} by {path}; what is there is taken")
     markers, gaps = _markers(path, said, samples, warnings)
@@ -84,12 +106,13 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
         dtype=dtype,
         sampling_rate_hz=1e6 / interval,
         samples=samples,
-        parts=(Part(data, 0, samples),),
+        parts=() if is_encoded else (Part(data, 0, samples),),
         channels=channels,
         gaps=gaps,
         rest_bytes=rest,
-        sidecars=(path, *markers),
+        sidecars=(data, *markers) if is_encoded else (path, *markers),
         warnings=tuple(warnings),
+        decode=partial(_decode, data, stored, count, samples) if is_encoded else None,
     )
 
 
@@ -119,18 +142,39 @@ def _header(path: str) -> dict[str, str]:
     return said
 
 
-def _dtype(path: str, said: Mapping[str, str]) -> str:
-    """Return the type of the samples. Raises RecordingsError for those that don't lie in the file as they are."""
+def _decode(path: str, stored: _Stored, channels: int, samples: int) -> Iterator["np.ndarray"]:
+    import numpy as np
+
+    dtype = np.dtype(stored.dtype).newbyteorder(">" if stored.is_big_endian else "<")
+    with opened(path) as file:
+        for first, count in blocks_of(samples, channels * dtype.itemsize):
+            if not stored.is_vectorized:
+                yield np.frombuffer(read_whole(path, file, count * channels * dtype.itemsize), dtype).reshape(count, -1)
+                continue
+            block = np.empty((count, channels), dtype)
+            for channel in range(channels):
+                file.seek((channel * samples + first) * dtype.itemsize)
+                block[:, channel] = np.frombuffer(read_whole(path, file, count * dtype.itemsize), dtype)
+            yield block
+
+
+def _stored(path: str, said: Mapping[str, str]) -> _Stored:
+    """Return how the samples are stored. Raises RecordingsError where that is not known here."""
     order, kind = said.get("dataorientation", "MULTIPLEXED").upper(), said.get("binaryformat", "").upper()
-    whole = (said.get("dataformat", "").upper(), said.get("datatype", "TIMEDOMAIN").upper(), order)
-    if whole != ("BINARY", "TIMEDOMAIN", "MULTIPLEXED") or said.get("usebigendianorder", "NO").upper() != "NO":
+    whole = (said.get("dataformat", "").upper(), said.get("datatype", "TIMEDOMAIN").upper())
+    big_endian = said.get("usebigendianorder", "NO").upper()
+    if (
+        whole != ("BINARY", "TIMEDOMAIN")
+        or order not in ("MULTIPLEXED", "VECTORIZED")
+        or big_endian not in ("NO", "YES")
+    ):
         what = ", ".join(said[key][:40] for key in _STORED_AS if said.get(key)) or "without DataFormat"
         raise RecordingsError(needs_decoding(path, f"a BrainVision recording ({what})"))
     if kind not in _DTYPES:
         raise RecordingsError(
             f"{path} says BinaryFormat={kind[:40]}; read are {', '.join(_DTYPES)}: export it again as one of these"
         )
-    return _DTYPES[kind]
+    return _Stored(_DTYPES[kind], order == "VECTORIZED", big_endian == "YES")
 
 
 def _channel(path: str, number: int, said: Mapping[str, str], dtype: str) -> Channel:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from neuroluigi.provenance.files import read_json
-from neuroluigi.recordings.formats import brainvision, intan, npy, nsx, openephys, phy, spikeglx, wav
+from neuroluigi.recordings.formats import brainvision, edf, intan, neo, npy, nsx, nwb, openephys, phy, spikeglx, wav
 from neuroluigi.recordings.formats.reader import RecordedFile, natural_key
 
 
@@ -29,10 +29,12 @@ class Format(Protocol):
 # Those that are looked for where none is named, the one that is preferred first: their files are never anything else.
 _BY_THEMSELVES: tuple[Format, ...] = (spikeglx, openephys, intan, nsx, brainvision)
 # Those that are looked for by their name alone: others have such files too.
-_BY_NAME: tuple[Format, ...] = (wav, npy, phy)
+_BY_NAME: tuple[Format, ...] = (wav, npy, phy, edf, nwb, neo)
 
 FORMATS: Mapping[str, Format] = MappingProxyType({one.FORMAT: one for one in (*_BY_THEMSELVES, *_BY_NAME)})
 AUTO = tuple(one.FORMAT for one in _BY_THEMSELVES)
+# Not even a row of a table that names no format is described by these: other files have their extensions.
+NEVER_GUESSED = frozenset({neo.FORMAT})
 
 # Of so many .json files in a folder `runs` one is looked at as a run record, at most.
 _MOST_RECORDS_TRIED = 5

@@ -1,7 +1,8 @@
 """Blackrock's continuous samples (.ns1 to .ns9): specifications 2.1, 2.2, 2.3 and 3.0, in place, a part per packet.
 
 Sources: Blackrock's "File formats" (LB-0023), neo.rawio.blackrockrawio. A pause of the recording begins a new packet;
-the clock may also be set back, when two processors are synchronised. A file of 2.1 has no clock, and no scale.
+the clock may also be set back, when two processors are synchronised. A file of 2.1 has no clock, and no scale. With the
+clock of PTP each sample has a packet of its own, and the file is decoded.
 """
 
 import os
@@ -9,10 +10,13 @@ import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import islice, pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from neuroluigi.recordings.formats.binary import BinaryHeader, opened, text_field
+from neuroluigi.recordings.formats.counters import clock_gaps
+from neuroluigi.recordings.formats.decoding import blocks_of, read_whole
 from neuroluigi.recordings.formats.one_file import recordings_by_name
 from neuroluigi.recordings.formats.reader import (
     ANALOG,
@@ -27,6 +31,9 @@ from neuroluigi.recordings.formats.reader import (
     needs_decoding,
 )
 from neuroluigi.recordings.recording import RecordingsError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FORMAT = "nsx"
 GROUP_BY = ("session", "stream")
@@ -106,7 +113,7 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
         header = _read_header(path, source)
         packets = list(islice(_packets(path, source, header), _MOST_PACKETS + 1))
     if len(packets) > 1 and all(packet.said == 1 for packet in packets):
-        raise RecordingsError(needs_decoding(path, "a Blackrock file with a packet per sample (clock of PTP)"))
+        return _of_single_samples(path, columns, header, source.size)
     if len(packets) > _MOST_PACKETS:
         raise RecordingsError(needs_decoding(path, f"a Blackrock file of more than {_MOST_PACKETS} packets"))
     packets = [packet for packet in packets if packet.samples]
@@ -135,6 +142,64 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
         rest_bytes=source.size - last.offset - last.samples * header.bytes_per_sample,
         warnings=tuple(warnings),
     )
+
+
+def _of_single_samples(path: str, columns: Mapping[str, str], header: _Header, size: int) -> RecordedFile:
+    """Return the recording of a file with a packet per sample, which can be late by less than half a sample."""
+    layout = _packet_layout(header)
+    samples, rest = divmod(size - header.end, layout.itemsize)
+    with opened(path) as file:
+        first = _read_packets(path, file, header, 0, 1)["clock"].item()
+
+        def clock(start: int, count: int) -> "np.ndarray":
+            ticks = _read_packets(path, file, header, start, count)["clock"]
+            # Of that of the first, as floats of years have no microseconds.
+            return (ticks - ticks.dtype.type(first)).astype("i8") / header.clock_hz
+
+        gaps = clock_gaps(path, clock, samples, header.rate)
+    return RecordedFile(
+        format=FORMAT,
+        path=path,
+        columns=columns,
+        dtype="int16",
+        sampling_rate_hz=header.rate,
+        samples=samples,
+        channels=header.channels,
+        start_sample=header.samples_of(first),
+        clock=f"blackrock {columns['stream']}",
+        gaps=gaps,
+        rest_bytes=rest,
+        decode=partial(_decode, path, header, samples),
+    )
+
+
+def _packet_layout(header: _Header) -> "np.dtype":
+    """Return the layout of a packet with one sample."""
+    import numpy as np
+
+    clock = {"BII": "<u4", "BQI": "<u8"}[header.packet]
+    values = ("values", "<i2", (len(header.channels),))
+    return np.dtype([("flag", "u1"), ("clock", clock), ("samples", "<u4"), values])
+
+
+def _read_packets(path: str, file: BinaryIO, header: _Header, first: int, count: int) -> "np.ndarray":
+    import numpy as np
+
+    layout = _packet_layout(header)
+    file.seek(header.end + first * layout.itemsize)
+    return np.frombuffer(read_whole(path, file, count * layout.itemsize), layout)
+
+
+def _decode(path: str, header: _Header, samples: int) -> Iterator["np.ndarray"]:
+    with opened(path) as file:
+        for first, count in blocks_of(samples, _packet_layout(header).itemsize):
+            packets = _read_packets(path, file, header, first, count)
+            if not ((packets["flag"] == 1) & (packets["samples"] == 1)).all():
+                raise RecordingsError(
+                    f"{path} has packets of one sample and others from sample {first}; it is damaged: copy it again"
+                    " from the rig"
+                )
+            yield packets["values"]
 
 
 def _read_header(path: str, source: BinaryHeader) -> _Header:

@@ -66,14 +66,15 @@ def _measure_flat(recording: Recording, partial_sample: str, path: str, header_b
 
 def _measure_by_header(recording: Recording, recorded: RecordedFile, partial_sample: str) -> RecordedFile:
     """Return what the header of a recording says, having seen that its files are there and can be read."""
-    for part in {part.path: part for part in recorded.parts}.values():
+    parts = recorded.parts or (recorded.first_file,)
+    for path in dict.fromkeys(part.path for part in parts):
         try:
-            _checked[part.path] = _identity(_stat_and_start(part.path)[0])
+            _checked[path] = _identity(_stat_and_start(path)[0])
         except OSError as error:
-            raise RecordingsError(f"{recording.origin}: {part.path} can't be read: {error.strerror}") from error
+            raise RecordingsError(f"{recording.origin}: {path} can't be read: {error.strerror}") from error
     if recorded.rest_bytes and partial_sample != "drop":
         raise RecordingsError(
-            f"{recording.origin}: {recorded.parts[-1].path} ends in the middle of a sample of"
+            f"{recording.origin}: {parts[-1].path} ends in the middle of a sample of"
             f" {recorded.bytes_per_sample} bytes, {recorded.rest_bytes} bytes after the last whole one; copy it again"
             " from where it was recorded, or set [recordings] partial_sample = drop to drop them"
         )

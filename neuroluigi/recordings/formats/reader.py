@@ -9,11 +9,15 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from neuroluigi.provenance.files import only_regular
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, RecordingsError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # The longest headers are those of Open Ephys: 0.7 KB per channel, which makes 4 MB for a rig of eight probes.
 MOST_HEADER_BYTES = 1 << 23
@@ -81,6 +85,9 @@ class RecordedFile:
     is none. `sidecars` are the absolute paths of the other files whose content is in here. `columns` are those of the
     recording's row in a table: session, index, and what the format knows. Each warning and problem is a sentence that
     names the file; a recording with a problem can't be analysed.
+
+    Of one that is encoded, whose samples don't lie in its files as they are, there are no parts: `decode()` yields its
+    samples in blocks, arrays of (samples, channels) of any byte order; see decoding.decoded_blocks.
     """
 
     format: str
@@ -98,11 +105,17 @@ class RecordedFile:
     sidecars: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    decode: Callable[[], Iterator["np.ndarray"]] | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_encoded(self) -> bool:
-        """Whether its samples don't lie in its files as they are (see needs_decoding)."""
-        return any(_TO_DECODE in problem for problem in self.problems)
+        """Whether its samples don't lie in its files as they are; see also needs_decoding."""
+        return self.decode is not None or any(_TO_DECODE in problem for problem in self.problems)
+
+    @property
+    def first_file(self) -> Part:
+        """Where its samples begin; of one that is encoded, the file that it is listed by."""
+        return self.parts[0] if self.parts else Part(self.path, 0, self.samples)
 
     @property
     def bytes_per_sample(self) -> int:
@@ -176,7 +189,7 @@ def unreadable(path: str, error: OSError | ValueError) -> RecordingsError:
 
 
 def needs_decoding(path: str, what: str) -> str:
-    """Return the problem of a file whose samples don't lie in it as they are; `what` it is ("a 24-bit WAV file")."""
+    """Return the problem of a file whose samples nothing here decodes; `what` it is ("a FLAC file")."""
     return (
         f"{path} is {what}, {_TO_DECODE}, and this version can't; convert it to raw samples and describe"
         " those in a table (recordings.csv)"

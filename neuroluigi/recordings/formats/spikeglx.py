@@ -6,8 +6,10 @@ Source: the manual of SpikeGLX, https://billkarsh.github.io/SpikeGLX ("Metadata"
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
+from neuroluigi.recordings.formats.mtscomp import decode, read_compressed
 from neuroluigi.recordings.formats.neuropixels import Meta, Probe, Site, table
 from neuroluigi.recordings.formats.reader import (
     ANALOG,
@@ -22,7 +24,6 @@ from neuroluigi.recordings.formats.reader import (
     as_number,
     as_text,
     described,
-    needs_decoding,
     read_text,
     size_of,
     split_bytes,
@@ -92,13 +93,9 @@ def recordings_in(folder: str, names: Sequence[str]) -> list[RecordedFile]:
 def _recording(folder: str, stem: str, names: Sequence[str], known: dict[tuple, "_Channels"]) -> RecordedFile:
     path = os.path.join(os.path.abspath(folder), stem)
     columns = _columns_of_name(stem)
-
-    def describe() -> RecordedFile:
-        if f"{stem}.bin" not in names and f"{stem}.cbin" in names:
-            raise RecordingsError(needs_decoding(f"{path}.cbin", "a file that mtscomp has compressed"))
-        return _read(path, columns, known)
-
-    return described(FORMAT, f"{path}.bin", columns, describe)
+    # What was compressed often lies beside it still.
+    data = f"{path}.cbin" if f"{stem}.bin" not in names and f"{stem}.cbin" in names else f"{path}.bin"
+    return described(FORMAT, data, columns, lambda: _read(data, columns, known))
 
 
 def _columns_of_name(stem: str) -> dict[str, str]:
@@ -123,9 +120,10 @@ def read_meta(path: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, is_value, value in lines if is_value}
 
 
-def _read(path: str, columns: Mapping[str, str], known: dict[tuple, "_Channels"]) -> RecordedFile:
-    """Return a recording by its path without extension. Raises RecordingsError where it can't be read."""
-    bin_path, meta_path = f"{path}.bin", f"{path}.meta"
+def _read(data: str, columns: Mapping[str, str], known: dict[tuple, "_Channels"]) -> RecordedFile:
+    """Return a recording by the path of its samples. Raises RecordingsError where it can't be read."""
+    path, extension = os.path.splitext(data)
+    meta_path = f"{path}.meta"
     meta, of_ap = read_meta(meta_path), _meta_of_ap(path)
     device = meta.get("typeThis") or columns["stream"]
     stream = _NIDQ if device == "nidq" else _OBX if device.startswith("obx") else _IMEC
@@ -140,11 +138,16 @@ def _read(path: str, columns: Mapping[str, str], known: dict[tuple, "_Channels"]
             f"{meta_path} {error}; correct the file, or describe the recording in a table (recordings.csv)"
         ) from None
     channels, warnings = described_channels.channels, list(described_channels.warnings)
-    size = size_of(bin_path)
-    samples, rest = split_bytes(bin_path, size, 0, 2 * len(channels))
+    compressed = read_compressed(data, f"{path}.ch") if extension == ".cbin" else None
+    if compressed and compressed.channels != len(channels):
+        raise RecordingsError(
+            f"{path}.ch says {compressed.channels} channels, {meta_path} {len(channels)}; one is of another recording"
+        )
+    size = 2 * len(channels) * compressed.samples if compressed else size_of(data)
+    samples, rest = split_bytes(data, size, 0, 2 * len(channels))
     said = as_count(meta.get("fileSizeBytes"))
     if said is not None and said != size:
-        warnings.append(f"says {said} bytes, {os.path.basename(bin_path)} has {size}; the file counts")
+        warnings.append(f"says {said} bytes, {os.path.basename(data)} has {size}; the file counts")
     if rest:
         warnings.append(f"is of a file that ends in the middle of a sample, {rest} bytes after the last whole one")
     start = as_count(meta.get("firstSample"))
@@ -159,17 +162,22 @@ def _read(path: str, columns: Mapping[str, str], known: dict[tuple, "_Channels"]
     clock = " ".join((FORMAT, columns["session"], columns["stream"], columns["probe_serial"])).strip()
     return RecordedFile(
         FORMAT,
-        bin_path,
+        data,
         columns,
         sampling_rate_hz=rate,
         samples=samples,
-        parts=(Part(bin_path, 0, samples),),
+        parts=() if compressed else (Part(data, 0, samples),),
         channels=channels,
         start_sample=start,
         clock="" if start is None else clock,
         rest_bytes=rest,
-        sidecars=(meta_path, _path_of_ap(path)) if described_channels.uses_ap else (meta_path,),
+        sidecars=(
+            meta_path,
+            *([f"{path}.ch"] if compressed else []),
+            *([_path_of_ap(path)] if described_channels.uses_ap else []),
+        ),
         warnings=tuple(f"{meta_path} {warning}" for warning in warnings),
+        decode=partial(decode, compressed) if compressed else None,
     )
 
 

@@ -1,16 +1,21 @@
-"""WAV files of 16 or 32 bits or of floats, in place: RIFF, and RF64 or BW64 for those above 4 GB.
+"""WAV files of 8, 16 or 32 bits or of floats, in place, of 24 bits decoded: RIFF, and RF64 or BW64 above 4 GB.
 
 Sources: Microsoft's Multimedia Programming Interface 1.0 (RIFF, chunks), mmreg.h (WAVE_FORMAT_EXTENSIBLE), EBU Tech
 3306 (RF64). Values have no unit: what a full scale was in volts, no chunk says.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from neuroluigi.recordings.formats.binary import BinaryHeader, opened
+from neuroluigi.recordings.formats.decoding import blocks_of, int32_of, read_whole
 from neuroluigi.recordings.formats.one_file import cut_warning, plain_channels, recordings_by_name
 from neuroluigi.recordings.formats.reader import Part, RecordedFile, needs_decoding, split_bytes
-from neuroluigi.recordings.recording import BYTES_PER_VALUE, RecordingsError
+from neuroluigi.recordings.recording import RecordingsError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FORMAT = "wav"
 GROUP_BY = ("session",)
@@ -20,6 +25,7 @@ _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _DTYPES = {
     (_PCM, 8): "uint8",
     (_PCM, 16): "int16",
+    (_PCM, 24): "int32",
     (_PCM, 32): "int32",
     (_FLOAT, 32): "float32",
     (_FLOAT, 64): "float64",
@@ -57,7 +63,7 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
     with opened(path) as file:
         header = BinaryHeader(path, file)
         layout, offset, end = _layout_and_data(path, header)
-    dtype = _dtype(path, layout)
+    dtype, is_encoded = _dtype(path, layout), layout.bits == 24
     warnings = [f"{path} says no unit; set scale and unit where they are known"]
     if end is None:
         warnings.append(f"{path} was not ended, its header says no length; all up to its end is taken as samples")
@@ -70,11 +76,19 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
         dtype=dtype,
         sampling_rate_hz=float(layout.rate),
         samples=samples,
-        parts=(Part(path, offset, samples),),
+        parts=() if is_encoded else (Part(path, offset, samples),),
         channels=plain_channels(layout.channels),
         rest_bytes=rest,
         warnings=(*warnings, *cut_warning(path, header.size, end)),
+        decode=partial(_decode_24_bits, path, offset, samples, layout.channels) if is_encoded else None,
     )
+
+
+def _decode_24_bits(path: str, offset: int, samples: int, channels: int) -> Iterator["np.ndarray"]:
+    with opened(path) as file:
+        file.seek(offset)
+        for _, count in blocks_of(samples, 3 * channels):
+            yield int32_of(read_whole(path, file, 3 * channels * count)).reshape(-1, channels)
 
 
 def _layout_and_data(path: str, header: BinaryHeader) -> tuple[_Layout, int, int | None]:
@@ -121,9 +135,9 @@ def _dtype(path: str, layout: _Layout) -> str:
     if dtype is None:
         kind = {_PCM: "integers", _FLOAT: "floats"}.get(layout.tag, f"coding {layout.tag}")
         raise RecordingsError(needs_decoding(path, f"a WAV file of {layout.bits}-bit {kind}"))
-    if not layout.channels or not layout.rate or layout.bytes_per_sample != layout.channels * BYTES_PER_VALUE[dtype]:
+    if not layout.channels or not layout.rate or layout.bytes_per_sample != layout.channels * layout.bits // 8:
         raise RecordingsError(
-            f"{path} has a header that contradicts itself: {layout.channels} channels of {dtype}, {layout.rate} Hz,"
-            f" {layout.bytes_per_sample} bytes per sample of all channels; write it again"
+            f"{path} has a header that contradicts itself: {layout.channels} channels of {layout.bits} bits,"
+            f" {layout.rate} Hz, {layout.bytes_per_sample} bytes per sample of all channels; write it again"
         )
     return dtype
