@@ -132,7 +132,7 @@ def _with_places(content: Mapping, layout: Mapping, parts: Sequence[Mapping], ro
         for part, today in zip(content["parts"], parts, strict=True)
     ]
     named = {
-        name: [{**row, "path": today["path"]} for row, today in zip(content[name], layout[name], strict=True)]
+        name: [{**row, "path": today["path"]} for row, today in zip(content.get(name, ()), layout[name], strict=True)]
         for name in _PLACED[1:]
     }
     return {"roots": dict(roots), **_without(content, "roots"), **named, "parts": placed}

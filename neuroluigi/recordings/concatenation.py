@@ -159,6 +159,7 @@ def is_concatenation(content: object) -> bool:
         _are_all(content["recordings"], row)
         and _are_all(content.get("gaps", []), gap)
         and _are_all(content.get("parts", []), part)
+        and _are_all(content.get("excluded", []), {})
         and (not isinstance(channels, list) or _are_all(channels, {"name": (str,)}))
     )
 
