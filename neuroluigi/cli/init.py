@@ -15,6 +15,7 @@ from neuroluigi.recordings.formats.find import AUTO, FORMATS
 from neuroluigi.recordings.formats.reader import natural_key
 from neuroluigi.recordings.groups import find_groups
 from neuroluigi.recordings.recording import Declaration, Group, Recording, RecordingsError
+from neuroluigi.results.alike import problem_lines
 from neuroluigi.steps.config import RunStopped
 
 # Others have such files too, so that a run takes them only where luigi.cfg names the format.
@@ -111,16 +112,15 @@ def _print_found(root: Path, found: _Found) -> None:
     else:
         formats = f"{', '.join(AUTO)} and {', '.join(_BY_NAME)}"
         screen.print(Text(f"Found nothing. Looked for {formats}, for recordings.csv, and for raw files:"))
-    problems = [f"{key}: {one}" for key, group in found.groups.items() for one in group.problems]
-    _print_first("problem in ", problems, style="red")
-    _print_first("", found.warnings)
+    _print_first(problem_lines(found.groups), style="red")
+    _print_first(found.warnings)
     if found.are_raw:
         screen.print(Text("Raw files have no header: write into luigi.cfg where they are, and what is in them."))
 
 
-def _print_first(what: str, texts: Sequence[str], style: str = "") -> None:
+def _print_first(texts: Sequence[str], style: str = "") -> None:
     for text in texts[:_MOST_PRINTED]:
-        console().print(Text(f"{what}{text}", style=style))
+        console().print(Text(text, style=style))
     if (more := len(texts) - _MOST_PRINTED) > 0:
         console().print(Text(f"and {more} more; neuroluigi recordings lists them"))
 
