@@ -17,6 +17,7 @@ from luigi.cmdline_parser import CmdlineParser
 from luigi.task import flatten
 
 from neuroluigi.provenance import state
+from neuroluigi.provenance.access import why_denied
 from neuroluigi.provenance.code import differing
 from neuroluigi.provenance.commit import commit, pending_path, put_aside, recover
 from neuroluigi.provenance.contents import (
@@ -262,11 +263,15 @@ class Step(CarriesSettings, ResultTask):
             if self.complete():
                 logger.info("%s unchanged", self)
                 return Outcome(UNCHANGED)
+            if denied := why_denied(self.record_path.parent, results_root()):
+                # Neither the result nor that it failed could be written.
+                raise StepError(f"{self}: {denied}")
             self.log, self._manifest = (part_path(self._beside_record(suffix)) for suffix in (".log", ".sha256"))
             output = self.output()
             temporary = {one: part_path(Path(one.path)) for one in flatten(output)}
         except OSError as error:
-            raise StepError(f"{self}: can't write to {self.folder}: {describe_error(error)}") from error
+            why = why_denied(self.record_path.parent, results_root()) or f"can't write to {self.folder}: {error}"
+            raise StepError(f"{self}: {why}") from error
         self.tool, self._attempt, self._reporter, self._code = {}, {}, ProgressReporter(self), None
         start = start_clock()
         try:

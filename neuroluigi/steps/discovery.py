@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from pathlib import Path
 
 from luigi.cmdline_parser import CmdlineParser
 
@@ -13,7 +14,7 @@ from neuroluigi.provenance.record import has_its_name, read_record
 from neuroluigi.recordings.concatenation import is_concatenation
 from neuroluigi.recordings.groups import check_apart, find_groups, groups_of_concatenations
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError, is_missing
-from neuroluigi.steps.config import RunStopped, recordings, results_root, setting
+from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
 from neuroluigi.steps.lab_folder import without_settings
 from neuroluigi.steps.plain_luigi import plain_run
 
@@ -146,6 +147,13 @@ def _find_groups(notify: Callable[[str], object], note: Callable[[str], object])
     if made and (reason := without_settings()):
         notify(f"{reason}: the recordings are fake ones, and the results go to {results_root()}")
     return find_groups(declaration, made, note)
+
+
+def missing_folder() -> Path | None:
+    """Return the folder of the recordings where it is not there, and is not said to be one that may be missing."""
+    section = setting(recordings)
+    folder = recordings_root()
+    return folder if section.root and not section.allow_missing and is_missing(folder) else None
 
 
 def _recorded_layouts() -> dict[str, dict]:

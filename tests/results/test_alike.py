@@ -19,7 +19,9 @@ def test_a_problem_of_one_group_is_said_of_that(tmp_path):
 
 
 def test_problems_that_differ_in_names_alone_are_said_once(tmp_path):
-    groups = found(tmp_path, [*(f"s{n},0,day {n}/gone.bin" for n in range(7)), "t,0,a.bin", "t,1,b.bin", "u,x,c.bin"])
+    groups = found(
+        tmp_path, [*(f"s{n},0,day {n}/gone.bin" for n in range(7)), "t,0,left.bin", "t,1,right.bin", "u,x,c.bin"]
+    )
     alike, other = problem_lines(groups)
     first = groups["s0"].problems[0]
     # Two of one group are two problems.
