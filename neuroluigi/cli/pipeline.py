@@ -35,10 +35,9 @@ def pipeline_of(context: click.Context, needs_tasks: bool = True) -> Iterator[lu
         if needs_tasks:
             raise
         module, task = "neuroluigi.steps.config", "results"
-    with (
-        only_looking(),
-        command_line([task or whole_pipeline(words=context.args), "--module", module, *context.args]) as root,
-    ):
+    words = [task or whole_pipeline(words=context.args), "--module", module, *context.args]
+    own_options = [name for one in context.command.params for name in one.opts if name.startswith("--")]
+    with only_looking(), command_line(words, own_options) as root:
         # A report requires nothing itself; what it shows is the pipeline.
         yield root.shows() if isinstance(root, ReportTask) else root
 

@@ -13,10 +13,11 @@ from neuroluigi.cli.tables import console, print_fitting, print_json
 from neuroluigi.recordings.concatenation import describe_concatenation, gap_between
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
+from neuroluigi.recordings.unread import also_there
 from neuroluigi.results.alike import problem_lines
 from neuroluigi.results.output import write_csv
 from neuroluigi.results.table import written
-from neuroluigi.steps.config import recordings, setting, shown_path
+from neuroluigi.steps.config import RunStopped, recordings, setting, shown_path
 from neuroluigi.steps.discovery import groups, notes_on_recordings
 
 # What the table of a recording without a header has to say.
@@ -44,21 +45,31 @@ def recordings_command(context, as_json, as_csv):
     Exit status 1 when something is wrong with a recording; the problems are listed last.
     """
     with pipeline_of(context):
-        today = groups()
         settings = setting(recordings)
+        today = _found(settings)
         partial_sample = settings.partial_sample
         gaps = [] if as_json or as_csv else list(_gap_lines(today, settings))
-        notes = notes_on_recordings()
-    for note in notes if as_json or as_csv else ():
-        click.echo(f"neuroluigi: {note}", err=True)
+        notes, unread = notes_on_recordings(), also_there(settings.declaration(), today)
+    if as_json or as_csv:
+        for note in filter(None, (*notes, unread)):
+            click.echo(f"neuroluigi: {note}", err=True)
     if as_json:
         listed = {key: _group_as_data(group, partial_sample) for key, group in today.items()}
         print_json(listed)
     elif as_csv:
         _print_csv([r for group in today.values() for r in (*group.recordings, *group.excluded)])
     else:
-        _print_groups(today, partial_sample, gaps, notes)
+        _print_groups(today, partial_sample, [*gaps, *(f"warning: {note}" for note in notes), *filter(None, [unread])])
     sys.exit(1 if any(group.problems for group in today.values()) else 0)
+
+
+def _found(settings: recordings) -> dict[str, Group]:
+    """Return today's groups; RunStopped where there are none, with what is there instead."""
+    try:
+        return groups()
+    except RunStopped as error:
+        unread = also_there(settings.declaration(), {})
+        raise RunStopped(f"{error}. {unread}") if unread else error from error
 
 
 def _print_csv(listed: list[Recording]) -> None:
@@ -143,7 +154,7 @@ def _counted_gaps(group: Group, settings: recordings) -> list[str]:
     ]
 
 
-def _print_groups(groups: dict[str, Group], partial_sample: str, gaps: list[str], notes: list[str]) -> None:
+def _print_groups(groups: dict[str, Group], partial_sample: str, notes: list[str]) -> None:
     rows = []
     is_found = any(r.columns.get("format") for group in groups.values() for r in group.recordings)
     for key, group in groups.items():
@@ -175,10 +186,8 @@ def _print_groups(groups: dict[str, Group], partial_sample: str, gaps: list[str]
     screen.print(Text(f"\n{recordings} recordings in {len(groups)} groups, {excluded} left out."))
     if any(len({r.session for r in group.recordings}) > 1 for group in groups.values()):
         screen.print(Text("Groups of several sessions are in the order of session, then index."))
-    for line in gaps:
+    for line in notes:
         screen.print(Text(line))
-    for note in notes:
-        screen.print(Text(f"warning: {note}"))
     for line in problem_lines(groups):
         screen.print(Text(line, style="red"))
     if bad := sum(bool(group.problems) for group in groups.values()):

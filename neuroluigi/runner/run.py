@@ -315,12 +315,12 @@ def luigi_command(argv: list[str]) -> int:
 
 
 @contextlib.contextmanager
-def command_line(argv: list[str]) -> Iterator[luigi.Task]:
-    """Put luigi.cfg and a command line in force, as they are in a run; give the root task."""
+def command_line(argv: list[str], others: Iterable[str] = ()) -> Iterator[luigi.Task]:
+    """Put luigi.cfg and a command line in force, as they are in a run; give the root task. `others` as for parse."""
     if module := named_module(argv):
         use_current_folder(module)
     with patches.applied(patches.one_exact_parser(), patches.options_of_sections()):
-        parse(argv)
+        parse(argv, others)
         with CmdlineParser.global_instance(argv) as parser:
             try:
                 yield parser.get_task_obj()

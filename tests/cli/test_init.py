@@ -334,3 +334,12 @@ def test_a_full_disk_leaves_no_half_written_file_and_the_same_command_goes_on(tm
         assert ".part-" not in path.name and path.name != "computeStats.m"
     neuroluigi(tmp_path, "init", "--data", data, "lab")
     assert len(list((lab / "matlab").iterdir())) == len(list(package_folder().glob("*.m")))
+
+
+def test_files_of_other_formats_are_not_passed_over_in_silence(tmp_path):
+    write_spikeglx(tmp_path / "raw", "m_g0_t0.imec0.ap")
+    (tmp_path / "raw" / "x.ncs").touch()
+    assert (
+        "\nAlso there, and not read: 1 .ncs file.\n"
+        in neuroluigi(tmp_path / "lab", "init", "--data", tmp_path / "raw").stdout
+    )

@@ -109,6 +109,16 @@ def test_command_says_the_order_of_sessions_and_where_samples_are_missing(root, 
     assert out.splitlines()[-1] == f"not contiguous in x: {gaps}"
 
 
+def test_command_says_what_else_is_there(root, tmp_path):
+    (root / "a/x.plx").touch()
+    done = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", root)
+    assert done.stdout.splitlines()[-1] == "Also there, and not read: 1 .plx file."
+    for path in root.glob("*/*.bin"):
+        path.unlink()
+    done = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", root, code=1)
+    assert "luigi: no recordings in " in done.stderr and done.stderr.endswith(" 1 .plx file.\n")
+
+
 def test_command_says_what_it_left_out(root, tmp_path):
     (root / "a/rec_7.BIN").write_bytes(b"x")
     done = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", root)
