@@ -16,7 +16,7 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.contents import why_not_read
 from neuroluigi.provenance.files import tail
 from neuroluigi.provenance.record import engine_and_version, sibling_path
-from neuroluigi.results.alike import problem_lines
+from neuroluigi.results.alike import names_in, problem_lines
 from neuroluigi.results.output import as_text, in_the_middle, shared_cells
 from neuroluigi.results.report import charts, diagram
 from neuroluigi.results.report.facts import Facts, Found, counted, shown_time
@@ -71,16 +71,26 @@ def banner(facts: Facts) -> dict:
         text = f"{done:,} of {results} done, {len(undone):,} {_are(len(undone))} to be made or checked"
     else:
         kind, text = state.DONE, f"{'All ' if total > 1 else ''}{results} done"
-    errors = Counter(one.failure.get("error", "") for one in failed)
-    where = {one.failure.get("error", ""): one.entry for one in reversed(failed)}
-    lines = [
-        f"{where[error].step} of {where[error].row}{f' and {n - 1} more' if n > 1 else ''}: {_short(error)}"
-        for error, n in errors.most_common(_MOST_ERRORS)
-    ]
-    lines += [_short(line) for line in problem_lines(facts.groups)][:_MOST_ERRORS]
+    lines = _errors(facts, failed)
+    lines += problem_lines(facts.groups)[:_MOST_ERRORS]
     if facts.run and facts.run["end"] != "succeeded":
         lines.insert(0, f"The last run {facts.run['end']}.")
     return {"kind": kind, "sign": SIGNS[kind][0], "text": text, "errors": lines}
+
+
+def _errors(facts: Facts, failed: Sequence[Found]) -> list[str]:
+    """Return a line for each of the most frequent causes of failures, but for problems of groups."""
+    of_cause: dict[str, list[Found]] = {}
+    for one in failed:
+        if not one.entry.status.problem:
+            cause = names_in(facts.groups.get(one.entry.row)).sub("…", one.failure.get("error", ""))
+            of_cause.setdefault(cause, []).append(one)
+    most = sorted(of_cause.values(), key=len, reverse=True)[:_MOST_ERRORS]
+    return [
+        f"{first.entry.step} of {first.entry.row}{f' and {len(others)} more' if others else ''}:"
+        f" {_short(first.failure.get('error', ''))}"
+        for first, *others in most
+    ]
 
 
 def _short(text: str) -> str:
