@@ -17,7 +17,7 @@ ONE, OTHER, GROUP = 1, 2, 1
 
 # It imports first: the packages of root are not for all users to read.
 AS_USER = """
-import importlib, os, pkgutil, sys
+import grp, importlib, os, pkgutil, pwd, sys
 import multiprocessing, neuroluigi, numpy.core
 for package in (multiprocessing, neuroluigi):
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
