@@ -15,6 +15,8 @@ from neuroluigi.recordings.formats.find import AUTO, FORMATS, NEVER_GUESSED
 from neuroluigi.recordings.formats.reader import natural_key
 from neuroluigi.recordings.groups import find_groups
 from neuroluigi.recordings.recording import Declaration, Group, Recording, RecordingsError
+from neuroluigi.recordings.unread import also_there
+from neuroluigi.results.alike import problem_lines
 from neuroluigi.steps.config import RunStopped
 
 # Others have such files too, so that a run takes them only where luigi.cfg names the format.
@@ -62,13 +64,15 @@ def init_command(data, folder):
 class _Found:
     """What a run would take: its groups, the `format` that luigi.cfg has to name, and what is doubtful.
 
-    `are_raw`: luigi.cfg has to say what is in the recordings, or where they are.
+    `are_raw`: luigi.cfg has to say what is in the recordings, or where they are. `unread` is a sentence on files that
+    may be recordings, and are not among them.
     """
 
     groups: Mapping[str, Group]
     format: str
     warnings: Sequence[str]
     are_raw: bool
+    unread: str = ""
 
     @property
     def recordings(self) -> list[Recording]:
@@ -99,8 +103,9 @@ def _look(root: Path, lab: Path) -> _Found:
         is_described = any(one.recorded for group in groups.values() for one in group.recordings)
         if format in NEVER_GUESSED and not is_described:
             continue
-        return _Found(groups, format, warnings, not is_described and not os.path.lexists(root / "recordings.csv"))
-    return _Found({}, "auto", failed, True)
+        are_raw = not is_described and not os.path.lexists(root / "recordings.csv")
+        return _Found(groups, format, warnings, are_raw, also_there(declaration, groups))
+    return _Found({}, "auto", failed, True, also_there(Declaration(root=str(root)), {}))
 
 
 def _print_found(root: Path, found: _Found) -> None:
@@ -113,16 +118,17 @@ def _print_found(root: Path, found: _Found) -> None:
     else:
         formats = f"{', '.join(AUTO)} and {', '.join(_BY_NAME)}"
         screen.print(Text(f"Found nothing. Looked for {formats}, for recordings.csv, and for raw files:"))
-    problems = [f"{key}: {one}" for key, group in found.groups.items() for one in group.problems]
-    _print_first("problem in ", problems, style="red")
-    _print_first("", found.warnings)
+    _print_first(problem_lines(found.groups), style="red")
+    _print_first(found.warnings)
+    if found.unread:
+        screen.print(Text(found.unread))
     if found.are_raw:
         screen.print(Text("Raw files have no header: write into luigi.cfg where they are, and what is in them."))
 
 
-def _print_first(what: str, texts: Sequence[str], style: str = "") -> None:
+def _print_first(texts: Sequence[str], style: str = "") -> None:
     for text in texts[:_MOST_PRINTED]:
-        console().print(Text(f"{what}{text}", style=style))
+        console().print(Text(text, style=style))
     if (more := len(texts) - _MOST_PRINTED) > 0:
         console().print(Text(f"and {more} more; neuroluigi recordings lists them"))
 

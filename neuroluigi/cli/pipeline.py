@@ -11,7 +11,7 @@ from neuroluigi.results.query import QueryError
 from neuroluigi.results.report.page import ReportTask
 from neuroluigi.runner.run import command_line, use_current_folder
 from neuroluigi.steps.config import RunStopped, whole_pipeline
-from neuroluigi.steps.plan import only_looking
+from neuroluigi.steps.discovery import only_looking
 
 # Options that a command does not know go to Luigi's command line parser, so that all settings work as they do in a run.
 LUIGI_OPTIONS = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -35,10 +35,9 @@ def pipeline_of(context: click.Context, needs_tasks: bool = True) -> Iterator[lu
         if needs_tasks:
             raise
         module, task = "neuroluigi.steps.config", "results"
-    with (
-        command_line([task or whole_pipeline(words=context.args), "--module", module, *context.args]) as root,
-        only_looking(),
-    ):
+    words = [task or whole_pipeline(words=context.args), "--module", module, *context.args]
+    own_options = [name for one in context.command.params for name in one.opts if name.startswith("--")]
+    with only_looking(), command_line(words, own_options) as root:
         # A report requires nothing itself; what it shows is the pipeline.
         yield root.shows() if isinstance(root, ReportTask) else root
 

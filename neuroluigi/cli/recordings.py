@@ -9,20 +9,22 @@ import click
 from rich.text import Text
 
 from neuroluigi.cli.pipeline import LUIGI_OPTIONS, pipeline_of
-from neuroluigi.cli.tables import console, print_json, print_table
+from neuroluigi.cli.tables import console, print_fitting, print_json
 from neuroluigi.recordings.concatenation import describe_concatenation, gap_between
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
-from neuroluigi.results.output import fitting_columns, write_csv
+from neuroluigi.recordings.unread import also_there
+from neuroluigi.results.alike import problem_lines
+from neuroluigi.results.output import write_csv
 from neuroluigi.results.table import written
-from neuroluigi.steps.config import recordings, setting, shown_path
-from neuroluigi.steps.discovery import groups
+from neuroluigi.steps.config import RunStopped, recordings, setting, shown_path
+from neuroluigi.steps.discovery import groups, notes_on_recordings
 
 # What the table of a recording without a header has to say.
 _DESCRIPTION = ("dtype", "channels", "sampling_rate_hz", "header_bytes", "scale", "offset", "unit")
 
-# What is left out of the listing first where a terminal is too narrow.
-_LEFT_OUT_FIRST = ("session", "index", "dtype", "channels", "file")
+# What a listing on a terminal may have below it, or leave out.
+_MAY_BE_LEFT_OUT = ("session", "format", "stream", "index", "dtype", "channels", "rate [Hz]", "file")
 
 # Of the gaps in a group that are known the first ones are named.
 _MOST_GAPS = 3
@@ -43,18 +45,31 @@ def recordings_command(context, as_json, as_csv):
     Exit status 1 when something is wrong with a recording; the problems are listed last.
     """
     with pipeline_of(context):
-        today = groups()
         settings = setting(recordings)
+        today = _found(settings)
         partial_sample = settings.partial_sample
         gaps = [] if as_json or as_csv else list(_gap_lines(today, settings))
+        notes, unread = notes_on_recordings(), also_there(settings.declaration(), today)
+    if as_json or as_csv:
+        for note in filter(None, (*notes, unread)):
+            click.echo(f"neuroluigi: {note}", err=True)
     if as_json:
         listed = {key: _group_as_data(group, partial_sample) for key, group in today.items()}
         print_json(listed)
     elif as_csv:
         _print_csv([r for group in today.values() for r in (*group.recordings, *group.excluded)])
     else:
-        _print_groups(today, partial_sample, gaps)
+        _print_groups(today, partial_sample, [*gaps, *(f"warning: {note}" for note in notes), *filter(None, [unread])])
     sys.exit(1 if any(group.problems for group in today.values()) else 0)
+
+
+def _found(settings: recordings) -> dict[str, Group]:
+    """Return today's groups; RunStopped where there are none, with what is there instead."""
+    try:
+        return groups()
+    except RunStopped as error:
+        unread = also_there(settings.declaration(), {})
+        raise RunStopped(f"{error}. {unread}") if unread else error from error
 
 
 def _print_csv(listed: list[Recording]) -> None:
@@ -140,7 +155,7 @@ def _counted_gaps(group: Group, settings: recordings) -> list[str]:
     ]
 
 
-def _print_groups(groups: dict[str, Group], partial_sample: str, gaps: list[str]) -> None:
+def _print_groups(groups: dict[str, Group], partial_sample: str, notes: list[str]) -> None:
     rows = []
     is_found = any(r.columns.get("format") for group in groups.values() for r in group.recordings)
     for key, group in groups.items():
@@ -166,22 +181,16 @@ def _print_groups(groups: dict[str, Group], partial_sample: str, gaps: list[str]
     more, last = (("format", "stream"), ("seconds",)) if is_found else ((), ())
     names = ("group", "session", *more, "index", "dtype", "channels", "rate [Hz]", "samples", *last, "file")
     screen = console()
-    shown = fitting_columns(names, rows, screen.width, _LEFT_OUT_FIRST if is_found else ())
-    cells = [tuple(cell for name, cell in zip(names, row, strict=True) if name in shown) for row in rows]
-    print_table(shown, cells, numeric=("index", "channels", "rate [Hz]"))
-    if hidden := [name for name in names if name not in shown]:
-        screen.print(Text(f"\nToo wide to show, see --csv or --json: {', '.join(hidden)}", style="dim"))
+    numeric = ("index", "channels", "rate [Hz]")
+    print_fitting(names, rows, _MAY_BE_LEFT_OUT if is_found else (), numeric, see="--csv or --json")
     recordings, excluded = (sum(len(getattr(g, name)) for g in groups.values()) for name in ("recordings", "excluded"))
     screen.print(Text(f"\n{recordings} recordings in {len(groups)} groups, {excluded} left out."))
     if any(len({r.session for r in group.recordings}) > 1 for group in groups.values()):
         screen.print(Text("Groups of several sessions are in the order of session, then index."))
-    for line in gaps:
+    for line in notes:
         screen.print(Text(line))
-    warnings = dict.fromkeys(
-        w for g in groups.values() for r in g.recordings if r.recorded for w in r.recorded.warnings
-    )
-    for warning in warnings:
-        screen.print(Text(f"warning: {warning}"))
-    for key, group in groups.items():
-        for problem in group.problems:
-            screen.print(Text(f"problem in {key}: {problem}", style="red"))
+    for line in problem_lines(groups):
+        screen.print(Text(line, style="red"))
+    if bad := sum(bool(group.problems) for group in groups.values()):
+        what = f"{bad} of {len(groups)} groups have a problem" if len(groups) > 1 else "The group has a problem"
+        screen.print(Text(f"{what}: a run can't make their results. --json lists all problems."))

@@ -198,6 +198,9 @@ def results_command(context, where, sort, columns, form, is_raw):
     is compared and sorted as numbers, any other one, group and session as text; blank cells come last. What the table
     of recordings says is printed as it was written. Where a step failed, or its file is not there, the cells are blank,
     with the sign of the state (see neuroluigi status).
+
+    A terminal shows the columns that vary, with long values shortened, and in a line below what all rows share; with
+    --columns, and in files, with --csv and --json, everything is there as it is.
     """
     with pipeline_of(context) as root:
         today = groups()
@@ -210,10 +213,11 @@ def results_command(context, where, sort, columns, form, is_raw):
         _write(form, is_raw, shown, [as_json_cells(table, shown, rows)])
     elif form == "csv":
         _write(form, is_raw, shown, [[tuple(row.get(name) for name in shown) for row in rows]])
-    elif named or not sys.stdout.isatty():
+    elif named:
         print_table(shown, cells_for_the_eye(table, shown, rows), table.numeric)
     else:
-        print_fitting(shown, cells_for_the_eye(table, shown, rows), table.described, table.numeric)
+        cells = cells_for_the_eye(table, shown, rows)
+        print_fitting(shown, cells, ("channel", *table.described), table.numeric, kept=("channel",))
 
 
 @click.command("events", context_settings=LUIGI_OPTIONS)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from neuroluigi.provenance.plain_text import plain, plain_json, unfiltered
-from neuroluigi.results.output import Cell, as_text, fitting_columns, right_aligned, write_text
+from neuroluigi.results.output import Cell, as_text, fit, right_aligned, shared_cells, shared_line, write_text
 
 # Columns of a console that is not a terminal: as good as unlimited.
 _FULL_WIDTH = 10_000
@@ -69,11 +69,30 @@ def _plain(cell: Cell | Text) -> Cell:
 
 
 def print_fitting(
-    columns: Sequence[str], rows: Sequence[Sequence[Cell]], described: Sequence[str], numeric: Container[str]
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    described: Sequence[str],
+    numeric: Container[str] = (),
+    kept: Container[str] = (),
+    see: str = "--columns",
 ) -> None:
-    """Print the columns that fit the terminal, and name those that don't; `described` are left out first."""
-    shown = fitting_columns(columns, rows, console().width, described)
-    positions = [columns.index(name) for name in shown]
-    print_table(shown, [tuple(row[position] for position in positions) for row in rows], numeric)
-    if hidden := [name for name in columns if name not in shown]:
-        console().print(Text(f"\nToo wide to show, see --columns: {', '.join(hidden)}", style="dim"))
+    """Print a table; on a terminal what fits it, with a line on what all rows share and one on what is left out.
+
+    `described` are the columns that may be in these lines, `kept` those of them that are left out only where all rows
+    share them; `see` names the options that print all.
+    """
+    if not sys.stdout.isatty():
+        print_table(columns, rows, numeric)
+        return
+    by_name = [dict(zip(columns, row, strict=True)) for row in rows]
+    shared = shared_cells(by_name, described) if len(rows) > 1 else {}
+    positions = [i for i, name in enumerate(columns) if name not in shared]
+    varying = [columns[i] for i in positions]
+    cells = [tuple(row[i] for i in positions) for row in rows]
+    droppable = [name for name in described if name not in shared and name not in kept]
+    shown, cells = fit(varying, cells, console().width, droppable)
+    print_table(shown, cells, numeric)
+    hidden = [name for name in varying if name not in shown]
+    for line in (shared_line(shared), f"Too wide to show, see {see}: {', '.join(hidden)}" if hidden else ""):
+        if line:
+            console().print(Text(f"\n{line}", style="dim"))

@@ -46,11 +46,12 @@ class Status:
     MAYBE makes the result if one of the inputs named in `waits_for` (file names) changes. `is_there`: all files exist.
     `is_dropped`: they were removed by `neuroluigi drop`, and count as if they were there. `failure` is the error of the
     last attempt at the step; "" where there is none, or where it is history: the result is done, or another attempt
-    would not be the same one. `made_by` is the tool with its version from the record. `checksums` maps the path of each
-    output to its sha256 of today (None where it is known only after the result is made). `rests_on_work`: a run makes,
-    or may make, a result that this one is made from, directly or not. `inputs` is the digest of the checksums of
-    today's inputs, None where one is not known. `moved` has the path today of each input that lies elsewhere than
-    recorded, by its position in the record.
+    would not be the same one. `problem`, of what is to be made: what is wrong with the recordings that it, or what it
+    requires, is made from, so that a run fails; "" for nothing. `made_by` is the tool with its version from the record.
+    `checksums` maps the path of each output to its sha256 of today (None where it is known only after the result is
+    made). `rests_on_work`: a run makes, or may make, a result that this one is made from, directly or not. `inputs` is
+    the digest of the checksums of today's inputs, None where one is not known. `moved` has the path today of each input
+    that lies elsewhere than recorded, by its position in the record.
     """
 
     state: str
@@ -61,6 +62,7 @@ class Status:
     is_dropped: bool = False
     rests_on_work: bool = False
     failure: str = ""
+    problem: str = ""
     made_by: str = ""
     checksums: Mapping[str, str | None] = field(default_factory=dict)
     inputs: str | None = None
@@ -92,6 +94,8 @@ def check_result(expected: Expected, checksums: Checksums, folders: FolderListin
     status = _status(expected, checksums, folders)
     # Of what is dropped, the plan finds out later whether it is made again.
     is_made = status.todo or status.is_dropped
+    if is_made and expected.problem:
+        status = replace(status, problem=expected.problem)
     if not is_made or not folders.have(sibling_path(expected.record, ".failed.json")):
         return status
     return replace(status, failure=_failure(expected, checksums))

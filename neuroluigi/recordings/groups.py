@@ -26,6 +26,9 @@ from neuroluigi.recordings.table import declared_rows, describe, made_rows, sele
 # Names in the folder of results that are not those of groups.
 RESERVED_KEYS = ("recordings", "study", "runs", "run.json", "run.log", "report.html", "ro-crate-metadata.json")
 
+# What all recordings of a group have in common.
+_ALIKE = ("dtype", "channels", "sampling_rate_hz", "scale", "offset", "unit")
+
 # Of many problems of one kind the first ones are named.
 _MOST_NAMED = 5
 
@@ -50,17 +53,10 @@ def find_groups(
     recordings = [
         describe(row, origin, declaration, is_made, headers) for origin, row in selected(rows, declaration.select)
     ]
-    _notify_of_warnings(recordings, notify)
-    return _group(recordings, declaration)
-
-
-def _notify_of_warnings(recordings: list[Recording], notify: Callable[[str], object]) -> None:
     # The streams of a folder have some in common.
-    warnings = list(dict.fromkeys(w for r in recordings if r.recorded for w in r.recorded.warnings))
-    for warning in warnings[:_MOST_NAMED]:
+    for warning in dict.fromkeys(w for r in recordings if r.recorded for w in r.recorded.warnings):
         notify(warning)
-    if len(warnings) > _MOST_NAMED:
-        notify(f"and {len(warnings) - _MOST_NAMED} more warnings about recordings; see: neuroluigi recordings")
+    return _group(recordings, declaration)
 
 
 def _group_by(recording: Recording, declaration: Declaration) -> tuple[str, ...]:
@@ -243,14 +239,22 @@ def _duplicates(recordings: list[Recording]) -> list[str]:
     for recording in recordings:
         if recording.index is not None:
             by_identity.setdefault((recording.session, recording.index), []).append(recording)
+    twice = [same for same in by_identity.values() if len(same) > 1]
+    if not twice:
+        return []
+    first, *others = twice[0]
+    is_there = "twice" if len(others) == 1 else f"{len(others) + 1} times"
     return [
-        f"{recording.origin}, columns session and index: {recording.session}/{recording.index} is there twice,"
-        f" also at {', '.join(r.origin for r in same[:_MOST_NAMED] if r is not recording)}; to tell them apart,"
-        " group by another column too, select, or name a session anew in a table (neuroluigi recordings --csv)"
-        for same in by_identity.values()
-        if len(same) > 1
-        for recording in same[:_MOST_NAMED]
+        f"{first.origin}, columns session and index: {first.session}/{first.index} is there {is_there}, also at"
+        f" {', '.join(r.origin for r in others[:_MOST_NAMED])}{_so_are(twice[1:])}; to tell them apart, group by"
+        " another column too, select, or name a session anew in a table (neuroluigi recordings --csv)"
     ]
+
+
+def _so_are(others: list[list[Recording]]) -> str:
+    named = ", ".join(f"{one[0].session}/{one[0].index}" for one in others[:_MOST_NAMED])
+    more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+    return f"; so {'are' if others[1:] else 'is'} {named}{more}" if others else ""
 
 
 def _listed_twice(recordings: list[Recording]) -> list[str]:
@@ -270,14 +274,31 @@ def _covered(recordings: list[Recording]) -> tuple[str, ...]:
 
 
 def _differences(recordings: list[Recording]) -> list[str]:
+    """Return a problem for each way in which recordings differ from the first one."""
     first = recordings[0]
-    return [
-        f"recordings of one group differ in {name}: {first.path} has {getattr(first, name)},"
-        f" {other.path} has {getattr(other, name)} ({first.origin}; {other.origin})"
-        for other in recordings[1:]
-        for name in ("dtype", "channels", "sampling_rate_hz", "scale", "offset", "unit")
-        if getattr(first, name) != getattr(other, name)
-    ] or [problem for other in recordings[1:] for problem in _differing_channels(first, other)]
+    unlike: dict[tuple[tuple[str, object], ...], list[Recording]] = {}
+    for other in recordings[1:]:
+        values = tuple((name, getattr(other, name)) for name in _ALIKE if getattr(first, name) != getattr(other, name))
+        unlike.setdefault(values, []).append(other)
+    unlike.pop((), None)
+    differences = [_difference(first, others, values) for values, others in unlike.items()]
+    return differences or [problem for other in recordings[1:] for problem in _differing_channels(first, other)]
+
+
+def _difference(first: Recording, others: list[Recording], values: tuple[tuple[str, object], ...]) -> str:
+    names = [name for name, _ in values]
+    have = f"{others[0].path} and {len(others) - 1} more have" if others[1:] else f"{others[0].path} has"
+    # Where headers describe the recordings, these are found by their path.
+    origins = [one.origin for one in (first, others[0]) if one.origin != one.path]
+    return (
+        f"recordings of one group differ in {_listed(names)}: {first.path} has"
+        f" {_listed(getattr(first, name) for name in names)}, {have} {_listed(value for _, value in values)}"
+        + (f" ({'; '.join(origins)})" if origins else "")
+    )
+
+
+def _listed(values: Iterable[object]) -> str:
+    return " and ".join(map(str, values))
 
 
 def _differing_channels(first: Recording, other: Recording) -> list[str]:

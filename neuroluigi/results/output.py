@@ -1,10 +1,10 @@
-"""Tables as text: CSV, JSON, aligned columns; and which columns fit a terminal."""
+"""Tables as text: CSV, JSON, aligned columns; and for the eye: what all rows share, and what fits a terminal."""
 
 import csv
 import itertools
 import json
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import TextIO
 
 from neuroluigi.provenance.plain_text import plain_json
@@ -14,21 +14,68 @@ Cell = str | int | float | None
 # What a spreadsheet would compute, and may send away: text that begins like that and is no number.
 _FORMULA = re.compile(r"(?![-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\Z)[-=+@\t\r\n＝＋－＠]", re.IGNORECASE | re.ASCII)
 
+# To how many characters a long value is shortened: in a sentence, and at least in a column.
+_MOST_OF_A_VALUE, _LEAST_OF_A_VALUE = 40, 20
 
-def fitting_columns(
+
+def shared_cells(rows: Sequence[Mapping[str, Cell]], names: Iterable[str]) -> dict[str, Cell]:
+    """Return the columns, of those named, that have one value in all rows, with that value."""
+    return {name: rows[0].get(name) for name in names if len({row.get(name) for row in rows}) == 1}
+
+
+def shared_line(shared: Mapping[str, Cell]) -> str:
+    """Return a sentence with the values that all rows share, long ones shortened; "" where there are none."""
+    values = [f"{name} {in_the_middle(as_text(cell))}" for name, cell in shared.items() if cell is not None]
+    return f"In all rows: {', '.join(values)}." if values else ""
+
+
+def in_the_middle(text: str, length: int = _MOST_OF_A_VALUE) -> str:
+    """Return a text shortened to a length: its beginning, an ellipsis and its end, as paths and names differ there."""
+    if len(text) <= length:
+        return text
+    begin = length // 2
+    return f"{text[:begin]}…{text[begin + 1 - length :]}"
+
+
+def fit(
     columns: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, droppable: Iterable[str]
-) -> list[str]:
-    """Return the columns that fit into `width` characters.
+) -> tuple[list[str], list[tuple[Cell, ...]]]:
+    """Return the columns and rows for `width` characters: long texts shortened, as far as they stay apart.
 
-    Of the droppable ones, those with the same value in all rows are left out first, then the widest.
+    Where that is not enough, the widest of the droppable columns are left out.
     """
     widths = dict(zip(columns, _widths(columns, rows), strict=True))
-    varies = {name: len({row[i] for row in rows}) > 1 for i, name in enumerate(columns)}
-    for name in sorted(droppable, key=lambda name: (varies[name], -widths[name])):
-        if sum(widths.values()) + 2 * (len(widths) - 1) <= width:
+    long = {
+        name: {cell for row in rows if isinstance(cell := row[i], str) and len(cell) > _LEAST_OF_A_VALUE}
+        for i, name in enumerate(columns)
+    }
+    least = {name: _least_width(name, long[name], wide) for name, wide in widths.items()}
+    for name in sorted(droppable, key=lambda name: -widths[name]):
+        if _line_width(least) <= width:
             break
-        del widths[name]
-    return list(widths)
+        del least[name]
+    shown = {name: widths[name] for name in least}
+    short: dict[str, dict[str, str]] = {}
+    for name in sorted(least, key=lambda name: least[name] - widths[name]):
+        if (excess := _line_width(shown) - width) > 0 and least[name] < shown[name]:
+            shown[name] = max(least[name], shown[name] - excess)
+            short[name] = {text: in_the_middle(text, shown[name]) for text in long[name]}
+    positions = [(i, short.get(name, {})) for i, name in enumerate(columns) if name in shown]
+    return list(shown), [
+        tuple(of.get(cell, cell) if isinstance(cell := row[i], str) else cell for i, of in positions) for row in rows
+    ]
+
+
+def _line_width(widths: Mapping[str, int]) -> int:
+    return sum(widths.values()) + 2 * (len(widths) - 1)
+
+
+def _least_width(name: str, long: Collection[str], width: int) -> int:
+    """Return the width to which a column with these long texts can be brought: no two of them become one."""
+    if not long:
+        return width
+    shorter = range(max(len(name), _LEAST_OF_A_VALUE), width)
+    return next((wide for wide in shorter if len({in_the_middle(one, wide) for one in long}) == len(long)), width)
 
 
 def write_csv(

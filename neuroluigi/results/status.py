@@ -3,6 +3,7 @@
 Plain functions from statuses and run records to text; nothing here prints or changes anything.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from neuroluigi.provenance.files import last_lines
 from neuroluigi.provenance.record import engine_and_version, read_failure, recorded_code, sibling_path
 from neuroluigi.provenance.secret_values import masked, without_seals
 from neuroluigi.recordings.recording import Group
+from neuroluigi.results.alike import names_in, problem_lines, some
 from neuroluigi.results.recorded import recorded_results
 from neuroluigi.steps.plan import walk_tasks
 from neuroluigi.steps.result_task import ResultTask
@@ -49,7 +51,6 @@ def sign_of(name: str) -> str:
 
 
 _BAR = 10  # characters
-_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -147,15 +148,35 @@ def step_progress(entries: Sequence[ResultStatus]) -> list[tuple[str, int, int, 
 
 def reason_lines(entries: Sequence[ResultStatus], groups: Mapping[str, Group]) -> list[str]:
     """Return a line per reason for all that is not simply done: what a run does, how many, why, and in which rows."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+    found: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    names = functools.cache(lambda row: names_in(groups.get(row)))
     for e in entries:
-        if why := "; ".join(_whys(e)):
-            found.setdefault((_action(e.status), e.step, why), []).append(e.row)
-    lines = [f"{action}: {len(rows)} {step}: {why} ({_named(rows)})" for (action, step, why), rows in found.items()]
-    lines += [*_mixed(entries), *_unknown(entries)]
-    rows = {e.row for e in entries}
-    lines += [f"problem in {key}: {text}" for key, group in groups.items() if key in rows for text in group.problems]
-    return lines
+        # Of what can't be made the problem is said once for all steps.
+        if not e.status.problem and (why := "; ".join(_whys(e))):
+            cause = names(e.row).sub("…", why) if e.failure else why
+            found.setdefault((_action(e.status), e.step, cause), []).append((e.row, why))
+    lines = [_reason_line(action, step, rows) for (action, step, _), rows in found.items()]
+    lines += [*_mixed(entries), *_unknown(entries), *_cant_be_made(entries, groups)]
+    return [*lines, *problem_lines(groups, {e.row for e in entries})]
+
+
+def _cant_be_made(entries: Sequence[ResultStatus], groups: Mapping[str, Group]) -> Iterator[str]:
+    """Yield a line on what a run would fail to make, and one for each reason that is no problem of a group."""
+    bound_to_fail = [e for e in entries if e.status.problem]
+    counted = Counter(e.step for e in bound_to_fail)
+    if counted:
+        steps = ", ".join(f"{count} {step}" for step, count in counted.items())
+        yield f"can't be made: {steps}: something is wrong with their recordings"
+    known = {text for group in groups.values() for text in group.problems}
+    others = {text: e.row for e in reversed(bound_to_fail) for text in e.status.problem.split("\n")}
+    yield from (f"problem in {row}: {text}" for text, row in others.items() if text not in known)
+
+
+def _reason_line(action: str, step: str, found: Sequence[tuple[str, str]]) -> str:
+    """Return a line on results [(row, why)] with one cause."""
+    why = found[0][1]
+    first = "the first: " if any(other != why for _, other in found) else ""
+    return f"{action}: {len(found)} {step}: {first}{why} ({some(sorted({row for row, _ in found}))})"
 
 
 def _mixed(entries: Sequence[ResultStatus]) -> list[str]:
@@ -200,11 +221,6 @@ def _whys(entry: ResultStatus) -> list[str]:
     return whys
 
 
-def _named(rows: Sequence[str]) -> str:
-    rows = sorted(set(rows))
-    return ", ".join(rows[:_MOST_NAMED]) + (f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else "")
-
-
 def status_as_data(entry: ResultStatus) -> dict:
     """Return an entry as plain data, for JSON."""
     status = entry.status
@@ -216,6 +232,7 @@ def status_as_data(entry: ResultStatus) -> dict:
         "todo": status.todo,
         "waits_for": list(dict.fromkeys(status.waits_for)),
         "reasons": [{"kind": reason.kind, "text": reason.text} for reason in status.reasons],
+        "problem": status.problem,
         "dropped": status.is_dropped,
         "failure": entry.failure,
     }
@@ -229,7 +246,9 @@ def explain_status(entry: ResultStatus, record: Mapping | None) -> list[str]:
     lines += [f"  {reason.text}{reason.detail and f' ({reason.detail})'}" for reason in status.reasons]
     if status.is_dropped and status.state != state.MISSING:
         lines.append("  It is dropped: its files are gone, and are made again when a step needs them.")
-    if status.todo:
+    if status.problem:
+        lines.append(f"  A run can't make it: {'; '.join(status.problem.splitlines())}")
+    elif status.todo:
         lines.append(f"  A run will make it{_condition(status)}.")
     if entry.record_path is None:
         kind = "an ExternalTask" if isinstance(entry.task, luigi.ExternalTask) else "a task of Luigi's own"

@@ -82,9 +82,11 @@ def collect_table(groups: Mapping[str, Group], files: Mapping[str, Sequence[OwnF
     titles = _titles({source: None for one in results.values() for source in one})
     taken = {"group", "channel", *titles.values()}
     described = {key: _describe(group) for key, group in groups.items()}
-    renamed = {n: f"recordings.{n}" if n in taken else n for n in _names(described.values())}
-    cells = {key: {renamed[n]: cell or None for n, cell in one.items()} for key, one in described.items()}
     kinds = {key: found for key, group in groups.items() if (found := _kinds(group))}
+    # A table of recordings need not have what their headers say.
+    names = dict.fromkeys([*_names(described.values()), *(["kind"] if kinds else [])])
+    renamed = {n: f"recordings.{n}" if n in taken else n for n in names}
+    cells = {key: {renamed[n]: cell or None for n, cell in one.items()} for key, one in described.items()}
     rows: list[dict[str, Cell]] = [
         {
             "group": key,
@@ -153,7 +155,7 @@ def _describe(group: Group) -> dict[str, str]:
 def _kinds(group: Group) -> list[str]:
     """Return the kind of each channel, by the header of the first recording; [] where there is none."""
     recorded = group.recordings[0].recorded if group.recordings else None
-    return [channel.kind for channel in recorded.channels] if recorded and "kind" in group.recordings[0].columns else []
+    return [channel.kind for channel in recorded.channels] if recorded else []
 
 
 def _columns(recording: Recording) -> dict[str, str]:

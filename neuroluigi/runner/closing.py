@@ -13,6 +13,7 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.state import Status
 from neuroluigi.runner.worker import Worker
 from neuroluigi.steps.config import results, setting, shown_path
+from neuroluigi.steps.discovery import missing_folder
 from neuroluigi.steps.plan import status_of, walk_tasks
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import CarriesSettings
@@ -26,9 +27,11 @@ class Ending:
     """What there is at the end of a run; needs the command line, which Luigi forgets before the lines are printed.
 
     `undone` and `left_alone` are lines about results that are not simply done, `results` the files of the root task.
+    `lacks_recordings`: results were left alone because the folder of all recordings is not there.
     """
 
     is_done: bool = False
+    lacks_recordings: bool = False
     undone: Sequence[str] = ()
     left_alone: Sequence[str] = ()
     results: Sequence[Path] = ()
@@ -37,8 +40,10 @@ class Ending:
 def ending(root: luigi.Task, statuses: Iterable[tuple[ResultTask, Status]], made: Container[str] = ()) -> Ending:
     """Return how a run of `root` ended: from the statuses of all results below it, and the ids of what it made."""
     others = [(step, status) for step, status in statuses if not status.is_simply_done]
-    left_alone = [*left_alone_lines(others), *_lines_on_plain_tasks(root, made)]
-    return Ending(status_of(root).is_complete, undone_lines(others), left_alone, _results_of(root))
+    missing = any(status.state == state.INPUT_MISSING for _, status in others)
+    folder = missing_folder() if missing else None
+    left_alone = [*left_alone_lines(others, folder), *_lines_on_plain_tasks(root, made)]
+    return Ending(status_of(root).is_complete, bool(folder), undone_lines(others), left_alone, _results_of(root))
 
 
 def _lines_on_plain_tasks(root: luigi.Task, made: Container[str]) -> Iterator[str]:
@@ -65,7 +70,7 @@ def closing_lines(worker: Worker, end: Ending, code: int, reasons: str) -> list[
     lines = [f"{what.capitalize()}: {_counted(counts)}." for what, counts in worker.outcomes.items() if counts]
     if worker.failed:
         lines.append(f"Failed: {_some(worker.failed)}.")
-    elif code:
+    elif code and not end.lacks_recordings:
         lines.append(f"Not everything could be made; the reasons {reasons}.")
     elif end.undone:
         lines += end.undone
@@ -110,8 +115,11 @@ def undone_lines(statuses: Iterable[tuple[ResultTask, Status]]) -> list[str]:
     return [f"Changed during the run: {changed.total()} results ({why}). Run the same command again to make them."]
 
 
-def left_alone_lines(statuses: Iterable[tuple[ResultTask, Status]]) -> list[str]:
-    """Return a line for each way in which results that were not made again are not simply done."""
+def left_alone_lines(statuses: Iterable[tuple[ResultTask, Status]], folder: Path | None = None) -> list[str]:
+    """Return a line for each way in which results that were not made again are not simply done.
+
+    `folder` is that of the recordings, where it is not there.
+    """
     code_changed: Counter[str] = Counter()
     kinds: set[str] = set()
     missing: Counter[str] = Counter()
@@ -137,7 +145,12 @@ def left_alone_lines(statuses: Iterable[tuple[ResultTask, Status]]) -> list[str]
         )
     if modified:
         lines.append(f"Modified by hand, taken as done: {_some(modified)}. To have one remade, delete it.")
-    if missing:
+    if missing and folder:
+        lines.append(
+            f"Left alone: {missing.total()} results, as the folder of the recordings, {folder}, is not"
+            " there: correct [recordings] root (--recordings-root), or have its disk mounted"
+        )
+    elif missing:
         lines.append(
             f"Left alone: {missing.total()} results whose inputs are missing ({_some(sorted(missing), '; ')})."
             " To make them from what is left: --recordings-allow-missing true"

@@ -90,10 +90,13 @@ def _errors_of_import(module: str) -> Iterator[None]:
         raise RunStopped(f"luigi: {where}") from error
 
 
-def parse(argv: list[str]) -> luigi.Task:
-    """Return the root task; RunStopped with one line where the command line or luigi.cfg can't be understood."""
+def parse(argv: list[str], others: Iterable[str] = ()) -> luigi.Task:
+    """Return the root task; RunStopped with one line where the command line or luigi.cfg can't be understood.
+
+    `others` are options that the command has beside Luigi's: one that is misspelt may be meant.
+    """
     try:
-        check_options(argv)
+        check_options(argv, others)
         apply_blank_options(argv)
         with CmdlineParser.global_instance(argv) as parser:
             check_settings()
@@ -103,7 +106,7 @@ def parse(argv: list[str]) -> luigi.Task:
         raise RunStopped(f"luigi: {' '.join(str(error).split())}") from error
 
 
-def check_options(argv: Sequence[str]) -> None:
+def check_options(argv: Sequence[str], others: Iterable[str] = ()) -> None:
     """Refuse options and a task that do not exist: Luigi would print its usage, or take an option for a longer one."""
     if module := named_module(argv):
         with _errors_of_import(module):
@@ -124,7 +127,8 @@ def check_options(argv: Sequence[str]) -> None:
         short = {f"--{name.replace('_', '-')}" for _, _, name, _ in Register.get_all_params()}
         unknown = [option for option in unknown if option not in short]
         problem += "" if module else "; is --module tasks missing?"
-    problems = [*filter(None, [problem]), *(_problem_of_option(option, known) for option in unknown)]
+    meant = [*others, *known]
+    problems = [*filter(None, [problem]), *(_problem_of_option(option, meant) for option in unknown)]
     if problems:
         raise RunStopped(f"luigi: {'; '.join(problems)}")
 
@@ -213,13 +217,14 @@ def check_settings() -> None:
         known.setdefault(section, []).append(name)
         _check_comment(section, name)
         _check_value(section, name, parameter, is_without_section)
-    if (workers := luigi.interface.core().workers) < 1:
-        raise RunStopped(f"luigi: --workers {workers}: there has to be at least one")
     config = luigi.configuration.get_config()
     for old, new in SETTINGS.items():
         if config.has_option(*old.split(".")):
             raise RunStopped(f"luigi: luigi.cfg: {refusal('setting', setting_in_file(old), setting_in_file(new))}")
     _check_names({name: config.options(name) for name in config.sections()}, known)
+    # Luigi warns of names that it does not know as soon as it is asked.
+    if (workers := luigi.interface.core().workers) < 1:
+        raise RunStopped(f"luigi: --workers {workers}: there has to be at least one")
 
 
 def _check_comment(section: str, name: str) -> None:
@@ -255,16 +260,25 @@ def _why_unreadable(parameter: luigi.Parameter, error: Exception) -> str:
 
 
 def _check_names(declared: Mapping[str, Iterable[str]], known: Mapping[str, list[str]]) -> None:
-    """Refuse names in luigi.cfg that are near those of this package and its steps, but are none of them."""
-    ours = [name for name in known if issubclass(Register.get_task_cls(name), (CarriesSettings, *_SECTIONS))]
+    """Refuse names in luigi.cfg that are near those of this package, its steps and Luigi, but are none of them."""
+    classes = {name: Register.get_task_cls(name) for name in known}
+    ours = [name for name, kind in classes.items() if issubclass(kind, (CarriesSettings, *_SECTIONS))]
+    luigis = [name for name, kind in classes.items() if issubclass(kind, luigi.Config) and name not in ours]
     for section in declared.keys() - known.keys():
-        if near := difflib.get_close_matches(section, ours, n=1, cutoff=0.8):
+        if near := difflib.get_close_matches(section, [*ours, *luigis], n=1, cutoff=0.8):
             raise RunStopped(f"luigi: luigi.cfg: there is no step or section [{section}]; did you mean [{near[0]}]?")
-    for section in declared.keys() & set(ours):
+    for section in declared.keys() & {*ours, *luigis}:
         for name in declared[section]:
             # Luigi takes a dash for an underscore, and lets capital letters be.
             if name.replace("-", "_") not in known[section]:
-                raise RunStopped(
-                    f"luigi: luigi.cfg, [{section}] {name}: there is no such setting; there are:"
-                    f" {', '.join(sorted(known[section]))}"
-                )
+                _refuse_setting(section, name, known[section], section in ours)
+
+
+def _refuse_setting(section: str, name: str, known: Sequence[str], is_ours: bool) -> None:
+    """Refuse a setting that a section does not have; Luigi reads some in its own that it does not declare."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6 if is_ours else 0.85)
+    if is_ours or near:
+        meant = f"did you mean {near[0]}? There" if near else "there"
+        raise RunStopped(
+            f"luigi: luigi.cfg, [{section}] {name}: there is no such setting; {meant} are: {', '.join(sorted(known))}"
+        )

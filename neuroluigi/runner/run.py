@@ -24,6 +24,7 @@ from luigi.cmdline_parser import CmdlineParser
 from neuroluigi.engines.engine import EngineError
 from neuroluigi.engines.pool import close_pool, open_pool
 from neuroluigi.provenance import run_lock, state
+from neuroluigi.provenance.access import why_denied
 from neuroluigi.provenance.commit import follow_moved
 from neuroluigi.provenance.plain_text import use_plain_streams
 from neuroluigi.provenance.run_record import run_log_path
@@ -94,6 +95,13 @@ def check_engines(steps: Iterable[Step]) -> None:
         logger.info("M-functions run on %s", engine)
 
 
+def check_folders(steps: Sequence[Step]) -> None:
+    """Raise RunStopped where none of the steps could write its result: one line says why, not one for each of them."""
+    denied = (why_denied(one.record_path.parent, results_root()) for one in steps)
+    if steps and (first := next(denied)) and all(denied):
+        raise RunStopped(f"luigi: {first}")
+
+
 def check_tasks(roots: Sequence[luigi.Task]) -> None:
     """Raise RunStopped for what is wrong with a run of these tasks as a whole."""
     try:
@@ -137,6 +145,7 @@ class CheckingWorker(Worker):
         steps = [one for one in self.scheduled_tasks if isinstance(one, Step)]
         # By their statuses, not complete(): a step whose complete() raises fails alone.
         steps = [one for one in steps if not status_of(one).is_complete]
+        check_folders(steps)
         log_replacements(steps)
         check_engines(steps)
         # What needs not be made is left alone after a power cut, such as a file without a record.
@@ -276,7 +285,13 @@ class Run:
         return code
 
     def _run_luigi(self, factory: _Factory) -> int:
-        """Run Luigi itself; return its exit code, which it raises, if at all."""
+        """Run Luigi itself; return its exit code, or that for missing data where the recordings are missing."""
+        code = self._code_of_luigi(factory)
+        lacks_recordings = factory.worker is not None and factory.worker.ending.lacks_recordings
+        return luigi.retcodes.retcode().missing_data if lacks_recordings and not code else code
+
+    def _code_of_luigi(self, factory: _Factory) -> int:
+        """Return the exit code of Luigi, which it raises, if at all."""
         try:
             luigi.retcodes.run_with_retcodes(self._argv)
         except SystemExit as stopped:
@@ -306,12 +321,12 @@ def luigi_command(argv: list[str]) -> int:
 
 
 @contextlib.contextmanager
-def command_line(argv: list[str]) -> Iterator[luigi.Task]:
-    """Put luigi.cfg and a command line in force, as they are in a run; give the root task."""
+def command_line(argv: list[str], others: Iterable[str] = ()) -> Iterator[luigi.Task]:
+    """Put luigi.cfg and a command line in force, as they are in a run; give the root task. `others` as for parse."""
     if module := named_module(argv):
         use_current_folder(module)
     with patches.applied(patches.one_exact_parser(), patches.options_of_sections()):
-        parse(argv)
+        parse(argv, others)
         with CmdlineParser.global_instance(argv) as parser:
             try:
                 yield parser.get_task_obj()

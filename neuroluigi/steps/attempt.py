@@ -14,6 +14,7 @@ import luigi
 from luigi.task import flatten
 
 from neuroluigi.provenance import state
+from neuroluigi.provenance.access import why_denied
 from neuroluigi.provenance.code import differing
 from neuroluigi.provenance.commit import commit, pending_path, put_aside, recover
 from neuroluigi.provenance.contents import (
@@ -95,12 +96,16 @@ class Attempt:
                     step.update_places(is_moved=True)
                 logger.info("%s unchanged", step)
                 return Outcome(UNCHANGED)
+            if denied := why_denied(self._record_path.parent, results_root()):
+                # Neither the result nor that it failed could be written.
+                raise StepError(f"{step}: {denied}")
             step.log = part_path(self._beside(".log"))
             self._output = step.output()
             self._finals = {one: Path(one.path) for one in flatten(self._output)}
             self._parts = {one: part_path(path) for one, path in self._finals.items()}
         except OSError as error:
-            raise StepError(f"{step}: can't write to {step.folder}: {describe_error(error)}") from error
+            why = f"can't write to {step.folder}: {describe_error(error)}"
+            raise StepError(f"{step}: {why_denied(self._record_path.parent, results_root()) or why}") from error
         step.tool, step._code = {}, None
         start = start_clock()
         try:

@@ -1,6 +1,7 @@
 """The settings of luigi.cfg and the command line: the sections of this package, and the folders that they name."""
 
 import contextlib
+import difflib
 import functools
 import itertools
 import os
@@ -218,9 +219,18 @@ def whole_pipeline(option: str = "--task", words: Sequence[str] = ()) -> str:
     name = given[-1] if given else setting(neuroluigi).task
     if not name:
         raise RunStopped(
-            f"neuroluigi: there is no task for the whole pipeline: set [neuroluigi] task in luigi.cfg, or give {option}"
+            "neuroluigi: there is no task for the whole pipeline: set [neuroluigi] task in luigi.cfg, or give"
+            f" {option}{_meant_as('neuroluigi', 'task')}"
         )
     return name
+
+
+def _meant_as(section: str, name: str) -> str:
+    """Return a question about the setting in luigi.cfg that may be meant as this one; "" where there is none."""
+    config = luigi.configuration.get_config()
+    there = [f"[{one}] {setting}" for one in config.sections() for setting in config.options(one)]
+    near = difflib.get_close_matches(f"[{section}] {name}", there, n=1, cutoff=0.8)
+    return f"; did you mean that with {near[0]}?" if near else ""
 
 
 def results_root() -> Path:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from neuroluigi.provenance.access import why_denied
 from neuroluigi.provenance.contents import checksum, describe, measure
 from neuroluigi.provenance.files import path_in_root
 from neuroluigi.provenance.parts import with_final_names
 from neuroluigi.provenance.record import read_record, timestamp
 from neuroluigi.recordings.recording import RecordingsError
-from neuroluigi.steps.config import RunStopped
+from neuroluigi.steps.config import RunStopped, results_root
 from neuroluigi.steps.target import DamagedError, RecordingTarget, ResultTarget
 
 
@@ -34,6 +35,8 @@ def describe_error(error: BaseException) -> str:
     A file of the step that it names has its final name: the temporary one is gone when the message is read.
     """
     text = str(error)
+    if isinstance(error, PermissionError) and isinstance(error.filename, str):
+        text = why_denied(Path(with_final_names(error.filename)), results_root()) or text
     if not (isinstance(error, _EXPLAINED) or type(error).__module__.startswith("neuroluigi.")):
         frame = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {text} ({Path(frame.filename).name}, line {frame.lineno})"

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from pathlib import Path
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
@@ -14,7 +15,7 @@ from neuroluigi.provenance.record import has_its_name, read_record
 from neuroluigi.recordings.concatenation import is_concatenation
 from neuroluigi.recordings.groups import check_apart, find_groups, groups_of_concatenations
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError, is_missing
-from neuroluigi.steps.config import RunStopped, recordings, results_root, setting
+from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
 from neuroluigi.steps.lab_folder import without_settings
 from neuroluigi.steps.plain_luigi import plain_run
 
@@ -55,19 +56,62 @@ def one_look() -> Iterator[None]:
         _look.reset(token)
 
 
-def _search() -> tuple[dict[str, Group], dict[tuple, Recording]]:
+# Whether this only shows what there is; a run tells what is doubtful about the recordings.
+_only_looks = False
+
+# Of these sentences, a run logs the first ones.
+_MOST_NOTES = 5
+
+
+@contextlib.contextmanager
+def only_looking() -> Iterator[None]:
+    """Look at recordings and results without what a run does, which takes as long as one or has been told by it.
+
+    Plans read no recording that may have moved, and what is doubtful about the recordings is not logged.
+    """
+    global _only_looks
+    before, _only_looks = _only_looks, True
+    try:
+        yield
+    finally:
+        _only_looks = before
+
+
+def only_looks() -> bool:
+    """Return whether only_looking() is in force."""
+    return _only_looks
+
+
+def notes_on_recordings() -> list[str]:
+    """Return the sentences on what is left out of today's recordings, and what is doubtful about them."""
+    return list(_search()[2])
+
+
+def _search() -> tuple[dict[str, Group], dict[tuple, Recording], list[str]]:
     # Each search without any of these (a notebook) is a new one.
     return _search_once(CmdlineParser.get_instance() or plain_run() or _look.get() or object())
 
 
 @functools.lru_cache(maxsize=1)
-def _search_once(asker: object) -> tuple[dict[str, Group], dict[tuple, Recording]]:
+def _search_once(asker: object) -> tuple[dict[str, Group], dict[tuple, Recording], list[str]]:
+    notes: list[str] = []
     try:
-        by_key = _find_groups(_warn_once)
+        by_key = _find_groups(_warn_once, notes.append)
     except RecordingsError as error:
+        # What was left out may be why.
+        _log_notes(notes)
         raise RunStopped(f"luigi: {error}") from error
+    if not _only_looks:
+        _log_notes(notes)
     _check_apart(by_key)
-    return by_key, {r.identity: r for group in by_key.values() for r in group.recordings}
+    return by_key, {r.identity: r for group in by_key.values() for r in group.recordings}, notes
+
+
+def _log_notes(notes: list[str]) -> None:
+    for note in notes[:_MOST_NOTES]:
+        _warn_once(note)
+    if len(notes) > _MOST_NOTES:
+        _warn_once(f"and {len(notes) - _MOST_NOTES} more warnings about recordings; see: neuroluigi recordings")
 
 
 @functools.cache
@@ -82,7 +126,7 @@ def check_results_root() -> None:
     root = results_root()
     if root.is_dir() and not any(root.glob("*/runs")):
         with contextlib.suppress(RecordingsError):  # other errors are raised where the recordings are needed
-            _check_apart(_find_groups(lambda note: None))
+            _check_apart(_find_groups(lambda note: None, lambda note: None))
 
 
 def _check_apart(by_key: dict[str, Group]) -> None:
@@ -92,7 +136,8 @@ def _check_apart(by_key: dict[str, Group]) -> None:
         raise RunStopped(f"luigi: {error}") from error
 
 
-def _find_groups(notify: Callable[[str], object]) -> dict[str, Group]:
+def _find_groups(notify: Callable[[str], object], note: Callable[[str], object]) -> dict[str, Group]:
+    """Find the groups; `notify` gets what they are in place of those declared, `note` what is doubtful about them."""
     declaration = setting(recordings).declaration()
     # Where the recordings are missing, as with results copied to another machine, the records name them.
     is_elsewhere = declaration.root and is_missing(declaration.folder)
@@ -103,7 +148,14 @@ def _find_groups(notify: Callable[[str], object]) -> dict[str, Group]:
     made = [dict(row) for row in _made_recordings()]
     if made and (reason := without_settings()):
         notify(f"{reason}: the recordings are fake ones, and the results go to {results_root()}")
-    return find_groups(declaration, made, notify)
+    return find_groups(declaration, made, note)
+
+
+def missing_folder() -> Path | None:
+    """Return the folder of the recordings where it is not there, and is not said to be one that may be missing."""
+    section = setting(recordings)
+    folder = recordings_root()
+    return folder if section.root and not section.allow_missing and is_missing(folder) else None
 
 
 def _recorded_layouts() -> dict[str, dict]:

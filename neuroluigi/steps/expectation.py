@@ -87,8 +87,7 @@ def defaults_of(step: type[luigi.Task]) -> dict[str, object]:
 
 def _fingerprint(step: ResultTask, inputs: tuple[Input, ...]) -> tuple[Mapping | None, str]:
     """Return the fingerprint, None while it can't be known, and what is wrong with the recordings."""
-    # What was dropped is as it was.
-    if any(one.is_pending or (one.is_made and not os.path.lexists(one.path)) for one in inputs):
+    if any(one.is_pending for one in inputs):
         return None, ""
     try:
         return recorded_fingerprint(step), ""

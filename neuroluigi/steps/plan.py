@@ -32,7 +32,7 @@ from neuroluigi.steps.config import (
     roots_of_paths,
     setting,
 )
-from neuroluigi.steps.discovery import one_look
+from neuroluigi.steps.discovery import one_look, only_looks
 from neuroluigi.steps.expectation import defaults_of, expect, recordings_problem, requirements
 from neuroluigi.steps.lab_code import outputs_of, required_by
 from neuroluigi.steps.long_names import refuse_long_names
@@ -79,7 +79,7 @@ class Plan:
         self.makers: dict[str, luigi.Task] = {}
         # Of each step: its significant parameters, and the digest of what it adds to its record.
         self.read_of: dict[str, tuple[Mapping[str, Any], str | None]] = {}
-        self.reads_moved = _reads_moved
+        self.reads_moved = not only_looks()
         self.in_doubt = in_doubt(results_root())
         self.checksums = Checksums(results_root())
         self.folders = FolderListings()
@@ -98,20 +98,6 @@ class Plan:
 
 
 _plan: Plan | None = None
-
-# Whether a plan reads files to find out which of them is a recording that moved.
-_reads_moved = True
-
-
-@contextlib.contextmanager
-def only_looking() -> Iterator[None]:
-    """Let plans in this context read no recording that may have moved: a look must not take as long as a run."""
-    global _reads_moved
-    before, _reads_moved = _reads_moved, False
-    try:
-        yield
-    finally:
-        _reads_moved = before
 
 
 def discard_statuses() -> None:
@@ -392,10 +378,15 @@ def _check_below(root: luigi.Task) -> Plan:
 
 
 def _status(current: luigi.Task, below: list[luigi.Task], plan: Plan) -> state.Status:
-    below_it = (plan.statuses[one.task_id] for one in below if isinstance(one, (ResultTask, luigi.WrapperTask)))
-    rests_on_work = any(one.todo or one.rests_on_work for one in below_it)
+    below_it = [plan.statuses[one.task_id] for one in below if isinstance(one, (ResultTask, luigi.WrapperTask))]
     status = _status_alone(current, below, plan)
-    return replace(status, rests_on_work=True) if rests_on_work else status
+    if any(one.todo or one.rests_on_work for one in below_it):
+        status = replace(status, rests_on_work=True)
+    if status.todo and not status.problem:
+        # What can't be made keeps what requires it from being made.
+        problem = next((one.problem for one in below_it if one.todo and one.problem), "")
+        status = replace(status, problem=problem) if problem else status
+    return status
 
 
 def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: Plan) -> state.Status:

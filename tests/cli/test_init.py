@@ -112,7 +112,7 @@ def test_what_was_found_is_told_by_format_and_stream(tmp_path):
     assert ["spikeglx", "nidq", "1", "1", "1", "2500", "2.71", "min"] in lines
     assert ["brainvision", "1", "1", "32", "1000", "7.9", "s"] in lines
     assert ["openephys", "File_Reader-100.0", "1", "2", "16", "40000", "1", "s"] in lines
-    assert done.stdout.count("\nproblem in ") == 5 and "\nand 10 more; " in done.stdout
+    assert "\nthe same problem in 15 groups (" in done.stdout and done.stdout.count("can't be read") == 1
 
 
 def test_the_files_of_a_new_lab(tmp_path, data):
@@ -297,7 +297,7 @@ def test_problems_and_warnings_are_told_in_short(tmp_path):
     raw = tmp_path / "raw"
     for gate in range(8):
         write_spikeglx(raw, f"m_g{gate}_t0.imec0.ap")
-        (raw / f"m_g{gate}_t0.imec0.ap.meta").write_text(META.replace("nSavedChans=1", "nSavedChans=2"))
+        (raw / f"m_g{gate}_t0.imec0.ap.meta").write_text(META.replace("nSavedChans=1", f"nSavedChans={gate + 2}"))
     write_spikeglx(raw, "m_g8_t0.imec0.ap")
     out = neuroluigi(tmp_path / "lab", "init", "--data", raw).stdout
     assert out.count("problem in m-") == 5 and "and 3 more; neuroluigi recordings lists them" in out
@@ -333,3 +333,12 @@ def test_a_full_disk_leaves_no_half_written_file_and_the_same_command_goes_on(tm
     (lab / "luigi.cfg").write_text("[recordings]\nroot = ../raw\n")
     neuroluigi(tmp_path, "init", "--data", data, "lab", preexec_fn=limit, forks=False)
     assert {path.name for path in lab.iterdir()} == WRITTEN
+
+
+def test_files_of_other_formats_are_not_passed_over_in_silence(tmp_path):
+    write_spikeglx(tmp_path / "raw", "m_g0_t0.imec0.ap")
+    (tmp_path / "raw" / "x.ncs").touch()
+    assert (
+        "\nAlso there, and not read: 1 .ncs file.\n"
+        in neuroluigi(tmp_path / "lab", "init", "--data", tmp_path / "raw").stdout
+    )

@@ -59,6 +59,13 @@ def test_without_the_module_only_what_needs_tasks_is_refused(folder):
         assert root.task_family == "results" and results_root().name == "travelled"
 
 
+def test_a_misspelt_option_may_be_one_of_the_command(folder):
+    context = context_of("mine", "ThePipeline", "--onyl", "stale")
+    context.command.params.append(click.Option(["--only"]))
+    with pytest.raises(RunStopped, match=r"there is no option --onyl; did you mean --only\?"), pipeline_of(context):
+        pass
+
+
 def test_an_option_is_not_taken_for_an_argument_that_may_be_left_out():
     context = context_of("mine", "", "--group", "a")
     assert optional_argument(context, "--workers") == "" and context.args == ["--workers", "--group", "a"]

@@ -88,6 +88,11 @@ def test_command_lists_problems_last_and_fails(root, tmp_path):
     listed = json.loads(out)
     assert [bool(group["problems"]) for group in listed.values()] == [True, True, False]
     assert listed["s"]["recordings"][0]["samples"] is None
+    assert "2 of 3 groups have a problem: a run can't make their results." in last_of(root, tmp_path)
+
+
+def last_of(root, tmp_path):
+    return neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", root, code=1).stdout.splitlines()[-1]
 
 
 def test_command_says_the_order_of_sessions_and_where_samples_are_missing(root, tmp_path):
@@ -104,12 +109,23 @@ def test_command_says_the_order_of_sessions_and_where_samples_are_missing(root, 
     assert out.splitlines()[-1] == f"not contiguous in x: {gaps}"
 
 
+def test_command_says_what_else_is_there(root, tmp_path):
+    (root / "a/x.plx").touch()
+    done = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", root)
+    assert done.stdout.splitlines()[-1] == "Also there, and not read: 1 .plx file."
+    for path in root.glob("*/*.bin"):
+        path.unlink()
+    done = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", root, code=1)
+    assert "luigi: no recordings in " in done.stderr and done.stderr.endswith(" 1 .plx file.\n")
+
+
 def test_command_says_what_it_left_out(root, tmp_path):
     (root / "a/rec_7.BIN").write_bytes(b"x")
     done = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", root)
-    assert "a/rec_7.BIN" not in done.stdout
-    (line,) = done.stderr.splitlines()
-    assert line.startswith(f"left out of the recordings in {root}: a/rec_7.BIN: it differs from {{session}}/rec_")
+    note = f"left out of the recordings in {root}: a/rec_7.BIN: it differs from {{session}}/rec_"
+    assert done.stdout.count("a/rec_7.BIN") == 1 and f"\nwarning: {note}" in done.stdout and done.stderr == ""
+    done = neuroluigi(tmp_path / "lab", "recordings", "--csv", "--recordings-root", root)
+    assert "a/rec_7.BIN" not in done.stdout and done.stderr.startswith(f"neuroluigi: {note}")
 
 
 @pytest.mark.parametrize(
@@ -192,10 +208,11 @@ def test_command_shows_what_headers_say_in_80_columns(tmp_path):
     assert terminal.end() == 0
     screen = terminal.shown()
     lines = screen.splitlines()
-    shown = [*values[:1], "spikeglx", "imec0.ap", "30000.06109", "30000", "1"]
-    assert [line.split() for line in lines if line.startswith(values[0])] == [shown]
+    (line,) = [line.split() for line in lines if line.startswith(values[0])]
+    assert line[:4] == [values[0], "0", "30000", "1"] and line[4].endswith("0.imec0.ap.bin") and "…" in line[4]
+    shared = "session 5-19-2022-CI0, format spikeglx, stream imec0.ap, dtype int16, channels 3, rate [Hz] 30000.06109"
+    assert f"In all rows: {shared}." in " ".join(screen.split())
     write_run(raw, "5-19-2022-CI0_g0_t0.imec0.ap", samples=30000, start=5)
     write_run(raw, "5-19-2022-CI0_g0_t1.imec0.ap", samples=30000, start=30010)
     out = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", raw).stdout
     assert out.splitlines()[-1] == "gaps in 5-19-2022-CI0-0-imec0.ap: 5 samples are missing before sample 30000"
-    assert "see --csv or --json: session, index, dtype, channels, file" in screen

@@ -53,16 +53,24 @@ def test_so_many_rows_that_rich_would_take_seconds_are_plain(capsys, terminal):
     assert len(capsys.readouterr().out.splitlines()) == 1002
 
 
-def test_columns_that_do_not_fit_are_named_and_those_of_the_recordings_go_first(capsys, terminal):
-    columns, row = ("group", "path", "mean"), ("a-even", "p" * 70, 143.5)
+def test_on_a_terminal_what_all_rows_share_and_what_does_not_fit_is_named_below(capsys, terminal):
+    columns = ("group", "path", "dtype", "channel", "mean")
+    rows = [(f"g{n}", f"{n}" * 70, "int16", n, 143.5) for n in (1, 2)]
+    tables.print_fitting(columns, rows, ("channel", "path", "dtype"), (), kept=("channel",))
+    assert capsys.readouterr().out.splitlines()[1].split() == ["g1", "1" * 70, "int16", "1", "143.5"]
     terminal()
-    tables.print_fitting(columns, [row], ["path"], ["mean"])
-    out = capsys.readouterr().out
-    assert [line.split() for line in out.splitlines()[:2]] == [["group", "mean"], ["a-even", "143.5"]]
-    assert "Too wide to show, see --columns: path" in " ".join(out.split())
-    tables.print_fitting(columns, [("a-even", "p" * 50, 143.5)], ["path"], ["mean"])
-    out = capsys.readouterr().out
-    assert "p" * 50 in out and "Too wide" not in out
+    tables.print_fitting(columns, rows, ("channel", "path", "dtype"), (), kept=("channel",))
+    header, first, _, *below = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert header.split() == ["group", "path", "channel", "mean"]
+    assert first.split()[1:] == [f"{'1' * 28}…{'1' * 28}", "1", "143.5"] and len(first) == 80
+    assert below == ["", "In all rows: dtype int16."]
+    wide = (*columns, *(f"res_{n}" for n in range(6)))
+    tables.print_fitting(wide, [(*row, *range(6)) for row in rows], ("channel", "path", "dtype"), kept=("channel",))
+    header, *_, last = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert header.split()[:3] == ["group", "channel", "mean"] and last == "Too wide to show, see --columns: path"
+    # Of one row alone nothing is shared.
+    tables.print_fitting(columns, rows[:1], ("path", "dtype"))
+    assert "In all rows" not in capsys.readouterr().out
 
 
 def test_the_console_wraps_no_line_in_a_file():

@@ -263,7 +263,10 @@ def test_result_missing_with_its_recording_is_reported_as_missing(real):
 
 def test_results_without_the_folder_of_recordings_are_shown_and_left_alone(real):
     (real.folder / "real").rename(real.folder / "elsewhere")
-    made, unchanged, out = real.go()
+    # 20 is the code for missing data.
+    made, unchanged, out = real.go(code=20)
+    assert f"Left alone: 2 results, as the folder of the recordings, {real.folder / 'real'}, is not there: " in out
+    assert "Nothing to make." in out and "Not everything could be made" not in out
     assert not made and not unchanged and "real is not there; the groups are those of the results" in out
     for command in (["status"], ["results", "--csv"], ["events", "a", "--csv"], ["why", "Stats", "a"]):
         asked = commands.run(

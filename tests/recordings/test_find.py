@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuroluigi.recordings.formats.find import AUTO, FORMATS, find_recordings
+from neuroluigi.recordings.formats.find import AUTO, FORMATS, count_unread, find_recordings
 from tests.conftest import FORMATS as SHARED
 from tests.conftest import needs_formats
 from tests.recordings.test_openephys import made as made_openephys
@@ -90,6 +90,28 @@ def test_what_lies_in_a_claimed_folder_is_nobodys_by_name(tmp_path):
     assert paths(tmp_path, "npy") == ["b/c/spike_times.npy", "b/spike_times.npy"]
     assert [path for path in paths(tmp_path) if path.endswith(".npy")] == []
     assert len(paths(tmp_path, *AUTO, "npy")) == 4
+
+
+def test_files_of_other_formats_are_counted_but_for_those_that_are_read(tmp_path):
+    write_spikeglx(tmp_path / "m_g0", "m_g0_t0.nidq")
+    names = (
+        "a.wav",
+        "b.WAV",
+        "day/c.wav",
+        "d.plx",
+        "notes.txt",
+        "day/.e.wav",
+        "m_g0/f.wav",
+        "m_g0/sorted/g.npy",
+        "g.mat",
+    )
+    for path in (tmp_path / name for name in (*names, "results/x.wav", "results/.runs/y")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "folder.h5").mkdir()
+    # That in the folder of SpikeGLX, format = wav would not find.
+    expected = {(".wav", "wav"): 2, (".plx", ""): 1, (".wav", ""): 1, (".mat", ""): 1}
+    assert count_unread(str(tmp_path), {str(tmp_path / "a.wav")}, [str(tmp_path / "results")]) == expected
 
 
 def test_hidden_files_are_passed_over(tmp_path):

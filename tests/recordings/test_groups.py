@@ -73,15 +73,17 @@ def test_nothing_is_left(root):
 def test_duplicates(root):
     lines = ("session,index,path,use", "s,0,a/rec_0.bin,", "s,00,a/rec_1.bin,", "t,0,b/rec_0.bin,")
     groups = found(root, *lines)
-    first, second = groups["s"].problems
+    (once,) = groups["s"].problems
     table = root / "recordings.csv"
     cure = (
         "; to tell them apart, group by another column too, select, or name a session anew in a table"
         " (neuroluigi recordings --csv)"
     )
-    assert first == f"{table}, row 2, columns session and index: s/0 is there twice, also at {table}, row 3" + cure
-    assert second == f"{table}, row 3, columns session and index: s/0 is there twice, also at {table}, row 2" + cure
+    assert once == f"{table}, row 2, columns session and index: s/0 is there twice, also at {table}, row 3" + cure
     assert not groups["t"].problems
+    more = (*lines, "s,0,b/rec_0.bin,", "s,7,b/rec_0.bin,", "s,7,b/rec_0.bin,")
+    (once,) = found(root, *more)["s"].problems
+    assert f"s/0 is there 3 times, also at {table}, row 3, {table}, row 5; so is s/7; to tell" in once
     # One of the two left out is one recording.
     assert not found(root, *lines[:2], "s,0,a/rec_1.bin,no")["s"].problems
 
@@ -125,6 +127,8 @@ def test_recordings_of_a_group_differ(root, column, values):
     assert f"{root / 'a/rec_0.bin'} has {first}, {root / 'a/rec_1.bin'} has {second}" in text
     assert "row 2" in text
     assert "row 3" in text
+    (once,) = found(root, *lines, f"s,2,b/rec_0.bin,{values[1]}")["s"].problems
+    assert f"{root / 'a/rec_1.bin'} and 1 more have {second}" in once and once.count("a/rec_0.bin") == 1
     # Nothing is compared with what is left out, nor between groups.
     assert not found(root, f"{lines[0]},use", f"{lines[1]},", f"{lines[2]},no")["s"].problems
     lines = (lines[0], lines[1], lines[2].replace("s,", "t,"))

@@ -6,14 +6,35 @@ import json
 
 import pytest
 
-from neuroluigi.results.output import fitting_columns, write_csv, write_json, write_text
+from neuroluigi.results.output import fit, shared_cells, shared_line, write_csv, write_json, write_text
 
 
-def test_what_does_not_fit_a_terminal_goes_the_same_in_all_rows_first():
-    columns, rows = ["group", "dtype", "path", "mean"], [("a", "int16", "x" * 50, 1.5), ("b", "int16", "y" * 50, 2)]
-    assert fitting_columns(columns, rows, 80, ["dtype", "path"]) == columns
-    assert fitting_columns(columns, rows, 66, ["dtype", "path"]) == ["group", "path", "mean"]
-    assert fitting_columns(columns, rows, 20, ["dtype", "path"]) == ["group", "mean"]
+def test_what_does_not_fit_a_terminal_is_shortened_and_then_the_widest_is_left_out():
+    columns = ["group", "path", "serial", "mean"]
+    rows = [("a-even", "raw/" + "p" * 40 + "/rec_0.bin", "1" * 19, 1.25), ("b", "rec_1.bin", None, 1024)]
+    assert fit(columns, rows, 100, ["path", "serial"]) == (columns, rows)
+    # 6 + 26 + 19 + 4 characters, and two between each
+    names, shown = fit(columns, rows, 61, ["path", "serial"])
+    assert names == columns and [row[1] for row in shown] == ["raw/ppppppppp…pp/rec_0.bin", "rec_1.bin"]
+    assert fit(columns, rows, 40, ["path", "serial"])[0] == ["group", "serial", "mean"]
+    assert fit(columns, rows, 20, ["path", "serial"]) == (["group", "mean"], [("a-even", 1.25), ("b", 1024)])
+    # What may not be left out stays, however wide.
+    assert fit(columns, rows, 20, [])[0] == columns
+
+
+def test_no_two_shortened_values_are_one():
+    names = [f"mouse-2026-{n}-a-session-with-a-long-name" for n in (10, 11, 20)]
+    _, shown = fit(["group"], [(name,) for name in names], 20, [])
+    short = [row[0] for row in shown]
+    assert len(set(short)) == 3 and max(map(len, short)) < len(names[0]) and short[0].startswith("mouse-2026-10…")
+
+
+def test_what_all_rows_share_is_one_sentence():
+    rows = [{"dtype": "int16", "note": None, "path": "p" * 50, "n": n} for n in (1, 2)]
+    shared = shared_cells(rows, ["dtype", "note", "path", "n"])
+    assert shared == {"dtype": "int16", "note": None, "path": "p" * 50}
+    assert shared_line(shared) == f"In all rows: dtype int16, path {'p' * 20}…{'p' * 19}."
+    assert shared_line({"note": None}) == ""
 
 
 def test_text_obeys_no_escape_sequence():

@@ -320,3 +320,45 @@ def test_tasks_of_luigis_own_are_known_to_status_why_and_the_report(tmp_path):
     assert "Nothing to make: everything is there." in lab.run("Everything", *SETTINGS)
     (lab.folder / "exported" / "s-odd.txt").unlink()
     assert "Made: 1 Exported" in lab.run("Everything", *SETTINGS)
+
+
+def test_what_is_bound_to_fail_is_said_with_its_problem_once(tmp_path):
+    lab = Pipeline(tmp_path / "lab")
+    (tmp_path / "lab" / "real" / "good").mkdir(parents=True)
+    (tmp_path / "lab" / "real" / "good" / "rec_0.bin").write_bytes(bytes(50))
+    rows = ["session,index,path", "good,0,good/rec_0.bin", "bad 1,0,gone/1.bin", "bad 2,0,gone/2.bin"]
+    (tmp_path / "lab" / "real" / "recordings.csv").write_text("\n".join(rows))
+    real = ("--recordings-root", "real")
+    before = ask(lab, "status", *real, code=1).stdout
+    lab.run("PlotAll", *SETTINGS, *real, code=30)
+    after = ask(lab, "status", *real, code=1).stdout
+    for out in (before, after):
+        assert (
+            "\ncan't be made: 2 Aggregate, 2 Stats, 2 Edges, 2 Plot: something is wrong with their recordings\n" in out
+        )
+        assert "\nthe same problem in 2 groups (bad 1, bad 2), the first: " in out
+        assert out.count("can't be read as a file") == 1
+    assert "make: 1 Aggregate: missing" in before and "make: " not in after
+    listed = json.loads(ask(lab, "status", "--json", *real, code=1).stdout)["results"]
+    problems = {(one["row"], one["step"]): one["problem"] for one in listed}
+    assert "gone/2.bin" in problems["bad 2", "Aggregate"] and problems["good", "Plot"] == ""
+    assert problems["bad 2", "Plot"] == problems["bad 2", "Aggregate"]
+    why = ask(lab, "why", "Plot", "bad 1", *real, code=1).stdout
+    assert "A run can't make it: " in why and "gone/1.bin" in why and "A run will make it" not in why
+
+
+def test_failures_that_differ_in_names_alone_are_one_line(tmp_path):
+    lab = Pipeline(tmp_path / "lab")
+    lab.add(
+        "class Odd(GroupTask):\n    def requires(self):\n        return Stats(self.group)\n"
+        "    def output(self):\n        return self.result('odd.txt')\n"
+        "    def make(self, out):\n        raise ValueError(f'{self.group} in {out.parent} is odd')\n"
+        "class OddAll(WrapperTask):\n    def requires(self):\n        return [Odd(one) for one in groups()]"
+    )
+    lab.run("OddAll", *SETTINGS, code=30)
+    out = ask(lab, "--task", "OddAll", "status", code=1).stdout
+    (line,) = [one for one in out.splitlines() if "is odd" in one]
+    assert line.startswith(
+        "make: 2 Odd: the first: missing, odd.txt is not there; failed the last time: ValueError: s-"
+    )
+    assert line.endswith(" (s-even, s-odd)")

@@ -12,9 +12,10 @@ from neuroluigi.recordings.groups import find_groups
 from neuroluigi.recordings.recording import Declaration
 from neuroluigi.results.events import EVENT_COLUMNS
 from neuroluigi.results.own_files import OwnFile
-from neuroluigi.results.table import Table, collect_table, sort_rows
+from neuroluigi.results.table import Table, collect_table, select_rows, sort_rows
 from tests import commands
 from tests.conftest import BIN, Pipeline, clean_environment
+from tests.recordings.test_found import write_run
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +208,14 @@ def test_a_column_that_does_not_hold_numbers_alone_is_sorted_as_text():
     table = Table(["a", "b"], [], rows, [])
     assert [row["b"] for row in sort_rows(table, rows, ["a"])] == [6, 2, 1, 5, 4, 3]
     assert [row["b"] for row in sort_rows(table, rows, ["-a"])] == [4, 5, 1, 2, 6, 3]
+
+
+def test_the_kind_of_a_channel_is_that_of_the_header_where_a_table_has_none(tmp_path):
+    write_run(tmp_path, "m_g0_t0.imec0.ap", samples=5)
+    (tmp_path / "recordings.csv").write_text("session,index,path\nm,0,m_g0_t0.imec0.ap.bin\n")
+    groups = find_groups(Declaration(root=str(tmp_path)), notify=lambda note: None)
+    table = collect_table(groups, {}, tmp_path)
+    assert [(row["channel"], row["kind"]) for row in table.rows] == [(0, "ap"), (1, "ap"), (2, "digital")]
+    assert "kind" in table.described
+    _, found = select_rows(table, ["kind=ap"])
+    assert [row["channel"] for row in found] == [0, 1]

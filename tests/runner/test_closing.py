@@ -82,6 +82,14 @@ def test_what_changed_during_the_run():
     assert undone_lines([(step("Plot"), done)]) == []
 
 
+def test_where_the_folder_of_recordings_is_not_there_one_line_names_it():
+    status = Status(state.INPUT_MISSING, (Reason("inputs", "rec_0.bin is missing"),))
+    assert left_alone_lines([(step("Edges"), status), (step("Stats"), status)], Path("/nas/raw")) == [
+        "Left alone: 2 results, as the folder of the recordings, /nas/raw, is not there:"
+        " correct [recordings] root (--recordings-root), or have its disk mounted"
+    ]
+
+
 def test_what_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     statuses = [

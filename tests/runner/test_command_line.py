@@ -113,7 +113,18 @@ def test_a_short_option_is_one_of_the_task_that_is_named_alone():
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ("threshold =", "treshold =", "luigi.cfg, [Edges] treshold: there is no such setting; there are: "),
+        (
+            "threshold =",
+            "treshold =",
+            "[Edges] treshold: there is no such setting; did you mean threshold? There are: ",
+        ),
+        ("threshold =", "xyz =", "luigi.cfg, [Edges] xyz: there is no such setting; there are: "),
+        (
+            "workers = 1",
+            "worker = 1",
+            "luigi.cfg, [core] worker: there is no such setting; did you mean workers? There",
+        ),
+        ("[core]\n", "[cor]\n", "luigi.cfg: there is no step or section [cor]; did you mean [core]?"),
         ("[Edges]\n", "[Edge]\n", "luigi.cfg: there is no step or section [Edge]; did you mean [Edges]?"),
         ("root = results", "root = 100% sure", "luigi.cfg, [results] root: "),
         ("[recordings]\n", "[recordings]\nincomplete = trim\n", "luigi.cfg: the setting [recordings] incomplete is"),

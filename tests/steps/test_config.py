@@ -71,6 +71,9 @@ def test_the_task_of_the_whole_pipeline_has_to_be_named(declare):
     )
     with pytest.raises(RunStopped, match="or give --of"):
         whole_pipeline("--of")
+    declare("neurolugi", task="PlotAll")
+    with pytest.raises(RunStopped, match=r"; did you mean that with \[neurolugi\] task\?$"):
+        whole_pipeline()
     declare("neuroluigi", task="PlotAll")
     assert whole_pipeline() == "PlotAll"
 

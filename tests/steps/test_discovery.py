@@ -11,7 +11,15 @@ from neuroluigi import ExistingRecording, GroupTask, RecordingMaker, WrapperTask
 from neuroluigi.recordings import groups as recordings_groups
 from neuroluigi.steps import discovery
 from neuroluigi.steps.config import RunStopped
-from neuroluigi.steps.discovery import check_results_root, find_recording, groups, one_look
+from neuroluigi.steps.discovery import (
+    check_results_root,
+    find_recording,
+    groups,
+    notes_on_recordings,
+    one_look,
+    only_looking,
+)
+from tests.recordings.test_found import write_run
 
 
 def define_maker():
@@ -168,3 +176,28 @@ def test_without_the_recordings_the_groups_are_those_of_the_results(declare, tmp
     found = groups()
     assert [(one.session, one.index) for one in found["a"].recordings] == [("a", 3)]
     assert "unplugged is not there; the groups are those of the results" in caplog.text
+
+
+def test_what_is_doubtful_is_logged_by_runs_and_only_noted_by_looks(declare, tmp_path, caplog):
+    write_recordings(tmp_path / "real", ["a/rec_0.bin"])
+    (tmp_path / "more.csv").write_text("session,subject\na,x\nb,y\n")
+    declare("recordings", root=tmp_path / "real", metadata=tmp_path / "more.csv")
+    with one_look(), only_looking():
+        assert list(groups()) == ["a"]
+        (note,) = notes_on_recordings()
+    assert note.startswith("metadata of no recording: session=b") and note not in caplog.text
+    groups()
+    assert caplog.text.count(note) == 1
+    # Another search of the same run.
+    groups()
+    assert caplog.text.count(note) == 1
+
+
+def test_of_many_notes_the_first_are_logged(declare, tmp_path, caplog):
+    for n in range(8):
+        write_run(tmp_path / "real" / f"{n}", f"m_g{n}_t0.imec0.ap", start=None)
+    declare("recordings", root=tmp_path / "real")
+    groups()
+    assert caplog.text.count("has no firstSample") == 5
+    assert "and 3 more warnings about recordings; see: neuroluigi recordings" in caplog.text
+    assert len(notes_on_recordings()) == 8

@@ -13,7 +13,8 @@ from neuroluigi.provenance.register import registers
 from neuroluigi.provenance.state import DONE
 from neuroluigi.results import maintenance
 from neuroluigi.steps.config import registered
-from neuroluigi.steps.plan import only_looking, walk_statuses
+from neuroluigi.steps.discovery import only_looking
+from neuroluigi.steps.plan import walk_statuses
 from tests.torture.disk import Recorder, recording, write_tree
 
 EDIT = b"corrected by hand\n"

@@ -1,13 +1,15 @@
 """Find the recordings of the formats that describe themselves, in one walk through the folders below a root."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from neuroluigi.provenance.files import read_json
 from neuroluigi.recordings.formats import brainvision, edf, intan, neo, npy, nsx, nwb, openephys, phy, spikeglx, wav
 from neuroluigi.recordings.formats.reader import RecordedFile, natural_key
+from neuroluigi.recordings.formats.signatures import OF_RECORDINGS
 
 
 class Format(Protocol):
@@ -66,6 +68,28 @@ def find_recordings(root: str, formats: Sequence[str] = AUTO, results: Iterable[
             recordings += owner.recordings_in(folder, names)
     recordings.sort(key=lambda recording: [natural_key(name) for name in recording.path.split(os.sep)])
     return Found(tuple(recordings), tuple(walk.problems))
+
+
+def count_unread(root: str, read: Container[str], results: Iterable[str] = ()) -> Counter[tuple[str, str]]:
+    """Count the files below a root that have the extension of recordings, by extension and the format that reads them.
+
+    The paths in `read` are not counted, nor is what lies below a folder that a format claims. The format is "" where
+    there is none, or where the folder is that of another one.
+    """
+    walk = _Walk(os.path.abspath(root), results)
+    counted: Counter[tuple[str, str]] = Counter()
+    for folder, names, is_claimed in walk.folders():
+        if is_claimed:
+            continue
+        is_owned = any(one.claims(folder, names) for one in _BY_THEMSELVES)
+        if is_owned:
+            walk.claim(folder)
+        for name in names:
+            path, extension = os.path.join(folder, name), os.path.splitext(name)[1].lower()
+            if extension[1:] in OF_RECORDINGS and path not in read and os.path.isfile(path):
+                readers = [] if is_owned else [one.FORMAT for one in _BY_NAME if one.claims(folder, [name])]
+                counted[extension, readers[0] if readers else ""] += 1
+    return counted
 
 
 class _Walk:

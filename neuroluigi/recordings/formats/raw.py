@@ -25,7 +25,11 @@ def measure(recording: Recording, partial_sample: str, path: str = "") -> Record
         if recording.recorded:
             return _measure_by_header(recording, recording.recorded, partial_sample)
         return _measure_flat(recording, partial_sample, recording.path, recording.header_bytes)
-    found, recorded = _measure_flat(recording, partial_sample, path, 0), recording.recorded
+    recorded = recording.recorded
+    if recorded and not os.path.lexists(path):
+        # What was decoded may be dropped.
+        return replace(recorded, parts=(Part(path, 0, recorded.samples),))
+    found = _measure_flat(recording, partial_sample, path, 0)
     if recorded and recorded.samples == found.samples:
         return replace(recorded, parts=found.parts, rest_bytes=found.rest_bytes)
     return found

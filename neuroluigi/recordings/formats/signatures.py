@@ -87,6 +87,11 @@ _EXTENSIONS = {
     **dict.fromkeys(("csv", "tsv", "txt", "json", "xml", "meta", "vhdr", "vmrk", "oebin"), _TEXT),
 }
 
+# Of these, those of files with samples, as a recording has.
+OF_RECORDINGS = frozenset(
+    extension for extension, what in _EXTENSIONS.items() if what not in (_TEXT, "a compressed file")
+) - {"nev", "nse", "ntt", "nst", "tsq", "npz"}
+
 COMPRESSED = tuple(f".{extension}" for extension, what in _EXTENSIONS.items() if what == "a compressed file")
 
 

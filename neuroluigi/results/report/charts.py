@@ -9,9 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from neuroluigi.results.output import in_the_middle
+
 # Pixels.
 _WIDTH, _HEIGHT, _INSET = 300, 96, 8
 _TIME_WIDTH, _NAMES, _BAR, _GAP, _AXIS = 960, 150, 9, 8, 22
+
+# Of the name of a row.
+_MOST_OF_A_NAME = 24
 
 # Names of so many points are worth their bytes.
 _MOST_NAMED = 500
@@ -87,7 +92,8 @@ def gantt(bars: Sequence[Bar], seconds: float) -> str:
     drawn, y = [], _GAP
     for row, lanes in rows.items():
         height = len(lanes) * (_BAR + 1)
-        drawn.append(f'<text x="{_NAMES - 8}" y="{y + height / 2 + 4:g}" text-anchor="end">{escape(row[:24])}</text>')
+        name = f"<title>{escape(row)}</title>{escape(in_the_middle(row, _MOST_OF_A_NAME))}"
+        drawn.append(f'<text x="{_NAMES - 8}" y="{y + height / 2 + 4:g}" text-anchor="end">{name}</text>')
         for lane in lanes:
             drawn += [_bar(bar, y, scale, len(bars) <= _MOST_NAMED) for bar in lane]
             y += _BAR + 1

@@ -13,6 +13,7 @@ from itertools import zip_longest
 import luigi
 from luigi.task import flatten
 
+from neuroluigi.results.output import in_the_middle
 from neuroluigi.steps.base import Step
 from neuroluigi.steps.plan import tasks_below
 from neuroluigi.steps.tasks import RecordingMaker
@@ -224,11 +225,9 @@ def _lines(box: Box, note: Note | None) -> list[tuple[str, str]]:
         *([f"and {len(box.files) - _MOST_FILES} more"] if box.files[_MOST_FILES:] else []),
     ]
     lines = [("name", box.name), ("maker", maker), ("file", box.calls), *(("file", f"→ {name}") for name in files)]
-    return [(kind, _shortened(text)) for kind, text in (*lines, *(note.lines if note else ())) if text]
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS // 2]}…{text[1 - _MOST_LETTERS // 2 :]}"
+    return [
+        (kind, in_the_middle(text, _MOST_LETTERS)) for kind, text in (*lines, *(note.lines if note else ())) if text
+    ]
 
 
 def _text_width(kind: str, text: str) -> float:

@@ -5,7 +5,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from neuroluigi.results.output import as_text, right_aligned
+from neuroluigi.results.output import as_text, right_aligned, shared_cells, shared_line
 from neuroluigi.results.report import charts
 from neuroluigi.results.report.facts import Facts
 from neuroluigi.results.status import sign_of
@@ -33,10 +33,10 @@ def numbers(facts: Facts) -> dict:
     if len(rows) > _MOST_ROWS:
         rows = _medians(table)
         notes.append("Of the channels of each group the median is shown; neuroluigi results --csv has all.")
-    shared = [n for n in ("channel", *table.described) if len(rows) > 1 and not varies(n, rows)]
+    shared = shared_cells(rows, ("channel", *table.described)) if len(rows) > 1 else {}
     names = [n for n in (*_results_of(table), *table.described) if n not in shared]
-    if common := [f"{n} {as_text(rows[0][n])}" for n in shared if rows[0].get(n) is not None]:
-        notes.insert(0, f"In all rows: {', '.join(common)}.")
+    if line := shared_line(shared):
+        notes.insert(0, line)
     listed = [tuple(row.get(name) for name in names) for row in rows]
     texts = [(row["group"], [_shown(table, row, name) for name in names]) for row in rows]
     pictures = [charts.dots(title, points) for title, points in _measures(table)]
@@ -55,11 +55,6 @@ def _shown(table: Table, row: Mapping, name: str) -> tuple[str, str]:
 
 def _results_of(table: Table) -> list[str]:
     return [name for name in table.columns if name not in table.described]
-
-
-def varies(name: str, rows: Sequence[Mapping]) -> bool:
-    """Return whether a column has more than one value."""
-    return len({row.get(name) for row in rows}) > 1
 
 
 def _medians(table: Table) -> list[dict]:

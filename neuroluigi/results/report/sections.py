@@ -16,10 +16,11 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.contents import why_not_read
 from neuroluigi.provenance.files import tail
 from neuroluigi.provenance.record import engine_and_version, sibling_path
-from neuroluigi.results.output import as_text
+from neuroluigi.results.alike import names_in, problem_lines
+from neuroluigi.results.output import as_text, in_the_middle, shared_cells
 from neuroluigi.results.report import charts, diagram
 from neuroluigi.results.report.facts import Facts, Found, counted, shown_time
-from neuroluigi.results.report.numbers import by_group, varies
+from neuroluigi.results.report.numbers import by_group
 from neuroluigi.results.status import (
     FAILED,
     SIGNS,
@@ -41,7 +42,8 @@ _MOST_ERRORS = 5
 _MOST_LETTERS = 300
 
 
-_MOST_IN_CAPTION = 20
+# Of a value in the caption of a plot.
+_MOST_IN_CAPTION = 24
 
 
 def log_of_run(facts: Facts) -> str:
@@ -69,16 +71,26 @@ def banner(facts: Facts) -> dict:
         text = f"{done:,} of {results} done, {len(undone):,} {_are(len(undone))} to be made or checked"
     else:
         kind, text = state.DONE, f"{'All ' if total > 1 else ''}{results} done"
-    errors = Counter(one.failure.get("error", "") for one in failed)
-    where = {one.failure.get("error", ""): one.entry for one in reversed(failed)}
-    lines = [
-        f"{where[error].step} of {where[error].row}{f' and {n - 1} more' if n > 1 else ''}: {_short(error)}"
-        for error, n in errors.most_common(_MOST_ERRORS)
-    ]
-    lines += [f"{key}: {_short(text)}" for key, group in facts.groups.items() for text in group.problems][:_MOST_ERRORS]
+    lines = _errors(facts, failed)
+    lines += problem_lines(facts.groups)[:_MOST_ERRORS]
     if facts.run and facts.run["end"] != "succeeded":
         lines.insert(0, f"The last run {facts.run['end']}.")
     return {"kind": kind, "sign": SIGNS[kind][0], "text": text, "errors": lines}
+
+
+def _errors(facts: Facts, failed: Sequence[Found]) -> list[str]:
+    """Return a line for each of the most frequent causes of failures, but for problems of groups."""
+    of_cause: dict[str, list[Found]] = {}
+    for one in failed:
+        if not one.entry.status.problem:
+            cause = names_in(facts.groups.get(one.entry.row)).sub("…", one.failure.get("error", ""))
+            of_cause.setdefault(cause, []).append(one)
+    most = sorted(of_cause.values(), key=len, reverse=True)[:_MOST_ERRORS]
+    return [
+        f"{first.entry.step} of {first.entry.row}{f' and {len(others)} more' if others else ''}:"
+        f" {_short(first.failure.get('error', ''))}"
+        for first, *others in most
+    ]
 
 
 def _short(text: str) -> str:
@@ -168,7 +180,8 @@ def _cell(facts: Facts, shown: str, numbers: Sequence[int]) -> dict | None:
 def plots(facts: Facts) -> list[dict]:
     """Return each picture among the results: path, sha256, group, state, and a short description of the group."""
     of_group = by_group(facts.table)
-    varying = [n for n in facts.table.described if n != "path" and varies(n, facts.table.rows)]
+    shared = shared_cells(facts.table.rows, facts.table.described)
+    varying = [n for n in facts.table.described if n not in ("path", *shared)]
     order = {key: n for n, key in enumerate(facts.groups)}
     found = []
     for one in sorted(facts.found, key=lambda one: order.get(one.entry.row, len(order))):
@@ -182,21 +195,23 @@ def plots(facts: Facts) -> list[dict]:
                     "name": path.name,
                     "link": facts.link(path),
                     "state": one.entry.shown_state,
-                    "about": _about(facts.table, of_group.get(one.entry.row, ()), varying),
+                    "about": _about(facts, of_group.get(one.entry.row, ()), varying),
                 }
                 found.append(plot)
     return found
 
 
-def _about(table: Table, rows: Sequence[Mapping], names: Sequence[str]) -> str:
-    """Return the number of events of a group and its columns; long values are in the table of numbers only."""
+def _about(facts: Facts, rows: Sequence[Mapping], names: Sequence[str]) -> str:
+    """Return the number of events of a group and its columns; long values are whole in the table of numbers only."""
     if not rows:
         return ""
-    counts = [_count(table, rows, name) for name in table.events]
-    cells = {name: as_text(rows[0].get(name)) for name in names}
-    about = [
-        f"{n} {text}" for n, text in cells.items() if 0 < len(text) <= _MOST_IN_CAPTION and text != rows[0]["group"]
-    ]
+    counts = [_count(facts.table, rows, name) for name in facts.table.events]
+    # Its name has these.
+    group = facts.groups.get(rows[0]["group"])
+    known = {rows[0]["group"], *(group.values.values() if group else ())}
+    # What is another one for each channel is in the table of numbers.
+    cells = {name: as_text(cell) for name, cell in shared_cells(rows, names).items()}
+    about = [f"{n} {in_the_middle(text, _MOST_IN_CAPTION)}" for n, text in cells.items() if text and text not in known]
     return "; ".join([*counts, *about])
 
 

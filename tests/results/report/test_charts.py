@@ -35,3 +35,8 @@ def test_dots_are_where_the_values_are():
     assert len(ys) == 3 and ys[1] < ys[2] < ys[0] and ys[0] - ys[2] == pytest.approx(ys[2] - ys[1], abs=0.11)
     assert "mean &lt;x&gt;</strong> 1 to 3, median 2" in drawn and "<title>c: 3</title>" in drawn
     assert charts.dots("none", [("a", float("inf"))]) == ""
+
+
+def test_of_a_long_name_of_a_row_begin_and_end_are_shown_and_all_is_there_to_point_at():
+    drawn = charts.gantt([charts.Bar("SortedWithAVeryLongNameThatEndsIn7", "a", 0, 1)], 1)
+    assert "<title>SortedWithAVeryLongNameThatEndsIn7</title>SortedWithAV…ThatEndsIn7<" in drawn

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from neuroluigi.provenance import state
+from neuroluigi.recordings.recording import Group
 from neuroluigi.results.report import sections
+from neuroluigi.results.table import Table
 from tests.results.report.about import a_result, facts_of
 
 TO_MAKE = state.Status(state.STALE, (state.Reason("parameters", "made with threshold 0.5"),), todo=state.MAKE)
@@ -40,14 +42,37 @@ def test_the_overall_state_in_one_line(found, sign, text):
 def test_errors_that_are_the_same_are_told_once_and_long_ones_cut():
     failed = [a_result("Stats", group, FAILED, {"error": "no\n samples"}) for group in "abc"]
     failed.append(a_result("Plot", "a", FAILED, {"error": "x" * 400}))
-    groups = {"z": SimpleNamespace(problems=["empty file"])}
+    # What is wrong with the recordings is said of the group.
+    bound_to_fail = a_result("Stats", "z", replace(FAILED, problem="empty file"), {"error": "empty file"})
+    failed += [bound_to_fail, a_result("Edges", "s-1", FAILED, {"error": "s-1 is odd"})]
+    failed.append(a_result("Edges", "s-2", FAILED, {"error": "s-2 is odd"}))
+    groups = {key: Group(key, {}, (), (), ("empty file",) if key == "z" else ()) for key in ("s-1", "s-2", "z")}
     banner = sections.banner(facts_of(*failed, run={"end": "was killed"}, groups=groups))
     assert banner["errors"] == [
         "The last run was killed.",
         "Stats of a and 2 more: no samples",
+        "Edges of s-1 and 1 more: s-1 is odd",
         f"Plot of a: {'x' * 300}…",
-        "z: empty file",
+        "problem in z: empty file",
     ]
+
+
+def test_captions_have_all_that_tells_groups_apart_and_long_values_short(tmp_path):
+    described = ["session", "stream", "clock", "kind", "dtype"]
+    columns = ["group", *described, "channel", "edges"]
+    rows = [
+        {"group": f"{s}-ap", "session": s, "stream": "ap", "clock": s * 60, "kind": kind, "dtype": "int16", "edges": 2}
+        for s in "mn"
+        for kind in ("ap", "digital")
+    ]
+    (tmp_path / "plot.png").write_bytes(b"x")
+    plot = a_result("Plot", "m-ap")
+    plot.entry.task.output = lambda: [SimpleNamespace(path=tmp_path / "plot.png")]
+    groups = {"m-ap": Group("m-ap", {"session": "m", "stream": "ap"}, (), (), ())}
+    facts = replace(facts_of(plot, groups=groups), table=Table(columns, described, rows, [], ["edges"]))
+    (found,) = sections.plots(facts)
+    # The session is in the name of the group, dtype is that of all, kind is another one for each channel.
+    assert found["about"] == f"4 edges; clock {'m' * 12}…{'m' * 11}"
 
 
 def test_steps_have_counts_tools_and_times():
