@@ -8,6 +8,7 @@ from pathlib import Path
 
 from neuroluigi.recordings.concatenation import count_channels
 from neuroluigi.recordings.formats.find import FORMATS
+from neuroluigi.recordings.formats.library_process import one_process
 from neuroluigi.recordings.formats.reader import Channel, Part, RecordedFile
 from neuroluigi.recordings.found import Headers
 from neuroluigi.recordings.metadata import with_metadata
@@ -33,6 +34,7 @@ _ALIKE = ("dtype", "channels", "sampling_rate_hz", "scale", "offset", "unit")
 _MOST_NAMED = 5
 
 
+@one_process()
 def find_groups(
     declaration: Declaration,
     made: Iterable[Mapping[str, str]] = (),

@@ -110,7 +110,7 @@ def test_files_of_other_formats_are_counted_but_for_those_that_are_read(tmp_path
         path.touch()
     (tmp_path / "folder.h5").mkdir()
     # That in the folder of SpikeGLX, format = wav would not find.
-    expected = {(".wav", "wav"): 2, (".plx", ""): 1, (".wav", ""): 1, (".mat", ""): 1}
+    expected = {(".wav", "wav"): 2, (".plx", "neo"): 1, (".wav", ""): 1, (".mat", ""): 1}
     assert count_unread(str(tmp_path), {str(tmp_path / "a.wav")}, [str(tmp_path / "results")]) == expected
 
 

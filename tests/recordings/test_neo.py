@@ -1,12 +1,13 @@
 """What neo reads: in place or decoded, each value as neo itself gives it, and what it makes of damaged files."""
 
 import sys
+from contextvars import Context
 
 import numpy as np
 import pytest
 from neo.rawio import AxonRawIO, EDFRawIO, NeuralynxRawIO, NeuroScopeRawIO, rawiolist
 
-from neuroluigi.recordings.formats import neo
+from neuroluigi.recordings.formats import library_process, neo
 from neuroluigi.recordings.formats.decoding import decoded_blocks
 from neuroluigi.recordings.formats.reader import Part
 from tests.conftest import FORMATS, needs_formats
@@ -18,6 +19,8 @@ XML = """<parameters><acquisitionSystem><nBits>16</nBits><nChannels>3</nChannels
 <anatomicalDescription><channelGroups><group><channel>0</channel><channel>1</channel><channel>2</channel></group>
 </channelGroups></anatomicalDescription></parameters>
 """
+pytestmark = pytest.mark.usefixtures("library_process")
+
 VALUES = np.arange(-30, 30).reshape(20, 3)
 
 
@@ -95,7 +98,8 @@ def test_what_neo_gives_in_parts_or_in_another_order_is_decoded(tmp_path, monkey
     ):  # fmt: skip
         changed = lambda *where, change=change: {**describe(*where), **change}  # noqa: E731
         monkeypatch.setattr(NeuroScopeRawIO, "get_analogsignal_buffer_description", changed)
-        (one,) = recorded(tmp_path)
+        path = str(tmp_path / "m1.dat")
+        (one,) = neo.read((path, ["NeuroScopeRawIO"], [path]), {"session": "m1", "index": "0"})
         assert one.decode and one.parts == (), change
     monkeypatch.undo()
     # What decodes reads the file itself.
@@ -137,11 +141,11 @@ def test_neo_is_not_loaded_to_look_at_names(monkeypatch):
     assert neo.claims("", ["a.abf"])
 
 
-def test_without_neo_the_line_to_type_is_said(tmp_path, monkeypatch):
+def test_without_neo_the_line_to_type_is_said(tmp_path, without_library):
+    without_library("neo")
     neuroscope(tmp_path)
-    for name in ("neo", "neo.rawio"):
-        monkeypatch.setitem(sys.modules, name, None)
-    (problem,) = recorded(tmp_path)[0].problems
+    (one,) = Context().run(recorded, tmp_path)
+    (problem,) = one.problems
     assert f"{tmp_path / 'm1.dat'} is read by neo, for which neo is needed" in problem
     assert problem.endswith("pip install 'neuroluigi[formats]'")
 
@@ -180,10 +184,14 @@ def test_a_stream_that_is_named_as_another_has_its_number(tmp_path):
 
 
 @needs_formats
-def test_hostile_files(tmp_path):
-    """Not of Axon: neo reads as many sections as its header says, however long that takes."""
-    path = FORMATS / "neuralynx/unfilledSplitRecords.Ncs"
-    check_mutations(neo, {path.name: path.read_bytes()}, path.name, tmp_path, most_bytes=6000)
+@pytest.mark.parametrize(
+    ("name", "most_bytes"), [("neuralynx/unfilledSplitRecords.Ncs", 6000), ("abf/File_axon_5.abf", 10_000)]
+)
+def test_hostile_files(tmp_path, monkeypatch, name, most_bytes):
+    """As many sections as its header says, neo reads of Axon, however long that takes."""
+    path = FORMATS / name
+    monkeypatch.setattr(library_process, "_SECONDS", 1.0)
+    check_mutations(neo, {path.name: path.read_bytes()}, path.name, tmp_path, most_bytes, decoded=0.05)
 
 
 def test_hostile_headers_of_neuroscope(tmp_path):

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from neuroluigi.provenance.files import read_json
 from neuroluigi.recordings.formats import brainvision, edf, intan, neo, npy, nsx, nwb, openephys, phy, spikeglx, wav
+from neuroluigi.recordings.formats.library_process import one_process
 from neuroluigi.recordings.formats.reader import RecordedFile, natural_key
 from neuroluigi.recordings.formats.signatures import OF_RECORDINGS
 
@@ -49,6 +50,7 @@ class Found(NamedTuple):
     problems: tuple[str, ...]
 
 
+@one_process()
 def find_recordings(root: str, formats: Sequence[str] = AUTO, results: Iterable[str] = ()) -> Found:
     """Return the recordings of some formats below a root; those that are named have to be in FORMATS.
 

@@ -3,17 +3,15 @@
 A file belongs to this format by its extension alone, as far as none of the other formats has it: those are read with
 their gaps, and with the scale of their headers, which neo has wrong for EDF; and BDF it cuts to 16 bits. Memory and
 time that neo takes for a header are its own: most classes read no samples for it, those of Plexon, Neuralynx and TDT
-look at each record of the file, and that of Axon reads as many sections as a damaged header says, for hours if need be.
+look at each record of the file. So it reads in a process of its own, with limits: see library_process.
 """
 
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from neuroluigi.recordings.formats import edf
+from neuroluigi.recordings.formats import edf, library_process
 from neuroluigi.recordings.formats.decoding import blocks_of
 from neuroluigi.recordings.formats.libraries import read_by
 from neuroluigi.recordings.formats.reader import (
@@ -98,15 +96,13 @@ def claims(folder: str, names: Sequence[str]) -> bool:
     return bool(_sources(folder, names)) or edf.claims(folder, names)
 
 
+@library_process.one_process()
 def recordings_in(folder: str, names: Sequence[str]) -> list[RecordedFile]:
     """Return a recording for each segment and stream of what neo reads in a folder; EDF as edf does."""
     recordings = edf.recordings_in(folder, names)
     for source in _sources(os.path.abspath(folder), names):
         columns = {"session": os.path.splitext(os.path.basename(source.opened))[0], "index": "0"}
-        try:
-            recordings += _recordings_of(source, columns)
-        except RecordingsError as error:
-            recordings.append(RecordedFile(FORMAT, source.files[0], columns, problems=(str(error),)))
+        recordings += library_process.read(FORMAT, source.files[0], columns, [source], whole=source.files)
     return recordings
 
 
@@ -128,16 +124,21 @@ def _sources(folder: str, names: Sequence[str]) -> list[_Source]:
             classes = tuple(one for one in classes if one != "NeuroScopeRawIO")
         if classes:
             stem = name.partition(".")[0]
-            beside = [other for other in names if other != name and other.startswith(stem)]
-            files = (name, *(beside if _WITH_FILES_BESIDE.intersection(classes) else ()))
+            others = [one for one in names if one != name and one.startswith(stem)]
+            beside = [path for one in others if os.path.isfile(path := os.path.join(folder, one))]
             path = os.path.join(folder, name)
-            sources.append(_Source(path, classes, tuple(os.path.join(folder, one) for one in files)))
+            files = (path, *(beside if _WITH_FILES_BESIDE.intersection(classes) else ()))
+            sources.append(_Source(path, classes, files))
     return sources
 
 
-def _recordings_of(source: _Source, columns: Mapping[str, str]) -> list[RecordedFile]:
-    size_of(source.files[0])
-    with read_by("neo", source.files[0]), _quiet():
+def read(source: Sequence[Any], columns: Mapping[str, str]) -> list[RecordedFile]:
+    """Return a recording for each segment and stream of a source; called in the process of the library.
+
+    Raises RecordingsError where neo can't read it.
+    """
+    source = _Source(*source)
+    with read_by("neo", source.files[0]):
         reader = _opened(source)
         places = list(_places(reader))
         names = _stream_names(reader)
@@ -193,7 +194,7 @@ def _describe(source: _Source, reader: Any, place: _Place, columns: Mapping[str,
     import numpy as np
 
     path = source.files[0]
-    with read_by("neo", path), _quiet():
+    with read_by("neo", path):
         stream = reader.header["signal_streams"][place.stream]
         found = reader.header["signal_channels"]
         found = found[found["stream_id"] == stream["id"]]
@@ -221,7 +222,7 @@ def _describe(source: _Source, reader: Any, place: _Place, columns: Mapping[str,
         # Segments of one file have it in common.
         clock=f"neo {columns['session']} {columns['stream']}" if is_timed else "",
         sidecars=source.files if parts else source.files[1:],
-        decode=None if parts else partial(_decode, source, place, len(found) * stored.itemsize),
+        decode=None if parts else partial(decode, source, place, len(found) * stored.itemsize),
     )
 
 
@@ -249,19 +250,13 @@ def _parts(
     return (part,) if is_whole and where["dtype"] == stored and where["shape"][1] == channels else ()
 
 
-def _decode(source: _Source, place: _Place, bytes_per_sample: int) -> Iterator["np.ndarray"]:
-    with read_by("neo", source.files[0]), _quiet():
+def decode(source: Sequence[Any], place: Sequence[int], bytes_per_sample: int) -> Iterator["np.ndarray"]:
+    """Yield the samples of a place in blocks; called in the process of the library. Raises RecordingsError."""
+    source, place = _Source(*source), _Place(*place)
+    with read_by("neo", source.files[0]):
         reader = _opened(source)
         blocks = blocks_of(int(reader.get_signal_size(*place)), bytes_per_sample)
     for first, count in blocks:
-        with read_by("neo", source.files[0]), _quiet():
+        with read_by("neo", source.files[0]):
             block = reader.get_analogsignal_chunk(place.block, place.segment, first, first + count, place.stream)
         yield block
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide what neo warns of: its own changes to come, and names that it leaves out."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

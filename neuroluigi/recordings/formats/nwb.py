@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from neuroluigi.recordings.formats import library_process
 from neuroluigi.recordings.formats.counters import clock_gaps
 from neuroluigi.recordings.formats.decoding import BLOCK_BYTES
 from neuroluigi.recordings.formats.hdf5 import Node, children, only_opened, resolve
@@ -59,25 +60,24 @@ def claims(folder: str, names: Sequence[str]) -> bool:
     return any(_is_ours(name) for name in names)
 
 
+@library_process.one_process()
 def recordings_in(folder: str, names: Sequence[str]) -> list[RecordedFile]:
     """Return a recording for each ElectricalSeries of each file of a folder; the session is called like the file."""
     recordings: list[RecordedFile] = []
     for name in filter(_is_ours, names):
-        path, columns = (
-            os.path.join(os.path.abspath(folder), name),
-            {"session": os.path.splitext(name)[0], "index": "0"},
-        )
-        try:
-            found = _series_in(path)
-        except RecordingsError as error:
-            recordings.append(RecordedFile(FORMAT, path, columns, problems=(str(error),)))
-            continue
-        for one in found:
-            of_series = {
-                **columns,
-                "stream": as_text(one.path.removeprefix("/acquisition/").removeprefix("/processing/")),
-            }
-            recordings.append(described(FORMAT, path, of_series, partial(_describe, path, one, of_series)))
+        path = os.path.join(os.path.abspath(folder), name)
+        columns = {"session": os.path.splitext(name)[0], "index": "0"}
+        recordings += library_process.read(FORMAT, path, columns, [path])
+    return recordings
+
+
+def read(path: str, columns: Mapping[str, str]) -> list[RecordedFile]:
+    """Return a recording for each series of a file; called in the process of the library. Raises RecordingsError."""
+    recordings = []
+    for one in _series_in(path):
+        stream = as_text(one.path.removeprefix("/acquisition/").removeprefix("/processing/"))
+        own = {**columns, "stream": stream}
+        recordings.append(described(FORMAT, path, own, partial(_describe, path, one, own)))
     return recordings
 
 
@@ -133,7 +133,7 @@ def _describe(path: str, series: _Series, columns: Mapping[str, str]) -> Recorde
         gaps=gaps,
         sidecars=(path, *others) if parts else tuple(others),
         warnings=tuple(warnings),
-        decode=None if parts else partial(_decode, path, series.path),
+        decode=None if parts else partial(decode, path, series.path),
     )
 
 
@@ -255,7 +255,8 @@ def _number(value: object, default: float | None = None) -> float | None:
     return default if value is None else as_number(value)
 
 
-def _decode(path: str, name: str) -> Iterator["np.ndarray"]:
+def decode(path: str, name: str) -> Iterator["np.ndarray"]:
+    """Yield the samples of a series in blocks; called in the process of the library. Raises RecordingsError."""
     with only_opened(path, rdcc_nbytes=_CHUNKS_KEPT) as root:
         dataset = resolve(resolve(root, name), "data").dataset()
         for first, count in _blocks(dataset):
