@@ -17,6 +17,7 @@ from neuroluigi.provenance.files import remove_path, write_json
 from neuroluigi.provenance.parts import part_path
 from neuroluigi.provenance.record import read_record
 from tests.killed import dying
+from tests.torture.disk import Crash, Recorder, recording
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a kill at each call needs fork")
 
@@ -129,6 +130,30 @@ def test_a_commit_killed_at_any_call_that_then_loses_any_parts_leaves_no_mixture
         if not was_killed:
             break
     assert seen == {"new", "not done", *(["old"] if has_old else [])} and call > 4
+
+
+@pytest.mark.parametrize("has_old", [True, False])
+def test_no_file_outlives_a_power_cut_without_its_record(tmp_path, has_old):
+    recorder = Recorder(tmp_path)
+    with recording(recorder):
+        # The folder of records is as new as they are.
+        record = tmp_path / "a" / "runs" / "Step.json"
+        record.parent.mkdir(parents=True)
+        write(part := part_path(tmp_path / "a" / "a.bin"), "new")
+        if has_old:
+            write(tmp_path / "a" / "a.bin", "old")
+        commit({part: tmp_path / "a" / "a.bin"}, record, {"schema": 2, "is": "new"})
+    seen = set()
+    for crash in (Crash(recorder, at) for at in range(len(recorder.events) + 1)):
+        for faults in itertools.chain(
+            [()], itertools.combinations(crash.faults(), 1), itertools.combinations(crash.faults(), 2)
+        ):
+            tree = crash.tree(faults)
+            has_record = {"a/runs/Step.json", "a/runs/Step.pending.json"} & tree.keys()
+            if tree.get("a/a.bin", (b"", 0))[0].startswith(b"new"):
+                assert has_record, f"after {crash.at} events, {[crash.named(one) for one in faults]}"
+                seen.add("new")
+    assert seen == {"new"}
 
 
 PRECIOUS = "precious"
