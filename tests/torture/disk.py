@@ -245,7 +245,7 @@ class Crash:
             elif one.what == "sync":
                 synced[one.node] = number
         self._synced = synced
-        self.is_before_flush = any(one.what == "flush" for one in recorder.events[at : at + 1])
+        self.is_before_flush = any(one.what in ("sync", "flush") for one in recorder.events[at : at + 1])
         # The events that may be undone, and the files that may be other than they were.
         self.names = [
             number

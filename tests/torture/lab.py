@@ -142,9 +142,10 @@ class CutLab:
         self.kept: set[bytes] = set()
         # Whether temporary files are cleared: not where what says whose they are may be lost, as nothing was flushed.
         self.is_cleared = True
-        # Of no interest here: a process per run, and all settings.
+        # Of no interest here: a process per run, and what its settings are, for the record and for other runs.
         monkeypatch.setattr("neuroluigi.runner.run_log.git_state", lambda *about: {})
         monkeypatch.setattr("neuroluigi.runner.run_log.in_force", lambda root: [])
+        monkeypatch.setattr("neuroluigi.runner.run.deciding_settings", lambda root: {})
 
     def run(self) -> None:
         """Make all that there is to make."""

@@ -64,10 +64,9 @@ def random_set(crash: Crash, rng: random.Random) -> tuple[Crash, Faults]:
 
 
 def some_sets(crashes: list[Crash], rng: random.Random) -> Iterator[tuple[Crash, Faults]]:
-    """Yield some of all sets: single faults right before the last flush, where most can be lost, and random ones."""
-    last = next((one for one in reversed(crashes) if one.is_before_flush), crashes[-1])
-    faults = last.faults()
-    yield from ((last, (one,)) for one in rng.sample(faults, min(SOME // 2, len(faults))))
+    """Yield some of all sets: random ones, and single faults right before something is flushed."""
+    alone = [(crash, (one,)) for crash in crashes if crash.is_before_flush for one in crash.faults()]
+    yield from rng.sample(alone, min(SOME // 2, len(alone)))
     for _ in range(RANDOM_SETS):
         yield random_set(rng.choice(crashes), rng)
 
