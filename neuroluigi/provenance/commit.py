@@ -91,6 +91,7 @@ def _commit(
         else:
             # Nothing is replaced: killed before the last rename, it is a step whose files are not there.
             write_json(record_path, record)
+            _keep_folder(folder)
             for one in renames:
                 one.carry_out(record)
         for path in obsolete:
@@ -286,7 +287,13 @@ def _finish(record_path: Path, is_own: bool = True) -> None:
         pending.unlink()
 
 
+def _keep_folder(folder: Path) -> None:
+    """Make sure, before a file gets its name, that a power cut can't take away the folder of its record."""
+    sync_folder(folder.parent)
+
+
 def _carry_out(record_path: Path, record: Mapping, renames: Sequence[_Rename]) -> None:
+    _keep_folder(record_path.parent)
     _put_olds_aside(renames, pending_path(record_path))
     for one in renames:
         one.carry_out(record)

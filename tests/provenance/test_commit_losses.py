@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from neuroluigi.provenance.commit import commit, finish_commits, pending_path, recover
-from neuroluigi.provenance.files import remove_path, write_json
+from neuroluigi.provenance.commit import commit, finish_commits, pending_path, put_aside, recover
+from neuroluigi.provenance.files import flushed, remove_path, write_json
 from neuroluigi.provenance.parts import part_path
 from neuroluigi.provenance.record import read_record
 from tests.killed import dying
+from tests.torture.disk import Crash, Recorder, recording
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a kill at each call needs fork")
 
@@ -129,6 +130,44 @@ def test_a_commit_killed_at_any_call_that_then_loses_any_parts_leaves_no_mixture
         if not was_killed:
             break
     assert seen == {"new", "not done", *(["old"] if has_old else [])} and call > len(names)
+
+
+@pytest.mark.parametrize("has_old", [True, False])
+def test_no_file_outlives_a_power_cut_without_its_record(tmp_path, has_old):
+    recorder = Recorder(tmp_path)
+    with recording(recorder):
+        # The folder of records is as new as they are.
+        record = tmp_path / "a" / "runs" / "Step.json"
+        record.parent.mkdir(parents=True)
+        write(part := part_path(tmp_path / "a" / "a.bin"), "new")
+        if has_old:
+            write(tmp_path / "a" / "a.bin", "old")
+        commit({part: tmp_path / "a" / "a.bin"}, record, {"schema": 2, "is": "new"})
+    seen = set()
+    for where, tree in power_cuts(recorder):
+        if tree.get("a/a.bin", (b"", 0))[0].startswith(b"new"):
+            assert {"a/runs/Step.json", "a/runs/Step.pending.json"} & tree.keys(), where
+            seen.add("new")
+    assert seen == {"new"}
+
+
+def test_what_was_put_aside_outlives_a_power_cut_though_another_file_takes_its_name(tmp_path):
+    write(final := tmp_path / "a.bin", "mine")
+    recorder = Recorder(tmp_path)
+    with recording(recorder), flushed(at_once=False):
+        put_aside([final])
+        write(part := part_path(final), "new")
+        part.replace(final)
+    cuts = list(power_cuts(recorder))
+    assert all(b"mine a" in [file and file[0] for file in tree.values()] for _, tree in cuts), cuts
+    assert {"a.bin", "a.bin.damaged"} in [tree.keys() for _, tree in cuts]
+
+
+def power_cuts(recorder):
+    """Yield where, and what is there then, for a power cut after each event: with nothing lost, one thing, or two."""
+    for crash in (Crash(recorder, at) for at in range(len(recorder.events) + 1)):
+        for faults in itertools.chain.from_iterable(itertools.combinations(crash.faults(), n) for n in range(3)):
+            yield f"after {crash.at} events, {[crash.named(one) for one in faults]}", crash.tree(faults)
 
 
 PRECIOUS = "precious"

@@ -13,13 +13,16 @@ import pickle
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from neuroluigi.provenance import disks
 
 # What a file that was not flushed may be.
 FAULTS = ("empty", "short", "zeros", "old")
+
+# What is there: files by path with bytes and time, None for folders.
+Tree = Mapping[str, tuple[bytes, int] | None]
 
 
 @dataclasses.dataclass
@@ -242,6 +245,7 @@ class Crash:
             elif one.what == "sync":
                 synced[one.node] = number
         self._synced = synced
+        self.is_before_flush = any(one.what in ("sync", "flush") for one in recorder.events[at : at + 1])
         # The events that may be undone, and the files that may be other than they were.
         self.names = [
             number
@@ -267,9 +271,11 @@ class Crash:
         names = [one.name for one in self._recorder.events if one.node == fault[1] and one.name]
         return f"{names[-1] if names else fault[1]} {fault[0]}"
 
-    def tree(self, faults: Mapping[int, str], lost: frozenset[int]) -> dict[str, tuple[bytes, int] | None]:
-        """Return what is there afterwards: files by path with bytes and time, None for folders."""
+    def tree(self, faults: Collection[tuple[str, int]]) -> Tree:
+        """Return what is there afterwards, if all of this goes wrong."""
         recorder = self._recorder
+        lost = {event for kind, event in faults if kind == "lost"}
+        kinds = {file: kind for kind, file in faults if kind != "lost"}
         names = {number: dict(one) for number, one in recorder.before.items()}
         names.update({one.number: {} for one in recorder.nodes if one.is_folder and one.number not in names})
         for number, one in enumerate(recorder.events[: self.at]):
@@ -292,7 +298,7 @@ class Crash:
                     found[path] = None
                     walk(number, f"{path}/")
                 else:
-                    found[path] = self._content(recorder.nodes[number], faults.get(number, ""))
+                    found[path] = self._content(recorder.nodes[number], kinds.get(number, ""))
 
         walk(0, "")
         return found
@@ -308,7 +314,7 @@ class Crash:
         return changed.get(fault, content), at
 
 
-def write_tree(top: Path, tree: Mapping[str, tuple[bytes, int] | None]) -> None:
+def write_tree(top: Path, tree: Tree) -> None:
     """Make a folder what a tree says."""
     shutil.rmtree(top, ignore_errors=True)
     top.mkdir(parents=True)

@@ -1,5 +1,7 @@
 """A lab whose results are on the modelled disk: what its steps make, and whether that is right after a power cut."""
 
+import functools
+import json
 import multiprocessing
 import pickle
 from collections.abc import Callable, Iterator, Mapping
@@ -12,10 +14,11 @@ from neuroluigi import GroupTask, StudyTask, WrapperTask
 from neuroluigi.provenance.register import registers
 from neuroluigi.provenance.state import DONE
 from neuroluigi.results import maintenance
+from neuroluigi.runner import patches
 from neuroluigi.steps.config import registered
 from neuroluigi.steps.discovery import only_looking
-from neuroluigi.steps.plan import walk_statuses
-from tests.torture.disk import Recorder, recording, write_tree
+from neuroluigi.steps.plan import discard_statuses, walk_statuses
+from tests.torture.disk import Recorder, Tree, recording, write_tree
 
 EDIT = b"corrected by hand\n"
 
@@ -108,6 +111,26 @@ class CutAll(WrapperTask):
         return CutStudy(self.level)
 
 
+def as_read(tree: Tree) -> Tree:
+    """Return what the next run can tell of a tree: records and notes that can't be read are all alike to it."""
+    return {path: file and (_as_read(path, file[0]), file[1]) for path, file in tree.items()}
+
+
+def _as_read(path: str, content: bytes) -> bytes:
+    *_, folder, name = path.split("/")
+    is_note = folder in ("runs", ".runs") and name.endswith((".json", ".unflushed"))
+    return content if not is_note or _is_json(content) else b""
+
+
+@functools.cache
+def _is_json(content: bytes) -> bool:
+    try:
+        json.loads(content)
+    except ValueError:
+        return False
+    return True
+
+
 class CutLab:
     """The lab; `disk` is what may be lost, with the results in it."""
 
@@ -120,8 +143,10 @@ class CutLab:
         self.kept: set[bytes] = set()
         # Whether temporary files are cleared: not where what says whose they are may be lost, as nothing was flushed.
         self.is_cleared = True
-        # A process per run, of no interest here.
+        # Of no interest here: a process per run, and what its settings are, for the record and for other runs.
         monkeypatch.setattr("neuroluigi.runner.run_log.git_state", lambda *about: {})
+        monkeypatch.setattr("neuroluigi.runner.run_log.in_force", lambda root: [])
+        monkeypatch.setattr("neuroluigi.runner.run.deciding_settings", lambda root: {})
 
     def run(self) -> None:
         """Make all that there is to make."""
@@ -173,15 +198,20 @@ class CutLab:
             if path.is_file() and path.parent.name not in ("results", "runs", ".runs") and ".damaged" not in f"{path}"
         }
 
-    def start_again(self, tree: Mapping[str, tuple[bytes, int] | None]) -> None:
+    def start_again(self, tree: Tree) -> None:
         """Have the disk as it is after the machine has stopped, and started again."""
         write_tree(self.disk, tree)
         starts = self._starts = getattr(self, "_starts", 0) + 1
         for module in ("disks", "unflushed", "power_cut"):
             self._monkeypatch.setattr(f"neuroluigi.provenance.{module}.boot_id", lambda: f"start {starts}")
 
-    def wrong(self, right: Mapping[str, bytes]) -> Iterator[str]:
-        """Yield what is wrong before the next run, and after it."""
+    def wrong(self, right: Mapping[str, bytes]) -> str:
+        """Return the first that is wrong, before the next run or after it; "" where all is right."""
+        # Settings are read once, as on the command line: without it that is most of the time.
+        with patches.applied(patches.empty_command_line()):
+            return next(self._wrong(right), "")
+
+    def _wrong(self, right: Mapping[str, bytes]) -> Iterator[str]:
         yield from (f"before the next run {one}" for one in self._wrongly_done(right, is_all=False))
         if not neuroluigi.build([self.root], log_level="CRITICAL"):
             yield "the next run fails"
@@ -196,6 +226,7 @@ class CutLab:
         yield from (f"the register {path} is left" for path, _ in registers(self.results))
 
     def _wrongly_done(self, right: Mapping[str, bytes], is_all: bool) -> Iterator[str]:
+        discard_statuses()
         with only_looking():
             found = list(walk_statuses(self.root))
         files = self.files()
