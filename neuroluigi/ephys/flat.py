@@ -13,7 +13,7 @@ from neuroluigi.steps.matlab import MatlabTask
 from neuroluigi.steps.tasks import GroupTask, WrapperTask
 
 
-class FlatFile(ReadyMade, MatlabTask):
+class FlatCopy(ReadyMade, MatlabTask):
     """A copy of a group's samples in one file, which a Flat requires where it needs one.
 
     Requires an Aggregate. Makes flat.bin: the raw samples, channels interleaved, little-endian.
@@ -33,12 +33,12 @@ class FlatFile(ReadyMade, MatlabTask):
 class Flat(ReadyMadeName, WrapperTask):
     """A flat file of the group's samples: aggregate.bin, the recording itself where it is one such file, or a copy.
 
-    Requires an Aggregate, and by itself a step FlatFile, with the same requires(), where it needs a copy. Its output()
+    Requires an Aggregate, and by itself a step FlatCopy, with the same requires(), where it needs a copy. Its output()
     is the target of the file, which a step that requires it has by self.input().
     """
 
     group = luigi.Parameter(description="key of the group, such as a-even")
-    copied: type[FlatFile]
+    copied: type[FlatCopy]
     aggregate: ClassVar[Callable[["Flat"], Aggregate]]
 
     def __init_subclass__(cls, **kwargs):
@@ -46,7 +46,7 @@ class Flat(ReadyMadeName, WrapperTask):
         if declared := vars(cls).get("requires"):
             # A class of the pipeline, with options and settings as its others have them.
             own = {"__module__": cls.__module__, "__qualname__": f"{cls.__qualname__}.copied", "requires": declared}
-            cls.copied = types.new_class(f"{cls.__name__}File", (FlatFile,), exec_body=lambda body: body.update(own))
+            cls.copied = types.new_class(f"{cls.__name__}Copy", (FlatCopy,), exec_body=lambda body: body.update(own))
             cls.aggregate, cls.requires = declared, _with_copy
 
     def output(self) -> Any:

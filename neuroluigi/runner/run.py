@@ -140,7 +140,8 @@ class CheckingWorker(Worker):
 
     def run(self):
         self.has_run = True
-        for root in self._asked_for.keys() & self._scheduled_tasks.keys():
+        scheduled = {one.task_id for one in self.scheduled_tasks}
+        for root in self._asked_for.keys() & scheduled:
             follow_moved_recordings(self._asked_for[root])
         steps = [one for one in self.scheduled_tasks if isinstance(one, Step)]
         # By their statuses, not complete(): a step whose complete() raises fails alone.

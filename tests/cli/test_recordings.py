@@ -112,11 +112,11 @@ def test_command_says_the_order_of_sessions_and_where_samples_are_missing(root, 
 def test_command_says_what_else_is_there(root, tmp_path):
     (root / "a/x.plx").touch()
     done = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", root)
-    assert done.stdout.splitlines()[-1] == "Also there, and not read: 1 .plx file."
+    assert done.stdout.splitlines()[-1] == "Also there, and not read: 1 .plx file (format = neo)."
     for path in root.glob("*/*.bin"):
         path.unlink()
     done = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", root, code=1)
-    assert "luigi: no recordings in " in done.stderr and done.stderr.endswith(" 1 .plx file.\n")
+    assert "luigi: no recordings in " in done.stderr and done.stderr.endswith(" 1 .plx file (format = neo).\n")
 
 
 def test_command_says_what_it_left_out(root, tmp_path):

@@ -80,7 +80,7 @@ def test_of_several_files_it_is_a_copy_made_when_it_is_needed(lab, engine):
     one = write_run(lab.folder / "raw", "m_g0_t0.imec0.ap", start=0)
     write_run(lab.folder / "raw", "m_g0_t1.imec0.ap", start=9)
     words, before = ("--recordings-root", "raw"), made_read_only(lab.folder / "raw")
-    assert run(lab, *words, engine=engine) == "Made: 1 Aggregate, 1 FlatFile, 1 Sorted."
+    assert run(lab, *words, engine=engine) == "Made: 1 Aggregate, 1 FlatCopy, 1 Sorted."
     assert snapshot(lab.folder / "raw") == before
     assert path_read(lab, "m-0-imec0.ap") == str(lab.results / "m-0-imec0.ap/flat.bin")
     flat = np.fromfile(lab.results / "m-0-imec0.ap/flat.bin", "<i2").tolist()
@@ -89,14 +89,14 @@ def test_of_several_files_it_is_a_copy_made_when_it_is_needed(lab, engine):
     assert run(lab, *words, engine=engine).startswith("Nothing")
     one.chmod(0o644)
     one.write_bytes(bytes(60))
-    assert run(lab, *words, engine=engine) == "Made: 1 Aggregate, 1 FlatFile, 1 Sorted."
+    assert run(lab, *words, engine=engine) == "Made: 1 Aggregate, 1 FlatCopy, 1 Sorted."
 
 
 def test_of_one_file_with_a_header_it_is_a_copy(lab):
     (lab.folder / "raw").mkdir()
     np.save(lab.folder / "raw/x.npy", np.arange(12, dtype="<i2").reshape(4, 3))
     words = ("--recordings-root", "raw", "--recordings-format", "npy")
-    assert run(lab, *words) == "Made: 1 Aggregate, 1 FlatFile, 1 Sorted."
+    assert run(lab, *words) == "Made: 1 Aggregate, 1 FlatCopy, 1 Sorted."
     (flat,) = lab.results.glob("*/flat.bin")
     assert np.fromfile(flat, "<i2").tolist() == list(range(12))
 

@@ -124,7 +124,7 @@ def test_a_short_option_is_one_of_the_task_that_is_named_alone():
             "worker = 1",
             "luigi.cfg, [core] worker: there is no such setting; did you mean workers? There",
         ),
-        ("[core]\n", "[cor]\n", "luigi.cfg: there is no step or section [cor]; did you mean [core]?"),
+        ("[core]\n", "[corre]\n", "luigi.cfg: there is no step or section [corre]; did you mean [core]?"),
         ("[Edges]\n", "[Edge]\n", "luigi.cfg: there is no step or section [Edge]; did you mean [Edges]?"),
         ("root = results", "root = 100% sure", "luigi.cfg, [results] root: "),
         ("[recordings]\n", "[recordings]\nincomplete = trim\n", "luigi.cfg: the setting [recordings] incomplete is"),
