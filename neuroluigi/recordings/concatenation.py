@@ -134,7 +134,7 @@ def _without_head(parts: Iterable[Part], dropped: int, bytes_per_sample: int) ->
 
 def is_described_by_headers(group: Group) -> bool:
     """Whether each recording of a group came with a header that says what it is, also where that can't be read now."""
-    return all(one.recorded or one.columns.get("format") in FORMATS for one in group.recordings)
+    return all(one.is_by_header or one.columns.get("format") in FORMATS for one in group.recordings)
 
 
 def gap_between(recording: Recording, following: Recording, dropped_bytes: int) -> str:
@@ -168,7 +168,7 @@ def is_concatenation(content: object) -> bool:
         and _are_all(content.get("gaps", []), gap)
         and _are_all(content.get("parts", []), part)
         and _are_all(content.get("excluded", []), {})
-        and (not isinstance(channels, list) or _are_all(channels, {"name": (str,)}))
+        and (not isinstance(channels, list) or _are_all(channels, {"name": (str, type(None))}))
     )
 
 

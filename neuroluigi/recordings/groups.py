@@ -12,6 +12,7 @@ from neuroluigi.recordings.formats.reader import Channel, Part, RecordedFile
 from neuroluigi.recordings.found import Headers
 from neuroluigi.recordings.metadata import with_metadata
 from neuroluigi.recordings.recording import (
+    RAW,
     Declaration,
     Group,
     Recording,
@@ -178,14 +179,15 @@ def _recorded(layout: Mapping, row: Mapping, path: str) -> RecordedFile | None:
         return None
     samples = row["samples"] + row.get("dropped_samples", 0)
     return RecordedFile(
-        format="",
+        # Of what was copied into one file no header is needed, nor known of.
+        format="" if "parts" in layout else RAW,
         path=path,
         columns={},
         dtype=layout["dtype"],
         sampling_rate_hz=layout.get("sampling_rate_hz"),
         samples=samples,
         parts=(Part(path, 0, samples),),
-        channels=tuple(Channel(**one) for one in layout["channels"]),
+        channels=tuple(Channel(**{"name": "", **one}) for one in layout["channels"]),
     )
 
 
@@ -263,8 +265,14 @@ def _listed_twice(recordings: list[Recording]) -> list[str]:
         f"{recording.origin}, column path: {recording.name!r} is in this group already, at {first[key].origin}"
         for recording in recordings
         # There are files with several recordings.
-        if first.setdefault(key := (recording.path, id(recording.recorded)), recording) is not recording
+        if first.setdefault(key := _which(recording), recording) is not recording
     ]
+
+
+def _which(recording: Recording) -> tuple:
+    """Return what tells a recording from another one in the same file."""
+    columns = recording.recorded.columns if recording.recorded else {}
+    return recording.path, *columns.items()
 
 
 def _covered(recordings: list[Recording]) -> tuple[str, ...]:
