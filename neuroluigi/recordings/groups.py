@@ -310,10 +310,12 @@ def _listed(values: Iterable[object]) -> str:
 
 
 def _differing_channels(first: Recording, other: Recording) -> list[str]:
-    """Return the problem of two recordings whose headers say different things of a channel, where they have as many."""
-    if not first.recorded or not other.recorded:
+    """Return the problem of two recordings of whose channels headers, or rows, say different things."""
+    is_said = [one.recorded is not None for one in (first, other)]
+    # What a header says, a row of raw samples need not repeat.
+    if not any(is_said) or (not all(is_said) and first.is_by_header != other.is_by_header):
         return []
-    pairs = zip(first.recorded.channels, other.recorded.channels, strict=True)
+    pairs = zip(_channels_said(first), _channels_said(other), strict=True)
     return [
         f"recordings of one group differ in channel {number} (from 0): {first.path} has {name}"
         f" {getattr(one, name)}, {other.path} has {getattr(another, name)} ({first.origin}; {other.origin})"
@@ -321,3 +323,7 @@ def _differing_channels(first: Recording, other: Recording) -> list[str]:
         for name in ("kind", "scale", "offset", "unit")
         if getattr(one, name) != getattr(another, name)
     ][:1]
+
+
+def _channels_said(recording: Recording) -> tuple[Channel, ...]:
+    return recording.recorded.channels if recording.recorded else (Channel(""),) * recording.channels

@@ -319,6 +319,16 @@ def test_a_table_says_kinds_and_counters_of_raw_samples(tmp_path):
     assert layout_of(group)["segments"] == [0] and not is_described_by_headers(group)
 
 
+def test_raw_samples_of_which_one_row_alone_says_the_kind_are_no_group(tmp_path):
+    write_files(tmp_path, "a.bin", "b.bin")
+    header, said, silent = "session,index,path,kind,start_sample", "m,0,a.bin,ap,", "m,1,b.bin,,"
+    text = problem(found(tmp_path, header, said, silent))
+    assert "differ in channel 0 (from 0)" in text and "has kind ap" in text and "has unknown" in text
+    # A counter says nothing of the channels.
+    (group,) = found(tmp_path, header, "m,0,a.bin,,5", silent).values()
+    assert not group.problems and layout_of(group)["recordings"][0]["start_sample"] == 5
+
+
 def test_a_table_says_kinds_and_counters_in_place_of_a_header(tmp_path):
     write_run(tmp_path, "m_g0_t0.imec0.ap", samples=3, start=7)
     write_run(tmp_path, "m_g0_t1.imec0.ap", samples=3, start=10)
