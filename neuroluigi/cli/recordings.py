@@ -10,8 +10,10 @@ from rich.text import Text
 
 from neuroluigi.cli.pipeline import LUIGI_OPTIONS, pipeline_of
 from neuroluigi.cli.tables import console, print_fitting, print_json
+from neuroluigi.recordings.channel_kinds import kinds_in_words
 from neuroluigi.recordings.concatenation import describe_concatenation, gap_between
 from neuroluigi.recordings.formats.raw import measure
+from neuroluigi.recordings.found import counter_and_kinds
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
 from neuroluigi.recordings.unread import also_there
 from neuroluigi.results.alike import problem_lines
@@ -24,7 +26,7 @@ from neuroluigi.steps.discovery import groups, notes_on_recordings
 _DESCRIPTION = ("dtype", "channels", "sampling_rate_hz", "header_bytes", "scale", "offset", "unit")
 
 # What a listing on a terminal may have below it, or leave out.
-_MAY_BE_LEFT_OUT = ("session", "format", "stream", "index", "dtype", "channels", "rate [Hz]", "file")
+_MAY_BE_LEFT_OUT = ("session", "format", "stream", "index", "dtype", "channels", "kinds", "rate [Hz]", "file")
 
 # Of the gaps in a group that are known the first ones are named.
 _MOST_GAPS = 3
@@ -81,8 +83,11 @@ def _print_csv(listed: list[Recording]) -> None:
 
 def _table_row(recording: Recording) -> dict[str, str]:
     # What a header says is read from it again.
-    said = () if recording.recorded or recording.problems else _DESCRIPTION
-    row = {**recording.columns, **{name: written(recording, name) for name in said}, "path": recording.name}
+    said = () if recording.is_by_header or recording.problems else _DESCRIPTION
+    known = counter_and_kinds(recording.recorded) if recording.recorded else {}
+    described = {name: written(recording, name) for name in said}
+    row = {**recording.columns, **described, "path": recording.name}
+    row |= {name: text for name, text in known.items() if name not in row}
     # Of a problem with one, the table says no more than was found.
     return {name: text for name, text in row.items() if name != "parity" and (text or name in recording.columns)}
 
@@ -158,6 +163,7 @@ def _counted_gaps(group: Group, settings: recordings) -> list[str]:
 def _print_groups(groups: dict[str, Group], partial_sample: str, notes: list[str]) -> None:
     rows = []
     is_found = any(r.columns.get("format") for group in groups.values() for r in group.recordings)
+    has_kinds = any(r.recorded for group in groups.values() for r in group.recordings)
     for key, group in groups.items():
         for position, r in enumerate((*group.recordings, *group.excluded)):
             samples = _measured(r, partial_sample)[0]
@@ -169,17 +175,20 @@ def _print_groups(groups: dict[str, Group], partial_sample: str, notes: list[str
             # Of what a header did not say luigi.cfg knows nothing.
             is_unknown = r.problems and r.columns.get("format")
             described = ("?" if is_unknown else written(r, name) or "?" for name in ("dtype", "channels"))
-            known = (written(r, "index") or "?", *described)
+            kinds = (kinds_in_words([one.kind for one in r.recorded.channels]) if r.recorded else "",)
+            known = (written(r, "index") or "?", *described, *(kinds if has_kinds else ()))
             path = shown_path(r.path) + note
             seconds = round(samples / r.sampling_rate_hz, 3) if samples and r.sampling_rate_hz else None
             # All digits of a counter's clock are in --csv and --json.
-            rate = f"{r.sampling_rate_hz:.10g}" if r.recorded and r.sampling_rate_hz else written(r, "sampling_rate_hz")
+            is_exact = r.is_by_header and r.sampling_rate_hz
+            rate = f"{r.sampling_rate_hz:.10g}" if is_exact else written(r, "sampling_rate_hz")
             found = (r.columns.get("format", ""), r.columns.get("stream", "")) if is_found else ()
             lasts = (seconds,) if is_found else ()
             of_file = (*found, *known, rate, samples, *lasts, path)
             rows.append(("" if position else key, r.session, *of_file))
     more, last = (("format", "stream"), ("seconds",)) if is_found else ((), ())
-    names = ("group", "session", *more, "index", "dtype", "channels", "rate [Hz]", "samples", *last, "file")
+    of_kinds = ("kinds",) if has_kinds else ()
+    names = ("group", "session", *more, "index", "dtype", "channels", *of_kinds, "rate [Hz]", "samples", *last, "file")
     screen = console()
     numeric = ("index", "channels", "rate [Hz]")
     print_fitting(names, rows, _MAY_BE_LEFT_OUT if is_found else (), numeric, see="--csv or --json")

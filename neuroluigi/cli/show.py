@@ -184,9 +184,10 @@ def _write(form: str, is_raw: bool, columns: Sequence[str], blocks: Iterable[Ite
     "--sort", multiple=True, metavar="[-]COLUMN", help="Sort by a column, downwards with a minus before it. Repeatable."
 )
 @click.option("--columns", default="", metavar="COLUMN,...", help="Only these columns, in this order.")
+@click.option("--counts", "as_counts", is_flag=True, help="Print raw counts, where else there are units.")
 @_output_options
 @click.pass_context
-def results_command(context, where, sort, columns, form, is_raw):
+def results_command(context, where, sort, columns, as_counts, form, is_raw):
     """Print the numbers of all results: a row per group and channel.
 
     \b
@@ -199,12 +200,15 @@ def results_command(context, where, sort, columns, form, is_raw):
     of recordings says is printed as it was written. Where a step failed, or its file is not there, the cells are blank,
     with the sign of the state (see neuroluigi status).
 
+    Where scale and unit of a channel are known, min, max, mean and std are in that unit, which is in the column unit;
+    else, and where unit is blank, they are raw counts, as in the files. Digital channels have neither mean nor std.
+
     A terminal shows the columns that vary, with long values shortened, and in a line below what all rows share; with
     --columns, and in files, with --csv and --json, everything is there as it is.
     """
     with pipeline_of(context) as root:
         today = groups()
-        table = collect_table(today, files_of_groups(root, today), results_root())
+        table = collect_table(today, files_of_groups(root, today), results_root(), as_counts)
     named = [name.strip() for name in columns.split(",") if name.strip()]
     shown, rows = answered(select_rows, table, where, sort, named)
     for note in table.notes:

@@ -6,6 +6,7 @@ Little-endian throughout; samples and channels are counted from 0.
 import json
 import math
 import os
+import types
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 
 from neuroluigi.recordings.concatenation import count_channels, data_bytes
 from neuroluigi.recordings.recording import BYTES_PER_VALUE
-from neuroluigi.steps.target import DamagedError, ResultTarget
+from neuroluigi.steps.target import MEAN, SAMPLE, SPREAD, DamagedError, ResultTarget
 
 
 class Concatenation(ResultTarget):
@@ -70,11 +71,14 @@ class Concatenation(ResultTarget):
 class Stats(ResultTarget):
     """stats.json: count (samples per channel), and min, max, mean, std (n - 1) as lists with a value per channel.
 
+    They are in counts; `neuroluigi results` shows them in the unit of the channel.
+
     What JSON has no number for: null where there is none (a channel of NaN alone; mean and std of a digital channel,
     whose values are words of bits), "Infinity", "-Infinity".
     """
 
     LISTS = ("min", "max", "mean", "std")
+    in_counts = types.MappingProxyType({"min": SAMPLE, "max": SAMPLE, "mean": MEAN, "std": SPREAD})
 
     def load(self) -> dict:
         """Return count, and each list as float64 of shape (channels,), null as NaN."""

@@ -60,17 +60,25 @@ def describe_concatenation(
 
 def _samples_of(recording: Recording) -> dict[str, Any]:
     """Return what the samples of a recording are: of each channel where a header describes them, else of all."""
-    names = _channel_names(recording)
-    said = {"scale": recording.scale, "offset": recording.offset, "unit": recording.unit}
+    of_all = {"dtype": recording.dtype, "channels": recording.channels, "sampling_rate_hz": recording.sampling_rate_hz}
     if recording.recorded:
-        by_header = [dict(zip(_CHANNEL, _values_of(one), strict=True)) for one in recording.recorded.channels]
-        by_table = [{**said, "name": name} for name in names or [""] * len(by_header)]
-        channels: Any = [_filled(one) | _filled(other) for one, other in zip(by_header, by_table, strict=True)]
-        said, names = {}, None
-    else:
-        channels = recording.channels
-    of_all = {"dtype": recording.dtype, "channels": channels, "sampling_rate_hz": recording.sampling_rate_hz}
-    return _filled({**of_all, **said, "channel_names": names})
+        return _filled({**of_all, "channels": channels_of(recording)})
+    return _filled({**of_all, **_said_of_all(recording), "channel_names": _channel_names(recording)})
+
+
+def channels_of(recording: Recording) -> list[dict[str, Any]]:
+    """Return what is known of each channel by its header, and in place of that by the table: the fields of Channel."""
+    recorded = recording.recorded
+    names = _channel_names(recording) or [""] * recording.channels
+    if not recorded:
+        return [_filled(_said_of_all(recording)) | {"name": name} for name in names]
+    by_header = (_filled(dict(zip(_CHANNEL, _values_of(one), strict=True))) for one in recorded.channels)
+    by_table = (_filled({**_said_of_all(recording), "name": name}) for name in names)
+    return [one | other for one, other in zip(by_header, by_table, strict=True)]
+
+
+def _said_of_all(recording: Recording) -> dict[str, Any]:
+    return {"scale": recording.scale, "offset": recording.offset, "unit": recording.unit}
 
 
 def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,7 +134,7 @@ def _without_head(parts: Iterable[Part], dropped: int, bytes_per_sample: int) ->
 
 def is_described_by_headers(group: Group) -> bool:
     """Whether each recording of a group came with a header that says what it is, also where that can't be read now."""
-    return all(one.recorded or one.columns.get("format") in FORMATS for one in group.recordings)
+    return all(one.is_by_header or one.columns.get("format") in FORMATS for one in group.recordings)
 
 
 def gap_between(recording: Recording, following: Recording, dropped_bytes: int) -> str:
@@ -160,7 +168,7 @@ def is_concatenation(content: object) -> bool:
         and _are_all(content.get("gaps", []), gap)
         and _are_all(content.get("parts", []), part)
         and _are_all(content.get("excluded", []), {})
-        and (not isinstance(channels, list) or _are_all(channels, {"name": (str,)}))
+        and (not isinstance(channels, list) or _are_all(channels, {"name": (str, type(None))}))
     )
 
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from neuroluigi.recordings.channel_kinds import kind_columns
 from neuroluigi.recordings.formats.find import AUTO, FORMATS, NEVER_GUESSED, find_recordings
 from neuroluigi.recordings.formats.reader import Channel, RecordedFile
 from neuroluigi.recordings.pattern import Row
@@ -108,27 +109,26 @@ def _columns_of(recorded: RecordedFile, root: Path) -> dict[str, str]:
     columns = {**first, "path": path, "format": recorded.format, "processing": "none", **recorded.columns}
     if recorded.problems:
         return columns
-    start = recorded.start_sample
     return {
         **columns,
         "dtype": recorded.dtype,
         "channels": str(len(recorded.channels)),
         "sampling_rate_hz": rate_as_text(recorded.sampling_rate_hz),
         "samples": str(recorded.samples),
-        "start_sample": "" if start is None else str(start),
-        "clock": recorded.clock,
-        "kind": _joined([one.kind for one in recorded.channels]),
+        **counter_and_kinds(recorded),
     }
+
+
+def counter_and_kinds(recorded: RecordedFile) -> dict[str, str]:
+    """Return the columns of a recording that say when it began and what its channels are."""
+    start = recorded.start_sample
+    counter = {"start_sample": "" if start is None else str(start), "clock": recorded.clock}
+    return {**counter, **kind_columns([one.kind for one in recorded.channels])}
 
 
 def rate_as_text(rate: float | None) -> str:
     """Return a rate with all its digits."""
     return "" if rate is None else repr(float(rate)).removesuffix(".0")
-
-
-def _joined(values: list[str]) -> str:
-    """Return what all channels have, or what each has."""
-    return values[0] if len(set(values)) == 1 else "|".join(values)
 
 
 def shared_scale(channels: Iterable[Channel]) -> tuple[float | None, float | None, str]:

@@ -13,6 +13,7 @@ from neuroluigi.recordings.formats.reader import Channel, Part, RecordedFile
 from neuroluigi.recordings.found import Headers
 from neuroluigi.recordings.metadata import with_metadata
 from neuroluigi.recordings.recording import (
+    RAW,
     Declaration,
     Group,
     Recording,
@@ -180,14 +181,15 @@ def _recorded(layout: Mapping, row: Mapping, path: str) -> RecordedFile | None:
         return None
     samples = row["samples"] + row.get("dropped_samples", 0)
     return RecordedFile(
-        format="",
+        # Of what was copied into one file no header is needed, nor known of.
+        format="" if "parts" in layout else RAW,
         path=path,
         columns={},
         dtype=layout["dtype"],
         sampling_rate_hz=layout.get("sampling_rate_hz"),
         samples=samples,
         parts=(Part(path, 0, samples),),
-        channels=tuple(Channel(**one) for one in layout["channels"]),
+        channels=tuple(Channel(**{"name": "", **one}) for one in layout["channels"]),
     )
 
 
@@ -265,8 +267,14 @@ def _listed_twice(recordings: list[Recording]) -> list[str]:
         f"{recording.origin}, column path: {recording.name!r} is in this group already, at {first[key].origin}"
         for recording in recordings
         # There are files with several recordings.
-        if first.setdefault(key := (recording.path, id(recording.recorded)), recording) is not recording
+        if first.setdefault(key := _which(recording), recording) is not recording
     ]
+
+
+def _which(recording: Recording) -> tuple:
+    """Return what tells a recording from another one in the same file."""
+    columns = recording.recorded.columns if recording.recorded else {}
+    return recording.path, *columns.items()
 
 
 def _covered(recordings: list[Recording]) -> tuple[str, ...]:
@@ -304,10 +312,12 @@ def _listed(values: Iterable[object]) -> str:
 
 
 def _differing_channels(first: Recording, other: Recording) -> list[str]:
-    """Return the problem of two recordings whose headers say different things of a channel, where they have as many."""
-    if not first.recorded or not other.recorded:
+    """Return the problem of two recordings of whose channels headers, or rows, say different things."""
+    is_said = [one.recorded is not None for one in (first, other)]
+    # What a header says, a row of raw samples need not repeat.
+    if not any(is_said) or (not all(is_said) and first.is_by_header != other.is_by_header):
         return []
-    pairs = zip(first.recorded.channels, other.recorded.channels, strict=True)
+    pairs = zip(_channels_said(first), _channels_said(other), strict=True)
     return [
         f"recordings of one group differ in channel {number} (from 0): {first.path} has {name}"
         f" {getattr(one, name)}, {other.path} has {getattr(another, name)} ({first.origin}; {other.origin})"
@@ -315,3 +325,7 @@ def _differing_channels(first: Recording, other: Recording) -> list[str]:
         for name in ("kind", "scale", "offset", "unit")
         if getattr(one, name) != getattr(another, name)
     ][:1]
+
+
+def _channels_said(recording: Recording) -> tuple[Channel, ...]:
+    return recording.recorded.channels if recording.recorded else (Channel(""),) * recording.channels

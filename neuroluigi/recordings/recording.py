@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 BYTES_PER_VALUE = {"uint8": 1, "int8": 1, "uint16": 2, "int16": 2, "int32": 4, "float32": 4, "float64": 8}
 
+# The format of what no header describes.
+RAW = "raw"
+
 # File systems take names of up to 255 bytes; temporary files add to the name of the group's files, not to the group's.
 LONGEST_NAME = 255
 
@@ -79,7 +82,8 @@ class Recording:
     `path` is absolute, `name` the path as declared (relative to the root where it can be), `columns` every column of
     its row, `origin` where it is declared ("recordings.csv, row 3"). `made`: a step makes it. `group` is the key of its
     group if another group has a recording of the same session and index (two probes of one session), else blank.
-    `recorded` is what its header says, where it is described by that; `path` is then the first file of its samples.
+    `recorded` is what its header says, where it is described by that, or its row says of channels and counter; `path`
+    is then the first file of its samples.
     `is_encoded`: these don't lie there as they are, and a step decodes them.
     """
 
@@ -107,6 +111,11 @@ class Recording:
     def identity(self) -> tuple[str, int, str]:
         """What distinguishes the recording from all others."""
         return self.session, self.index, self.group
+
+    @property
+    def is_by_header(self) -> bool:
+        """Whether a header describes it."""
+        return self.recorded is not None and self.recorded.format != RAW
 
     @property
     def bytes_per_sample(self) -> int:

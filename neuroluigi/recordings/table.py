@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from neuroluigi.recordings.channel_kinds import matches_kind, read_kinds
 from neuroluigi.recordings.csv_file import BEYOND, read_rows
 from neuroluigi.recordings.formats.find import FORMATS
 from neuroluigi.recordings.formats.raw import measure
-from neuroluigi.recordings.formats.reader import RecordedFile
+from neuroluigi.recordings.formats.reader import Channel, RecordedFile
 from neuroluigi.recordings.found import Headers, found_rows, shared_scale
 from neuroluigi.recordings.pattern import Row, UnlistedError, pattern_rows
 from neuroluigi.recordings.recording import (
@@ -27,7 +28,12 @@ _DTYPES = f"one of {', '.join(BYTES_PER_VALUE)}"
 # Longer numbers than this one, Excel writes with an exponent.
 _LONG_IN_EXCEL = 1e11
 _WHOLE = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
+# What counters have at most.
+_MOST_COUNTED = 1 << 63
 _SHA256 = re.compile("[0-9a-f]{64}")
+
+# What a row says of each channel, and of the counter of samples.
+_OF_RECORDED = ("kind", "digital", "start_sample", "clock")
 
 _REQUIRED = ("session", "index", "path")
 
@@ -99,17 +105,25 @@ def selected(rows: list[Row], select: tuple[str, ...]) -> list[Row]:
                 f" {', '.join(columns)}"
             )
         values = dict.fromkeys(row.get(column, "") for _, row in rows)
-        if value not in values:
+        if not any(_fulfils(column, text, value) for text in values):
             raise RecordingsError(
                 f"no recordings with {column}={value}; see [recordings] select in luigi.cfg; {column} is"
                 f" {', '.join(_shortened(one) for one in list(values)[:_MOST_VALUES])}"
                 f"{', ...' if len(values) > _MOST_VALUES else ''}"
             )
         wanted.setdefault(column, set()).add(value)
-    left = [(origin, row) for origin, row in rows if all(row.get(one, "") in of for one, of in wanted.items())]
+    left = [
+        (origin, row)
+        for origin, row in rows
+        if all(any(_fulfils(one, row.get(one, ""), value) for value in of) for one, of in wanted.items())
+    ]
     if rows and not left:
         raise RecordingsError(f"no recordings with {' and '.join(select)}; see [recordings] select in luigi.cfg")
     return left
+
+
+def _fulfils(column: str, text: str, value: str) -> bool:
+    return matches_kind(text, value) if column == "kind" else text == value
 
 
 def _shortened(value: str) -> str:
@@ -164,6 +178,7 @@ def describe(
     )
     offset = cell("offset", _number, math.isfinite, "a number", header.default("offset"))
     sha256 = cell("sha256", str.lower, _SHA256.fullmatch, "a sha256 of 64 hexadecimal digits")
+    start = cell("start_sample", _whole, lambda n: abs(n) < _MOST_COUNTED, "a whole number")
     use = cell("use", str.lower, ("yes", "no").__contains__, "yes or no", "yes")
     if BEYOND in row:
         problems.append(f"{origin}: {row[BEYOND]!r} stands right of the last column")
@@ -198,7 +213,36 @@ def describe(
         return recording
     if declaration.allow_missing and is_missing(path):
         return replace(recording, columns={**recording.columns, "use": "no", "reason": "it is not there any more"})
-    return replace(recording, problems=header.problems or _problems_of_file(recording, header, declaration))
+    if found := header.problems or _problems_of_file(recording, header, declaration):
+        return replace(recording, problems=found)
+    try:
+        return _as_its_row_says(recording, start, declaration.partial_sample)
+    except RecordingsError as error:
+        return replace(recording, problems=(str(error),))
+
+
+def _as_its_row_says(recording: Recording, start: int | None, partial_sample: str) -> Recording:
+    """Return a recording with what its row says of its channels and counter, in place of what its header does.
+
+    Raises RecordingsError.
+    """
+    row, recorded = recording.columns, recording.recorded
+    if not any(row.get(column) for column in _OF_RECORDED):
+        return recording
+    if not recorded:
+        found, channels = measure(recording, partial_sample), (Channel(""),) * recording.channels
+        recorded = replace(found, sampling_rate_hz=recording.sampling_rate_hz, channels=channels)
+    known = [channel.kind for channel in recorded.channels]
+    kinds = read_kinds(row, recording.origin, known)
+    if kinds != known:
+        pairs = zip(recorded.channels, kinds, strict=True)
+        recorded = replace(recorded, channels=tuple(replace(channel, kind=kind) for channel, kind in pairs))
+    start = recorded.start_sample if start is None else start
+    # Without a header, what is not named otherwise is the counter of the session.
+    clock = row.get("clock") or recorded.clock or ("" if start is None or recording.recorded else recording.session)
+    if (start, clock) != (recorded.start_sample, recorded.clock):
+        recorded = replace(recorded, start_sample=start, clock=clock)
+    return replace(recording, recorded=recorded)
 
 
 class _ByHeader:

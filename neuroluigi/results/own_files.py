@@ -6,8 +6,8 @@ All others were left there by people and programs: copies in conflict, what a fi
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import luigi
@@ -43,10 +43,14 @@ _ASIDE = re.compile(r"(?P<name>.+)\.damaged(-\d+)?", re.DOTALL)
 
 @dataclass(frozen=True)
 class OwnFile:
-    """A file of results. `hidden` is the state for which what is in it is not shown, "" where it is shown."""
+    """A file of results. `hidden` is the state for which what is in it is not shown, "" where it is shown.
+
+    `in_counts` are the values in it that are in counts; see ResultTarget.in_counts.
+    """
 
     path: Path
     hidden: str = ""
+    in_counts: Mapping[str, str] = field(default_factory=dict)
 
 
 def planned_steps(root: luigi.Task) -> dict[Path, ResultTask]:
@@ -76,12 +80,12 @@ def files_of_groups(
     found: dict[Path, dict[str, OwnFile]] = {results_root() / key: {} for key in groups}
     steps = planned_steps(root)
     for record, step in steps.items():
-        paths = [Path(one.path) for one in flatten(step.output())]
-        ours = [path for path in paths if path.parent in found]
+        outputs = {Path(one.path): one for one in flatten(step.output())}
+        ours = [path for path in outputs if path.parent in found]
         if ours:
-            hidden = _hidden(step, paths, folders) if shown is None else _hidden_by(shown[record])
+            hidden = _hidden(step, list(outputs), folders) if shown is None else _hidden_by(shown[record])
             for path in ours:
-                found[path.parent][path.name] = OwnFile(path, hidden)
+                found[path.parent][path.name] = OwnFile(path, hidden, getattr(outputs[path], "in_counts", {}))
     for folder, files in found.items():
         for record in record_paths(folder / "runs"):
             recorded = None if record in steps else recorded_result(record)

@@ -20,12 +20,16 @@ from neuroluigi.recordings.recording import Group, Recording
 from neuroluigi.results.events import EventArray
 from neuroluigi.results.output import Cell
 from neuroluigi.results.own_files import OwnFile
+from neuroluigi.results.physical import Measure, in_units, measures_of
 from neuroluigi.results.query import QueryError, as_number, check_known, parse_condition
 from neuroluigi.results.status import FAILED, sign_of
 from neuroluigi.steps.returned import as_columns
 
 # Fields of a recording, from its table or from luigi.cfg; these columns come first.
-_FIELDS = ("session", "index", "dtype", "channels", "sampling_rate_hz", "scale", "offset", "unit")
+_FIELDS = ("session", "index", "dtype", "channels", "sampling_rate_hz", "scale", "offset")
+
+# What each channel has of its own.
+_OF_CHANNEL = ("kind", "unit")
 
 # Columns of the table that speak of the recordings that are left out.
 _OF_EXCLUDED = ("use", "reason")
@@ -40,7 +44,8 @@ class Table:
 
     `described` are the columns that come from the recordings, `events` those that count events, `notes` are
     sentences on what was left out and why. `numeric` are the columns that hold numbers alone; what comes from the
-    recordings is text there too. `hidden` is the state for which a cell (group, column) is blank.
+    recordings is text there too. `hidden` is the state for which a cell (group, column) is blank. `in_units` are the
+    columns that are in the unit of the row, which is in the column `unit`; where that is blank, they are in counts.
     """
 
     columns: list[str]
@@ -50,14 +55,20 @@ class Table:
     events: Sequence[str] = ()
     numeric: frozenset[str] = frozenset()
     hidden: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    in_units: Sequence[str] = ()
+    unit: str = "unit"
 
     def state_of(self, row: Mapping[str, Cell], column: str) -> str:
         """Return the state for which a cell is blank, "" where it is not for a state."""
         return self.hidden.get((str(row["group"]), column), "") if row.get(column) is None else ""
 
 
-def collect_table(groups: Mapping[str, Group], files: Mapping[str, Sequence[OwnFile]], root: Path) -> Table:
+def collect_table(
+    groups: Mapping[str, Group], files: Mapping[str, Sequence[OwnFile]], root: Path, as_counts: bool = False
+) -> Table:
     """Read the results of all groups: columns group, what describes the recordings, channel (from 0), the results.
+
+    What a step says is in counts is in the unit of the channel, where its scale and unit are known; not if `as_counts`.
 
     Each JSON file of a group that holds nothing but numbers and texts, alone or in lists with one per channel, gives
     columns of its names, or one of its stem where it is a value alone; each .npy file of events (int64, (n, 2): sample,
@@ -66,37 +77,40 @@ def collect_table(groups: Mapping[str, Group], files: Mapping[str, Sequence[OwnF
     are hidden is blank.
     """
     problems: dict[tuple[str, str], list[str]] = {}
-    results, channels = {}, {}
+    results, measures = {}, {}
     hidden: dict[tuple[str, str], str] = {}
+    in_counts: dict[tuple[str, str], str] = {}
     for key, group in groups.items():
-        channels[key] = next((r.channels for r in group.recordings if r.channels), 1)
+        channels = next((r.channels for r in group.recordings if r.channels), 1)
+        measures[key] = measures_of(group, channels, as_counts)
         here = [one for one in files.get(key, ()) if one.path.suffix in (".json", ".npy")]
-        results[key], reasons, damaged = _read_group([one.path for one in here if not one.hidden], channels[key])
+        results[key], reasons, damaged = _read_group([one for one in here if not one.hidden], measures[key])
         # Of what is hidden the names are known, where the file is there.
-        of_hidden, _, _ = _read_group([one.path for one in here if one.hidden], channels[key])
-        results[key] |= {source: [None] * channels[key] for source in of_hidden}
+        of_hidden, _, _ = _read_group([one for one in here if one.hidden], measures[key])
+        results[key] |= {source: [None] * channels for source in of_hidden}
         hidden |= {(key, one.path.name): one.hidden for one in here if one.hidden}
+        in_counts |= {(one.path.name, name): what for one in here for name, what in one.in_counts.items()}
         hidden |= {(key, name): DAMAGED for name in damaged}
         for problem in reasons:
             problems.setdefault(problem, []).append(key)
     titles = _titles({source: None for one in results.values() for source in one})
     taken = {"group", "channel", *titles.values()}
     described = {key: _describe(group) for key, group in groups.items()}
-    kinds = {key: found for key, group in groups.items() if (found := _kinds(group))}
     # A table of recordings need not have what their headers say.
-    names = dict.fromkeys([*_names(described.values()), *(["kind"] if kinds else [])])
+    known = [n for n in _OF_CHANNEL if any(getattr(one, n) for of_group in measures.values() for one in of_group)]
+    names = dict.fromkeys([*_names(described.values()), *known])
     renamed = {n: f"recordings.{n}" if n in taken else n for n in names}
     cells = {key: {renamed[n]: cell or None for n, cell in one.items()} for key, one in described.items()}
     rows: list[dict[str, Cell]] = [
         {
             "group": key,
             **cells[key],
-            **({renamed["kind"]: kinds[key][channel]} if key in kinds else {}),
+            **{renamed[n]: text for n in known if (text := getattr(measure, n))},
             "channel": channel,
             **{titles[source]: cells[channel] for source, cells in results[key].items()},
         }
         for key in groups
-        for channel in range(channels[key])
+        for channel, measure in enumerate(measures[key])
     ]
     columns = ["group", *renamed.values(), "channel", *titles.values()]
     notes = [f"{file} of {_and_more(keys)}: {reason}" for (file, reason), keys in problems.items()]
@@ -114,6 +128,8 @@ def collect_table(groups: Mapping[str, Group], files: Mapping[str, Sequence[OwnF
         events=[title for (file, _), title in titles.items() if file.endswith(".npy")],
         numeric=frozenset(name for name in columns if name not in _ARE_NAMES and _holds_numbers(rows, name)),
         hidden=_by_column(hidden, titles),
+        in_units=[titles[source] for source in in_counts if source in titles],
+        unit=renamed.get("unit", ""),
     )
 
 
@@ -152,16 +168,10 @@ def _describe(group: Group) -> dict[str, str]:
     return {n: "|".join(dict.fromkeys(one.get(n, "") for one in recordings)) for n in _names(recordings)}
 
 
-def _kinds(group: Group) -> list[str]:
-    """Return the kind of each channel, by the header of the first recording; [] where there is none."""
-    recorded = group.recordings[0].recorded if group.recordings else None
-    return [channel.kind for channel in recorded.channels] if recorded else []
-
-
 def _columns(recording: Recording) -> dict[str, str]:
     fields = {name: written(recording, name) for name in _FIELDS}
     known = {n: text for n, text in fields.items() if text}
-    others = {n: v for n, v in recording.columns.items() if n not in known and n not in _OF_EXCLUDED}
+    others = {n: v for n, v in recording.columns.items() if n not in (*known, *_OF_EXCLUDED, "unit")}
     return {**known, **others}
 
 
@@ -182,16 +192,18 @@ def _titles(sources: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
 
 
 def _read_group(
-    files: Iterable[Path], channels: int
+    files: Iterable[OwnFile], measures: Sequence[Measure]
 ) -> tuple[dict[tuple[str, str], list[Cell]], list[tuple[str, str]], list[str]]:
     """Return {(file, name): a cell per channel}, (file, reason) of what was left out, and files that can't be read."""
     values: dict[tuple[str, str], list[Cell]] = {}
-    problems, damaged = [], []
-    for path in files:
+    problems, damaged, channels = [], [], len(measures)
+    for one in files:
+        path = one.path
         found: Mapping[str, list[Cell]]
         try:
             if path.suffix == ".json":
                 found, reasons = _flat_values(as_columns(_load_json(path), path.stem), channels)
+                found = in_units(found, one.in_counts, measures)
             else:
                 found, reasons = _event_counts(path, channels)
         except FileNotFoundError:

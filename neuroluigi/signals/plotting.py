@@ -1,43 +1,42 @@
-"""Pictures of recordings: samples against time, with levels, edges and the seams between recordings.
+"""Pictures of recordings: samples against time, with levels, edges, gaps and the seams between recordings.
 
-A picture costs one pass over the data and no more memory than a block of it, however long the recording: where there
-are more samples than pixels, each pixel column shows the smallest and the largest sample that fall into it, which is
-what drawing every sample would show.
+Where there are more samples than pixels, each pixel column shows the smallest and the largest sample that fall into it,
+which is what drawing every sample would show.
 """
 
-import mmap
+import math
 import textwrap
 import unicodedata
 import warnings
-from bisect import bisect_left
-from collections.abc import Iterable
-from itertools import pairwise
-from operator import itemgetter
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
-from neuroluigi.signals.blocks import blocks, extreme
+from neuroluigi.signals.blocks import blocks
+from neuroluigi.signals.envelope import SAMPLE_OF, column_starts, edge_marks, envelope
+from neuroluigi.signals.shown_channels import COUNTS, shown_channels
+from neuroluigi.signals.time_axis import TimeAxis, time_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-MAX_CHANNELS = 8
 MAX_EXCLUDED = 4
 DETAIL_SAMPLES = 1000
-COLUMNS = 1100  # about the pixels of an axes' width
-_COLUMNS_AT_A_TIME = 50
-_SAMPLE_OF = itemgetter(0)  # of an edge
+# Inches: of a channel, and of one of words, which need no more.
+_ROW_HEIGHT, _STRIP_HEIGHT = 1.55, 0.9
 
 # The first of these that is installed writes what matplotlib's own font can't.
 _CJK_FONTS = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
               "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans GB", "Arial Unicode MS")  # fmt: skip
 
 _SAMPLES, _LEVEL, _EDGE, _SEAM, _DETAIL = "#1f4e79", "#d95f02", "#b2182b", "#777777", "#f2c94c"
+_GAP = "#f3f3f3"
 
 
 def plot_group(
@@ -68,7 +67,7 @@ def group_figure(
     threshold: float | None,
     made_by: str,
 ) -> "Figure":
-    """Return the matplotlib Figure of a group, a row per channel (the first eight).
+    """Return the matplotlib Figure of a group, a row per channel (see shown_channels), over time by its counters.
 
     `aggregate_file` is an aggregate.json, `edges` int64 (edges, 2) 0-based sample and channel, `levels` raw counts
     per channel, `threshold` the fraction of the range that they are, or None where the level was given.
@@ -78,74 +77,77 @@ def group_figure(
     from matplotlib.figure import Figure
 
     aggregate = read_aggregate(aggregate_file)
-    samples, recordings, rate = aggregate.samples, aggregate.content["recordings"], aggregate.sampling_rate_hz
-    shown = min(aggregate.channels, MAX_CHANNELS)
-    described = _described_channels(aggregate)[:shown]
-    scale, offset = (np.array([one[name] for one in described]) for name in ("scale", "offset"))
-    level_of = (levels[:shown] * scale + offset).tolist()
-    is_long = samples > 8 * DETAIL_SAMPLES
-    marks, counts = _edge_marks(edges, samples, shown, aggregate.channels)
+    axis, shown = time_axis(aggregate), shown_channels(aggregate)
+    numbers = [one.number for one in shown]
+    scale, offset = (np.array([getattr(one, name) for one in shown]) for name in ("scale", "offset"))
+    given = np.array([levels[n] for n in numbers]) * scale + offset
+    is_long = axis.length > 8 * DETAIL_SAMPLES
+    marks, counts = edge_marks(edges, column_starts(axis), numbers, aggregate.channels)
 
     head = textwrap.wrap(title, _limit(title, 95))
-    summary = _summary(aggregate, sum(counts), made_by)
+    summary = _summary(aggregate, axis, len(shown), sum(counts), made_by)
     # Inches
     head_height = 0.1 + 0.22 * len(head)
     top = head_height + 0.17 * len(summary) + 0.4
-    height = top + 0.6 + 1.55 * shown
+    height = top + 0.6 + sum(_STRIP_HEIGHT if one.is_digital else _ROW_HEIGHT for one in shown)
     figure = Figure(figsize=(14, height), dpi=100)
     FigureCanvasAgg(figure)
     _text(figure.text(0.01, 1 - 0.1 / height, "\n".join(head), va="top", fontsize=13, fontweight="bold"))
     _text(figure.text(0.01, 1 - head_height / height, "\n".join(summary), va="top", fontsize=9, color="#333333"))
     axes = figure.subplots(
-        shown, 1 + is_long, sharex="col", sharey="row", squeeze=False, width_ratios=(3, 1)[: 1 + is_long]
+        len(shown), 1 + is_long, sharex="col", sharey="row", squeeze=False, width_ratios=(3, 1)[: 1 + is_long]
     )
     whole = axes[:, 0]
-    x, y = envelope(aggregate, shown)
-    per_x = rate or 1  # samples per second, or per sample where no rate is known
+    x, y = envelope(aggregate, axis, numbers)
+    per_x = aggregate.sampling_rate_hz or 1  # samples per second, or per sample where no rate is known
     y = y * scale + offset
-    places = [_place_of_level(level, y[:, channel]) for channel, level in enumerate(level_of)]
-    level_of = [np.nan if place else level for level, place in zip(level_of, places, strict=True)]
-    _draw(whole, x / per_x, y, level_of, [m / per_x for m in marks], marks_on_level=not is_long, ticks=10)
+    places = [_place_of_level(level, y[:, row]) for row, level in enumerate(given)]
+    drawn = [math.nan if place else level for level, place in zip(given, places, strict=True)]
+    _draw(whole, x / per_x, y, drawn, [axis.places(m) / per_x for m in marks], marks_on_level=not is_long, ticks=10)
     if is_long:
-        first, last = _detail(edges, recordings)
-        y = np.concatenate([block[:, :shown] for block in blocks(aggregate, first, last)]) * scale + offset
-        near = _edges_between(edges, first, last, shown)
-        x = np.arange(first, last) / per_x
-        _draw(axes[:, 1], x, y, level_of, [m / per_x for m in near], marks_on_level=True, ticks=3)
+        first, last = _detail(edges, axis)
+        y = np.concatenate([block[:, numbers] for block in blocks(aggregate, first, last)]) * scale + offset
+        near = _edges_between(edges, first, last, numbers)
+        x = axis.places(np.arange(first, last)) / per_x
+        _draw(axes[:, 1], x, y, drawn, [axis.places(m) / per_x for m in near], marks_on_level=True, ticks=3)
         for ax in whole:
-            ax.axvspan(first / per_x, (last - 1) / per_x, color=_DETAIL, alpha=0.5, linewidth=1.5)
+            ax.axvspan(x[0], x[-1], color=_DETAIL, alpha=0.5, linewidth=1.5)
         axes[0, 1].set_title(f"{_count(last - first, 'sample')} of it", fontsize=9, color="#333333", pad=4)
-    seams = (np.array([recording["first_sample"] for recording in recordings]) - 0.5) / per_x
-    end = (samples - 0.5) / per_x
-    for channel, ax in enumerate(whole):
-        ax.vlines(seams[1:], 0, 1, transform=ax.get_xaxis_transform(), color=_SEAM, linestyles=":",
-                  linewidth=0.8 if len(seams) < 100 else 0.3)  # fmt: skip
-        name, unit = (_shortened(described[channel][one]) for one in ("name", "unit"))
-        _text(ax.set_ylabel("\n".join(filter(None, (f"channel {channel}", name, f"[{unit}]"))), fontsize=8))
+    for channel, ax in zip(shown, whole, strict=True):
+        _draw_gaps(ax, axis, per_x)
+        if channel.is_digital:
+            ax.locator_params(axis="y", nbins=4, integer=True)
+        name, unit = _shortened(channel.name), "words" if channel.is_digital else _shortened(channel.unit)
+        label = "\n".join(filter(None, (f"channel {channel.number}", name, f"[{unit}]")))
+        _text(ax.set_ylabel(label, fontsize=8))
     level_texts = [
-        _level_text(levels[channel], threshold, aggregate.dtype, places[channel], counts[channel])
-        for channel in range(shown)
+        _level_text(level, levels[one.number], one.unit, threshold, aggregate.dtype, place, counts[one.number])
+        for one, level, place in zip(shown, given, places, strict=True)
     ]
     for ax, text in zip(axes[:, -1], level_texts, strict=True):
         _text(ax.annotate(text, (1, 0.5), (8, 0), xycoords="axes fraction", textcoords="offset points", fontsize=8,
                           va="center", color=_LEVEL))  # fmt: skip
+    end = (axis.length - 0.5) / per_x
     whole[0].set_xlim(-0.5 / per_x, end)
     for ax in axes[-1]:
-        ax.set_xlabel("time [s]" if rate else "sample", fontsize=9)
+        ax.set_xlabel("time [s]" if aggregate.sampling_rate_hz else "sample", fontsize=9)
     _make_room(figure, axes, top, level_texts)
-    _label_recordings(whole[0], recordings, seams, end)
+    _label_gaps(whole[0], axis, aggregate.sampling_rate_hz)
+    recordings = aggregate.content["recordings"]
+    begins = (axis.places(np.array([one["first_sample"] for one in recordings])) - 0.5) / per_x
+    _label_recordings(whole[0], recordings, begins, end)
     return figure
 
 
 def _make_room(figure: "Figure", axes: np.ndarray, top: float, level_texts: list[str]) -> None:
     """Move the axes (rows, columns) below `top` inches of text, and apart by what their labels need.
 
-    A letter counts as 0.07 inches: matplotlib's own layouts measure, and so draw, everything twice.
+    A letter counts as 0.07 inches, a wide one as two: matplotlib's own layouts measure, and so draw, everything twice.
     """
     width, height = figure.get_size_inches()
 
     def inches(texts: Iterable[str]) -> float:
-        return 0.07 * max(map(len, texts))
+        return 0.07 * max(map(_letters, texts))
 
     left = 0.7 + inches(f"{tick:.10g}" for ax in axes[:, 0] for tick in ax.get_yticks())
     between = 0.1 + inches(f"{tick:.10g}" for ax in axes[-1] for tick in ax.get_xticks())
@@ -174,7 +176,8 @@ def _draw(
         ax.plot(x, y[:, channel], color=_SAMPLES, linewidth=0.7, marker="." if len(x) < 300 else "")
         level, where = levels[channel], marks[channel]
         if np.isfinite(level):
-            ax.axhline(level, color=_LEVEL, linewidth=0.9, linestyle=(0, (6, 3)))
+            # axhline would round it, which shows where all samples are the same.
+            ax.plot(x[[0, -1]], [level, level], color=_LEVEL, linewidth=0.9, linestyle=(0, (6, 3)))
         if marks_on_level:
             ax.plot(where, np.full(len(where), level), "^", color=_EDGE, markersize=5, markeredgecolor="white",
                     markeredgewidth=0.3)  # fmt: skip
@@ -192,98 +195,43 @@ def _draw(
         ax.spines[["top", "right"]].set_visible(False)
 
 
-def _detail(edges: np.ndarray, recordings: list[dict]) -> tuple[int, int]:
-    """Return the samples to show singly: around the middle edge, within its recording."""
-    middle = int(edges[len(edges) // 2, 0]) if len(edges) else recordings[0]["samples"] // 2
-    recording = next(r for r in reversed(recordings) if r["first_sample"] <= middle)
-    begin, end = recording["first_sample"], recording["first_sample"] + recording["samples"]
+def _detail(edges: np.ndarray, axis: TimeAxis) -> tuple[int, int]:
+    """Return the samples to show singly, of one stretch: around the middle edge, else the middle of the first one."""
+    begins = sorted({0, *axis.gaps.tolist(), *axis.seams})
+    ends = [*begins[1:], axis.samples]
+    middle = int(edges[len(edges) // 2, 0]) if len(edges) else ends[0] // 2
+    stretch = bisect_right(begins, middle) - 1
+    begin, end = begins[stretch], ends[stretch]
     first = max(begin, min(middle - DETAIL_SAMPLES // 2, end - DETAIL_SAMPLES))
     return first, min(first + DETAIL_SAMPLES, end)
 
 
-def _edges_between(edges: np.ndarray, first: int, last: int, shown: int) -> list[np.ndarray]:
+def _edges_between(edges: np.ndarray, first: int, last: int, shown: Sequence[int]) -> list[np.ndarray]:
     """Return the samples of the edges from `first` up to `last`, per shown channel."""
-    begin, end = (bisect_left(edges, sample, key=_SAMPLE_OF) for sample in (first, last))
+    begin, end = (bisect_left(edges, sample, key=SAMPLE_OF) for sample in (first, last))
     sample, channel = np.asarray(edges[begin:end]).T
-    return [sample[channel == c] for c in range(shown)]
+    return [sample[channel == c] for c in shown]
 
 
-def envelope(aggregate: AggregateFile, shown: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return what to draw of the first `shown` channels: sample numbers (n,) and raw counts (n, shown).
-
-    Every sample where they are few, with a gap (NaN) between segments; otherwise smallest and largest of each column.
-    """
-    samples = aggregate.samples
-    if samples <= 2 * COLUMNS:
-        y = np.concatenate([block[:, :shown] for block in blocks(aggregate)]).astype(float)
-        gaps = aggregate.segments[1:]
-        return np.insert(np.arange(samples, dtype=float), gaps, gaps), np.insert(y, gaps, np.nan, axis=0)
-    starts = _column_starts(samples)
-    lowest, highest = np.full((2, COLUMNS, shown), np.nan)
-    first = 0
-    for block in blocks(aggregate):
-        from_column = int(np.searchsorted(starts, first, side="right")) - 1
-        to_column = np.searchsorted(starts, first + len(block), side="left")
-        cuts = [*np.maximum(starts[from_column:to_column] - first, 0), len(block)]
-        for column, (begin, end) in enumerate(pairwise(cuts), start=from_column):
-            part = block[begin:end, :shown]
-            lowest[column] = np.fmin(lowest[column], extreme(np.fmin, part))
-            highest[column] = np.fmax(highest[column], extreme(np.fmax, part))
-        first += len(block)
-    centers = (starts + np.append(starts[1:], samples) - 1) / 2
-    return np.repeat(centers, 2), np.stack([lowest, highest], axis=1).reshape(2 * COLUMNS, shown)
+def _draw_gaps(ax: "Axes", axis: TimeAxis, per_x: float) -> None:
+    """Shade the gaps of known length, and mark the other seams."""
+    ends = axis.places(axis.gaps) - 0.5
+    for begin, end in zip(ends - axis.missing, ends, strict=True):
+        ax.axvspan(begin / per_x, end / per_x, color=_GAP, linewidth=0, zorder=3)  # over the level
+    seams = (axis.places(np.array(axis.seams, dtype=int)) - 0.5) / per_x
+    ax.vlines(seams, 0, 1, transform=ax.get_xaxis_transform(), color=_SEAM, linestyles=":",
+              linewidth=0.8 if len(seams) < 100 else 0.3)  # fmt: skip
 
 
-def _column_starts(samples: int) -> np.ndarray:
-    """Return the first sample of each pixel column."""
-    return -(-np.arange(COLUMNS) * samples // COLUMNS)
-
-
-def _edge_marks(edges: np.ndarray, samples: int, shown: int, channels: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return per shown channel the samples to mark, one per pixel column at most, and the number of edges of each."""
-    starts = _column_starts(samples)
-    counts = np.zeros(channels, dtype=np.int64)
-    marks: list[list[int]] = [[] for _ in range(shown)]
-    for first in range(0, COLUMNS, _COLUMNS_AT_A_TIME):
-        edges = _mapped_anew(edges)
-        bounds = [bisect_left(edges, start, key=_SAMPLE_OF) for start in starts[first : first + _COLUMNS_AT_A_TIME + 1]]
-        if first + _COLUMNS_AT_A_TIME >= COLUMNS:
-            bounds.append(len(edges))
-        for begin, end in pairwise(bounds):
-            if begin == end:
-                continue
-            # Of a single channel there is nothing to count.
-            channel = np.asarray(edges[begin:end, 1]) if channels > 1 else np.zeros(1, dtype=np.int64)
-            in_column = np.bincount(channel, minlength=channels) if channels > 1 else np.array([end - begin])
-            counts += in_column
-            for c in np.flatnonzero(in_column[:shown]):
-                marks[c].append(edges[begin + np.argmax(channel == c), 0])
-    return [np.array(some, dtype=np.int64) for some in marks], counts
-
-
-def _mapped_anew(edges: np.ndarray) -> np.ndarray:
-    """Return the same edges; of a file that is mapped, what was read so far no longer counts as memory."""
-    # A part of a map is one too, and says of itself what holds for the whole.
-    base: object = edges.base
-    if not (isinstance(edges, np.memmap) and isinstance(base, mmap.mmap) and edges.filename):
-        return edges
-    order: Literal["C", "F"] = "C" if edges.flags.c_contiguous else "F"
-    return np.memmap(edges.filename, edges.dtype, "r", edges.offset, edges.shape, order)
-
-
-def _described_channels(aggregate: AggregateFile) -> list[dict]:
-    """Return name, scale, offset and unit of each channel; counts, where scale or unit are not known."""
-    content, listed = aggregate.content, aggregate.content["channels"]
-    if isinstance(listed, int):
-        # Those of all channels are beside the number of channels.
-        of_all = {name: content[name] for name in ("scale", "offset", "unit") if name in content}
-        listed = [{"name": name, **of_all} for name in content.get("channel_names", [""] * listed)]
-    return [
-        {"name": "", "offset": 0.0, **one}
-        if "scale" in one and "unit" in one
-        else {"name": one.get("name", ""), "scale": 1.0, "offset": 0.0, "unit": "counts"}
-        for one in listed
-    ]
+def _label_gaps(ax: "Axes", axis: TimeAxis, rate: float | None) -> None:
+    """Write the length of each gap at its foot, where there is room."""
+    per_x, (left, right) = rate or 1, ax.get_xlim()
+    pixels = ax.bbox.width / (right - left)
+    for end, missing in zip(axis.places(axis.gaps) - 0.5, axis.missing.tolist(), strict=True):
+        text = f"gap of {_duration(missing / rate) if rate else _count(missing, 'sample')}"
+        if missing / per_x * pixels > 6.5 * len(text) + 8:
+            ax.annotate(text, ((end - missing / 2) / per_x, 0), (0, 3), xycoords=("data", "axes fraction"),
+                        textcoords="offset points", ha="center", fontsize=8, color=_SEAM, zorder=4)  # fmt: skip
 
 
 def _place_of_level(level: float, y: np.ndarray) -> str:
@@ -296,14 +244,19 @@ def _place_of_level(level: float, y: np.ndarray) -> str:
     return "above" if level > highest + extent else "below" if level < lowest - extent else ""
 
 
-def _level_text(level: float, threshold: float | None, dtype: str, place: str, edges: int) -> str:
+def _level_text(
+    level: float, counts: float, unit: str, threshold: float | None, dtype: str, place: str, edges: int
+) -> str:
     if np.isnan(level):
         return f"no level:\nno numbers\n{_count(edges, 'edge')}"
-    # A level that was worked out from float samples has digits that nobody asked for.
-    digits = 5 if threshold is not None and dtype.startswith("float") else 10
-    lines = [f"level {level:.{digits}g} counts"]
+    # A level that was worked out from float samples, or is in units, has digits that nobody asked for.
+    is_counts = unit == COUNTS
+    digits = 10 if is_counts and not (threshold is not None and dtype.startswith("float")) else 5
+    lines = [f"level {level:.{digits}g} {_shortened(unit)}"]
     if threshold is not None:
         lines.append(f"({threshold:g} of range)")
+    elif not is_counts:
+        lines.append(f"({counts:.10g} counts)")
     if place:
         lines.append(f"(far {place})")
     return "\n".join([*lines, _count(edges, "edge")])
@@ -322,16 +275,16 @@ def _label_recordings(ax: "Axes", recordings: list[dict], x: np.ndarray, end: fl
         free = pixel + 6.5 * len(name) + 8
 
 
-def _summary(aggregate: AggregateFile, edges: int, made_by: str) -> list[str]:
+def _summary(aggregate: AggregateFile, axis: TimeAxis, shown: int, edges: int, made_by: str) -> list[str]:
     """Return the lines below the title."""
-    samples, rate, channels = aggregate.samples, aggregate.sampling_rate_hz, aggregate.channels
+    samples, rate, channels = aggregate.samples, aggregate.sampling_rate_hz, _count(aggregate.channels, "channel")
     extent = f"{_count(samples, 'sample')}"
     if rate:
-        extent += f" ({_duration(samples / rate)} at {rate:g} Hz)"
+        extent += f" ({_duration(samples / rate)} at {rate:.7g} Hz)"
     recordings = _count(len(aggregate.content["recordings"]), "recording")
-    parts = [recordings, _count(channels, "channel"), extent, _count(edges, "edge")]
-    if channels > MAX_CHANNELS:
-        parts[1] += f" (the first {MAX_CHANNELS} shown)"
+    if shown < aggregate.channels:
+        channels = f"{shown} of {channels} shown"
+    parts = [recordings, channels, extent, *_gaps_in_words(axis, rate), _count(edges, "edge")]
     lines = ["  ·  ".join([*parts, made_by] if made_by else parts)]
     excluded = aggregate.content["excluded"]
     for e in excluded[:MAX_EXCLUDED]:
@@ -340,6 +293,14 @@ def _summary(aggregate: AggregateFile, edges: int, made_by: str) -> list[str]:
     if len(excluded) > MAX_EXCLUDED:
         lines.append(f"left out: {len(excluded) - MAX_EXCLUDED} more")
     return [part for line in lines for part in textwrap.wrap(line, _limit(line, 160))]
+
+
+def _gaps_in_words(axis: TimeAxis, rate: float | None) -> list[str]:
+    missing = int(axis.missing.sum())
+    if not missing:
+        return []
+    length = _duration(missing / rate) if rate else _count(missing, "sample")
+    return [f"{_count(len(axis.gaps), 'gap')} of {length}{' in all' if len(axis.gaps) > 1 else ''}"]
 
 
 def _duration(seconds: float) -> str:
@@ -361,7 +322,12 @@ def _text(text: "Text") -> None:
 
 def _limit(text: str, characters: int) -> int:
     """Return so many characters, or half as many for a text with wide ones, such as Chinese."""
-    return characters // 2 if any(unicodedata.east_asian_width(one) in "WF" for one in text) else characters
+    return characters // 2 if _letters(text) > len(text) else characters
+
+
+def _letters(text: str) -> int:
+    """Return how many letters a text is wide; a wide one, such as a Chinese one, counts as two."""
+    return len(text) + sum(unicodedata.east_asian_width(one) in "WF" for one in text)
 
 
 def _shortened(text: str) -> str:

@@ -170,6 +170,9 @@ def files_beside(targets: Iterable[Any]) -> list[Any]:
     return [one for path, one in beside.items() if path not in among]
 
 
+# What a value of a result in counts is: one as samples are, their mean, or a spread, which has no offset.
+SAMPLE, MEAN, SPREAD = _IN_COUNTS = ("sample", "mean", "spread")
+
 # The temporary path of each file of the step that is made now, by the file's own path.
 _parts: Mapping[str, Path] = {}
 
@@ -204,9 +207,17 @@ class ResultTarget(luigi.LocalTarget):
 
     # What in it doesn't count: of a folder, names of files; of a JSON file, names of values, at any depth.
     ignore: Sequence[str] = ()
+    # Of a JSON file: the values in counts, which are shown in units, and what they are: {"max": "sample"}.
+    in_counts: Mapping[str, str] = {}
     # Files that lie elsewhere and belong to it: inputs of each step that is given this one.
     beside: Sequence[Any] = ()
     _is_there: Callable[[Any], bool] = staticmethod(os.path.isfile)
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        for name, what in cls.in_counts.items():
+            if what not in _IN_COUNTS:
+                raise TypeError(f"{cls.__name__}.in_counts: {name} is one of {', '.join(_IN_COUNTS)}, not {what!r}")
 
     def __init__(self, path: str | Path, record: str | Path = "", format: Any = None):
         super().__init__(os.fspath(path), format)

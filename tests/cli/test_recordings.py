@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from neuroluigi.recordings.concatenation import describe_concatenation
+from neuroluigi.recordings.groups import find_groups
+from neuroluigi.recordings.recording import Declaration
 from tests import commands
-from tests.conftest import BIN, REPOSITORY, clean_environment
+from tests.conftest import BIN, FORMATS, REPOSITORY, clean_environment, needs_formats
 from tests.recordings.files import write_files, write_table
 from tests.recordings.test_found import write_run
 from tests.recordings.test_openephys import made as made_openephys
@@ -191,6 +194,49 @@ def test_command_prints_a_table_that_gives_the_same_groups(root, tmp_path):
     assert table.splitlines()[0].startswith("session,index,path,")
 
 
+def layouts(groups) -> dict[str, dict]:
+    """Return what is known of each group's samples, but for the names of its files."""
+    found = {}
+    for key, group in groups.items():
+        layout, parts = describe_concatenation(group, [one.path for one in group.recordings], "fail")
+        rows = [{**row, "path": ""} for row in layout["recordings"]]
+        found[key] = ({**layout, "recordings": rows}, parts)
+    return found
+
+
+AS_ECG = ("--recordings-dtype", "int16", "--recordings-sampling-rate-hz", "360")
+
+
+@pytest.mark.parametrize(
+    ("folder", "format"),
+    [
+        ("spikeglx/CI0_overlap1", "auto"),
+        ("spikeglx/CI2_gap1s", "auto"),
+        ("spikeglx/DigitalChannelTest_g0", "auto"),
+        ("openephys", "auto"),
+        ("intan", "auto"),
+        ("blackrock", "auto"),
+        ("brainvision", "auto"),
+        ("wav", "wav"),
+        *(pytest.param(name, format, marks=needs_formats) for name, format in (("nwb", "nwb"), ("abf", "neo"))),
+        ("ecg", "raw"),
+    ],
+)
+def test_the_table_of_every_format_gives_the_same_groups_and_layouts(tmp_path, folder, format):
+    root = FORMATS / folder
+    settings = ["--recordings-root", root, "--recordings-format", format]
+    table = tmp_path / "recordings.csv"
+    out = neuroluigi(tmp_path / "lab", "recordings", "--csv", *settings, *(AS_ECG if format == "raw" else ()))
+    table.write_text(out.stdout)
+    known = {"dtype": "int16", "sampling_rate_hz": 360.0} if format == "raw" else {"format": (format,)}
+    before = find_groups(Declaration(root=str(root), **known), notify=lambda note: None)
+    after = find_groups(Declaration(root=str(root), table=str(table)), notify=lambda note: None)
+    assert not any(group.problems for group in (*before.values(), *after.values()))
+    assert layouts(after) == layouts(before) and before
+    is_by_header = {one.is_by_header for group in after.values() for one in group.recordings}
+    assert is_by_header == {format != "raw"}
+
+
 def test_command_shows_what_headers_say_in_80_columns(tmp_path):
     raw = tmp_path / "raw"
     for trigger in (0, 1):
@@ -198,8 +244,8 @@ def test_command_shows_what_headers_say_in_80_columns(tmp_path):
     out = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", raw).stdout
     header, first, second, *_ = out.splitlines()
     assert header.split()[:5] == ["group", "session", "format", "stream", "index"]
-    values = ["5-19-2022-CI0-0-imec0.ap", "5-19-2022-CI0", "spikeglx", "imec0.ap", "0", "int16", "3", "30000.06109"]
-    assert first.split()[:10] == [*values, "30000", "1"]
+    values = ["5-19-2022-CI0-0-imec0.ap", "5-19-2022-CI0", "spikeglx", "imec0.ap", "0", "int16", "3"]
+    assert first.split()[:14] == [*values, *["2", "ap,", "1", "digital", "30000.06109", "30000", "1"]]
     assert second.split()[:5] == ["5-19-2022-CI0", "spikeglx", "imec0.ap", "1", "int16"]
     assert "warning: " in out and "t1.imec0.ap.meta has no firstSample" in out
     terminal_module = pytest.importorskip("tests.terminal")
@@ -210,8 +256,8 @@ def test_command_shows_what_headers_say_in_80_columns(tmp_path):
     lines = screen.splitlines()
     (line,) = [line.split() for line in lines if line.startswith(values[0])]
     assert line[:4] == [values[0], "0", "30000", "1"] and line[4].endswith("0.imec0.ap.bin") and "…" in line[4]
-    shared = "session 5-19-2022-CI0, format spikeglx, stream imec0.ap, dtype int16, channels 3, rate [Hz] 30000.06109"
-    assert f"In all rows: {shared}." in " ".join(screen.split())
+    shared = "session 5-19-2022-CI0, format spikeglx, stream imec0.ap, dtype int16, channels 3"
+    assert f"In all rows: {shared}, kinds 2 ap, 1 digital, rate [Hz] 30000.06109." in " ".join(screen.split())
     write_run(raw, "5-19-2022-CI0_g0_t0.imec0.ap", samples=30000, start=5)
     write_run(raw, "5-19-2022-CI0_g0_t1.imec0.ap", samples=30000, start=30010)
     out = neuroluigi(tmp_path / "lab", "recordings", "--recordings-root", raw).stdout

@@ -8,9 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-from neuroluigi.recordings.concatenation import describe_concatenation
+from neuroluigi.recordings.concatenation import describe_concatenation, is_concatenation, is_described_by_headers
 from neuroluigi.recordings.formats.reader import Part
-from neuroluigi.recordings.recording import Group, RecordingsError
+from neuroluigi.recordings.groups import groups_of_concatenations
+from neuroluigi.recordings.recording import Declaration, Group, RecordingsError
 from tests.conftest import FORMATS, needs_formats
 from tests.recordings.files import found, only, problem, refusal, write_files
 from tests.recordings.test_openephys import made as made_openephys
@@ -96,7 +97,8 @@ def test_columns_select_and_group(tmp_path):
     assert "is none of auto, raw, spikeglx" in refusal(tmp_path, format=("spikeglx", "auto"))
     assert "has no column depth" in refusal(tmp_path, group_by=("depth",))
     kinds = {r.columns["kind"] for g in found(tmp_path, select=("format=spikeglx",)).values() for r in g.recordings}
-    assert kinds == {"ap|ap|digital"}
+    assert kinds == {"ap"}
+    assert list(found(tmp_path, select=("kind=ap", "gate=1"))) == ["m-1-imec0.ap", "m-1-imec0.lf"]
 
 
 def test_a_name_that_a_header_gives_a_stream_can_name_a_folder(tmp_path):
@@ -291,6 +293,56 @@ def test_each_channel_is_as_its_header_says_and_a_table_is_right_where_it_says_s
         ("A", 2, "mV"), ("B", 2, "mV"), ("C", 2, "mV"),
     ]  # fmt: skip
     assert not {"scale", "unit", "channel_names"} & layout.keys()
+
+
+def test_a_table_says_kinds_and_counters_of_raw_samples(tmp_path):
+    for name in "ab":
+        np.arange(20, dtype="<i2").tofile(tmp_path / f"{name}.bin")
+    header = "session,index,path,dtype,channels,sampling_rate_hz,scale,unit,kind,digital,start_sample,clock"
+    rows = ["m,0,a.bin,int16,4,100,0.5,uV,ap,3,1000,rig", "m,1,b.bin,int16,4,100,0.5,uV,ap,3,1012,rig"]
+    layout = layout_of(next(iter(found(tmp_path, header, *rows).values())))
+    assert [one["kind"] for one in layout["channels"]] == ["ap", "ap", "ap", "digital"]
+    assert layout["channels"][0] == {"kind": "ap", "scale": 0.5, "unit": "uV"}
+    # Where the recordings are gone, it is the same group, of samples that were copied.
+    assert is_concatenation(layout)
+    gone = groups_of_concatenations({"m": layout}, Declaration())["m"]
+    assert [one.kind for one in gone.recordings[0].recorded.channels] == ["ap", "ap", "ap", "digital"]
+    assert not is_described_by_headers(gone)
+    gone = groups_of_concatenations({"m": {**layout, "parts": []}}, Declaration())["m"]
+    assert is_described_by_headers(gone)
+    # Of 5 samples each: 1000 to 1004, 1012 to 1016.
+    assert layout["gaps"] == [{"sample": 5, "missing": 7}] and layout["segments"] == [0, 5]
+    assert [(row["start_sample"], row["clock"]) for row in layout["recordings"]] == [(1000, "rig"), (1012, "rig")]
+    # Without a name, the counter is that of the session; they follow each other here.
+    rows = ["m,0,a.bin,int16,4,100,,,,,1000,", "m,1,b.bin,int16,4,100,,,,,1005,"]
+    (group,) = found(tmp_path, header, *rows).values()
+    assert layout_of(group)["segments"] == [0] and not is_described_by_headers(group)
+
+
+def test_raw_samples_of_which_one_row_alone_says_the_kind_are_no_group(tmp_path):
+    write_files(tmp_path, "a.bin", "b.bin")
+    header, said, silent = "session,index,path,kind,start_sample", "m,0,a.bin,ap,", "m,1,b.bin,,"
+    text = problem(found(tmp_path, header, said, silent))
+    assert "differ in channel 0 (from 0)" in text and "has kind ap" in text and "has unknown" in text
+    # A counter says nothing of the channels.
+    (group,) = found(tmp_path, header, "m,0,a.bin,,5", silent).values()
+    assert not group.problems and layout_of(group)["recordings"][0]["start_sample"] == 5
+
+
+def test_a_table_says_kinds_and_counters_in_place_of_a_header(tmp_path):
+    write_run(tmp_path, "m_g0_t0.imec0.ap", samples=3, start=7)
+    write_run(tmp_path, "m_g0_t1.imec0.ap", samples=3, start=10)
+    header = "session,index,path,kind,start_sample"
+    rows = ["m,0,m_g0_t0.imec0.ap.bin,analog|ap|unknown,", "m,1,m_g0_t1.imec0.ap.bin,analog|ap|unknown,14"]
+    (group,) = found(tmp_path, header, *rows).values()
+    layout = layout_of(group)
+    assert [(one["kind"], one.get("scale")) for one in layout["channels"]] == [
+        ("analog", 2.34375), ("ap", 2.34375), ("unknown", None),
+    ]  # fmt: skip
+    assert layout["gaps"] == [{"sample": 3, "missing": 4}] and is_described_by_headers(group)
+    # A file that is there twice is so however its rows describe it.
+    rows = ["m,0,m_g0_t0.imec0.ap.bin,ap,", "m,1,m_g0_t0.imec0.ap.bin,ap,14"]
+    assert "is in this group already" in problem(found(tmp_path, header, *rows))
 
 
 def test_recordings_whose_channels_differ_are_no_group(tmp_path):

@@ -222,6 +222,9 @@ def test_root_missing_or_without_recordings(root, tmp_path):
         *(("offset", value) for value in ("nan", "-inf", "x")),
         *(("use", value) for value in ("maybe", "0", "true")),
         *(("sha256", value) for value in ("abc", "g" * 64, "0" * 65)),
+        *(("kind", value) for value in ("spikes", "ap|spikes", "ap|lf", "AP")),
+        *(("digital", value) for value in ("1", "-1", "0|1", "x", "0,0")),
+        *(("start_sample", value) for value in ("soon", "1.5", "nan")),
         *(("path", value) for value in ("gone.bin", "a", "a/rec_0.bin/x", "x" * 300, "it's $HOME.bin")),
     ],
 )

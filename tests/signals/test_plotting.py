@@ -1,101 +1,17 @@
-"""What the pictures show: every sample's extremes, and the words around them."""
+"""What the pictures show: samples against time, levels, edges, gaps and seams."""
 
+import json
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from neuroluigi.signals import blocks, plotting
+from neuroluigi.signals import envelope, plotting
 from neuroluigi.signals.aggregate import read_aggregate
 from neuroluigi.steps.target import check_png
 from tests.signals.aggregates import write_aggregate, write_parts
 from tests.signals.group import Group, noise, words
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    samples=st.integers(1, 90),
-    channels=st.integers(1, 4),
-    columns=st.integers(1, 12),
-    block_values=st.integers(1, 40),
-    nan_share=st.sampled_from([0, 0.3, 1]),
-    seed=st.integers(0, 1000),
-)
-def test_the_envelope_has_the_extremes_of_each_column(
-    tmp_path_factory, samples, channels, columns, block_values, nan_share, seed
-):
-    random = np.random.default_rng(seed)
-    data = random.integers(-50, 50, (samples, channels)).astype("float32")
-    data[random.random(data.shape) < nan_share] = np.nan
-    aggregate = read_aggregate(write_aggregate(tmp_path_factory.mktemp("envelope"), data))
-    shown = min(channels, 3)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plotting, "COLUMNS", columns)
-        patch.setattr(blocks, "BLOCK_VALUES", block_values)
-        x, y = plotting.envelope(aggregate, shown)
-    if samples <= 2 * columns:
-        assert np.array_equal(x, np.arange(samples)) and np.array_equal(y, data[:, :shown], equal_nan=True)
-        return
-    of_column = [[s for s in range(samples) if s * columns // samples == c] for c in range(columns)]
-    assert sum(map(len, of_column)) == samples
-    expected = []
-    for members in of_column:
-        for smallest in (True, False):
-            columns_of = [[v for v in data[members, c] if not np.isnan(v)] for c in range(shown)]
-            expected.append([(min(v) if smallest else max(v)) if v else np.nan for v in columns_of])
-    assert np.array_equal(y, expected, equal_nan=True)
-    assert x.tolist() == [(m[0] + m[-1]) / 2 for m in of_column for _ in range(2)]
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "int32", "float32", "float64"])
-def test_the_envelope_of_every_dtype(tmp_path, dtype):
-    data = (np.arange(5000) % 100).astype(dtype).reshape(-1, 1)
-    _, y = plotting.envelope(read_aggregate(write_aggregate(tmp_path, data)), 1)
-    assert (y.min(), y.max()) == (0, 99)
-
-
-def test_few_samples_are_drawn_with_gaps_between_segments(tmp_path):
-    data = np.arange(6, dtype="uint8").reshape(-1, 1)
-    x, y = plotting.envelope(read_aggregate(write_aggregate(tmp_path, data, [0, 2, 5])), 1)
-    assert x.tolist() == [0, 1, 2, 2, 3, 4, 5, 5]
-    assert np.array_equal(y.ravel(), [0, 1, np.nan, 2, 3, 4, np.nan, 5], equal_nan=True)
-
-
-def extremes(x, y, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a line 1100 pixels wide and return the highest and the lowest drawn row of each pixel column."""
-    figure = Figure(figsize=(11, 4), dpi=100)
-    canvas = FigureCanvasAgg(figure)
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.axis("off")
-    ax.plot(x, y, color="black", linewidth=1.5)
-    ax.set_xlim(-0.5, samples - 0.5)
-    ax.set_ylim(-10, 265)
-    canvas.draw()
-    is_drawn = np.asarray(canvas.buffer_rgba())[:, :, 0] < 200
-    assert is_drawn.any(axis=0)[5:-5].all()
-    return is_drawn.argmax(axis=0)[5:-5], is_drawn[::-1].argmax(axis=0)[5:-5]
-
-
-@pytest.mark.parametrize("samples", [2201, 11_000, 55_321])
-def test_the_envelope_looks_as_all_samples_do(tmp_path, samples):
-    # Slow waves, and single samples far away, which thinning would lose.
-    data = (120 + 60 * np.sin(np.arange(samples) / samples * 20)).astype("uint8")
-    spikes = np.random.default_rng(0).integers(0, samples, 30)
-    data[spikes] = 255
-    group = Group(tmp_path, data)
-    x, y = plotting.envelope(read_aggregate(group.file), 1)
-    assert len(x) < samples
-    for drawn, whole in zip(extremes(x, y[:, 0], samples), extremes(np.arange(samples), data, samples), strict=True):
-        # A line may fall into the pixel column beside, so a column is compared with its neighbours.
-        near = np.stack([np.roll(whole, shift) for shift in (-1, 0, 1)])[:, 1:-1]
-        drawn = drawn[1:-1]
-        assert ((drawn >= near.min(axis=0) - 2) & (drawn <= near.max(axis=0) + 2)).mean() > 0.99
-        # Each spike of one picture is in the other: top row of 255 is (265 - 255) / 275 * 400 = 15.
-        assert (drawn < 20).any() == (whole < 20).any()
 
 
 def test_the_picture_does_not_depend_on_where_the_samples_lie(tmp_path):
@@ -123,22 +39,8 @@ def test_edges_are_thinned_to_one_a_pixel_but_counted_in_full(tmp_path):
     figure = group.figure(level=5)
     assert "50 000 edges" in words(figure)
     marks = figure.axes[0].lines[2].get_xdata()
-    assert len(marks) == plotting.COLUMNS
+    assert len(marks) == envelope.COLUMNS
     assert set(marks) <= set(range(1, 100_000, 2))
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("columns", [7, 150])
-def test_the_marks_are_the_first_edges_of_their_columns(monkeypatch, channels, columns):
-    monkeypatch.setattr(plotting, "COLUMNS", columns)
-    random = np.random.default_rng(3)
-    edges = np.unique(np.stack([random.integers(0, 100, 60), random.integers(0, channels, 60)], axis=1), axis=0)
-    marks, counts = plotting._edge_marks(edges, 100, min(channels, 2), channels)
-    assert counts.tolist() == [int((edges[:, 1] == c).sum()) for c in range(channels)]
-    for channel in range(min(channels, 2)):
-        samples = edges[edges[:, 1] == channel, 0].tolist()
-        first = {s * columns // 100: s for s in reversed(samples)}
-        assert marks[channel].tolist() == [first[column] for column in sorted(first)]
 
 
 def test_the_details_show_edges_where_the_samples_rise(tmp_path):
@@ -217,12 +119,67 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     check_png(tmp_path / "plot.png")
 
 
-def test_edges_in_a_mapped_file_or_a_part_of_one_are_those_in_memory(tmp_path):
-    edges = np.column_stack([np.arange(0, 90_000, 9), np.arange(10_000) % 3])
-    for order, rows in (("C", edges), ("F", edges), ("C", edges[:0])):
-        np.save(tmp_path / "edges.npy", np.asarray(rows, order=order))
-        mapped = np.load(tmp_path / "edges.npy", mmap_mode="r")
-        for some in (mapped, mapped[4_000:6_000], mapped[mapped[:, 1] == 1]):
-            expected, found = (plotting._edge_marks(one, 90_000, 3, 3) for one in (np.array(some), some))
-            assert all(map(np.array_equal, expected[0], found[0])) and np.array_equal(expected[1], found[1])
-            assert found[1].sum() == len(some)
+def gapped(tmp_path, samples=40_000, missing=60_000, **known):
+    """Return the figure of two recordings at 1 kHz, a gap between them, and one of unknown length in the second."""
+    half = samples // 2
+    gaps = [{"sample": half, "missing": missing}, {"sample": half + half // 2, "missing": None}]
+    data = np.zeros(samples, "int16")
+    data[[half // 2, half + 10]] = 5
+    segments = [0, *(gap["sample"] for gap in gaps)]
+    group = Group(tmp_path, data, [half, half], **{"sampling_rate_hz": 1000.0, "gaps": gaps, **known})
+    content = json.loads(Path(group.file).read_text())
+    Path(group.file).write_text(json.dumps({**content, "segments": segments}))
+    return group.figure(level=3)
+
+
+def test_a_gap_of_known_length_is_one_in_time_and_an_unknown_one_a_seam(tmp_path):
+    figure = gapped(tmp_path)
+    whole = figure.axes[0]
+    samples, _, marks = whole.lines
+    is_drawn = np.isfinite(samples.get_ydata())
+    seconds = samples.get_xdata()[is_drawn]
+    # 20 s, a gap of 60 s, 20 s
+    assert whole.get_xlim() == pytest.approx((-0.0005, 99.9995))
+    assert not ((seconds > 20) & (seconds < 79.9)).any() and seconds[-1] > 99.9
+    assert marks.get_xdata().tolist() == [10.0, 80.01]
+    shaded = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in whole.patches]
+    assert any(one == pytest.approx((19.9995, 79.9995)) for one in shaded)
+    (seams,) = whole.collections
+    assert [line[0][0] for line in seams.get_segments()] == pytest.approx([89.9995])
+    said = words(figure)
+    assert "gap of 1 min 0 s" in said and "1 gap of 1 min 0 s" in said and "recording 0" in said
+    detail = figure.axes[1].lines[0].get_xdata()
+    assert (detail[0], detail[-1]) == (80.0, 80.999)
+
+
+def test_few_samples_around_a_long_gap_are_shown_in_detail_too(tmp_path):
+    figure = gapped(tmp_path, samples=200, missing=20_000)
+    assert figure.axes[1].get_title().replace("\u202f", " ") == "50 samples of it"
+    # Where the second recording has its seam, the detail ends.
+    assert figure.axes[1].lines[0].get_xdata()[[0, -1]].tolist() == [20.1, 20.149]
+
+
+def test_a_gap_too_short_for_its_length_has_none_written(tmp_path):
+    figure = gapped(tmp_path, missing=300)
+    assert "gap of" not in "\n".join(text.get_text() for text in figure.axes[0].texts)
+    assert "1 gap of 0.3 s" in words(figure)
+
+
+def test_without_a_rate_a_gap_is_in_samples(tmp_path):
+    said = words(gapped(tmp_path, **{"sampling_rate_hz": None}))
+    assert "gap of 60 000 samples" in said
+
+
+def test_digital_channels_alone_are_low_strips_of_their_words(tmp_path):
+    channels = [{"name": f"D{n}", "kind": "digital", "scale": 2.0, "unit": "V"} for n in range(2)]
+    data = np.array([[0, 1], [5, 1], [0, 3]], "int16")
+    figure = Group(tmp_path, data, channels=channels).figure(level=[4, 2])
+    assert [ax.get_ylabel() for ax in figure.axes] == ["channel 0\nD0\n[words]", "channel 1\nD1\n[words]"]
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [0, 5, 0]
+    assert figure.get_figheight() < Group(tmp_path, data).figure().get_figheight()
+
+
+def test_samples_that_are_all_the_same_are_in_the_middle(tmp_path):
+    figure = Group(tmp_path, np.zeros((50, 8), "int16"), [20, 30]).figure(level=[0] * 8)
+    limits = {ax.get_ylim() for ax in figure.axes}
+    assert len(limits) == 1 and sum(limits.pop()) == 0

@@ -7,10 +7,7 @@ from dataclasses import replace
 
 from neuroluigi.recordings.formats.reader import Part, RecordedFile
 from neuroluigi.recordings.formats.signatures import START_BYTES, format_of
-from neuroluigi.recordings.recording import Recording, RecordingsError
-
-# The format of what no header describes.
-RAW = "raw"
+from neuroluigi.recordings.recording import RAW, Recording, RecordingsError
 
 
 def measure(recording: Recording, partial_sample: str, path: str = "") -> RecordedFile:

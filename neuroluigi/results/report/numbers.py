@@ -11,7 +11,7 @@ from neuroluigi.results.report.facts import Facts
 from neuroluigi.results.status import sign_of
 from neuroluigi.results.table import Table
 
-# A larger table has the median of a group's channels instead of a row for each.
+# A larger table has the median of a group's channels of one unit instead of a row for each.
 _MOST_ROWS = 5_000
 
 
@@ -32,14 +32,14 @@ def numbers(facts: Facts) -> dict:
     table, rows, notes = facts.table, facts.table.rows, list(facts.table.notes)
     if len(rows) > _MOST_ROWS:
         rows = _medians(table)
-        notes.append("Of the channels of each group the median is shown; neuroluigi results --csv has all.")
+        notes.append("Of the channels of each group and unit the median is shown; neuroluigi results --csv has all.")
     shared = shared_cells(rows, ("channel", *table.described)) if len(rows) > 1 else {}
     names = [n for n in (*_results_of(table), *table.described) if n not in shared]
     if line := shared_line(shared):
         notes.insert(0, line)
     listed = [tuple(row.get(name) for name in names) for row in rows]
     texts = [(row["group"], [_shown(table, row, name) for name in names]) for row in rows]
-    pictures = [charts.dots(title, points) for title, points in _measures(table)]
+    pictures = [charts.dots(title, points) for title, points in _pictured(table)]
     return {
         "columns": list(zip(names, right_aligned(names, listed, table.numeric), strict=True)),
         "rows": texts,
@@ -58,7 +58,16 @@ def _results_of(table: Table) -> list[str]:
 
 
 def _medians(table: Table) -> list[dict]:
-    return [{**rows[0], "channel": len(rows), **_medians_of(table, rows)} for rows in by_group(table).values()]
+    alike = [of_unit for rows in by_group(table).values() for of_unit in _by_unit(table, rows).values()]
+    return [{**rows[0], "channel": len(rows), **_medians_of(table, rows)} for rows in alike]
+
+
+def _by_unit(table: Table, rows: Iterable[Mapping]) -> dict[str, list[Mapping]]:
+    """Return the rows of each unit, "" for counts."""
+    found: defaultdict[str, list[Mapping]] = defaultdict(list)
+    for row in rows:
+        found[row.get(table.unit) or ""].append(row)
+    return dict(found)
 
 
 def _medians_of(table: Table, rows: Sequence[Mapping]) -> dict:
@@ -69,22 +78,34 @@ def _medians_of(table: Table, rows: Sequence[Mapping]) -> dict:
     return found
 
 
-def _measures(table: Table) -> Iterable[tuple[str, list[tuple[str, float]]]]:
-    """Yield (title, [(group, value)]) of what is worth a picture: numbers that differ, range, and events per time."""
+def _pictured(table: Table) -> Iterable[tuple[str, list[tuple[str, float]]]]:
+    """Yield (title, [(group, value)]) of what is worth a picture: numbers that differ, range, and events per time.
+
+    What is in units has a picture for each.
+    """
     columns = [n for n in _results_of(table) if n not in ("group", "channel", *table.events)]
+    by_unit = _by_unit(table, table.rows)
     if {"min", "max"} <= set(columns):
         columns = [n for n in columns if n not in ("min", "max")]
-        yield "range", _points(table, lambda row: row["max"] - row["min"])
+        for title, rows in _titled("range", by_unit):
+            yield title, _points(rows, lambda row: row["max"] - row["min"])
     for name in columns:
-        points = _points(table, operator.itemgetter(name))
-        if len({value for _, value in points}) > 1:
-            yield name, points
+        for title, rows in _titled(name, by_unit if name in table.in_units else {"": table.rows}):
+            points = _points(rows, operator.itemgetter(name))
+            if len({value for _, value in points}) > 1:
+                yield title, points
     has_rate = any(row.get("sampling_rate_hz") for row in table.rows)
     for name in table.events:
         if has_rate:
-            yield f"{name} per second", _points(table, _rate_of(name, "sampling_rate_hz"))
+            yield f"{name} per second", _points(table.rows, _rate_of(name, "sampling_rate_hz"))
         else:
-            yield f"{name} per 1,000 samples", _points(table, _rate_of(name))
+            yield f"{name} per 1,000 samples", _points(table.rows, _rate_of(name))
+
+
+def _titled(name: str, by_unit: Mapping[str, Sequence[Mapping]]) -> Iterable[tuple[str, Sequence[Mapping]]]:
+    """Yield the title of a picture and its rows for each unit; counts are named beside others only."""
+    for unit, rows in by_unit.items():
+        yield f"{name} [{unit or 'counts'}]" if any(by_unit) else name, rows
 
 
 def _rate_of(name: str, samples_per_unit: str = "") -> Callable[[Mapping], float]:
@@ -92,9 +113,9 @@ def _rate_of(name: str, samples_per_unit: str = "") -> Callable[[Mapping], float
     return lambda row: row[name] * (float(row[samples_per_unit]) if samples_per_unit else 1000) / row["count"]
 
 
-def _points(table: Table, measure: Callable[[Mapping], float]) -> list[tuple[str, float]]:
+def _points(rows: Iterable[Mapping], measure: Callable[[Mapping], float]) -> list[tuple[str, float]]:
     points = []
-    for row in table.rows:
+    for row in rows:
         try:
             points.append((str(row["group"]), float(measure(row))))
         except (KeyError, TypeError, ValueError, ZeroDivisionError):  # blank, or text

@@ -10,7 +10,10 @@ def facts_of(rows):
     columns, described = ["group", "sampling_rate_hz", "area", "channel", "count", "min", "max", "edges"], ["area"]
     hidden = {("b", "edges"): "failed"}
     numeric = {*columns} - {"group", "area"}
-    table = Table(columns, ["sampling_rate_hz", *described], rows, ["a note"], ["edges"], numeric, hidden)
+    return facts_showing(Table(columns, ["sampling_rate_hz", *described], rows, ["a note"], ["edges"], numeric, hidden))
+
+
+def facts_showing(table):
     return facts.Facts(None, {}, [], [], table, [], None, Path())
 
 
@@ -38,5 +41,5 @@ def test_of_very_many_channels_the_median_of_each_group_is_shown():
         "g3",
         [(cell, "") for cell in ("g3", "1000", "0", "192", "192")],
     )
-    assert "Of the channels of each group the median is shown" in found["notes"][-1]
+    assert "Of the channels of each group and unit the median is shown" in found["notes"][-1]
     assert "channel 385" in found["notes"][0]

@@ -1,0 +1,97 @@
+"""What a picture of very many samples draws of them: the extremes in each column of pixels, and the first edge there.
+
+It costs one pass over the data and no more memory than a block of it, however long the recording.
+"""
+
+import mmap
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+from operator import itemgetter
+from typing import Literal
+
+import numpy as np
+
+from neuroluigi.signals.aggregate import AggregateFile
+from neuroluigi.signals.blocks import blocks, extreme
+from neuroluigi.signals.time_axis import TimeAxis
+
+COLUMNS = 1100  # about the pixels of an axes' width
+_COLUMNS_AT_A_TIME = 50
+SAMPLE_OF = itemgetter(0)  # of an edge
+
+
+def envelope(aggregate: AggregateFile, axis: TimeAxis, shown: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return what to draw of the `shown` channels: places on the axis (n,) and raw counts (n, channels shown).
+
+    Every sample where they are few, with a gap (NaN) between segments; otherwise smallest and largest of each column,
+    NaN where a column has none.
+    """
+    samples, picked = aggregate.samples, columns_of(shown)
+    if samples <= 2 * COLUMNS:
+        y = np.concatenate([block[:, picked] for block in blocks(aggregate)]).astype(float)
+        gaps, x = aggregate.segments[1:], axis.places(np.arange(samples)).astype(float)
+        return np.insert(x, gaps, x[list(gaps)]), np.insert(y, gaps, np.nan, axis=0)
+    starts = column_starts(axis)
+    lowest, highest = np.full((2, COLUMNS, len(shown)), np.nan)
+    first = 0
+    for block in blocks(aggregate):
+        from_column = int(np.searchsorted(starts, first, side="right")) - 1
+        to_column = np.searchsorted(starts, first + len(block), side="left")
+        cuts = [*np.maximum(starts[from_column:to_column] - first, 0), len(block)]
+        for column, (begin, end) in enumerate(pairwise(cuts), start=from_column):
+            if begin < end:
+                part = block[begin:end, picked]
+                lowest[column] = np.fmin(lowest[column], extreme(np.fmin, part))
+                highest[column] = np.fmax(highest[column], extreme(np.fmax, part))
+        first += len(block)
+    last_ones = np.maximum(np.append(starts[1:], samples) - 1, starts)
+    centers = (axis.places(starts) + axis.places(last_ones)) / 2
+    return np.repeat(centers, 2), np.stack([lowest, highest], axis=1).reshape(2 * COLUMNS, len(shown))
+
+
+def columns_of(channels: Sequence[int]) -> slice | list[int]:
+    """Return what takes some channels out of a block: a slice, which copies nothing, where they are the first ones."""
+    return slice(len(channels)) if list(channels) == list(range(len(channels))) else list(channels)
+
+
+def column_starts(axis: TimeAxis) -> np.ndarray:
+    """Return the first sample of each pixel column, that of the next one where it has none."""
+    return axis.first_samples(-(-np.arange(COLUMNS) * axis.length // COLUMNS))
+
+
+def edge_marks(
+    edges: np.ndarray, starts: np.ndarray, shown: Sequence[int], channels: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return per shown channel the samples to mark, the first in each pixel column, and the number of edges of each.
+
+    `starts` are the first samples of the columns; the numbers, int64 (channels,), are of all channels.
+    """
+    counts = np.zeros(channels, dtype=np.int64)
+    marks: list[list[int]] = [[] for _ in shown]
+    for first in range(0, COLUMNS, _COLUMNS_AT_A_TIME):
+        edges = _mapped_anew(edges)
+        bounds = [bisect_left(edges, start, key=SAMPLE_OF) for start in starts[first : first + _COLUMNS_AT_A_TIME + 1]]
+        if first + _COLUMNS_AT_A_TIME >= COLUMNS:
+            bounds.append(len(edges))
+        for begin, end in pairwise(bounds):
+            if begin == end:
+                continue
+            # Of a single channel there is nothing to count.
+            channel = np.asarray(edges[begin:end, 1]) if channels > 1 else np.zeros(1, dtype=np.int64)
+            in_column = np.bincount(channel, minlength=channels) if channels > 1 else np.array([end - begin])
+            counts += in_column
+            for marked, number in zip(marks, shown, strict=True):
+                if in_column[number]:
+                    marked.append(int(edges[begin + np.argmax(channel == number), 0]))
+    return [np.array(some, dtype=np.int64) for some in marks], counts
+
+
+def _mapped_anew(edges: np.ndarray) -> np.ndarray:
+    """Return the same edges; of a file that is mapped, what was read so far no longer counts as memory."""
+    # A part of a map is one too, and says of itself what holds for the whole.
+    base: object = edges.base
+    if not (isinstance(edges, np.memmap) and isinstance(base, mmap.mmap) and edges.filename):
+        return edges
+    order: Literal["C", "F"] = "C" if edges.flags.c_contiguous else "F"
+    return np.memmap(edges.filename, edges.dtype, "r", edges.offset, edges.shape, order)
