@@ -75,12 +75,15 @@ def changed_tool(recorded: Mapping, wanted: Mapping[str, str]) -> Iterator[Reaso
             return  # the version of another engine can't be compared
 
 
-def changed_code(recorded: Sequence[Mapping], today: Sequence[Mapping]) -> Iterator[Reason]:
-    """Yield the pieces of code that are others than those of the record."""
+def changed_code(
+    recorded: Sequence[Mapping], today: Sequence[Mapping], meanwhile: Sequence[str] = ()
+) -> Iterator[Reason]:
+    """Yield the pieces of code that are others than those of the record, or changed `meanwhile`, as it was made."""
+    yield from (Reason("code", f"{path} changed while it was made") for path in meanwhile)
     if recorded == today:
         return
     before, now = ({one["path"]: one["sha256"] for one in some} for some in (recorded, today))
-    changed = differing(recorded, today)
+    changed = [path for path in differing(recorded, today) if path not in meanwhile]
     for path in changed[:_MOST_NAMED]:
         what = "changed" if path in before and path in now else "is new" if path in now else "is not used now"
         yield Reason("code", f"{path} {what}", old_and_new(before.get(path), now.get(path)))

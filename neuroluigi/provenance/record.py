@@ -172,6 +172,7 @@ def _is_record(record: Mapping) -> bool:
             and all(isinstance(one.get("parameters", {}), dict) for one in record.get("requires", ()))
             and all(isinstance(value, str) for one in record.get("other_inputs", ()) for value in one.values())
             and all(isinstance(one.get("by", {}), dict) for one in record.get("accepted", ()))
+            and all(isinstance(path, str) for path in record.get("changed_meanwhile", ()))
             and all(isinstance(record.get("tool", {}).get(name), (str, type(None))) for name in _TOOL)
         )
     except (KeyError, TypeError, AttributeError):

@@ -213,7 +213,8 @@ def _contradictions(record: Mapping, expected: Expected, inputs: Inputs | None) 
     yield from changed_requirements(record.get("requires", ()), expected.requires)
     tool = record.get("tool", {})
     if "sources" in record:
-        yield from changed_code(record["sources"], expected.sources(tool.get("engine", "")))
+        today = expected.sources(tool.get("engine", ""))
+        yield from changed_code(record["sources"], today, record.get("changed_meanwhile", ()))
     yield from changed_tool(tool, expected.tool)
 
 

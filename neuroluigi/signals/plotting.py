@@ -215,6 +215,8 @@ def _edges_between(edges: np.ndarray, first: int, last: int, shown: Sequence[int
 
 def _draw_gaps(ax: "Axes", axis: TimeAxis, per_x: float) -> None:
     """Shade the gaps of known length, and mark the other seams."""
+    # What older versions of matplotlib take for data, from 0 to 1, is the height of the axes.
+    ax.set_ylim(ax.get_ylim())
     ends = axis.places(axis.gaps) - 0.5
     for begin, end in zip(ends - axis.missing, ends, strict=True):
         ax.axvspan(begin / per_x, end / per_x, color=_GAP, linewidth=0, zorder=3)  # over the level

@@ -150,6 +150,10 @@ class Attempt:
             **{name: self._known[name] for name in ("inputs", "other_inputs") if name in self._known},
             "requires": [one.as_recorded(task.task_id in asked_for_tool) for task, one in requires],
         }
+        if changed := self._changed_code():
+            # What ran is as it was before, but for what was loaded after the edit.
+            record["changed_meanwhile"] = changed
+            logger.warning("%s: %s changed while it was made", step, ", ".join(changed))
         if status.state == state.DAMAGED:
             for kept in put_aside(self._finals.values()):
                 logger.warning("%s: what was there is kept as %s", step, shown_path(kept))
@@ -248,10 +252,11 @@ class Attempt:
         for one, before, stamp in zip(files, inputs, self._stamps, strict=True):
             if has_changed(one.path, before, stamp):
                 raise StepError(f"{one.path} was changed while it was being read; run again")
+
+    def _changed_code(self) -> list[str]:
+        """Return the paths of the code that changed since it was noted, also what was changed back."""
         step, engine = self._step, self._engine()
-        changed = {*differing(step._code or (), step.sources(engine)), *step.changed_on_disk(engine)}
-        if changed:
-            raise StepError(f"changed while the step ran: {', '.join(sorted(changed))}; run again")
+        return sorted({*differing(step._code or (), step.sources(engine)), *step.changed_on_disk(engine)})
 
     def _engine(self) -> str:
         return self._step.tool.get("engine", "python")

@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -482,6 +481,8 @@ def test_runs_of_one_name_on_two_days_are_told_apart_by_a_table(tmp_path):
 
 
 def write_nwb(path: Path, **series: np.ndarray) -> None:
+    # Other tests take it from here, also where there is no such package.
+    h5py = pytest.importorskip("h5py")
     with h5py.File(path, "w") as file:
         for name, values in series.items():
             one = file.create_group(f"acquisition/{name}")
