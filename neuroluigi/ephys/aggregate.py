@@ -15,9 +15,9 @@ from neuroluigi.ephys.targets import Concatenation
 from neuroluigi.provenance.commit import rewrite
 from neuroluigi.provenance.files import path_in_root, read_json
 from neuroluigi.recordings.concatenation import is_concatenation, is_described_by_headers
-from neuroluigi.recordings.recording import RecordingsError
+from neuroluigi.recordings.recording import Recording, RecordingsError
 from neuroluigi.signals import numpy_functions
-from neuroluigi.steps.config import declared_roots, roots_of_paths
+from neuroluigi.steps.config import declared_roots, recordings, roots_of_paths, setting
 from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.matlab import MatlabTask
 from neuroluigi.steps.target import RecordingTarget, ResultTarget
@@ -66,7 +66,7 @@ class Aggregate(ReadyMade, MatlabTask):
             return self.output()["data"]
         targets = flatten(self.input())
         if len(targets) == 1 and isinstance(targets[0], ResultTarget):
-            return targets[0]
+            return targets[0] if self._is_made_flat(self._group().recordings[0]) else None
         try:
             parts = self.parts_of_concatenation()
             is_flat = len(parts) == 1 and parts[0][1:] == (0, os.path.getsize(parts[0][0]))  # noqa: PTH202
@@ -75,6 +75,13 @@ class Aggregate(ReadyMade, MatlabTask):
             return None
         # Without its header, on which the samples don't depend.
         return RecordingTarget(targets[0].path, targets[0].sha256, targets[0].recording) if is_flat else None
+
+    def _is_made_flat(self, recording: Recording) -> bool:
+        """Return whether what a step makes as, or of, a recording has nothing but samples, known before it is made."""
+        if recording.made and recording.header_bytes:
+            return False
+        # What is decoded has whole samples; of anything else, the bytes of an incomplete one may be left at the end.
+        return recording.is_encoded or setting(recordings).partial_sample != "drop"
 
     def arguments(self, out):
         paths, offsets, sizes = map(list, zip(*self.parts_of_concatenation(), strict=True))

@@ -131,12 +131,16 @@ def follow_moved(record_path: Path, moved: Mapping[int, str], roots: Mapping[str
 
 
 def rewrite(record_path: Path, path: Path, text: str, ignore: Sequence[str], roots: Mapping[str, Path]) -> None:
-    """Write the JSON file of a result anew, where it differs in nothing but what is ignored. Raises OSError."""
+    """Write the JSON file of a result anew, where it differs in nothing but what is ignored. Raises OSError.
+
+    Its record has its size and time afterwards, also where the file is as it should be and was only touched.
+    """
     with folder_lock(record_path.parent):
         before, content, record = read_bytes(path), text.encode(), read_json(record_path) or {}
-        if before == content or digest_of_json(before, ignore) != (sha256 := digest_of_json(content, ignore)):
+        if digest_of_json(before, ignore) != (sha256 := digest_of_json(content, ignore)):
             return
-        write_text(path, text)
+        if before != content:
+            write_text(path, text)
         described = describe(path, roots, sha256, ignore)
         for one in record.get("outputs", ()):
             # Of a file that was edited it has another checksum; a time that is not right has the file read again.

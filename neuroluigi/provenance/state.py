@@ -51,7 +51,8 @@ class Status:
     `checksums` maps the path of each output to its sha256 of today (None where it is known only after the result is
     made). `rests_on_work`: a run makes, or may make, a result that this one is made from, directly or not. `inputs` is
     the digest of the checksums of today's inputs, None where one is not known. `moved` has the path today of each input
-    that lies elsewhere than recorded, by its position in the record.
+    that lies elsewhere than recorded, by its position in the record. `is_touched`: a file has another size or time than
+    recorded, though what counts in it may be the same.
     """
 
     state: str
@@ -67,6 +68,13 @@ class Status:
     checksums: Mapping[str, str | None] = field(default_factory=dict)
     inputs: str | None = None
     moved: Mapping[int, str] = field(default_factory=dict)
+    is_touched: bool = False
+
+    @property
+    def may_name_other_places(self) -> bool:
+        """Whether a file of the result may name places of its inputs, within their roots, where they don't lie now."""
+        # Of what was edited it is not known where its inputs were, and the edit may be of places alone.
+        return bool(self.moved) or self.is_touched or self.state == MODIFIED
 
     @property
     def is_simply_done(self) -> bool:
@@ -178,6 +186,7 @@ def _status(expected: Expected, checksums: Checksums, folders: FolderListings) -
         checksums=known,
         inputs=inputs.digest,
         moved=moved,
+        is_touched=any(one and not one.matches(recorded[path]) for path, one in found.items() if path in recorded),
     )
 
 

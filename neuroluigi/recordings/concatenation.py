@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from itertools import pairwise
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 
 from neuroluigi.recordings.formats.find import FORMATS
@@ -18,11 +19,17 @@ _values_of = attrgetter(*_CHANNEL)
 
 
 def describe_concatenation(
-    group: Group, paths: Sequence[str], partial_sample: str, contiguous: str = "auto", gap_tolerance: int = 0
+    group: Group,
+    paths: Sequence[str],
+    partial_sample: str,
+    contiguous: str = "auto",
+    gap_tolerance: int = 0,
+    dropped_bytes: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], list[Part]]:
     """Describe the concatenation of a group's recordings: the content of aggregate.json, and where its samples lie.
 
-    `paths` are those of the recordings in order, or of flat files that steps made of them.
+    `paths` are those of the recordings in order, or of flat files that steps made of them; of those that were dropped,
+    `dropped_bytes` has the sizes.
     `segments` are the 0-based samples at which a stretch without a gap begins: a sample there has no predecessor.
     Between recordings with a counter, it says what is missing, and more than `gap_tolerance` samples are a gap. Between
     others there is one, but for those that are `contiguous` ("true") where gap_between knows none; "false" takes all
@@ -31,7 +38,7 @@ def describe_concatenation(
     if group.problems:
         raise RecordingsError("\n".join(group.problems))
     pairs = list(zip(group.recordings, paths, strict=True))
-    measured = [measure(recording, partial_sample, path) for recording, path in pairs]
+    measured = [measure(recording, partial_sample, path, dropped_bytes.get(path)) for recording, path in pairs]
     joined = join(measured, gap_tolerance)
     if joined.problems:
         raise RecordingsError("\n".join(joined.problems))

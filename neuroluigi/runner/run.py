@@ -76,8 +76,7 @@ def follow_moved_recordings(root: luigi.Task) -> None:
         # Where that can't be written, the next run finds it again.
         with contextlib.suppress(OSError):
             if status.is_complete:
-                # Of what was edited it is not known where its inputs were.
-                step.update_places(is_moved=bool(status.moved) or status.state == state.MODIFIED)
+                step.update_places(status.may_name_other_places)
             if status.moved:
                 follow_moved(step.record_path, status.moved, roots)
 

@@ -44,6 +44,7 @@ from neuroluigi.steps.parameters import secrets_of
 from neuroluigi.steps.plan import discard_statuses, problem_of, requirements_of, status_of
 from neuroluigi.steps.progress_report import ProgressReporter
 from neuroluigi.steps.reading import only_required
+from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.step_log import printed_to
 from neuroluigi.steps.surroundings import own_surroundings
 from neuroluigi.steps.target import ResultFolder, ResultTarget, describe_target, files_beside, local_path, written_to
@@ -134,6 +135,8 @@ class Attempt:
             self._known = {"problem": problem}
             raise StepError(problem)
         requires = requirements_of(step)
+        for task, _ in requires:
+            _update_places(task)
         self._known = {"requires": [one.as_recorded(is_tool_read=False) for _, one in requires]}
         for one, part in self._parts.items():
             _make_folder(part if isinstance(one, ResultFolder) else part.parent)
@@ -327,6 +330,14 @@ class Attempt:
                 f"{step}: {reason} (and this could not be recorded in {log.parent}: {describe_error(other)})"
             )
         return StepError(f"{step}: {reason}; see {shown_path(log)}")
+
+
+def _update_places(task: luigi.Task) -> None:
+    """Have a required result name the places of today, which a run does at its start, and luigi.build does not."""
+    if isinstance(task, ResultTask):
+        # Where that can't be written, what reads it says which file is not there.
+        with contextlib.suppress(OSError):
+            task.update_places(status_of(task).may_name_other_places)
 
 
 def _make_folder(path: Path) -> None:

@@ -273,12 +273,18 @@ def _roots_once(run: CmdlineParser) -> dict[str, Path]:
 
 
 def declared_roots(folder: Path) -> dict[str, str]:
-    """Return the same folders as a file in `folder` names them: relative to it where they are declared as relative."""
+    """Return the same folders as a file in `folder` names them: relative to it where they are declared as relative.
+
+    They are absolute too where no relative path leads there.
+    """
     found = {}
     for name, root in roots_of_paths().items():
         # On Windows there is no way from one drive to another.
         is_absolute = _folders_of_roots()[name].is_absolute() or root.drive != folder.drive
-        found[name] = root.as_posix() if is_absolute else os.path.relpath(root, folder).replace(os.sep, "/")
+        path = root if is_absolute else Path(os.path.relpath(root, folder))
+        # Where `folder` is reached by a link, the system goes up from where the link leads.
+        leads_there = is_absolute or os.path.realpath(folder / path) == os.path.realpath(root)
+        found[name] = (path if leads_there else root).as_posix()
     return found
 
 

@@ -38,7 +38,7 @@ from neuroluigi.steps.lab_code import outputs_of, required_by
 from neuroluigi.steps.long_names import refuse_long_names
 from neuroluigi.steps.plain_luigi import logged_in_one_line
 from neuroluigi.steps.result_task import ResultTask
-from neuroluigi.steps.target import ResultFolder, ResultTarget
+from neuroluigi.steps.target import ResultFolder, ResultTarget, files_beside
 
 # So many tasks right below the root are worth a second process, which costs some tenths of a second.
 _WORTH_SHARING = 1_000
@@ -279,12 +279,20 @@ def _make_dropped_again(root: luigi.Task, plan: Plan) -> None:
                     status, reasons=(*status.reasons, reason), todo=state.MAKE, checksums=unknown
                 )
             if status.todo or (above and not isinstance(current, ResultTask)):
-                needed_by.update({one.task_id: current for one in plan.below[current.task_id]})
+                needed_by.update({one.task_id: current for one in _makers_of_inputs(current, plan)})
         if len(again) == known:
             return
         for current in order:
             status = again.get(current.task_id) or _status(current, plan.below[current.task_id], plan)
             plan.statuses[current.task_id] = status
+
+
+def _makers_of_inputs(current: luigi.Task, plan: Plan) -> list[luigi.Task]:
+    """Return the tasks directly below a task, and those further below whose files these hand on to it."""
+    below = plan.below[current.task_id]
+    given = [output for one in below for output in plan.outputs[one.task_id]]
+    paths = (getattr(one, "path", None) for one in (*given, *files_beside(given)))
+    return [*below, *(plan.makers[path] for path in paths if path in plan.makers)]
 
 
 def _may_share() -> bool:

@@ -4,11 +4,15 @@ Recordings themselves are tasks too: those that exist (`ExistingRecording`), and
 (`RecordingMaker`).
 """
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import luigi
 from luigi.task import flatten
 
+from neuroluigi.provenance.files import path_in_root
+from neuroluigi.provenance.record import read_record
 from neuroluigi.recordings.concatenation import describe_concatenation
 from neuroluigi.recordings.formats.reader import Part
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
@@ -22,12 +26,13 @@ from neuroluigi.steps.config import (
     recordings_root,
     results,
     results_root,
+    roots_of_paths,
     setting,
 )
 from neuroluigi.steps.discovery import decoders, existing_recordings, find_recording, groups, recording_makers
 from neuroluigi.steps.plan import status_of
 from neuroluigi.steps.spawn import CarriesSettings
-from neuroluigi.steps.target import RecordingTarget, files_beside
+from neuroluigi.steps.target import RecordingTarget, ResultTarget, files_beside
 
 
 class WrapperTask(CarriesSettings, luigi.WrapperTask):
@@ -76,7 +81,8 @@ class GroupTask(Step):
 
     def _concatenation_and_parts(self) -> tuple[dict, list[Part]]:
         group, settings = self._group(), setting(recordings)
-        paths = [one.path for one in flatten(self.input())]
+        targets = flatten(self.input())
+        paths = [one.path for one in targets]
         for recording, path in zip(group.recordings, paths, strict=False):
             if recording.is_encoded and path == recording.path:
                 raise RecordingsError(
@@ -84,7 +90,12 @@ class GroupTask(Step):
                     " that"
                 )
         return describe_concatenation(
-            group, paths, settings.partial_sample, settings.contiguous, settings.gap_tolerance
+            group,
+            paths,
+            settings.partial_sample,
+            settings.contiguous,
+            settings.gap_tolerance,
+            dropped_bytes=_dropped_bytes(targets),
         )
 
     def recordings_problem(self) -> str:
@@ -97,6 +108,16 @@ class GroupTask(Step):
         if self.group not in known:
             raise RunStopped(f"luigi: there is no group {self.group!r}; the groups are: {', '.join(known)}")
         return known[self.group]
+
+
+def _dropped_bytes(targets: Iterable[luigi.Target]) -> dict[str, int]:
+    """Return the sizes of the results that are not there, by path, as their run records have them."""
+    gone = [one for one in targets if isinstance(one, ResultTarget) and not os.path.lexists(one.path)]
+    outputs = ((one, output) for one in gone for output in (read_record(one.record) or {}).get("outputs", ()))
+    roots = roots_of_paths()
+    return {
+        one.path: output["bytes"] for one, output in outputs if path_in_root(one.path, roots).items() <= output.items()
+    }
 
 
 # What the table or luigi.cfg says of the samples of a recording.

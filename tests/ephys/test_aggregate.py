@@ -4,6 +4,9 @@ import json
 
 import numpy as np
 
+from tests import commands
+from tests.conftest import BIN
+
 
 def test_an_aggregate_is_the_recordings_in_order(pipeline):
     pipeline.run("Aggregate", "--group", "b-odd", "--matlab-engine", "numpy")
@@ -36,3 +39,22 @@ def test_headers_are_left_out_and_samples_are_counted_by_channel(pipeline):
     layout = json.loads((pipeline.results / "s" / "aggregate.json").read_text())
     assert [(one["first_sample"], one["samples"]) for one in layout["recordings"]] == [(0, 3), (3, 1)]
     assert (layout["channels"], layout["sampling_rate_hz"], layout["segments"]) == (2, 500, [0, 3])
+
+
+def test_what_it_is_made_of_may_be_dropped_whatever_its_length(pipeline):
+    tasks = pipeline.folder / "tasks.py"
+    tasks.write_text(tasks.read_text().replace("[recording_task(recording) ", "[Half(*recording.identity) "))
+    pipeline.add(
+        "from neuroluigi import RecordingTask\n\n\n"
+        "class Half(RecordingTask):\n    def requires(self):\n        return recording_task(self.recording)\n\n"
+        '    def output(self):\n        return self.result("half.bin")\n\n'
+        '    def make(self, out):\n        out.write_bytes(open(self.input().path, "rb").read()[::2])\n'
+    )
+    for copy in ("never", "auto"):
+        words = ("--FakeRecording-sessions", "a", "--matlab-engine", "numpy", "--Aggregate-copy", copy)
+        assert "2 Aggregate" in pipeline.run("PlotAll", *words)
+        drop = [BIN / "neuroluigi", "drop", "--step", "Half", "--yes", *words[:2], *words[-2:]]
+        commands.run(list(map(str, drop)), cwd=pipeline.folder, check=True)
+        assert not [*pipeline.results.rglob("half.bin")]
+        assert "Nothing to make" in pipeline.run("PlotAll", *words)
+        assert not [*pipeline.results.rglob("half.bin")]

@@ -151,6 +151,13 @@ def test_a_pipeline_may_have_its_own(pipeline, tmp_path):
     done = commands.run(list(map(str, words)), cwd=pipeline.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and not (folder / "decoded.bin").exists(), done
     assert "Nothing to make" in run(pipeline, *arguments).out and not (folder / "decoded.bin").exists()
+    # A step that reads it by way of the aggregate has it made again.
+    (stats,) = pipeline.results.glob("*/stats.json")
+    before = stats.read_bytes()
+    stats.unlink()
+    done = run(pipeline, *arguments)
+    assert done.code == 0 and "Made: 1 Decoded, 1 Stats." in done.out, done
+    assert stats.read_bytes() == before and (folder / "decoded.bin").exists()
 
 
 def test_a_pipeline_without_ephys_is_told_how_to_have_it(pipeline, tmp_path):

@@ -129,3 +129,16 @@ def test_a_step_may_have_the_flat_file_and_what_is_where_in_it(lab):
     group = "m-0-imec0.ap"
     assert inputs(lab, group) == [("recordings", path.name, "m/0"), ("results", f"{group}/aggregate.json", None)]
     assert run(lab, *words).startswith("Nothing")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--recordings-header-bytes", "10"), ("--recordings-channels", "3", "--recordings-partial-sample", "drop")],
+)
+def test_of_a_file_that_a_step_makes_with_more_than_samples_in_it_it_is_a_copy(lab, words):
+    words = ("--FakeRecording-sessions", "a", "--FakeRecording-count", "1", "--Aggregate-copy", "never", *words)
+    assert run(lab, *words) == "Made: 1 Aggregate, 1 FakeRecording, 1 FlatCopy, 1 Sorted."
+    made = (lab.folder / "recordings/a/rec_0.bin").read_bytes()
+    samples = made[10:] if "10" in words else made[:99]
+    assert (lab.results / "a-even/flat.bin").read_bytes() == samples
+    assert run(lab, *words).startswith("Nothing")

@@ -222,6 +222,10 @@ def test_a_json_file_is_written_anew_where_what_counts_is_the_same(tmp_path):
     assert path.read_text() == '{"path": "/longer", "n": 1}'
     (after,) = json.loads(record_path.read_text())["outputs"]
     assert after["sha256"] == output["sha256"] and measure(path).matches(after)
+    os.utime(path, (1, 1))
+    rewrite(record_path, path, path.read_text(), ("path",), roots)
+    (after,) = json.loads(record_path.read_text())["outputs"]
+    assert measure(path).matches(after)
     # Of one that was edited, the record stays as it is.
     path.write_text('{"path": "a", "n": 3}')
     rewrite(record_path, path, '{"path": "/b", "n": 3}', ("path",), roots)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +188,48 @@ def test_a_step_per_recording_keeps_the_counter(pipeline, tmp_path):
     (record,) = (pipeline.results / "recordings/m/0/m-0-imec0.ap").glob("runs/Doubled.json")
     names = [one["recording"] for one in json.loads(record.read_text())["inputs"]]
     assert names == ["m/0", "m/0/m_g0_t0.imec0.ap.meta"]
+
+
+def test_places_in_an_aggregate_that_were_edited_are_those_of_the_recordings_again(pipeline, tmp_path):
+    path = write_run(tmp_path / "raw", "m_g0_t0.imec0.ap")
+    assert run(pipeline, "--recordings-root", tmp_path / "raw").code == 0
+    stats, aggregate = (pipeline.results / "m-0-imec0.ap" / name for name in ("stats.json", "aggregate.json"))
+    before = stats.read_bytes()
+    (tmp_path / "other.bin").write_bytes(bytes(path.stat().st_size))
+    content = layout(pipeline, "m-0-imec0.ap")
+    content["parts"][0].update(root="", path=str(tmp_path / "other.bin"))
+    aggregate.write_text(json.dumps(content, indent=1))
+    stats.unlink()
+    assert run(pipeline, "--recordings-root", tmp_path / "raw").code == 0
+    assert stats.read_bytes() == before
+    assert layout(pipeline, "m-0-imec0.ap")["parts"][0]["path"] == path.name
+
+
+def test_results_may_be_a_link_to_another_disk(pipeline, tmp_path):
+    write_run(pipeline.folder / "raw", "m_g0_t0.imec0.ap")
+    (tmp_path / "disk").mkdir()
+    (pipeline.folder / "linked").symlink_to(tmp_path / "disk")
+    # What a path relative to the folder that the link leads to would find.
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/m_g0_t0.imec0.ap.bin").write_bytes(bytes(60))
+    done = run(pipeline, "--recordings-root", "raw", "--results-root", "linked")
+    assert done.code == 0, done.err
+    assert json.loads((tmp_path / "disk/m-0-imec0.ap/stats.json").read_text())["max"][0] > 0
+
+
+def test_recordings_that_moved_are_found_by_luigi_build_too(pipeline, tmp_path):
+    path = write_run(pipeline.folder / "raw", "m_g0_t0.imec0.ap")
+    assert run(pipeline, "--recordings-root", "raw").code == 0
+    stats = pipeline.results / "m-0-imec0.ap/stats.json"
+    before = stats.read_bytes()
+    shutil.copytree(pipeline.folder / "raw", pipeline.folder / "moved")
+    # What lies where they were is not read.
+    path.write_bytes(bytes(60))
+    stats.unlink()
+    settings = pipeline.folder / "luigi.cfg"
+    settings.write_text(settings.read_text().replace("root =\n", "root = moved\n", 1))
+    code = "import luigi, tasks; assert luigi.build([tasks.Stats('m-0-imec0.ap')], local_scheduler=True)"
+    words = [sys.executable, "-c", code]
+    done = commands.run(words, cwd=pipeline.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert stats.read_bytes() == before

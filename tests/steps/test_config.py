@@ -10,6 +10,7 @@ from neuroluigi.steps.config import (
     KindsParameter,
     RunStopped,
     WordsParameter,
+    declared_roots,
     folder_name,
     path_of,
     recordings,
@@ -120,3 +121,17 @@ def test_defaults_leave_what_luigi_cfg_sets(declare):
     get = luigi.configuration.get_config().get
     assert get("retcode", "task_failed") == "1" and get("retcode", "scheduling_error") == "35"
     assert get("core", "no_lock") == "true"
+
+
+def test_a_file_names_the_folders_relative_to_it_unless_a_link_leads_it_elsewhere(tmp_path, monkeypatch, declare):
+    monkeypatch.chdir(tmp_path)
+    declare("results", root="results")
+    declare("recordings", root="raw")
+    assert declared_roots(results_root() / "a") == {"results": "..", "recordings": "../../raw"}
+    (tmp_path / "far/disk/a").mkdir(parents=True)
+    (tmp_path / "results").symlink_to("far/disk")
+    assert declared_roots(results_root() / "a") == {"results": "..", "recordings": (tmp_path / "raw").as_posix()}
+    (tmp_path / "results").unlink()
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/a").symlink_to(tmp_path / "far/disk/a")
+    assert declared_roots(results_root() / "a")["results"] == (tmp_path / "results").as_posix()

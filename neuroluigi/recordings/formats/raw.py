@@ -10,11 +10,12 @@ from neuroluigi.recordings.formats.signatures import START_BYTES, format_of
 from neuroluigi.recordings.recording import RAW, Recording, RecordingsError
 
 
-def measure(recording: Recording, partial_sample: str, path: str = "") -> RecordedFile:
+def measure(recording: Recording, partial_sample: str, path: str = "", size: int | None = None) -> RecordedFile:
     """Return where the samples of a recording lie, and what is known of them; its files are there and can be read.
 
     `path` is another file with the same samples, such as the result of a step per recording: flat, without a header. It
-    keeps the recording's counter where it has as many samples.
+    keeps the recording's counter where it has as many samples. `size` is its number of bytes where it is not there: it
+    was dropped.
     Raises RecordingsError where a file is not there or can't be read, has no samples, ends in the middle of one and
     `partial_sample` is not "drop", or is of another format and no header is declared.
     """
@@ -22,11 +23,11 @@ def measure(recording: Recording, partial_sample: str, path: str = "") -> Record
         if recording.recorded:
             return _measure_by_header(recording, recording.recorded, partial_sample)
         return _measure_flat(recording, partial_sample, recording.path, recording.header_bytes)
+    if size is None:
+        found = _measure_flat(recording, partial_sample, path, 0)
+    else:
+        found = _flat(recording, partial_sample, path, 0, size)
     recorded = recording.recorded
-    if recorded and not os.path.lexists(path):
-        # What was decoded may be dropped.
-        return replace(recorded, parts=(Part(path, 0, recorded.samples),))
-    found = _measure_flat(recording, partial_sample, path, 0)
     if recorded and recorded.samples == found.samples:
         return replace(recorded, parts=found.parts, rest_bytes=found.rest_bytes)
     return found
@@ -49,6 +50,11 @@ def _measure_flat(recording: Recording, partial_sample: str, path: str, header_b
                 " its samples lie raw behind a header"
             )
         _checked[path] = _identity(found)
+    return _flat(recording, partial_sample, path, header_bytes, size)
+
+
+def _flat(recording: Recording, partial_sample: str, path: str, header_bytes: int, size: int) -> RecordedFile:
+    """Return a recording that is all of a file of so many bytes behind a header."""
     samples, rest = divmod(size - header_bytes, recording.bytes_per_sample)
     if samples <= 0:
         raise RecordingsError(
