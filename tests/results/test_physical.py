@@ -144,4 +144,4 @@ def test_the_command_shows_the_units_of_what_steps_say_is_in_counts(pipeline):
     ap = ["uV,0.0,14.0625,7.03125,7.03125,4.6875,2", "uV,2.34375,16.40625,9.375,7.03125,4.6875,2"]
     assert shown[1:] == [*ap, ",2,8,,,,2"]
     counts = ask(pipeline.folder, "--task", "All", "results", "--counts", "--csv", *settings).splitlines()
-    assert [line.rpartition(",ap,")[2] for line in counts[1:3]] == ["0,2,2,3,0,6,3,3", "1,2,2,3,1,7,4,3"]
+    assert [line.rpartition(",ap,2,")[2] for line in counts[1:3]] == ["0,2,2,3,0,6,3,3", "1,2,2,3,1,7,4,3"]
