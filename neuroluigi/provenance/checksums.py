@@ -22,14 +22,14 @@ class Checksums:
     They are kept in .checksums.jsonl of the folder `root`, one line each; the file may be deleted.
     """
 
-    # After so long a warning says why files are read; the progress follows as often.
+    # After so long a warning says why files are read; the progress follows, each time after twice as long.
     _WARN_SECONDS = 2.0
 
     def __init__(self, root: Path):
         self._root = root
         self._read_bytes = 0
         self._last_message: float | None = None
-        self._has_warned = False
+        self._wait = self._WARN_SECONDS
 
     def of(self, path: str, ignore: Sequence[str] = ()) -> str:
         """Return the checksum of a file, or of a folder without what it ignores. Raises OSError."""
@@ -78,10 +78,10 @@ class Checksums:
         self._read_bytes += size
         if self._last_message is None:
             self._last_message = now
-        elif now - self._last_message > self._WARN_SECONDS:
-            if not self._has_warned:
+        elif now - self._last_message > self._wait:
+            if self._wait == self._WARN_SECONDS:
                 logger.warning("reading files again whose size or time is not as recorded, such as after a copy; once")
-            self._last_message, self._has_warned = now, True
+            self._last_message, self._wait = now, 2 * self._wait
             logger.warning("%.1f GB read, now %s", self._read_bytes / 1e9, path)
 
 
