@@ -4,6 +4,7 @@ To make a file takes longer than a short step, on a disk that is nearly full or 
 """
 
 import contextlib
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -41,7 +42,12 @@ class _Appended(io.RawIOBase):
 
     def fileno(self) -> int:
         if self._descriptor is None:
-            self._descriptor = only_regular(self.name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            descriptor = only_regular(self.name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            # Its name can be read before there is a file of it.
+            if os.fstat(descriptor).st_nlink > 1:
+                os.close(descriptor)
+                raise OSError(errno.EEXIST, "is another name of a file that is there already", self.name)
+            self._descriptor = descriptor
         return self._descriptor
 
     def writable(self) -> bool:

@@ -77,3 +77,14 @@ def test_what_lies_there_as_a_link_is_not_followed(log, tmp_path):
     with pytest.raises(OSError), printed_to(log):
         print("theirs")
     assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_nothing_is_written_through_a_link_that_somebody_has_put_there(log, tmp_path, monkeypatch):
+    monkeypatch.setattr(log_limit, "_LOOK_SECONDS", 60)
+    (tmp_path / "theirs").write_text("as it was\n")
+    for put in (log.hardlink_to, log.symlink_to):
+        put(tmp_path / "theirs")
+        with pytest.raises(OSError), printed_to(log):
+            print("ours")
+        log.unlink()
+    assert (tmp_path / "theirs").read_text() == "as it was\n"
