@@ -79,9 +79,10 @@ end
 
 function lost = isLost(session, call)
   % Whether something removed what the caller has not seen: that the session is ready, or the answer
-  % to the last call, of which he removes the request first.
+  % to the last call. The caller removes the request first: looked for in the other order, an answer
+  % that was just read would be taken as lost.
   lost = ~isfile([session 'ready.json']) || ...
-         (~isempty(call) && isfile([call 'request.json']) && ~isfile([call 'answer.json']));
+         (~isempty(call) && ~isfile([call 'answer.json']) && isfile([call 'request.json']));
 end
 
 function answer = carryOut(call, isOctave)

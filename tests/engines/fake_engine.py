@@ -43,7 +43,8 @@ def wait_for(number: int) -> bool:
     """Return whether there is a request, sooner than a stop or the loss of the last answer."""
     before, this = FOLDER / f"{number - 1:06}.request.json", FOLDER / f"{number:06}.request.json"
     while not this.exists():
-        is_lost = before.exists() and not before.with_name(f"{number - 1:06}.answer.json").exists()
+        # In this order: the caller removes the request first.
+        is_lost = not before.with_name(f"{number - 1:06}.answer.json").exists() and before.exists()
         if (FOLDER / "stop").exists() or is_lost or not (FOLDER / "ready.json").exists():
             return False
         time.sleep(0.005)

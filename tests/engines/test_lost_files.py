@@ -103,6 +103,31 @@ def test_a_call_of_octave_goes_on_in_another_session_or_says_what_was_lost(warm_
     assert warm_lab.log.read_text().endswith("well\n")
 
 
+@needs_octave
+def test_an_engine_that_looks_while_its_answer_is_cleared_away_goes_on(warm_lab, monkeypatch):
+    # Whoever asks for the request of an answered call is told that it is there only after the caller cleared up.
+    (warm_lab.matlab / "isfile.m").write_text("""function found = isfile(name)
+  found = ~isempty(stat(name)) && ~isfolder(name);
+  if found && endsWith(name, '.request.json') && ~isempty(stat(strrep(name, 'request', 'answer')))
+    while ~isempty(stat(strrep(name, 'request', 'answer'))), pause(0.01), end
+  end
+end
+""")
+    warm_lab.write("quick", "")
+    process = warm_lab.process()
+    original = Session._wait
+
+    def wait_and_have_a_break(self, name, *arguments, **options):
+        original(self, name, *arguments, **options)
+        if "answer" in name:
+            # It looks for what was lost from its second second of idleness on.
+            time.sleep(2)
+
+    monkeypatch.setattr(Session, "_wait", wait_and_have_a_break)
+    warm_lab.call("quick")
+    assert warm_lab.process() == process
+
+
 def test_a_session_in_use_whose_lock_was_removed_is_left_to_its_caller(fake_lab):
     fake_lab.call("quick")
     (folder,) = open_pool().glob("session-*")
