@@ -1,0 +1,266 @@
+"""Threshold crossings of a group, as findEvents.m finds them: filtered as they are looked for, without a copy."""
+
+import contextlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
+from neuroluigi.signals.band_pass import check_band
+from neuroluigi.signals.crossings import Detector, Found
+from neuroluigi.signals.event_files import GrowingArray
+from neuroluigi.signals.event_rule import Rule
+from neuroluigi.signals.filtered import Signal
+from neuroluigi.signals.noise import noise_levels
+
+POLARITIES = ("rising", "falling", "absolute")
+_PER_CHANNEL = ("reference", "level", "hysteresis", "channels")
+
+
+@dataclass(frozen=True)
+class EventOptions:
+    """What is an event; the names are those of findEvents.m, frequencies in Hz, durations in ms, levels in counts."""
+
+    low: float | None = None
+    high: float | None = None
+    reference: str | Sequence[int] = "none"
+    polarity: str = "rising"
+    level: float | Sequence[float] | None = None
+    threshold: float | None = None
+    noise: float | None = None
+    hysteresis: float | Sequence[float] = 0.0
+    release: float = 1.0
+    settle: int = 1
+    width: float | None = None
+    widthTolerance: float = 0.2
+    refractory: float = 0.0
+    peakWithin: float | None = None
+    peakPastEnd: bool = False
+    ends: bool = False
+    channels: Sequence[int] | None = None
+    noiseFrom: str = "auto"
+    precision: str = "double"
+
+    def check(self, rate: float | None) -> None:
+        """Raise ValueError for options that contradict each other, or that need a rate which is not known."""
+        check_band(self.low, self.high, rate)
+        given = [name for name in ("level", "threshold", "noise") if getattr(self, name) is not None]
+        if len(given) != 1:
+            what = f"{' and '.join(given)} are given" if given else "none of them is given"
+            raise ValueError(f"one of level, threshold and noise says where the level is; {what}")
+        if self.polarity not in POLARITIES:
+            raise ValueError(f"polarity {self.polarity!r} is not one of {', '.join(POLARITIES)}")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold {self.threshold:g} is not a fraction of the range, from 0 to 1")
+        if self.noise is not None and not 0 < self.noise < math.inf:
+            raise ValueError(f"noise {self.noise:g} is not a number of standard deviations above 0")
+        self._check_release()
+        if self.settle < 1 or self.settle != int(self.settle):
+            raise ValueError(f"settle {self.settle:g} is not a number of samples from 1 on")
+        self._check_durations(rate)
+
+    def _check_release(self) -> None:
+        if not 0 <= self.release <= 1:
+            raise ValueError(f"release {self.release:g} is not a fraction from 0 (the base) to 1 (the level)")
+        if not np.all(np.asarray(self.hysteresis) >= 0):
+            raise ValueError("hysteresis is below 0")
+        if self.release != 1 and np.any(self.hysteresis):
+            raise ValueError("hysteresis and release say the same; give one of them")
+        if self.release != 1 and self.level is not None:
+            raise ValueError(
+                "release is a fraction of the way to a level that is worked out; with level use hysteresis"
+            )
+
+    def _check_durations(self, rate: float | None) -> None:
+        for name in ("width", "refractory", "peakWithin"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"{name} {value:g} is not a duration in ms")
+            if value and rate is None:
+                raise ValueError(f"{name} in ms needs the sampling rate, which is not known; set sampling_rate_hz")
+        if self.peakPastEnd and self.peakWithin is None:
+            raise ValueError("peakPastEnd needs peakWithin")
+
+
+def find_events(
+    aggregate_file: str, events_file: str, amplitudes_file: str, summary_file: str, *options: object
+) -> None:
+    """Write the events of a group, as findEvents.m does.
+
+    `events_file`: .npy, int64 (events, 5), onset, channel, end (exclusive), peak and polarity, by onset, then channel,
+    all from 0; `amplitudes_file`: .npy, float64 (events,), the value at the peak, in counts. Without one (""), only
+    (events, 2), onset and channel. `summary_file`, "" for none: JSON with a value per channel in `count`, `rate_hz`,
+    `noise`, `level` and `release`, and what was dropped. `options` are names and values in turn; see EventOptions.
+    Raises ValueError for options that are wrong, and what read_aggregate() and blocks() raise.
+    """
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    if unknown := {*given} - {one.name for one in fields(EventOptions)}:
+        raise ValueError(f"there is no option {', '.join(map(str, unknown))}")
+    chosen = EventOptions(**given)  # type: ignore[arg-type]
+    aggregate = read_aggregate(aggregate_file)
+    chosen.check(aggregate.sampling_rate_hz)
+    signal = _signal(aggregate, chosen)
+    noise, noise_from = _noise(signal, chosen)
+    levels, releases = _levels(signal, chosen, noise)
+    rule = _rule(chosen, levels, releases, aggregate.sampling_rate_hz, has_peaks=bool(amplitudes_file))
+    counts, opened, detector = _write_events(signal, rule, events_file, amplitudes_file)
+    if summary_file:
+        of_channels = {"count": counts, "noise": noise, "level": levels, "release": releases}
+        summary = {
+            **_lists(of_channels, signal),
+            "flag": _flags(signal, levels),
+            "band": [chosen.low, chosen.high],
+            "taps": len(signal.taps),
+            "reference": "median" if any(signal.labels) else "none",
+            "noise_from": noise_from,
+            "rejected": {"width": detector.rejected_width, "refractory": detector.rejected_refractory},
+            "open": opened,
+            "short_stretches": signal.short_stretches(),
+            "parameters": given,
+        }
+        Path(summary_file).write_text(json.dumps(summary, default=_plain) + "\n", encoding="utf-8")
+
+
+def samples_of(milliseconds: float, rate: float | None) -> int:
+    """Return a duration in samples, rounded half up, at least one of a duration above 0."""
+    return max(1, math.floor(milliseconds * rate / 1000 + 0.5)) if milliseconds and rate else 0
+
+
+def _signal(aggregate: AggregateFile, options: EventOptions) -> Signal:
+    if options.channels is None:
+        channels = [number for number, kind in enumerate(aggregate.kinds) if kind != "digital"]
+    else:
+        channels = [int(one) - 1 for one in np.atleast_1d(options.channels)]
+    if wrong := [one for one in channels if not 0 <= one < aggregate.channels]:
+        raise ValueError(f"there is no channel {wrong[0] + 1} among 1 to {aggregate.channels}")
+    if len({*channels}) < len(channels):
+        raise ValueError("a channel is named twice in channels")
+    labels = options.reference
+    if isinstance(labels, str):
+        if labels not in ("none", "median"):
+            raise ValueError(f"reference {labels!r} is neither 'none' nor 'median'")
+        labels = [int(labels == "median")] * len(channels)
+    labels = [int(one) for one in np.atleast_1d(labels)]
+    if len(labels) != len(channels):
+        raise ValueError(f"reference has {len(labels)} labels for {len(channels)} channels")
+    return Signal(aggregate, tuple(channels), options.low, options.high, tuple(labels), options.precision)
+
+
+def _noise(signal: Signal, options: EventOptions) -> tuple[np.ndarray, str]:
+    if options.noise is None or not signal.channels:
+        return np.full(len(signal.channels), math.nan), ""
+    return noise_levels(signal, options.noiseFrom)
+
+
+def _levels(signal: Signal, options: EventOptions, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return level and release of each channel, in counts; NaN where there can be no events."""
+    channels = len(signal.channels)
+    sign = -1 if options.polarity == "falling" else 1
+    base = np.zeros(channels)
+    if options.level is not None:
+        levels = np.broadcast_to(np.asarray(options.level, float), channels).copy()
+        if not np.all(np.isfinite(levels) | np.isnan(levels)):
+            raise ValueError("a level is not a number of raw counts")
+    elif options.noise is not None:
+        # Through a level of 0, noise that there is none of is no event.
+        levels = np.where(noise > 0, sign * options.noise * noise, math.nan)
+    else:
+        assert options.threshold is not None, "checked before"
+        lowest, highest = _range(signal, is_absolute=options.polarity == "absolute")
+        near, far = (highest, lowest) if options.polarity == "falling" else (lowest, highest)
+        with np.errstate(invalid="ignore"):
+            levels = np.array([float(f"{one:.15g}") for one in near + options.threshold * (far - near)])
+        base = base if options.low is not None else near
+    if options.release != 1:
+        return levels, base + options.release * (levels - base)
+    return levels, levels - sign * np.asarray(options.hysteresis, float)
+
+
+def _range(signal: Signal, is_absolute: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and the largest value of each channel, NaN left out."""
+    lowest, highest = np.full((2, len(signal.channels)), math.nan)
+    for _, piece in signal.pieces():
+        values = np.abs(piece.astype(float)) if is_absolute else piece
+        lowest = np.fmin(lowest, np.fmin.reduce(values, axis=1))
+        highest = np.fmax(highest, np.fmax.reduce(values, axis=1))
+    return lowest, highest
+
+
+def _rule(options: EventOptions, levels: np.ndarray, releases: np.ndarray, rate: float | None, has_peaks: bool) -> Rule:
+    widths = None
+    if options.width:
+        width = samples_of(options.width, rate)
+        widths = width * (1 - options.widthTolerance), width * (1 + options.widthTolerance)
+    return Rule(
+        options.polarity,
+        levels,
+        releases,
+        settle=int(options.settle),
+        widths=widths,
+        refractory=samples_of(options.refractory, rate),
+        peak_within=None if options.peakWithin is None else max(1, samples_of(options.peakWithin, rate)),
+        peak_past_end=options.peakPastEnd,
+        ends=options.ends,
+        has_peaks=has_peaks,
+    )
+
+
+def _write_events(
+    signal: Signal, rule: Rule, events_file: str, amplitudes_file: str
+) -> tuple[np.ndarray, list[int], Detector]:
+    """Write the files; return the number of events of each channel, the rows of open ones, and what found them."""
+    channels = np.array(signal.channels, np.int64)
+    counts, opened = np.zeros(len(channels), np.int64), set[int]()
+    columns = 5 if amplitudes_file else 2
+    with contextlib.ExitStack() as stack:
+        events = stack.enter_context(GrowingArray(events_file, "<i8", columns))
+        amplitudes = stack.enter_context(GrowingArray(amplitudes_file, "<f8")) if amplitudes_file else None
+        detector = Detector(rule, signal.dtype)
+        for found in _found(signal, detector):
+            opened.update(found.places[found.is_open].tolist())
+            is_new = found.places[0] >= events.rows
+            if is_new:
+                counts += np.bincount(found.rows[:, 1], minlength=len(channels))
+            if amplitudes is None and not is_new:
+                continue
+            rows = found.rows[:, :columns]
+            rows[:, 1] = channels[rows[:, 1]]
+            for file, values in ((events, rows), (amplitudes, found.amplitudes)):
+                if file is not None:
+                    file.append(values) if is_new else file.replace(found.places, values)
+    return counts, sorted(opened), detector
+
+
+def _found(signal: Signal, detector: Detector) -> Iterator[Found]:
+    begins, ends = ({stretch[place] for stretch in signal.stretches} for place in (0, 1))
+    for first, piece in signal.pieces() if signal.channels else ():
+        yield from detector.feed(first, piece, first in begins, first + piece.shape[1] in ends)
+
+
+def _lists(values: Mapping[str, np.ndarray], signal: Signal) -> dict[str, list[Any]]:
+    """Return each as a list with a value per channel of the group, None for those that were not looked at."""
+    aggregate = signal.aggregate
+    rate = aggregate.sampling_rate_hz
+    seconds = aggregate.samples / rate if rate else math.nan
+    lists: dict[str, list[Any]] = {}
+    for name, of_chosen in {"count": values["count"], "rate_hz": values["count"] / seconds, **values}.items():
+        lists[name] = [None] * aggregate.channels
+        for channel, value in zip(signal.channels, of_chosen.tolist(), strict=True):
+            lists[name][channel] = None if value != value else value
+    return lists
+
+
+def _flags(signal: Signal, levels: np.ndarray) -> list[str]:
+    flags = ["not chosen"] * signal.aggregate.channels
+    for channel, level in zip(signal.channels, levels.tolist(), strict=True):
+        flags[channel] = "no noise" if math.isnan(level) else ""
+    return flags
+
+
+def _plain(value: object) -> object:
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else asdict(value)  # type: ignore[call-overload]
