@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from neuroluigi.provenance.files import only_regular, read_bytes
+from neuroluigi.provenance.files import only_regular, read_bytes, read_json
 from neuroluigi.provenance.state import DAMAGED
 from neuroluigi.recordings.recording import Group, Recording
-from neuroluigi.results.events import EventArray
+from neuroluigi.results.event_array import EDGES, EventArray
 from neuroluigi.results.output import Cell
 from neuroluigi.results.own_files import OwnFile
-from neuroluigi.results.physical import Measure, in_units, measures_of
+from neuroluigi.results.physical import Measure, in_units, measures_of, resolve_filtered
 from neuroluigi.results.query import QueryError, as_number, check_known, parse_condition
 from neuroluigi.results.status import FAILED, sign_of
 from neuroluigi.steps.returned import as_columns
@@ -71,10 +71,10 @@ def collect_table(
     What a step says is in counts is in the unit of the channel, where its scale and unit are known; not if `as_counts`.
 
     Each JSON file of a group that holds nothing but numbers and texts, alone or in lists with one per channel, gives
-    columns of its names, or one of its stem where it is a value alone; each .npy file of events (int64, (n, 2): sample,
-    channel) gives the count per channel, named by its stem. A name that several files have gets the stem as a prefix
-    (`stats.mean`); a column of the recordings that a result is named like is `recordings.<name>`. What is in files that
-    are hidden is blank.
+    columns of its names, or one of its stem where it is a value alone, and one whose target names what is shown gives
+    that; each .npy file of events (see EventArray) gives the count per channel, named by its stem. A name that several
+    files have gets the stem as a prefix (`stats.mean`); a column of the recordings that a result is named like is
+    `recordings.<name>`. What is in files that are hidden is blank.
     """
     problems: dict[tuple[str, str], list[str]] = {}
     results, measures = {}, {}
@@ -202,8 +202,9 @@ def _read_group(
         found: Mapping[str, list[Cell]]
         try:
             if path.suffix == ".json":
-                found, reasons = _flat_values(as_columns(_load_json(path), path.stem), channels)
-                found = in_units(found, one.in_counts, measures)
+                content = _load_json(path)
+                found, reasons = _flat_values(_shown(as_columns(content, path.stem), one.shown), channels)
+                found = in_units(found, resolve_filtered(one.in_counts, content), measures)
             else:
                 found, reasons = _event_counts(path, channels)
         except FileNotFoundError:
@@ -226,6 +227,13 @@ def _load_json(path: Path) -> object:
         # One that is too large for a float stays as it is written.
         parse_float=lambda text: value if math.isfinite(value := float(text)) else text,
     )
+
+
+def _shown(content: object, shown: Sequence[str] | None) -> object:
+    """Return the values that tables show, of a target that names them; else all."""
+    if shown is None or not isinstance(content, dict):
+        return content
+    return {name: content[name] for name in shown if name in content}
 
 
 def _flat_values(content: object, channels: int) -> tuple[dict[str, list[Cell]], list[str]]:
@@ -251,14 +259,29 @@ def _event_counts(path: Path, channels: int) -> tuple[dict[str, list[Cell]], lis
         array = EventArray(file)
         if not array.is_events:
             return {}, []
+        if counted := _counts_beside(path, channels, array.shape[0]):
+            return {path.stem: counted}, []
         counts = np.zeros(channels, np.int64)
         for block in array.blocks():
             of_channel = block[:, 1]
-            # Another array of two columns, such as begins and ends.
+            # Another array of so many columns, such as begins and ends.
             if of_channel.min() < 0 or of_channel.max() >= channels:
-                return {}, [f"left out: its second column has other numbers than those of {channels} channels"]
+                what = f"left out: its second column has other numbers than those of {channels} channels"
+                return {}, [what] if array.more_columns == EDGES else []
             counts += np.bincount(of_channel, minlength=channels)
     return {path.stem: list(counts.tolist())}, []
+
+
+def _counts_beside(path: Path, channels: int, events: int) -> list[Cell]:
+    """Return the counts that the JSON file of an array of events has, null for channels that were not looked at.
+
+    Millions of events need not be read for them. [] where there are none, or they are not those of the array.
+    """
+    counts = (read_json(path.with_suffix(".json")) or {}).get("count")
+    if not isinstance(counts, list) or len(counts) != channels:
+        return []
+    known = [one for one in counts if one is not None]
+    return counts if all(type(one) is int for one in known) and sum(known) == events else []
 
 
 def sort_rows(table: Table, rows: Iterable[Mapping[str, Cell]], names: Sequence[str]) -> list[Mapping[str, Cell]]:
