@@ -16,6 +16,7 @@ from neuroluigi.cluster import slurm
 from neuroluigi.provenance.plain_text import unfiltered
 from neuroluigi.provenance.record import read_record
 from neuroluigi.recordings.recording import Group
+from neuroluigi.results.bad_channels import candidates_line, find_candidates
 from neuroluigi.results.events import read_events
 from neuroluigi.results.output import Cell, write_csv, write_json, write_text
 from neuroluigi.results.own_files import files_of_groups, not_ours
@@ -223,11 +224,14 @@ def results_command(context, where, sort, columns, as_counts, form, is_raw):
         _write(form, is_raw, shown, [as_json_cells(table, shown, rows)])
     elif form == "csv":
         _write(form, is_raw, shown, [[tuple(row.get(name) for name in shown) for row in rows]])
-    elif named:
-        print_table(shown, cells_for_the_eye(table, shown, rows), table.numeric)
     else:
         cells = cells_for_the_eye(table, shown, rows)
-        print_fitting(shown, cells, ("channel", *table.described), table.numeric, kept=("channel",))
+        if named:
+            print_table(shown, cells, table.numeric)
+        else:
+            print_fitting(shown, cells, ("channel", *table.described), table.numeric, kept=("channel",))
+        if line := candidates_line(find_candidates(table, rows)):
+            console().print(Text(f"\n{line}"))
 
 
 @click.command("events", context_settings=LUIGI_OPTIONS)
