@@ -20,8 +20,9 @@ class Spikes(GroupTask):
         np.save(out["amplitudes"], np.array([-100.0, -140.0, -90.0]))
         lists = {"count": [1, 2, None], "rate_hz": [2.5, 5.0, None], "noise": [4.0, 40.0, None]}
         levels = {"level": [-20.0, -200.0, None], "release": [-10.0, -100.0, None]}
-        more = {"flag": ["", "candidate", "not chosen"], "band": [300.0, 6000.0], "taps": 331, "open": [], "rejected": {"width": 0, "refractory": 3}}
-        out["summary"].write_text(json.dumps({**lists, **levels, **more, "parameters": {"polarity": "falling"}}))
+        said = {"flag": ["", "candidate", "not chosen"], "band": [300.0, 6000.0], "open": [0, 1, 2]}
+        more = {"rejected": {"width": 0, "refractory": 3}, "parameters": {"polarity": "falling"}}
+        out["summary"].write_text(json.dumps({**lists, **levels, **said, **more}))
 
 class All(WrapperTask):
     def requires(self):
