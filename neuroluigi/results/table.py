@@ -5,25 +5,20 @@ table of recordings says is text, and is shown as it was written there.
 """
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from neuroluigi.provenance.files import only_regular, read_bytes, read_json
 from neuroluigi.provenance.state import DAMAGED
 from neuroluigi.recordings.recording import Group, Recording
-from neuroluigi.results.event_array import EDGES, EventArray
+from neuroluigi.results.file_values import read_group
 from neuroluigi.results.output import Cell
 from neuroluigi.results.own_files import OwnFile
-from neuroluigi.results.physical import Measure, in_units, measures_of, resolve_filtered
+from neuroluigi.results.physical import measures_of
 from neuroluigi.results.query import QueryError, as_number, check_known, parse_condition
 from neuroluigi.results.status import FAILED, sign_of
-from neuroluigi.steps.returned import as_columns
 
 # Fields of a recording, from its table or from luigi.cfg; these columns come first.
 _FIELDS = ("session", "index", "dtype", "channels", "sampling_rate_hz", "scale", "offset")
@@ -42,10 +37,11 @@ _ARE_NAMES = ("group", "session")
 class Table:
     """A row {column: cell} per group and channel; a cell that is missing or None is blank.
 
-    `described` are the columns that come from the recordings, `events` those that count events, `notes` are
-    sentences on what was left out and why. `numeric` are the columns that hold numbers alone; what comes from the
-    recordings is text there too. `hidden` is the state for which a cell (group, column) is blank. `in_units` are the
-    columns that are in the unit of the row, which is in the column `unit`; where that is blank, they are in counts.
+    `described` are the columns that come from the recordings, `events` those that count events, `summaries` those of
+    the JSON file beside the array of these: {"spikes": {"noise": "spikes.noise"}}, by its names; `notes` are sentences
+    on what was left out and why. `numeric` are the columns that hold numbers alone; what comes from the recordings is
+    text there too. `hidden` is the state for which a cell (group, column) is blank. `in_units` are the columns that are
+    in the unit of the row, which is in the column `unit`; where that is blank, they are in counts.
     """
 
     columns: list[str]
@@ -57,6 +53,7 @@ class Table:
     hidden: Mapping[tuple[str, str], str] = field(default_factory=dict)
     in_units: Sequence[str] = ()
     unit: str = "unit"
+    summaries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def state_of(self, row: Mapping[str, Cell], column: str) -> str:
         """Return the state for which a cell is blank, "" where it is not for a state."""
@@ -84,9 +81,9 @@ def collect_table(
         channels = next((r.channels for r in group.recordings if r.channels), 1)
         measures[key] = measures_of(group, channels, as_counts)
         here = [one for one in files.get(key, ()) if one.path.suffix in (".json", ".npy")]
-        results[key], reasons, damaged = _read_group([one for one in here if not one.hidden], measures[key])
+        results[key], reasons, damaged = read_group([one for one in here if not one.hidden], measures[key])
         # Of what is hidden the names are known, where the file is there.
-        of_hidden, _, _ = _read_group([one for one in here if one.hidden], measures[key])
+        of_hidden, _, _ = read_group([one for one in here if one.hidden], measures[key])
         results[key] |= {source: [None] * channels for source in of_hidden}
         hidden |= {(key, one.path.name): one.hidden for one in here if one.hidden}
         in_counts |= {(one.path.name, name): what for one in here for name, what in one.in_counts.items()}
@@ -130,7 +127,18 @@ def collect_table(
         hidden=_by_column(hidden, titles),
         in_units=[titles[source] for source in in_counts if source in titles],
         unit=renamed.get("unit", ""),
+        summaries=_summaries(titles),
     )
+
+
+def _summaries(titles: Mapping[tuple[str, str], str]) -> dict[str, dict[str, str]]:
+    """Return the columns of the JSON file beside each array of events, by the column of its counts."""
+    found: dict[str, dict[str, str]] = {}
+    for (file, name), title in titles.items():
+        array = (f"{file.removesuffix('.json')}.npy", file.removesuffix(".json"))
+        if file.endswith(".json") and array in titles:
+            found.setdefault(titles[array], {})[name] = title
+    return found
 
 
 def _by_column(hidden: Mapping[tuple[str, str], str], titles: Mapping[tuple[str, str], str]) -> dict:
@@ -189,99 +197,6 @@ def _titles(sources: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     owners = Counter(["group", "channel", *(name for _, name in sources)])
     stems = {file: file.rpartition(".")[0] for file, _ in sources}
     return {(file, name): name if owners[name] == 1 else f"{stems[file]}.{name}" for file, name in sources}
-
-
-def _read_group(
-    files: Iterable[OwnFile], measures: Sequence[Measure]
-) -> tuple[dict[tuple[str, str], list[Cell]], list[tuple[str, str]], list[str]]:
-    """Return {(file, name): a cell per channel}, (file, reason) of what was left out, and files that can't be read."""
-    values: dict[tuple[str, str], list[Cell]] = {}
-    problems, damaged, channels = [], [], len(measures)
-    for one in files:
-        path = one.path
-        found: Mapping[str, list[Cell]]
-        try:
-            if path.suffix == ".json":
-                content = _load_json(path)
-                found, reasons = _flat_values(_shown(as_columns(content, path.stem), one.shown), channels)
-                found = in_units(found, resolve_filtered(one.in_counts, content), measures)
-            else:
-                found, reasons = _event_counts(path, channels)
-        except FileNotFoundError:
-            # Named by a record, and gone.
-            continue
-        except (OSError, ValueError, RecursionError) as error:
-            problems.append((path.name, f"can't be read: {error}"))
-            damaged.append(path.name)
-        else:
-            problems += [(path.name, reason) for reason in reasons]
-            values.update({(path.name, name): cells for name, cells in found.items()})
-    return values, problems, damaged
-
-
-def _load_json(path: Path) -> object:
-    """Read JSON; NaN, which is none, becomes None, and Infinity the text that stats.json has for it."""
-    return json.loads(
-        read_bytes(path),
-        parse_constant=lambda name: None if name == "NaN" else name,
-        # One that is too large for a float stays as it is written.
-        parse_float=lambda text: value if math.isfinite(value := float(text)) else text,
-    )
-
-
-def _shown(content: object, shown: Sequence[str] | None) -> object:
-    """Return the values that tables show, of a target that names them; else all."""
-    if shown is None or not isinstance(content, dict):
-        return content
-    return {name: content[name] for name in shown if name in content}
-
-
-def _flat_values(content: object, channels: int) -> tuple[dict[str, list[Cell]], list[str]]:
-    """Return {name: a cell per channel} of a JSON object, and what was left out; nothing of a nested one."""
-    values = content if isinstance(content, dict) else {}
-    cells = [cell for value in values.values() for cell in (value if isinstance(value, list) else [value])]
-    if any(isinstance(cell, (dict, list)) for cell in cells):
-        return {}, []
-    found, reasons = {}, []
-    for name, value in values.items():
-        if not isinstance(value, list):
-            found[name] = [value] * channels
-        elif len(value) == channels:
-            found[name] = value
-        else:
-            reasons.append(f"{name} left out: its length is not that of the channels")
-    return found, reasons
-
-
-def _event_counts(path: Path, channels: int) -> tuple[dict[str, list[Cell]], list[str]]:
-    """Return {stem: number of events of each channel}, and why it is left out; nothing of another array."""
-    with open(path, "rb", opener=only_regular) as file:
-        array = EventArray(file)
-        if not array.is_events:
-            return {}, []
-        if counted := _counts_beside(path, channels, array.shape[0]):
-            return {path.stem: counted}, []
-        counts = np.zeros(channels, np.int64)
-        for block in array.blocks():
-            of_channel = block[:, 1]
-            # Another array of so many columns, such as begins and ends.
-            if of_channel.min() < 0 or of_channel.max() >= channels:
-                what = f"left out: its second column has other numbers than those of {channels} channels"
-                return {}, [what] if array.more_columns == EDGES else []
-            counts += np.bincount(of_channel, minlength=channels)
-    return {path.stem: list(counts.tolist())}, []
-
-
-def _counts_beside(path: Path, channels: int, events: int) -> list[Cell]:
-    """Return the counts that the JSON file of an array of events has, null for channels that were not looked at.
-
-    Millions of events need not be read for them. [] where there are none, or they are not those of the array.
-    """
-    counts = (read_json(path.with_suffix(".json")) or {}).get("count")
-    if not isinstance(counts, list) or len(counts) != channels:
-        return []
-    known = [one for one in counts if one is not None]
-    return counts if all(type(one) is int for one in known) and sum(known) == events else []
 
 
 def sort_rows(table: Table, rows: Iterable[Mapping[str, Cell]], names: Sequence[str]) -> list[Mapping[str, Cell]]:

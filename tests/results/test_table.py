@@ -225,36 +225,6 @@ def test_of_the_summary_of_events_its_target_says_what_is_shown(study):
     assert "noise" not in collect_table(groups, files_in(results), results).columns
 
 
-@pytest.mark.parametrize(
-    ("count", "expected"),
-    [
-        ([3, None], [3, None]),
-        # Not those of the array: it was edited.
-        ([3, 1], [1, 2]),
-        ([1, 1, 1], [1, 2]),
-        ([3.0, 0], [1, 2]),
-        ([True, 2], [1, 2]),
-        (3, [1, 2]),
-    ],
-)
-def test_counts_of_events_are_those_of_their_summary_where_they_agree_with_the_array(study, count, expected):
-    groups, results = study
-    (results / "p" / "spikes.json").write_text(json.dumps({**SUMMARY, "count": count}))
-    table = collect_table(groups, files_in(results), results)
-    assert [row["spikes"] for row in table.rows[:2]] == expected
-
-
-@pytest.mark.parametrize("columns", [4, 5])
-def test_arrays_of_other_things_with_more_columns_are_left_out_without_a_word(study, columns):
-    groups, results = study
-    (results / "p" / "periods.npy").unlink()
-    np.save(results / "p" / "sorted.npy", np.full((3, columns), 7))
-    np.save(results / "p" / "lines.npy", np.array([[1, 1, *[0] * (columns - 2)]]))
-    table = collect_table(groups, files_in(results), results)
-    assert not table.notes and "sorted" not in table.columns
-    assert [row["lines"] for row in table.rows[:2]] == [0, 1] and table.events == ["lines", "spikes"]
-
-
 def test_sorting_by_several_columns_with_blank_cells_last():
     rows = [{"a": a, "b": b} for a, b in (("9", 1), ("10", 2), (None, 3), ("Infinity", 4), ("-1e400", 5), (9, 6))]
     table = Table(["a", "b"], [], rows, [], numeric={"a", "b"})
