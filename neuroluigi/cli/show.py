@@ -229,7 +229,10 @@ def results_command(context, where, sort, columns, as_counts, form, is_raw):
         if named:
             print_table(shown, cells, table.numeric)
         else:
-            print_fitting(shown, cells, ("channel", *table.described), table.numeric, kept=("channel",))
+            kept = ("group", "channel", table.unit)
+            described = ("group", "channel", *table.described)
+            of_steps = [name for name in shown if name not in described]
+            print_fitting(shown, cells, described, table.numeric, kept, of_steps)
         if line := candidates_line(find_candidates(table, rows)):
             console().print(Text(f"\n{line}"))
 

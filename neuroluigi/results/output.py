@@ -38,11 +38,15 @@ def in_the_middle(text: str, length: int = _MOST_OF_A_VALUE) -> str:
 
 
 def fit(
-    columns: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, droppable: Iterable[str]
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    width: int,
+    droppable: Iterable[str],
+    at_last: Iterable[str] = (),
 ) -> tuple[list[str], list[tuple[Cell, ...]]]:
     """Return the columns and rows for `width` characters: long texts shortened, as far as they stay apart.
 
-    Where that is not enough, the widest of the droppable columns are left out.
+    Where that is not enough, the widest of the droppable columns are left out, and then those of `at_last`.
     """
     widths = dict(zip(columns, _widths(columns, rows), strict=True))
     long = {
@@ -50,7 +54,7 @@ def fit(
         for i, name in enumerate(columns)
     }
     least = {name: _least_width(name, long[name], wide) for name, wide in widths.items()}
-    for name in sorted(droppable, key=lambda name: -widths[name]):
+    for name in (one for some in (droppable, at_last) for one in sorted(some, key=lambda name: -widths[name])):
         if _line_width(least) <= width:
             break
         del least[name]

@@ -15,7 +15,7 @@ from neuroluigi.results.output import in_the_middle
 _WIDTH, _HEIGHT, _INSET = 300, 96, 8
 _TIME_WIDTH, _NAMES, _BAR, _GAP, _AXIS = 960, 150, 9, 8, 22
 
-_STRIP_WIDTH, _STRIP_HEIGHT, _MOST_BARS = 160, 24, 160
+_STRIP_WIDTH, _STRIP_HEIGHT, _MOST_BARS = 120, 24, 120
 
 # Of the name of a row.
 _MOST_OF_A_NAME = 24
@@ -93,7 +93,9 @@ def strip(title: str, values: Sequence[float | None], marked: Collection[int] = 
         paths["marked" if at in red else ""] += f"M{(at + 0.5) * wide:.1f} {_STRIP_HEIGHT}v-{height + 1:.1f}"
     label = escape(f"{title} of {len(values)} channels: {spread(known)}")
     drawn = (
-        f'<path class="{kind}" d="{path}" stroke-width="{wide * 0.8:.2g}"/>' for kind, path in paths.items() if path
+        f'<path class="{kind}" d="{path}" stroke-width="{wide if columns == _MOST_BARS else wide * 0.8:.3g}"/>'
+        for kind, path in paths.items()
+        if path
     )
     box = f'viewBox="0 0 {_STRIP_WIDTH} {_STRIP_HEIGHT}"'
     return f'<svg class="strip" {box} role="img" aria-label="{label}"><title>{label}</title>{"".join(drawn)}</svg>'
