@@ -10,6 +10,8 @@ import pytest
 from neuroluigi.results.events import EVENT_COLUMNS, read_events
 from neuroluigi.results.output import write_csv, write_json, write_text
 from neuroluigi.results.query import QueryError
+from tests.conftest import FORMATS, needs_formats
+from tests.recordings.test_found import found, layout_of
 
 
 def write_events(folder, edges):
@@ -215,3 +217,17 @@ def test_blocks_without_events_that_are_asked_for_are_left_out(probe):
     write_text(columns, blocks, out)
     header, row = out.getvalue().splitlines()
     assert len(header) == len(row) and "amplitude" not in header and row.split()[4] == "1"
+
+
+@needs_formats
+def test_seconds_of_a_probe_have_the_pause_that_its_counter_knows_of(tmp_path):
+    # The second file of 300 samples begins 30000 samples after the end of the first.
+    layout = layout_of(found(FORMATS / "spikeglx/CI2_gap1s")["5-19-2022-CI2-0-imec0.ap"])
+    (tmp_path / "aggregate.json").write_text(json.dumps(layout))
+    (gap,) = layout["gaps"]
+    first = gap["sample"]
+    np.save(tmp_path / "edges.npy", np.array([[0, 0], [first - 1, 3], [first, 384]]))
+    _, rows = ask(tmp_path, "edges")
+    rate = layout["sampling_rate_hz"]
+    assert [row["seconds"] * rate for row in rows] == pytest.approx([0, first - 1, first + 30_000])
+    assert [row["recording_seconds"] for row in rows][::2] == [0, 0] and rows[2]["name"] == "SY0"

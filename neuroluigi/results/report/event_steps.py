@@ -51,7 +51,7 @@ def _rows_of(table: Table, group: str, rows: Sequence[Mapping[str, Cell]], name:
     for row in looked_at:
         alike.setdefault((str(row.get("kind") or ""), str(row.get(table.unit) or "")), []).append(row)
     flag = table.summaries[name].get("flag", "")
-    others = Counter(str(row.get(flag) or "no word why") for row in rows if row.get(name) is None)
+    others = Counter(str(row.get(flag) or "no reason given") for row in rows if row.get(name) is None)
     left_out = ", ".join(f"{count} {why}" for why, count in others.items())
     found = [_row(table, group, name, kind, unit, of_kind) for (kind, unit), of_kind in alike.items()]
     return [{**row, "left_out": left_out if n == 0 else ""} for n, row in enumerate(found)]
