@@ -16,9 +16,21 @@ from neuroluigi.ephys.aggregate import Aggregate
 from neuroluigi.ephys.decoded import Decoded
 from neuroluigi.ephys.edges import Edges
 from neuroluigi.ephys.flat import Flat
+from neuroluigi.ephys.lines import Lines
 from neuroluigi.ephys.plot import Plot
 from neuroluigi.ephys.stats import Stats
 from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.blocks import blocks
 
-__all__ = ["Aggregate", "AggregateFile", "Decoded", "Edges", "Flat", "Plot", "Stats", "blocks", "read_aggregate"]
+__all__ = [
+    "Aggregate",
+    "AggregateFile",
+    "Decoded",
+    "Edges",
+    "Flat",
+    "Lines",
+    "Plot",
+    "Stats",
+    "blocks",
+    "read_aggregate",
+]

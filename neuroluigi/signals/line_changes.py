@@ -26,8 +26,9 @@ class Line:
         # Its bits in a word.
         self.mask = ((1 << bits) - 1) << bit
         self.rises = self.falls = 0
-        # At the first sample of all; None while that is not known.
+        # At the first sample of all; None where that is not known.
         self.initial: int | None = None
+        self._has_begun = False
         self._since = self._value = self._state = 0
         # The rise of a pulse that has not ended yet, if there is one.
         self._open = np.empty(0, np.int64)
@@ -36,10 +37,10 @@ class Line:
         """Return the values of the line in unsigned words, as int64."""
         return ((words & words.dtype.type(self.mask)) >> words.dtype.type(self.bit)).astype(np.int64)
 
-    def begin(self, sample: int, value: int) -> None:
+    def begin(self, sample: int, value: int, is_known: bool = True) -> None:
         """Begin a stretch, before which nothing is known: what was not certain by now never happened."""
-        if self.initial is None:
-            self.initial = value
+        if not self._has_begun:
+            self._has_begun, self.initial = True, value if is_known else None
         self._since, self._value, self._state = sample, value, value
         self._open = self._open[:0]
 
@@ -103,11 +104,14 @@ class Line:
 class OrderedRows:
     """The events of several lines on their way into a .npy file of int64, (events, 4), sorted by sample, channel, bit.
 
-    `place` is given the samples of rows as they are written, and returns what is written in their place.
+    `place`, where there is one, is given the samples of rows as they are written, and the number of rows before them,
+    and returns what is written in their place.
     """
 
-    def __init__(self, file: BinaryIO, place: Callable[[np.ndarray], np.ndarray] | None = None):
-        self._file, self._place, self.count = file, place, 0
+    place: Callable[[np.ndarray, int], np.ndarray] | None = None
+
+    def __init__(self, file: BinaryIO):
+        self._file, self.count = file, 0
         self._waiting: list[np.ndarray] = []
         self._write_header()
 
@@ -140,8 +144,8 @@ class OrderedRows:
         ready = len(rows) if sample is None else int(np.searchsorted(rows[:, 0], sample))
         self._waiting = [rows[ready:]] if ready < len(rows) else []
         rows = rows[:ready]
-        if self._place:
-            rows[:, 0] = self._place(rows[:, 0])
+        if self.place:
+            rows[:, 0] = self.place(rows[:, 0], self.count)
         self._file.write(rows.tobytes())
         self.count += ready
 

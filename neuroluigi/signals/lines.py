@@ -3,7 +3,7 @@
 import json
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
@@ -60,7 +60,7 @@ class LineOptions:
         if any(character < " " for name in self.names for character in name):
             raise ValueError("a name has a control character, such as the end of a line")
 
-    def fields(self, all_bits: Sequence[int]) -> list[tuple[int, int]]:
+    def fields(self, all_bits: Iterable[int]) -> list[tuple[int, int]]:
         """Return (first bit, number of bits) of each line of a word that is looked at; `all_bits` is the default."""
         if self.field is not None:
             return [(int(self.field[0]), int(self.field[1]))]
