@@ -17,6 +17,7 @@ from neuroluigi.ephys.crossings import Beats, Crossings, Photodiode, Spikes
 from neuroluigi.ephys.decoded import Decoded
 from neuroluigi.ephys.edges import Edges
 from neuroluigi.ephys.flat import Flat
+from neuroluigi.ephys.lines import Lines
 from neuroluigi.ephys.plot import Plot
 from neuroluigi.ephys.stats import Stats
 from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
@@ -30,6 +31,7 @@ __all__ = [
     "Decoded",
     "Edges",
     "Flat",
+    "Lines",
     "Photodiode",
     "Plot",
     "Spikes",

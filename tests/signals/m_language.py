@@ -37,14 +37,14 @@ KEYWORDS = _words("break case catch continue else elseif end for function if oth
 
 # Functions and constants that are known to be the same in both.
 KNOWN = _words("""
-    abs addpath any builtin cd cell cell2struct char class close complex cumsum delete diary dir dot double drawnow
-    error evalin exist false fclose feval fieldnames fileparts fileread filesep find floor fopen fprintf fread fseek
-    ftell fullfile func2str fwrite get getappdata getenv imag inf int64 isa iscell isempty isequal isfield isfile
-    isfinite isinf isnan isnumeric ispc isreal isscalar issparse isstruct jsondecode jsonencode lasterr lasterror
-    lastwarn logical lower max min mod movefile nan NaN nargin native2unicode num2cell num2str numel onCleanup ones path
-    pause prod pwd real regexp repmat reshape rethrow rmappdata set setappdata setdiff size sprintf sqrt sscanf
-    str2double strcmp strfind strjoin strrep struct struct2cell sum tic toc true typecast uint8 unicode2native unique
-    version warning zeros
+    abs addpath all any arrayfun builtin cd cell cell2struct cellfun char class close complex cumsum delete diary
+    diff dir dot double drawnow error evalin exist false fclose feval fieldnames fileparts fileread filesep find
+    floor fopen fprintf fread fseek ftell fullfile func2str fwrite get getappdata getenv imag inf int64 isa iscell
+    ischar isempty isequal isfield isfile isfinite isinf ismember isnan isnumeric ispc isreal isscalar issparse
+    isstruct jsondecode jsonencode lasterr lasterror lastwarn logical lower max min mod movefile nan NaN nargin
+    native2unicode num2cell num2str numel onCleanup ones path pause prod pwd real regexp repmat reshape rethrow
+    rmappdata set setappdata setdiff size sort sortrows sprintf sqrt sscanf str2double strcmp strfind strjoin strrep
+    struct struct2cell sum tic toc true typecast uint8 unicode2native unique version warning zeros
 """)
 
 # Called through feval under Octave alone.
