@@ -15,10 +15,26 @@ Steps of a lab's own read the samples of a group a block at a time:
 from neuroluigi.ephys.aggregate import Aggregate
 from neuroluigi.ephys.decoded import Decoded
 from neuroluigi.ephys.edges import Edges
+from neuroluigi.ephys.event_plots import EventPlots
 from neuroluigi.ephys.flat import Flat
 from neuroluigi.ephys.plot import Plot
+from neuroluigi.ephys.spectrum import Spectrum
 from neuroluigi.ephys.stats import Stats
+from neuroluigi.ephys.traces import Traces
 from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.blocks import blocks
 
-__all__ = ["Aggregate", "AggregateFile", "Decoded", "Edges", "Flat", "Plot", "Stats", "blocks", "read_aggregate"]
+__all__ = [
+    "Aggregate",
+    "AggregateFile",
+    "Decoded",
+    "Edges",
+    "EventPlots",
+    "Flat",
+    "Plot",
+    "Spectrum",
+    "Stats",
+    "Traces",
+    "blocks",
+    "read_aggregate",
+]
