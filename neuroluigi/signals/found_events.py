@@ -77,13 +77,26 @@ class FoundEvents:
 
         Without amplitudes it is the middle one; None without events. Of very many, some, evenly spaced, stand for all.
         """
-        step = -(-len(self.table) // _MOST_AMPLITUDES) or 1
-        rows = np.flatnonzero(np.isin(self.table[::step, _CHANNEL], channels)) * step
-        if len(rows) and self.amplitudes is not None:
-            size = np.abs(self.amplitudes[rows])
-            distance = np.abs(size - np.median(size))
+        rows, sizes = self._rows_and_sizes(channels)
+        if len(rows):
+            distance = np.abs(sizes - np.median(sizes))
             rows = rows[distance == distance.min()]
         return int(self.peaks(slice(row := int(rows[len(rows) // 2]), row + 1))[0]) if len(rows) else None
+
+    def _rows_and_sizes(self, channels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows of the events of some channels, evenly spaced, and how large they are, 0 without amplitudes."""
+        step = -(-len(self.table) // _MOST_AMPLITUDES) or 1
+        table, amplitudes = self.table, self.amplitudes
+        rows, sizes = [np.zeros(0, np.int64)], [np.zeros(0)]
+        for first in range(0, len(table), _ROWS_AT_A_TIME):
+            table, amplitudes = mapped_anew(table), None if amplitudes is None else mapped_anew(amplitudes)
+            # The first one in this part that is a multiple of the step.
+            begin = first + -first % step
+            some = slice(begin, first + _ROWS_AT_A_TIME, step)
+            near = np.flatnonzero(np.isin(table[some, _CHANNEL], channels))
+            rows.append(begin + step * near)
+            sizes.append(np.zeros(len(near)) if amplitudes is None else np.abs(amplitudes[some][near]))
+        return np.concatenate(rows), np.concatenate(sizes)
 
 
 def read_events(name: str, table: str, amplitudes: str = "", summary: str = "") -> FoundEvents:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
-from neuroluigi.signals.drawn_time import draw_gaps, label_gaps, label_recordings, shown_span, summary, time_label
+from neuroluigi.signals.drawn_time import (
+    EVENT_WINDOW,
+    draw_gaps,
+    label_gaps,
+    label_recordings,
+    shown_span,
+    summary,
+    time_label,
+)
 from neuroluigi.signals.envelope import COLUMNS, SAMPLE_OF
 from neuroluigi.signals.found_events import FoundEvents
 from neuroluigi.signals.picture import SAMPLES, as_written, count_of, inches, plain_axes, shortened, titled_figure
@@ -29,7 +37,8 @@ def raster_figure(title: str, aggregate_file: str, events: FoundEvents, made_by:
     aggregate = read_aggregate(aggregate_file)
     axis, counts = time_axis(aggregate), events.counts(aggregate)
     looked_at = [n for n, count in enumerate(counts) if count is not None]
-    span = shown_span(window, aggregate, axis, events.typical(looked_at))
+    middle = events.typical(looked_at) if window == EVENT_WINDOW else None
+    span = shown_span(window, aggregate, axis, middle)
     first, last = axis.first_samples(np.array(span)).tolist()
     begin, end = (bisect_left(events.table, sample, key=SAMPLE_OF) for sample in (first, last))
     is_binned = end - begin > _MOST_TICKS

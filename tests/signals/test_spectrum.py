@@ -1,9 +1,12 @@
 """Spectra of signals whose power is known."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from neuroluigi.signals.aggregate import read_aggregate
+from neuroluigi.signals.picture import save_picture
 from neuroluigi.signals.spectrum import (
     MOST_WINDOWS,
     channels_of_kind,
@@ -12,6 +15,7 @@ from neuroluigi.signals.spectrum import (
     window_starts,
 )
 from neuroluigi.signals.time_axis import stretches, time_axis
+from neuroluigi.steps.target import check_png
 from tests.signals.aggregates import write_aggregate
 from tests.signals.group import words
 
@@ -118,6 +122,15 @@ def test_a_window_is_what_is_looked_at(tmp_path):
     path = write_aggregate(tmp_path, data.reshape(-1, 1), sampling_rate_hz=1000.0)
     (line,) = spectrum_figure("g", path, "", window="2-3").axes[0].lines
     assert line.get_ydata().sum() == pytest.approx(100**2 / 2, rel=1e-3)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3000])
+def test_a_constant_has_none_to_draw(tmp_path, samples):
+    path = write_aggregate(tmp_path, np.full((samples, 2), 7, "int16"), sampling_rate_hz=1000.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_picture(tmp_path / "a.png", lambda: spectrum_figure("g", path, ""))
+    check_png(tmp_path / "a.png")
 
 
 def test_words_alone_have_no_spectrum(tmp_path):
