@@ -1,5 +1,6 @@
 """What all steps that draw have in common: which channels, which part of the time, and in which format."""
 
+from pathlib import Path
 from typing import Any
 
 import luigi
@@ -83,7 +84,7 @@ def events_of(step: Any) -> FoundEvents:
 
 def _files_of_events(target: Any) -> tuple[str, dict[str, str]]:
     """Return the name of the table of events, and the path of each file of its step by its name."""
-    files = {one.path.replace("\\", "/").rpartition("/")[2]: one.path for one in flatten(target)}
+    files = {Path(one.path).name: one.path for one in flatten(target)}
     tables = [name for name in files if name.endswith(".npy") and not name.endswith(f"{_AMPLITUDES}.npy")]
     if len(tables) != 1:
         raise RunStopped(f"luigi: 'events' in requires() has to make one table of events, .npy; it makes {[*files]}")

@@ -97,8 +97,9 @@ def depth_figure(title: str, aggregate_file: str, events: FoundEvents, made_by: 
 
 
 def _draw_shank(ax: "Axes", shank: Shank, values: np.ndarray, times: np.ndarray, highest: float) -> "QuadMesh":
-    ax.set_facecolor(NOT_LOOKED_AT)
-    edges, values = _with_distances(shank.depths, values)
+    edges, values, is_site = _with_distances(shank.depths, values)
+    for row in np.flatnonzero(is_site & np.isnan(values).all(1)):
+        ax.axhspan(edges[row], edges[row + 1], color=NOT_LOOKED_AT, linewidth=0)
     # In a picture of lines, hundred thousands of them would be as many.
     mesh = ax.pcolormesh(times, edges, values, cmap="viridis", vmin=0, vmax=highest, rasterized=True)
     ax.set_xlim(times[0], times[-1])
@@ -106,19 +107,24 @@ def _draw_shank(ax: "Axes", shank: Shank, values: np.ndarray, times: np.ndarray,
     return mesh
 
 
-def _with_distances(depths: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the edges of rows around their depths, and the values, with a row of NaN where sites are far apart."""
+def _with_distances(depths: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the edges of rows around their depths, and the values, with a row of NaN where sites are far apart.
+
+    And of each row whether it is one of sites.
+    """
     if len(depths) == 1:
-        return np.array([depths[0] - 10, depths[0] + 10]), values
+        return np.array([depths[0] - 10, depths[0] + 10]), values, np.ones(1, bool)
     apart = np.diff(depths)
     usual = float(np.median(apart))
-    edges, rows = [depths[0] - usual / 2], []
+    edges, rows, is_site = [depths[0] - usual / 2], [], []
     for row, depth in enumerate(depths):
         is_last = row + 1 == len(depths)
         is_far = not is_last and apart[row] > _FAR * usual
         rows.append(values[row])
+        is_site.append(True)
         edges.append(depth + usual / 2 if is_last or is_far else (depth + depths[row + 1]) / 2)
         if is_far:
             rows.append(np.full(values.shape[1], np.nan))
+            is_site.append(False)
             edges.append(depths[row + 1] - usual / 2)
-    return np.array(edges), np.array(rows)
+    return np.array(edges), np.array(rows), np.array(is_site)

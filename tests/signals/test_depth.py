@@ -41,7 +41,8 @@ def test_a_row_has_the_mean_of_those_that_were_looked_at():
 
 
 def test_where_sites_are_far_apart_there_is_nothing():
-    edges, values = _with_distances(np.array([0.0, 20, 40, 400, 420]), np.arange(5.0).reshape(5, 1))
+    edges, values, is_site = _with_distances(np.array([0.0, 20, 40, 400, 420]), np.arange(5.0).reshape(5, 1))
+    assert is_site.tolist() == [True, True, True, False, True, True]
     assert edges.tolist() == [-10, 10, 30, 50, 390, 410, 430]
     assert np.array_equal(values[:, 0], [0, 1, 2, np.nan, 3, 4], equal_nan=True)
     assert _with_distances(np.array([7.0]), np.ones((1, 1)))[0].tolist() == [-3, 17]
@@ -56,4 +57,7 @@ def test_the_picture_has_an_image_per_shank_and_names_what_is_left_out(tmp_path)
     assert bar.get_ylabel() == "events per second and channel"
     values = first.collections[0].get_array().filled(np.nan).reshape(3, 60)
     assert values[2, 0] == 0.5 and np.isnan(values[1]).all() and values[0].sum() == 0
+    # The row of channel 3, at 20 um, and nothing else is grey.
+    greys = [patch.get_extents().transformed(first.transData.inverted()) for patch in first.patches]
+    assert [(round(one.y0), round(one.y1)) for one in greys] == [(10, 30)]
     assert "1 channel not looked at (bad or unused), grey where" in words(figure)
