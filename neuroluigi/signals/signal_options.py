@@ -30,6 +30,8 @@ class SignalOptions:
     def signal(self, aggregate: AggregateFile) -> Signal:
         """Return the signal of a group. Raises ValueError for options that are wrong for it."""
         check_band(self.low, self.high, aggregate.sampling_rate_hz)
+        if self.precision not in ("double", "single"):
+            raise ValueError(f"precision {self.precision!r} is neither 'double' nor 'single'")
         channels = self._chosen(aggregate)
         return Signal(aggregate, tuple(channels), self.low, self.high, self._labels(len(channels)), self.precision)
 
