@@ -2,7 +2,7 @@ function cutSnippets(aggregateFile, eventsFile, snippetsFile, summaryFile, varar
   % CUTSNIPPETS cuts the signal around the peaks of events, on their channel and its neighbours.
   %
   %   cutSnippets(aggregateFile, eventsFile, snippetsFile, summaryFile)
-  %   cutSnippets(aggregateFile, eventsFile, snippetsFile, summaryFile, name, value, ...)
+  %   cutSnippets(aggregateFile, eventsFile, snippetsFile, summaryFile, varargin)
   %
   % Inputs
   %   aggregateFile  char row, an aggregate.json: what the samples are, and where they lie
@@ -29,7 +29,7 @@ function cutSnippets(aggregateFile, eventsFile, snippetsFile, summaryFile, varar
   %
   % Errors: openFile:cannotOpen, readAggregate:badFormat, readAggregate:noFile,
   %   readAggregate:tooShort, signalOptions:unknownOption, eventOptions:badValue,
-  %   planFilter:unknownRate, bandPass:badBand, cutSnippets:badValue, cutSnippets:unknownRate,
+  %   bandPass:badBand, cutSnippets:badValue, cutSnippets:unknownRate,
   %   cutSnippets:badFormat, cutSnippets:otherChannels, cutSnippets:cannotWrite,
   %   closeFile:incomplete
   %
@@ -149,7 +149,7 @@ function [places, firsts, isWhole] = readSome(events, plan, window, first)
     error('cutSnippets:otherChannels', '%s', ...
           [events.name ' has events of channels that ' plan.aggregate.file ' does not have']);
   end
-  places = events.places(rows(2, :) + 1);
+  places = reshape(events.places(rows(2, :) + 1), [], 1);
   peaks = rows(1 + 3 * (events.columns == 5), :)';
   isChosen = places > 0;
   places = places(isChosen);

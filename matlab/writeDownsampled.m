@@ -1,8 +1,7 @@
 function writeDownsampled(aggregateFile, dataFile, varargin)
   % WRITEDOWNSAMPLED writes a group with fewer samples per second, low-passed before, into a file.
   %
-  %   writeDownsampled(aggregateFile, dataFile, 'factor', factor)
-  %   writeDownsampled(aggregateFile, dataFile, 'factor', factor, name, value, ...)
+  %   writeDownsampled(aggregateFile, dataFile, varargin)
   %
   % Inputs
   %   aggregateFile  char row, an aggregate.json: what the samples are, and where they lie

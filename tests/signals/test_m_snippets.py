@@ -74,6 +74,7 @@ def cases() -> dict[str, Case]:
         "cut-few-channels": Case(data, "cutSnippets", seams, channels=[5, 2], **BAND, reference=[1, 1], most=1000),
         "cut-single": Case(data, "cutSnippets", seams, **BAND, precision="single"),
         "cut-parts": Case(data, "cutSnippets", seams, parts={"cuts": [100, 5000], "files": 2}, **BAND),
+        "cut-one-channel": Case(noise(9000, 1), "cutSnippets", seams, **BAND, most=10),
         "cut-none": Case(data, "cutSnippets", events=np.empty((0, 5)), **BAND),
         "cut-too-near": Case(data, "cutSnippets", events=[[0, 0, 1, 0, 1], [8999, 1, 9000, 8999, 1]]),
         "cut-edges": Case(data, "cutSnippets", events=[[50, 0], [70, 3]], within=50),
