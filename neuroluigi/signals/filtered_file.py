@@ -41,7 +41,11 @@ def sample_bytes(piece: np.ndarray, dtype: str) -> bytes:
     """Return samples (channels, samples) as bytes of a file of dtype float32 or int16."""
     if dtype == "float32":
         with np.errstate(over="ignore"):
-            return piece.T.astype("<f4", order="C").tobytes()
+            return piece.astype("<f4").T.tobytes()
+    rounded = piece + 0.5
+    np.floor(rounded, out=rounded)
     limits = np.iinfo(np.int16)
-    rounded = np.clip(np.floor(piece + 0.5), limits.min, limits.max)
-    return np.nan_to_num(rounded, copy=False, nan=0).T.astype("<i2", order="C").tobytes()
+    np.clip(rounded, limits.min, limits.max, out=rounded)
+    if np.isnan(rounded.sum()):
+        rounded[np.isnan(rounded)] = 0
+    return rounded.astype("<i2").T.tobytes()
