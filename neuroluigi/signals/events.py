@@ -4,31 +4,29 @@ import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
+from neuroluigi.signals.aggregate import read_aggregate
 from neuroluigi.signals.band_pass import check_band
 from neuroluigi.signals.crossings import Detector, Found
 from neuroluigi.signals.event_files import GrowingArray
 from neuroluigi.signals.event_rule import Rule
 from neuroluigi.signals.filtered import Signal
 from neuroluigi.signals.noise import noise_levels
+from neuroluigi.signals.signal_options import SignalOptions, options_of, plain, samples_of
 
 POLARITIES = ("rising", "falling", "absolute")
 _PER_CHANNEL = ("reference", "level", "hysteresis", "channels")
 
 
 @dataclass(frozen=True)
-class EventOptions:
+class EventOptions(SignalOptions):
     """What is an event; the names are those of findEvents.m, frequencies in Hz, durations in ms, levels in counts."""
 
-    low: float | None = None
-    high: float | None = None
-    reference: str | Sequence[int] = "none"
     polarity: str = "rising"
     level: float | Sequence[float] | None = None
     threshold: float | None = None
@@ -42,9 +40,7 @@ class EventOptions:
     peakWithin: float | None = None
     peakPastEnd: bool = False
     ends: bool = False
-    channels: Sequence[int] | None = None
     noiseFrom: str = "auto"
-    precision: str = "double"
 
     def check(self, rate: float | None) -> None:
         """Raise ValueError for options that contradict each other, or that need a rate which is not known."""
@@ -98,13 +94,10 @@ def find_events(
     `noise`, `level` and `release`, and what was dropped. `options` are names and values in turn; see EventOptions.
     Raises ValueError for options that are wrong, and what read_aggregate() and blocks() raise.
     """
-    given = dict(zip(options[::2], options[1::2], strict=True))
-    if unknown := {*given} - {one.name for one in fields(EventOptions)}:
-        raise ValueError(f"there is no option {', '.join(map(str, unknown))}")
-    chosen = EventOptions(**given)  # type: ignore[arg-type]
+    chosen, given = options_of(EventOptions, options)
     aggregate = read_aggregate(aggregate_file)
     chosen.check(aggregate.sampling_rate_hz)
-    signal = _signal(aggregate, chosen)
+    signal = chosen.signal(aggregate)
     noise, noise_from = _noise(signal, chosen)
     levels, releases = _levels(signal, chosen, noise)
     rule = _rule(chosen, levels, releases, aggregate.sampling_rate_hz, has_peaks=bool(amplitudes_file))
@@ -123,7 +116,7 @@ def find_events(
             "short_stretches": signal.short_stretches(),
             "parameters": given,
         }
-        Path(summary_file).write_text(json.dumps(summary, default=_plain) + "\n", encoding="utf-8")
+        Path(summary_file).write_text(json.dumps(summary, default=plain) + "\n", encoding="utf-8")
 
 
 def find_rising_edges(aggregate_file: str, edges_file: str, level: float | Sequence[float], *options: object) -> None:
@@ -134,31 +127,6 @@ def find_rising_edges(aggregate_file: str, edges_file: str, level: float | Seque
     """
     given = ("level", level) if np.size(level) else ()
     find_events(aggregate_file, edges_file, "", "", *given, *options)
-
-
-def samples_of(milliseconds: float, rate: float | None) -> int:
-    """Return a duration in samples, rounded half up, at least one of a duration above 0."""
-    return max(1, math.floor(milliseconds * rate / 1000 + 0.5)) if milliseconds and rate else 0
-
-
-def _signal(aggregate: AggregateFile, options: EventOptions) -> Signal:
-    if options.channels is None:
-        channels = [number for number, kind in enumerate(aggregate.kinds) if kind != "digital"]
-    else:
-        channels = [int(one) - 1 for one in np.atleast_1d(options.channels)]
-    if wrong := [one for one in channels if not 0 <= one < aggregate.channels]:
-        raise ValueError(f"there is no channel {wrong[0] + 1} among 1 to {aggregate.channels}")
-    if len({*channels}) < len(channels):
-        raise ValueError("a channel is named twice in channels")
-    labels = options.reference
-    if isinstance(labels, str):
-        if labels not in ("none", "median"):
-            raise ValueError(f"reference {labels!r} is neither 'none' nor 'median'")
-        labels = [int(labels == "median")] * len(channels)
-    labels = [int(one) for one in np.atleast_1d(labels)]
-    if len(labels) != len(channels):
-        raise ValueError(f"reference has {len(labels)} labels for {len(channels)} channels")
-    return Signal(aggregate, tuple(channels), options.low, options.high, tuple(labels), options.precision)
 
 
 def _noise(signal: Signal, options: EventOptions) -> tuple[np.ndarray, str]:
@@ -268,7 +236,3 @@ def _flags(signal: Signal, levels: np.ndarray) -> list[str]:
     for channel, level in zip(signal.channels, levels.tolist(), strict=True):
         flags[channel] = "no noise" if math.isnan(level) else ""
     return flags
-
-
-def _plain(value: object) -> object:
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else asdict(value)  # type: ignore[call-overload]

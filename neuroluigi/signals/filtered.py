@@ -15,8 +15,10 @@ from neuroluigi.signals.aggregate import AggregateFile
 from neuroluigi.signals.band_pass import taps_of
 from neuroluigi.signals.blocks import BLOCK_VALUES, blocks
 
-# A transform of at least so many samples, and four times the taps.
+# A transform of at least so many samples, and four times the taps: the least time for a whole recording.
 _SHORTEST_TRANSFORM = 4096
+# Likewise, and twice the taps: the least time for a few samples here and there.
+_SHORTEST_SHORT = 512
 # What is transformed at once stays in the processor's cache.
 _CACHED_VALUES = 1 << 16
 
@@ -26,7 +28,9 @@ class Signal:
     """Channels of a group as a step looks at them: from `low` to `high` Hz, less the median of their reference.
 
     `channels` are 0-based; `labels` has the number of the reference of each, 0 for none: a reference is the median over
-    the channels that have its label, sample by sample, after the band-pass. `precision` is "double" or "single".
+    the channels that have its label, sample by sample, after the band-pass. `precision` is "double" or "single". With
+    `has_short_hops` a few samples here and there take less time, and all of them more; both are the same but for the
+    last bits.
     """
 
     aggregate: AggregateFile
@@ -35,6 +39,7 @@ class Signal:
     high: float | None = None
     labels: tuple[int, ...] = ()
     precision: str = "double"
+    has_short_hops: bool = False
 
     @property
     def is_raw(self) -> bool:
@@ -105,7 +110,7 @@ class Signal:
             first += len(block)
 
     def _worked_out(self, first: int, last: int, begin: int, end: int) -> Iterator[tuple[int, np.ndarray]]:
-        hop, at_once = self._hop, self._hops_at_once
+        hop, at_once = self.hop, self._hops_at_once
         hops = range((first - begin) // hop, -(-(last - begin) // hop))
         for number in hops[::at_once]:
             place = begin + number * hop
@@ -117,16 +122,19 @@ class Signal:
     @functools.cached_property
     def _transform(self) -> int:
         """The samples of a transform, a power of two."""
-        return max(_SHORTEST_TRANSFORM, 1 << (4 * len(self.taps) - 1).bit_length())
+        taps = len(self.taps)
+        if self.has_short_hops:
+            return max(_SHORTEST_SHORT, 1 << (2 * taps - 1).bit_length())
+        return max(_SHORTEST_TRANSFORM, 1 << (4 * taps - 1).bit_length())
 
     @functools.cached_property
-    def _hop(self) -> int:
-        """The samples that a transform filters."""
+    def hop(self) -> int:
+        """The samples that a transform filters, counted from the first one of a stretch."""
         return self._transform - len(self.taps) + 1
 
     @functools.cached_property
     def _hops_at_once(self) -> int:
-        return max(1, 2 * BLOCK_VALUES // (self._hop * len(self.channels)))
+        return max(1, 2 * BLOCK_VALUES // (self.hop * len(self.channels)))
 
     @functools.cached_property
     def _response(self) -> np.ndarray:
@@ -140,7 +148,7 @@ class Signal:
         """Return the filtered samples from `first`, where a hop begins, up to `last`, of a stretch: (channels, n)."""
         if len(self.taps) == 1:
             return self._read(first, last, begin, end, last - first)
-        half, hop, transform = len(self.taps) // 2, self._hop, self._transform
+        half, hop, transform = len(self.taps) // 2, self.hop, self._transform
         read = self._read(first - half, last + half, begin, end, hops * hop + 2 * half)
         lost = _spread(~np.isfinite(read), half, last - first) if self.aggregate.dtype.startswith("float") else None
         if lost is not None:

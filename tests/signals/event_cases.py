@@ -88,7 +88,8 @@ def noise_of(y) -> np.ndarray:
     found = []
     for channel in range(y.shape[1]):
         x = y[~np.isnan(y[:, channel]), channel]
-        found.append(np.median(abs(x - np.median(x))) / NORMAL_QUARTILE if len(x) else math.nan)
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            found.append(np.median(abs(x - np.median(x))) / NORMAL_QUARTILE if len(x) else math.nan)
     return np.array(found)
 
 

@@ -24,6 +24,10 @@ def test_the_examples_of_the_help_texts(tmp_path):
     ):
         (tmp_path / name).mkdir()
         write_aggregate(tmp_path / name, np.array(samples, "uint8"))
+    ramps, folder = np.arange(8000, dtype="int16").reshape(2000, 4), tmp_path / "4 channels"
+    folder.mkdir()
+    write_aggregate(folder, ramps, sampling_rate_hz=30_000)
+    np.save(folder / "events.npy", np.array([[99, 0, 102, 100, 1], [199, 1, 202, 200, 1]], "<i8"))
     octave(
         tmp_path,
         """
@@ -57,6 +61,23 @@ def test_the_examples_of_the_help_texts(tmp_path):
         assert(isequal(size(samples), [0 1]) && isequal(size(channels), [0 1]));
         cd 0132
         findLines('aggregate.json', '../lines.npy', '../lines.json', 'words', 1, 'bits', [0, 1]);
+        assert(strcmp(jsonText(struct('low', 300, 'channels', {{1}})), '{"low": 300, "channels": [1]}'));
+        fid = openFile('data.bin', 'w');
+        bytes = writeSamples(fid, 'data.bin', [1 2 3; 4 5 6], 'int16');
+        assert(isequal(bytes, 12));
+        closeFile(fid, 'data.bin', 12);
+        near = channelNeighbours(readAggregate('4 channels/aggregate.json'), 1:4, 100, 2);
+        assert(isequal(near{1}, [1 2 3]) && isequal(near{4}, [4 2 3]));
+        cd '4 channels'
+        aggregate = readAggregate('aggregate.json');
+        options = signalOptions(aggregate, {'low', 300, 'channels', 1}, struct());
+        plan = planFilter(aggregate, options.channels, options.low, options.high, ...
+                          options.labels, options.precision);
+        assert(isequal(numel(plan.taps), 331));
+        writeFiltered('aggregate.json', 'filtered.bin', 'low', 300, 'dtype', 'int16');
+        writeDownsampled('aggregate.json', 'downsampled.bin', 'factor', 30);
+        cutSnippets('aggregate.json', 'events.npy', 'snippets.npy', 'snippets.json', ...
+                    'channels', 1, 'before', 1, 'after', 1);
         """,
     )
     assert json.loads((tmp_path / "stats.json").read_text()) == {
@@ -68,10 +89,79 @@ def test_the_examples_of_the_help_texts(tmp_path):
     }
     assert np.load(tmp_path / "edges.npy").tolist() == [[1, 0], [4, 0]]
     assert np.load(tmp_path / "lines.npy").tolist() == [[1, 0, 0, 1], [2, 0, 1, 1], [3, 0, 0, 0]]
+    assert np.fromfile(tmp_path / "data.bin", "<i2").tolist() == [1, 2, 3, 4, 5, 6]
+    # Of a ramp the reflection is one too: above 300 Hz there is nothing, and below it is what it was.
+    assert not np.fromfile(folder / "filtered.bin", "<i2").any()
+    np.testing.assert_allclose(np.fromfile(folder / "downsampled.bin", "<f4").reshape(-1, 4), ramps[::30], atol=1e-3)
+    assert np.load(folder / "snippets.npy").tolist() == [ramps[70:130, 0].tolist()]
 
 
 # Errors: (call, identifier, what the message says). Each leaves no file open.
 _FEW = "'few.bin'"
+_CUT = "cutSnippets('few rate.json', 'events.npy', 'out.npy', 'out.json'"
+_ONE_OF_THEM = "number 1 is none of them"
+ERRORS_OF_SIGNALS = [
+    ("signalOptions(readAggregate('few.json'), {'level', 5}, struct())", "signalOptions:unknownOption", _ONE_OF_THEM),
+    ("signalOptions(readAggregate('few.json'), {'low'}, struct())", "signalOptions:unknownOption", _ONE_OF_THEM),
+    ("signalOptions(readAggregate('few.json'), {'low', 'x'}, struct())", "eventOptions:badValue", "low must be"),
+    ("writeSamples(-1, 'out.bin', 5, 'int8')", "writeSamples:badDtype", "int8 is neither float32 nor int16"),
+    ("writeSamples(fopen('many.bin'), 'many.bin', 5, 'int16')", "writeSamples:cannotWrite", "write to many.bin"),
+    *[
+        error
+        for function, own in (("writeFiltered", ""), ("writeDownsampled", ", 'factor', 2"))
+        for error in (
+            (f"{function}('gone.json', 'out.bin'{own})", "openFile:cannotOpen", "gone.json"),
+            (f"{function}('few rate.json', 'no folder/o.bin'{own})", "openFile:cannotOpen", "no folder/o.bin"),
+            (f"{function}('few.bin', 'out.bin'{own})", "readAggregate:badFormat", "few.bin"),
+            (f"{function}('gone part.json', 'out.bin'{own})", "readAggregate:noFile", "gone.bin"),
+            (f"{function}('short part.json', 'out.bin'{own})", "readAggregate:tooShort", "few.bin"),
+            (f"{function}('few rate.json', 'out.bin'{own}, 'x', 1)", "signalOptions:unknownOption", "is none of them"),
+            (f"{function}('few rate.json', 'out.bin'{own}, 'channels', 2)", "eventOptions:badValue", "channels must"),
+            (f"{function}('few rate.json', 'out.bin'{own}, 'dtype', 'int8')", "writeSamples:badDtype", "int8"),
+            (f"{function}('few rate.json', '/dev/full'{own})", "closeFile:incomplete", "/dev/full has 0 of"),
+            (f"{function}('many rate.json', '/dev/full'{own})", "writeSamples:cannotWrite", "write to /dev/full"),
+        )
+    ],
+    ("writeFiltered('few.json', 'out.bin', 'low', 10)", "planFilter:unknownRate", "few.json does not say the sampling"),
+    ("writeFiltered('few rate.json', 'out.bin', 'low', 900)", "bandPass:badBand", "below half the rate"),
+    ("writeDownsampled('few rate.json', 'out.bin')", "writeDownsampled:badFactor", "factor must be a whole number"),
+    ("writeDownsampled('few.json', 'o.bin', 'factor', 2)", "writeDownsampled:unknownRate", "few.json does not say"),
+    (
+        "writeDownsampled('few.json', 'o', 'factor', 2, 'low', 5)",
+        "writeDownsampled:conflict",
+        "low, high and reference",
+    ),
+    ("cutSnippets('gone.json', 'events.npy', 'out.npy', 'out.json')", "openFile:cannotOpen", "gone.json"),
+    ("cutSnippets('few rate.json', 'gone.npy', 'out.npy', 'out.json')", "openFile:cannotOpen", "gone.npy"),
+    ("cutSnippets('few rate.json', 'events.npy', 'no/out.npy', 'out.json')", "openFile:cannotOpen", "no/out.npy"),
+    ("cutSnippets('few rate.json', 'events.npy', 'out.npy', 'no/out.json')", "openFile:cannotOpen", "no/out.json"),
+    ("cutSnippets('few.bin', 'events.npy', 'out.npy', 'out.json')", "readAggregate:badFormat", "few.bin"),
+    ("cutSnippets('gone part.json', 'events.npy', 'o.npy', 'o.json')", "readAggregate:noFile", "gone.bin"),
+    ("cutSnippets('short part.json', 'events.npy', 'o.npy', 'o.json')", "readAggregate:tooShort", "few.bin"),
+    (f"{_CUT}, 'level', 5)", "signalOptions:unknownOption", _ONE_OF_THEM),
+    (f"{_CUT}, 'channels', 2)", "eventOptions:badValue", "channels must be"),
+    (f"{_CUT}, 'low', 900)", "bandPass:badBand", "below half the rate"),
+    (f"{_CUT}, 'most', 0)", "cutSnippets:badValue", "most must be a number from 1 on"),
+    (f"{_CUT}, 'beside', 0.5)", "cutSnippets:badValue", "beside must be a number from 0 on"),
+    (f"{_CUT}, 'before', inf)", "cutSnippets:badValue", "before must be"),
+    (f"{_CUT}, 'after', 0)", "cutSnippets:badValue", "after is 0 ms"),
+    ("cutSnippets('few.json', 'events.npy', 'o.npy', 'o.json')", "cutSnippets:unknownRate", "few.json does not say"),
+    ("cutSnippets('few rate.json', 'three.npy', 'o.npy', 'o.json')", "cutSnippets:badFormat", "three.npy is not a"),
+    ("cutSnippets('few rate.json', 'few.bin', 'o.npy', 'o.json')", "cutSnippets:badFormat", "few.bin is not a file of"),
+    ("cutSnippets('few rate.json', 'cut by 8.npy', 'o.npy', 'o.json')", "cutSnippets:badFormat", "8.npy is cut short"),
+    (
+        "cutSnippets('few rate.json', 'whole.npy', 'o.npy', 'o.json')",
+        "cutSnippets:otherChannels",
+        "whole.npy has events",
+    ),
+    ("cutSnippets('few rate.json', 'events.npy', '/dev/full', 'o.json')", "closeFile:incomplete", "/dev/full has 0 of"),
+    ("cutSnippets('few rate.json', 'events.npy', 'o.npy', '/dev/full')", "closeFile:incomplete", "/dev/full has 0 of"),
+    (
+        "cutSnippets('many rate.json', 'many.npy', '/dev/full', 'o', 'before', 50)",
+        "cutSnippets:cannotWrite",
+        "to /dev/full",
+    ),
+]
 ERRORS = [
     ("openFile('gone.bin', 'r')", "openFile:cannotOpen", "gone.bin"),
     ("openFile('.', 'r')", "openFile:cannotOpen", "cannot open ."),
@@ -154,6 +244,7 @@ ERRORS = [
     ("readEdges('cut by 8.npy')", "readEdges:badFormat", "cut by 8.npy is cut short"),
     ("readEdges('cut by 16.npy')", "readEdges:badFormat", "cut by 16.npy is cut short"),
     ("readEdges('header alone.npy')", "readEdges:badFormat", "header alone.npy is cut short"),
+    *ERRORS_OF_SIGNALS,
 ]
 
 
@@ -163,7 +254,9 @@ def write_jsons(folder: Path) -> None:
     part = {"path": "few.bin", "offset": 0, "samples": 5}
     for name, content in {
         "few": {"parts": [part]},
+        "few rate": {"parts": [part], "sampling_rate_hz": 1000},
         "many": {"parts": [{**part, "path": "many.bin", "samples": 4 * BLOCK_BYTES}]},
+        "many rate": {"parts": [{**part, "path": "many.bin", "samples": BLOCK_BYTES}], "sampling_rate_hz": 1000},
         "empty": {"parts": []},
         "floats": {"dtype": "float32", "parts": [{**part, "samples": 1}]},
         "no dtype": {"dtype": None},
@@ -192,6 +285,8 @@ def raised(tmp_path_factory) -> list[tuple[str, str, int, int]]:
     np.save(folder / "flat.npy", edges.ravel())
     np.save(folder / "columns.npy", np.asfortranarray(edges))
     np.save(folder / "whole.npy", edges)
+    np.save(folder / "events.npy", np.array([[2, 0]], "<i8"))
+    np.save(folder / "many.npy", np.stack([np.arange(10, 9000, 10), np.zeros(899, int)], axis=1).astype("<i8"))
     whole = (folder / "whole.npy").read_bytes()
     for name, size in (("cut by 8", len(whole) - 8), ("cut by 16", len(whole) - 16), ("header alone", 128)):
         (folder / f"{name}.npy").write_bytes(whole[:size])
