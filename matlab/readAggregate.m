@@ -12,6 +12,7 @@ function aggregate = readAggregate(aggregateFile)
   %     dtype           'uint8', 'int8', 'uint16', 'int16', 'int32', 'float32' or 'float64'
   %     channels        number of channels
   %     kinds           channels x 1 cell: 'ap', 'lf', 'analog', 'aux', 'digital' or 'unknown'
+  %     x, y, shanks    columns, position (um) and shank of each channel, NaN where not known
   %     samples         number of samples per channel
   %     sampleBytes     bytes of one sample of all channels
   %     segments        column, 0-based samples at which a stretch without a gap begins
@@ -56,10 +57,12 @@ function aggregate = describe(aggregateFile, content)
   aggregate.dtype = content.dtype;
   if isnumeric(content.channels)
     % How many there are, if no header says what each is.
-    aggregate.kinds = repmat({'unknown'}, content.channels, 1);
-  else
-    aggregate.kinds = valuesOf(content.channels, 'kind', 'unknown');
+    content.channels = repmat({struct()}, content.channels, 1);
   end
+  aggregate.kinds = valuesOf(content.channels, 'kind', 'unknown');
+  aggregate.x = numbersOf(content.channels, 'x');
+  aggregate.y = numbersOf(content.channels, 'y');
+  aggregate.shanks = numbersOf(content.channels, 'shank');
   aggregate.channels = numel(aggregate.kinds);
   valueBytes = struct('uint8', 1, 'int8', 1, 'uint16', 2, 'int16', 2, 'int32', 4, ...
                       'float32', 4, 'float64', 8);
@@ -106,6 +109,13 @@ function values = valuesOf(list, name, default)
       values{k} = list{k}.(name);
     end
   end
+end
+
+function values = numbersOf(list, name)
+  % Returns a field of each object of a list: a column, NaN where it is null, or is not there.
+  values = valuesOf(list, name, NaN);
+  values(cellfun(@isempty, values)) = {NaN};
+  values = reshape([values{:}], [], 1);
 end
 
 function name = joined(folder, name)

@@ -95,6 +95,11 @@ class Edges(ephys.Edges):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group)}
 
 
+class Lines(ephys.Lines):
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Plot(ephys.Plot):
     def requires(self):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group), "edges": Edges(self.group)}

@@ -16,7 +16,8 @@ from neuroluigi.cluster import slurm
 from neuroluigi.provenance.plain_text import unfiltered
 from neuroluigi.provenance.record import read_record
 from neuroluigi.recordings.recording import Group
-from neuroluigi.results.events import EVENT_COLUMNS, read_events
+from neuroluigi.results.bad_channels import candidates_line, find_candidates
+from neuroluigi.results.events import read_events
 from neuroluigi.results.output import Cell, write_csv, write_json, write_text
 from neuroluigi.results.own_files import files_of_groups, not_ours
 from neuroluigi.results.query import check_known
@@ -157,6 +158,17 @@ def why_command(context, step, row, as_json):
     sys.exit(0 if is_all_done(entries) else 1)
 
 
+_WHERE_OPTION = click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only rows for which this holds: a column, one of = != < <= > >=, a value ('note=': blank). Repeatable: and.",
+)
+_COUNTS_OPTION = click.option(
+    "--counts", "as_counts", is_flag=True, help="Print raw counts, where else there are units."
+)
+
+
 def _output_options(command):
     for form in ("json", "csv"):
         command = click.option(f"--{form}", "form", flag_value=form, help=f"Print {form.upper()}, all digits.")(command)
@@ -174,17 +186,12 @@ def _write(form: str, is_raw: bool, columns: Sequence[str], blocks: Iterable[Ite
 
 
 @click.command("results", context_settings=LUIGI_OPTIONS)
-@click.option(
-    "--where",
-    multiple=True,
-    metavar="CONDITION",
-    help="Only rows for which this holds: a column, one of = != < <= > >=, a value ('note=': blank). Repeatable: and.",
-)
+@_WHERE_OPTION
 @click.option(
     "--sort", multiple=True, metavar="[-]COLUMN", help="Sort by a column, downwards with a minus before it. Repeatable."
 )
 @click.option("--columns", default="", metavar="COLUMN,...", help="Only these columns, in this order.")
-@click.option("--counts", "as_counts", is_flag=True, help="Print raw counts, where else there are units.")
+@_COUNTS_OPTION
 @_output_options
 @click.pass_context
 def results_command(context, where, sort, columns, as_counts, form, is_raw):
@@ -217,24 +224,33 @@ def results_command(context, where, sort, columns, as_counts, form, is_raw):
         _write(form, is_raw, shown, [as_json_cells(table, shown, rows)])
     elif form == "csv":
         _write(form, is_raw, shown, [[tuple(row.get(name) for name in shown) for row in rows]])
-    elif named:
-        print_table(shown, cells_for_the_eye(table, shown, rows), table.numeric)
     else:
         cells = cells_for_the_eye(table, shown, rows)
-        print_fitting(shown, cells, ("channel", *table.described), table.numeric, kept=("channel",))
+        if named:
+            print_table(shown, cells, table.numeric)
+        else:
+            kept = ("group", "channel", table.unit)
+            described = ("group", "channel", *table.described)
+            of_steps = [name for name in shown if name not in described]
+            print_fitting(shown, cells, described, table.numeric, kept, of_steps)
+        if line := candidates_line(find_candidates(table, rows)):
+            console().print(Text(f"\n{line}"))
 
 
 @click.command("events", context_settings=LUIGI_OPTIONS)
 @click.argument("group")
 @click.option("--name", default="", help="The array: results/GROUP/NAME.npy; by default the only one with events.")
+@_WHERE_OPTION
+@_COUNTS_OPTION
 @_output_options
 @click.pass_context
-def events_command(context, group, name, form, is_raw):
-    """Print every event of a group; GROUP comes before all settings.
+def events_command(context, group, name, where, as_counts, form, is_raw):
+    """Print the events of a group; GROUP comes before all settings.
 
     \b
-    Example:
+    Examples:
       neuroluigi events a-even --csv > edges.csv
+      neuroluigi events a-even --name spikes --where channel=16 --where 'amplitude<-50'
 
     \b
     session, index               the recording
@@ -242,6 +258,14 @@ def events_command(context, group, name, form, is_raw):
     recording_sample,
     recording_seconds            since the beginning of this recording
     channel                      counted from 0, as samples are
+    name                         of the channel, where it has one
+    end, peak                    sample after the event, and that of its extremum
+    polarity                     1 a rise, -1 a fall
+    amplitude                    value at the peak, in the unit of the channel
+    bit, line, value             of digital lines: with its name; 1 a rise, 0 a fall
+
+    Amplitudes are without the offset of the channel where they were band-passed; in counts, as in the file, where no
+    unit is known, and with --counts.
 
     Seconds have the samples that are missing by a counter of the headers. They are blank where the sampling rate, or
     how many samples are missing, is not known; without a counter, recordings are taken to follow each other at once.
@@ -256,12 +280,11 @@ def events_command(context, group, name, form, is_raw):
     for one in files:
         if one.hidden == FAILED and one.path.suffix == ".npy" and name in ("", one.path.stem) and one.path.is_file():
             click.echo(f"neuroluigi: {one.path.name} is of before its step failed, see neuroluigi status", err=True)
-    blocks = answered(read_events, folder, [one.path for one in files], name)
+    columns, blocks = answered(read_events, folder, [one.path for one in files], name, where, as_counts)
     if form:
-        _write(form, is_raw, EVENT_COLUMNS, blocks)
+        _write(form, is_raw, columns, blocks)
     else:
-        # With ten digits, neighbouring samples differ even after ten hours.
-        write_text(EVENT_COLUMNS, blocks, sys.stdout, digits=10)
+        write_text(columns, blocks, sys.stdout, precise=("seconds", "recording_seconds"))
 
 
 def _fix_commands() -> None:

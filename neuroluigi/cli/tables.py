@@ -74,12 +74,14 @@ def print_fitting(
     described: Sequence[str],
     numeric: Container[str] = (),
     kept: Container[str] = (),
+    at_last: Sequence[str] = (),
     see: str = "--columns",
 ) -> None:
     """Print a table; on a terminal what fits it, with a line on what all rows share and one on what is left out.
 
     `described` are the columns that may be in these lines, `kept` those of them that are left out only where all rows
-    share them; `see` names the options that print all.
+    share them; `at_last` are left out where the others are, and that is not enough; `see` names the options that print
+    all.
     """
     if not sys.stdout.isatty():
         print_table(columns, rows, numeric)
@@ -90,7 +92,7 @@ def print_fitting(
     varying = [columns[i] for i in positions]
     cells = [tuple(row[i] for i in positions) for row in rows]
     droppable = [name for name in described if name not in shared and name not in kept]
-    shown, cells = fit(varying, cells, console().width, droppable)
+    shown, cells = fit(varying, cells, console().width, droppable, at_last)
     print_table(shown, cells, numeric)
     hidden = [name for name in varying if name not in shown]
     for line in (shared_line(shared), f"Too wide to show, see {see}: {', '.join(hidden)}" if hidden else ""):

@@ -13,10 +13,13 @@ Steps of a lab's own read the samples of a group a block at a time:
 """
 
 from neuroluigi.ephys.aggregate import Aggregate
+from neuroluigi.ephys.by_kind import PlotAll
+from neuroluigi.ephys.crossings import Beats, Crossings, Photodiode, Spikes
 from neuroluigi.ephys.decoded import Decoded
 from neuroluigi.ephys.edges import Edges
 from neuroluigi.ephys.event_plots import EventPlots
 from neuroluigi.ephys.flat import Flat
+from neuroluigi.ephys.lines import Lines
 from neuroluigi.ephys.plot import Plot
 from neuroluigi.ephys.spectrum import Spectrum
 from neuroluigi.ephys.stats import Stats
@@ -27,12 +30,18 @@ from neuroluigi.signals.blocks import blocks
 __all__ = [
     "Aggregate",
     "AggregateFile",
+    "Beats",
+    "Crossings",
     "Decoded",
     "Edges",
     "EventPlots",
     "Flat",
+    "Lines",
+    "Photodiode",
     "Plot",
+    "PlotAll",
     "Spectrum",
+    "Spikes",
     "Stats",
     "Traces",
     "blocks",

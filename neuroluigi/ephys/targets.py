@@ -16,7 +16,7 @@ import numpy as np
 
 from neuroluigi.recordings.concatenation import count_channels, data_bytes
 from neuroluigi.recordings.recording import BYTES_PER_VALUE
-from neuroluigi.steps.target import MEAN, SAMPLE, SPREAD, DamagedError, ResultTarget
+from neuroluigi.steps.target import FILTERED, MEAN, SAMPLE, SPREAD, DamagedError, ResultTarget
 
 
 class Concatenation(ResultTarget):
@@ -110,7 +110,62 @@ class Edges(ResultTarget):
             raise DamagedError(f"{path.name} is not int64 of shape (edges, 2) but {edges.dtype} {edges.shape}")
 
 
-def levels(stats: dict, threshold: float, level: float | None) -> list[float]:
+class Events(ResultTarget):
+    """spikes.npy, beats.npy and the like: int64 of shape (events, 5), sorted by sample, then channel.
+
+    The columns are COLUMNS: `sample` is the onset, `end` the first sample after the event, `peak` that of its extremum,
+    `polarity` 1 for a rise and -1 for a fall. Beside it, spikes_amplitudes.npy has the value at each peak, in counts,
+    and spikes.json what there is to say of each channel; see EventSummary.
+    """
+
+    COLUMNS = ("sample", "channel", "end", "peak", "polarity")
+
+    def load(self) -> np.ndarray:
+        """Return the events as a read-only memory map."""
+        return np.load(self.path, mmap_mode="r")
+
+    def check(self, path: Path) -> None:
+        super().check(path)
+        events, columns = np.load(path, mmap_mode="r"), len(self.COLUMNS)
+        if events.dtype != np.dtype("<i8") or events.ndim != 2 or events.shape[1] != columns:
+            raise DamagedError(
+                f"{path.name} is not int64 of shape (events, {columns}) but {events.dtype} {events.shape}"
+            )
+
+
+class EventSummary(ResultTarget):
+    """spikes.json, beats.json and the like: how the events of a step were found, and how many there are.
+
+    LISTS have a value per channel of the group, null for a channel that was not looked at: `count`, `rate_hz`, `noise`
+    (sigma of the filtered signal), `level` and `release`, in counts, and `flag`, why a channel has no events or is to
+    be looked at. `band` has low and high in Hz, null for none; `parameters` are those of the step. What else there is:
+    taps, reference, noise_from, rejected, open, short_stretches.
+    """
+
+    LISTS = ("count", "rate_hz", "noise", "level", "release", "flag")
+    # The counts are those of the events beside it.
+    shown = ("rate_hz", "noise", "level", "flag")
+    in_counts = types.MappingProxyType({"noise": SPREAD, "level": FILTERED, "release": FILTERED})
+
+    def load(self) -> dict:
+        """Return the content; of LISTS, all but count and flag are float64 of shape (channels,), null as NaN."""
+        summary = self._read(Path(self._path_to_read()))
+        numbers = {n: [np.nan if one is None else one for one in summary[n]] for n in self.LISTS[1:-1]}
+        return {**summary, **{name: np.array(values, float) for name, values in numbers.items()}}
+
+    def check(self, path: Path) -> None:
+        super().check(path)
+        summary = self._read(path)
+        lists = [summary.get(name) for name in self.LISTS] if isinstance(summary, dict) else []
+        lengths = {len(one) if isinstance(one, list) else None for one in lists}
+        if len(lengths) != 1 or None in lengths:
+            raise DamagedError(f"{path.name} does not have one value per channel in {', '.join(self.LISTS)}")
+
+    def _read(self, path: Path) -> Any:
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+def levels(stats: dict, threshold: float | Fraction, level: float | None = None) -> list[float]:
     """Return the level of each channel in raw counts: `level`, or min + threshold * (max - min) of the channel.
 
     That is worked out exactly, with the threshold as it is written (0.1 is a tenth), and rounded once: at threshold 1
@@ -128,7 +183,7 @@ def levels(stats: dict, threshold: float, level: float | None) -> list[float]:
             f"channel {infinite[0]} has infinite samples, so a fraction of its range is no level; give one in raw"
             " counts with --Edges-level"
         )
-    fraction = Fraction(repr(threshold))
+    fraction = threshold if isinstance(threshold, Fraction) else Fraction(repr(threshold))
     return [_between(low, high, fraction) for low, high in zip(stats["min"], stats["max"], strict=True)]
 
 

@@ -192,6 +192,16 @@ def data_bytes(layout: Mapping) -> list[int]:
     return [row["samples"] * bytes_per_sample for row in layout["recordings"]]
 
 
+def describe_channels(layout: Mapping) -> list[dict[str, Any]]:
+    """Return what a concatenation says of each channel, as channels_of() returns it; [] where it has no channels."""
+    channels = layout.get("channels", 0)
+    if isinstance(channels, (list, tuple)):
+        return list(channels)
+    of_all = {name: layout[name] for name in ("scale", "offset", "unit") if name in layout}
+    names = layout.get("channel_names") or [""] * channels
+    return [{**of_all, "name": name} for name in names]
+
+
 def count_channels(layout: Mapping) -> int:
     """Return the number of channels of a concatenation, whether it describes each of them or not."""
     channels = layout["channels"]

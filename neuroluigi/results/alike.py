@@ -45,7 +45,7 @@ def _line(found: Sequence[tuple[str, str]]) -> str:
     return f"{count} in {where}, the first: {text}"
 
 
-def some(names: Sequence[str]) -> str:
+def some(names: Sequence[str], between: str = ", ") -> str:
     """Return the names, of many the first."""
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+    return between.join(names[:_MOST_NAMED]) + more

@@ -1,66 +1,61 @@
-"""The events of a group, read in blocks: arrays of sample and channel, with recording and seconds of each."""
+"""The events of a group, read in blocks: what the arrays say of each, with recording, seconds, name and amplitude."""
 
 import contextlib
-import math
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from neuroluigi.provenance.files import read_json
-from neuroluigi.recordings.concatenation import is_concatenation
+from neuroluigi.recordings.concatenation import describe_channels, is_concatenation
+from neuroluigi.results.event_array import LINES, EventArray
 from neuroluigi.results.output import Cell
-from neuroluigi.results.query import QueryError
+from neuroluigi.results.physical import Measure, has_offset, measure_of
+from neuroluigi.results.query import Condition, QueryError, as_typed_number, parse_condition
 from neuroluigi.results.recorded import recorded_results
 
 EVENT_COLUMNS = ("session", "index", "sample", "recording_sample", "channel", "seconds", "recording_seconds")
 
-_BLOCK_ROWS = 1 << 16
+# Columns of text; all others have numbers alone.
+_TEXTS = ("session", "name", "line", "unit")
+
+_COMPARE: Mapping[str, Callable] = {
+    "=": np.equal,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
 
 
-class EventArray:
-    """A .npy file, open for reading: whether it has events, and those, block by block. Raises ValueError."""
+class _Listed(NamedTuple):
+    """A column of which each event has one of few cells: cells[which]."""
 
-    def __init__(self, file: BinaryIO):
-        major, _ = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-        self.shape, self.is_fortran, self.dtype = read_header(file)
-        self.file, self.start = file, file.tell()
-        size, whole = os.fstat(file.fileno()).st_size, self.start + math.prod(self.shape) * self.dtype.itemsize
-        if size < whole:
-            raise ValueError(f"it is cut short: {size} of {whole} bytes")
-
-    @property
-    def is_events(self) -> bool:
-        """Whether it is int64 of shape (events, 2)."""
-        return len(self.shape) == 2 and self.shape[1] == 2 and self.dtype.kind == "i" and self.dtype.itemsize == 8
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Yield arrays (up to 65,536, 2) of sample and channel."""
-        events = self.shape[0]
-        for first in range(0, events, _BLOCK_ROWS):
-            rows = min(_BLOCK_ROWS, events - first)
-            # Read, not mapped, so that what was read leaves memory.
-            if self.is_fortran:
-                yield np.stack([self._values(first, rows), self._values(events + first, rows)], axis=1)
-            else:
-                yield self._values(2 * first, 2 * rows).reshape(rows, 2)
-
-    def _values(self, first: int, count: int) -> np.ndarray:
-        self.file.seek(self.start + first * self.dtype.itemsize)
-        return np.fromfile(self.file, self.dtype, count).astype(np.int64, copy=False)
+    which: np.ndarray
+    cells: Sequence[Cell]
 
 
-def read_events(folder: Path, files: Sequence[Path], name: str) -> Iterator[list[tuple[Cell, ...]]]:
-    """Return blocks of rows as EVENT_COLUMNS of the events in <folder>/<name>.npy, in the order of the file.
+# A float that is not known is NaN.
+_Column = np.ndarray | _Listed
+
+
+def read_events(
+    folder: Path, files: Sequence[Path], name: str, where: Iterable[str] = (), as_counts: bool = False
+) -> tuple[list[str], Iterator[list[tuple[Cell, ...]]]]:
+    """Return columns, and blocks of rows of the events in <folder>/<name>.npy, in the order of the file.
+
+    The columns are EVENT_COLUMNS, `name` where channels have names, and what else the array has: bit, value and `line`,
+    its name; end, peak, polarity, and amplitude with `unit`, where there are amplitudes. These are in the unit of the
+    channel, where its scale and unit are known, unless `as_counts`. Only events for which all conditions of `where`
+    hold are among the rows.
 
     `files` are those of the results in the folder, there or not; others are not looked at. `name` is "" for the only
     array of events among them. Samples are counted from 0, `sample` and `seconds` from the beginning of the
     concatenation; seconds have the samples that are missing by a counter, and those that were left out as repeated, and
     are None where the sampling rate, or how many are missing, is not known. Raises QueryError at once where there is no
-    such file, or no description of where each recording begins.
+    such file, or no description of where each recording begins, or where a condition names no column.
     """
     there = [one for one in files if one.is_file()]
     arrays = [one.stem for one in there if one.suffix == ".npy"]
@@ -68,15 +63,30 @@ def read_events(folder: Path, files: Sequence[Path], name: str) -> Iterator[list
     if path not in there:
         raise QueryError(f"{path} does not exist (yet); arrays of this group: {', '.join(arrays) or 'none'}")
     layout = _find_layout(folder, there)
-    file = path.open("rb")
-    try:
-        array = EventArray(file)
+    with contextlib.ExitStack() as opened:
+        array = _open(path, opened)
         if not array.is_events:
-            raise ValueError(f"it is {array.dtype} of shape {array.shape}, not int64 of shape (events, 2)")
+            raise QueryError(
+                f"{path} has no events: it is {array.dtype} of shape {array.shape}, not int64 of shape (events, 2),"
+                " (events, 4) or (events, 5)"
+            )
+        beside = path.with_name(f"{path.stem}_amplitudes.npy")
+        amplitudes = _open(beside, opened) if beside in there and array.shape[1] == 5 else None
+        if amplitudes and amplitudes.shape != array.shape[:1]:
+            raise QueryError(f"{beside} has shape {amplitudes.shape}, and {path.name} {array.shape[0]} events")
+        summary = path.with_suffix(".json")
+        said = (read_json(summary) if summary in there else None) or {}
+        view = _View(layout, said, array, amplitudes, as_counts)
+        numeric = [one for one in view.columns if one not in _TEXTS]
+        conditions = [parse_condition(text, view.columns, numeric) for text in where]
+        return view.columns, _rows(view, conditions, opened.pop_all())
+
+
+def _open(path: Path, opened: contextlib.ExitStack) -> EventArray:
+    try:
+        return EventArray(opened.enter_context(path.open("rb")))
     except ValueError as error:
-        file.close()
         raise QueryError(f"{path} has no events: {error}") from error
-    return _event_rows(array, layout)
 
 
 def _only_events(folder: Path, arrays: Sequence[str]) -> str:
@@ -107,23 +117,136 @@ def _find_layout(folder: Path, files: Sequence[Path]) -> dict:
     raise QueryError(f"no JSON file in {folder} describes where each recording begins")
 
 
-def _event_rows(array: EventArray, layout: Mapping) -> Iterator[list[tuple[Cell, ...]]]:
-    recordings, rate = layout["recordings"], layout.get("sampling_rate_hz")
-    first_samples = np.array([row["first_sample"] for row in recordings])
-    dropped = np.array([row.get("dropped_samples") or 0 for row in recordings])
-    sessions = np.array([row["session"] for row in recordings], object)
-    indices = np.array([row["index"] for row in recordings], object)
-    missing = _Missing(layout.get("gaps", ()))
-    with array.file:
-        for block in array.blocks():
-            sample, channel = block.T
-            which = np.searchsorted(first_samples, sample, side="right") - 1
-            within = sample - first_samples[which]
-            since = missing.between(first_samples[which], sample)
-            times = (sample + missing.between(first_samples[:1], sample), within + dropped[which] + since)
-            seconds = [_known(one / rate) if rate else [None] * len(block) for one in times]
-            columns = (sessions[which], indices[which], sample, within, channel)
-            yield list(zip(*(column.tolist() for column in columns), *seconds, strict=True))
+def _rows(
+    view: "_View", conditions: Sequence[Condition], opened: contextlib.ExitStack
+) -> Iterator[list[tuple[Cell, ...]]]:
+    with opened:
+        for columns in view.blocks():
+            for one in conditions:
+                chosen = _holds(one, columns[one.column])
+                columns = {name: _take(column, chosen) for name, column in columns.items()}
+            if rows := list(zip(*(_cells(columns[name]) for name in view.columns), strict=True)):
+                yield rows
+
+
+def _holds(condition: Condition, column: _Column) -> np.ndarray:
+    """Return for each event whether the condition holds, as Condition.holds() says it."""
+    if isinstance(column, _Listed):
+        return np.array([condition.holds({condition.column: cell}) for cell in column.cells])[column.which]
+    number = as_typed_number(condition.wanted)
+    if number is None:
+        return np.array([condition.holds({condition.column: cell}) for cell in _cells(column)])
+    is_whole = column.dtype.kind == "i" and number == number.to_integral_value() and abs(number) < 1 << 63
+    return _COMPARE[condition.sign](column, int(number) if is_whole else float(number))
+
+
+def _take(column: _Column, chosen: np.ndarray) -> _Column:
+    return column._replace(which=column.which[chosen]) if isinstance(column, _Listed) else column[chosen]
+
+
+def _cells(column: _Column) -> list[Cell]:
+    if isinstance(column, _Listed):
+        return np.array(column.cells, object)[column.which].tolist()
+    cells = column.tolist()
+    return [None if one != one else one for one in cells] if column.dtype.kind == "f" else cells
+
+
+class _View:
+    """The columns of an array of events, by the layout of its concatenation and what its own JSON file says."""
+
+    def __init__(
+        self, layout: Mapping, said: Mapping, array: EventArray, amplitudes: EventArray | None, as_counts: bool
+    ):
+        self._array, self._amplitudes = array, amplitudes
+        self._places = _Places(layout)
+        channels = describe_channels(layout)
+        # The last one is for a channel that is none of the recording, as lines of other files are.
+        self._names: list[Cell] = [*(str(one.get("name") or "") or None for one in channels), None]
+        # Without its band nothing is known of the offset.
+        known = [measure_of(one, as_counts or "band" not in said) for one in channels]
+        self._measures, self._has_offset = [*known, Measure()], has_offset(said)
+        self._lines = _names_of_lines(said)
+        has_names = any(self._names)
+        self.columns = [*EVENT_COLUMNS, *(["name"] if has_names else []), *array.more_columns]
+        if array.more_columns == LINES and self._lines:
+            self.columns.append("line")
+        if amplitudes:
+            self.columns += ["amplitude", *(["unit"] if any(one.unit for one in self._measures) else [])]
+
+    def blocks(self) -> Iterator[dict[str, _Column]]:
+        """Yield the columns, for up to 65,536 events at a time."""
+        amplitudes = self._amplitudes.blocks() if self._amplitudes else None
+        for block in self._array.blocks():
+            sample, channel, *more = block.T
+            which = np.where((channel >= 0) & (channel < len(self._names) - 1), channel, len(self._names) - 1)
+            columns: dict[str, _Column] = {**self._places.columns(sample), "channel": channel}
+            columns["name"] = _Listed(which, self._names)
+            columns |= zip(self._array.more_columns, more, strict=True)
+            if "line" in self.columns:
+                columns["line"] = self._lines_of(channel, more[0])
+            if amplitudes:
+                columns["amplitude"] = self._in_units(next(amplitudes), which)
+                columns["unit"] = _Listed(which, [one.unit or None for one in self._measures])
+            yield columns
+
+    def _in_units(self, amplitudes: np.ndarray, which: np.ndarray) -> np.ndarray:
+        scale, offset = (np.array([getattr(one, name) for one in self._measures]) for name in ("scale", "offset"))
+        return scale[which] * amplitudes + (offset[which] if self._has_offset else 0)
+
+    def _lines_of(self, channel: np.ndarray, bit: np.ndarray) -> _Listed:
+        # No word has as many bits.
+        lines, which = np.unique(channel * 256 + bit, return_inverse=True)
+        return _Listed(which, [self._lines.get(divmod(one, 256)) for one in lines.tolist()])
+
+
+def _names_of_lines(said: Mapping[str, Any]) -> dict[tuple[int, int], str]:
+    """Return the name of each (channel, bit), of the lists of objects in lines.json that have all three."""
+    objects = (one for value in said.values() if isinstance(value, list) for one in value if isinstance(one, dict))
+    named = (one for one in objects if one.get("name") and {"channel", "bit"} <= one.keys())
+    return {(one["channel"], one["bit"]): str(one["name"]) for one in named}
+
+
+class _Places:
+    """Where samples of a concatenation lie: in which recording, and when."""
+
+    def __init__(self, layout: Mapping):
+        recordings = layout["recordings"]
+        self._rate = layout.get("sampling_rate_hz")
+        self._first_samples = np.array([row["first_sample"] for row in recordings])
+        self._dropped = np.array([row.get("dropped_samples") or 0 for row in recordings])
+        self._sessions, self._indices = ([row[name] for row in recordings] for name in ("session", "index"))
+        self._missing = _Missing(layout.get("gaps", ()))
+        self._zero = _zero(layout)
+
+    def columns(self, sample: np.ndarray) -> dict[str, _Column]:
+        """Return the columns of EVENT_COLUMNS but channel."""
+        which = np.searchsorted(self._first_samples, sample, side="right") - 1
+        firsts = self._first_samples[which]
+        within = sample - firsts
+        since = self._missing.between(firsts, sample)
+        counted = (
+            (sample - self._zero + self._missing.between(self._first_samples[:1], sample)),
+            (within + self._dropped[which] + since),
+        )
+        seconds, recording_seconds = (
+            one / self._rate if self._rate else np.full(len(sample), np.nan) for one in counted
+        )
+        return {
+            "session": _Listed(which, self._sessions),
+            "index": _Listed(which, self._indices),
+            "sample": sample,
+            "recording_sample": within,
+            "seconds": seconds,
+            "recording_seconds": recording_seconds,
+        }
+
+
+def _zero(layout: Mapping) -> int:
+    """Return the sample, counted from the group's first kept one, at which its seconds are 0.
+
+    It is the group's own first sample: no counter says how streams are aligned with each other.
+    """
+    return layout["recordings"][0]["first_sample"]
 
 
 class _Missing:
@@ -140,7 +263,3 @@ class _Missing:
         before, after = (np.searchsorted(self._samples, one, side="right") for one in (first, last))
         is_known = self._unknown[after] == self._unknown[before]
         return np.where(is_known, self._counts[after] - self._counts[before], np.nan)
-
-
-def _known(seconds: np.ndarray) -> list[float | None]:
-    return [None if one != one else one for one in seconds.tolist()]

@@ -38,11 +38,15 @@ def in_the_middle(text: str, length: int = _MOST_OF_A_VALUE) -> str:
 
 
 def fit(
-    columns: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, droppable: Iterable[str]
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    width: int,
+    droppable: Iterable[str],
+    at_last: Iterable[str] = (),
 ) -> tuple[list[str], list[tuple[Cell, ...]]]:
     """Return the columns and rows for `width` characters: long texts shortened, as far as they stay apart.
 
-    Where that is not enough, the widest of the droppable columns are left out.
+    Where that is not enough, the widest of the droppable columns are left out, and then those of `at_last`.
     """
     widths = dict(zip(columns, _widths(columns, rows), strict=True))
     long = {
@@ -50,7 +54,7 @@ def fit(
         for i, name in enumerate(columns)
     }
     least = {name: _least_width(name, long[name], wide) for name, wide in widths.items()}
-    for name in sorted(droppable, key=lambda name: -widths[name]):
+    for name in (one for some in (droppable, at_last) for one in sorted(some, key=lambda name: -widths[name])):
         if _line_width(least) <= width:
             break
         del least[name]
@@ -110,16 +114,18 @@ def write_text(
     columns: Sequence[str],
     blocks: Iterable[Sequence[Sequence[Cell]]],
     out: TextIO,
-    digits: int = 6,
+    precise: Container[str] = (),
     numeric: Container[str] = (),
 ) -> None:
     """Write blocks of rows as aligned text; a column never narrows, but a later block may need a wider one.
 
-    `numeric` are columns of numbers that are text, as they were written.
+    Fractions have six digits, those of the columns `precise` ten: with these, neighbouring samples differ even after
+    ten hours. `numeric` are columns of numbers that are text, as they were written.
     """
+    digits = [10 if name in precise else 6 for name in columns]
     widths, header = [len(name) for name in columns], [list(columns)]
     for rows in blocks:
-        lines = [*header, *([as_text(cell, digits) for cell in row] for row in rows)]
+        lines = [*header, *(list(map(as_text, row, digits)) for row in rows)]
         widths = [max([width, *map(len, texts)]) for width, *texts in zip(widths, *lines, strict=True)]
         right = right_aligned(columns, rows, numeric)
         for line in lines:

@@ -45,12 +45,13 @@ _ASIDE = re.compile(r"(?P<name>.+)\.damaged(-\d+)?", re.DOTALL)
 class OwnFile:
     """A file of results. `hidden` is the state for which what is in it is not shown, "" where it is shown.
 
-    `in_counts` are the values in it that are in counts; see ResultTarget.in_counts.
+    `in_counts` are the values in it that are in counts, `shown` those that tables show; see ResultTarget.
     """
 
     path: Path
     hidden: str = ""
     in_counts: Mapping[str, str] = field(default_factory=dict)
+    shown: Sequence[str] | None = None
 
 
 def planned_steps(root: luigi.Task) -> dict[Path, ResultTask]:
@@ -85,7 +86,8 @@ def files_of_groups(
         if ours:
             hidden = _hidden(step, list(outputs), folders) if shown is None else _hidden_by(shown[record])
             for path in ours:
-                found[path.parent][path.name] = OwnFile(path, hidden, getattr(outputs[path], "in_counts", {}))
+                said = (getattr(outputs[path], "in_counts", {}), getattr(outputs[path], "shown", None))
+                found[path.parent][path.name] = OwnFile(path, hidden, *said)
     for folder, files in found.items():
         for record in record_paths(folder / "runs"):
             recorded = None if record in steps else recorded_result(record)

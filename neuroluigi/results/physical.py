@@ -7,7 +7,7 @@ from neuroluigi.recordings.concatenation import channels_of
 from neuroluigi.recordings.formats.reader import DIGITAL
 from neuroluigi.recordings.recording import Group
 from neuroluigi.results.output import Cell
-from neuroluigi.steps.target import MEAN, SPREAD
+from neuroluigi.steps.target import FILTERED, MEAN, SAMPLE, SPREAD
 
 # Of a channel whose scale is below 0, the one is where the other is in counts.
 _ENDS = ("min", "max")
@@ -28,15 +28,37 @@ def measures_of(group: Group, channels: int, as_counts: bool) -> list[Measure]:
     # One with a problem may have another number than its header.
     if not first or {first.channels, len(first.recorded.channels) if first.recorded else channels} != {channels}:
         return [Measure()] * channels
-    return [_measure(one, as_counts) for one in channels_of(first)]
+    return [measure_of(one, as_counts) for one in channels_of(first)]
 
 
-def _measure(channel: Mapping, as_counts: bool) -> Measure:
+def measure_of(channel: Mapping, as_counts: bool) -> Measure:
+    """Return the measure of a channel as channels_of() describes it, without its unit if `as_counts`."""
     kind = channel.get("kind", "")
     # Words of bits are no voltages, whatever scale the rest of their file has.
     if as_counts or kind == DIGITAL or "scale" not in channel or "unit" not in channel:
         return Measure(kind)
     return Measure(kind, channel["scale"], channel.get("offset", 0.0), channel["unit"])
+
+
+# A value of a filtered signal, which has a sign and no offset; no target says this itself.
+_DIFFERENCE = "difference"
+
+
+def has_offset(content: Mapping) -> bool:
+    """Return whether values after the `band` of a JSON file still have the offset of their channel: it passes 0 Hz."""
+    band = content.get("band")
+    return not (isinstance(band, (list, tuple)) and band and band[0])
+
+
+def resolve_filtered(in_counts: Mapping[str, str], content: object) -> dict[str, str]:
+    """Return what each value of a JSON file is, with those after its band as what they are by the file itself."""
+    said = content if isinstance(content, dict) else {}
+    parameters = said.get("parameters")
+    if isinstance(parameters, dict) and parameters.get("polarity") == "absolute":
+        filtered = SPREAD
+    else:
+        filtered = SAMPLE if has_offset(said) else _DIFFERENCE
+    return {name: filtered if what == FILTERED else what for name, what in in_counts.items()}
 
 
 def in_units(
@@ -73,5 +95,6 @@ def _value(cell: Cell, what: str, measure: Measure) -> Cell:
         count = float(cell)  # "Infinity" too
     except ValueError:
         return cell
-    value = abs(measure.scale) * count if what == SPREAD else measure.scale * count + measure.offset
+    offset = 0.0 if what in (SPREAD, _DIFFERENCE) else measure.offset
+    value = (abs(measure.scale) if what == SPREAD else measure.scale) * count + offset
     return {float("inf"): "Infinity", float("-inf"): "-Infinity"}.get(value, value)

@@ -5,25 +5,20 @@ table of recordings says is text, and is shown as it was written there.
 """
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from neuroluigi.provenance.files import only_regular, read_bytes
 from neuroluigi.provenance.state import DAMAGED
 from neuroluigi.recordings.recording import Group, Recording
-from neuroluigi.results.events import EventArray
+from neuroluigi.results.file_values import read_group
 from neuroluigi.results.output import Cell
 from neuroluigi.results.own_files import OwnFile
-from neuroluigi.results.physical import Measure, in_units, measures_of
+from neuroluigi.results.physical import measures_of
 from neuroluigi.results.query import QueryError, as_number, check_known, parse_condition
 from neuroluigi.results.status import FAILED, sign_of
-from neuroluigi.steps.returned import as_columns
 
 # Fields of a recording, from its table or from luigi.cfg; these columns come first.
 _FIELDS = ("session", "index", "dtype", "channels", "sampling_rate_hz", "scale", "offset")
@@ -42,10 +37,11 @@ _ARE_NAMES = ("group", "session")
 class Table:
     """A row {column: cell} per group and channel; a cell that is missing or None is blank.
 
-    `described` are the columns that come from the recordings, `events` those that count events, `notes` are
-    sentences on what was left out and why. `numeric` are the columns that hold numbers alone; what comes from the
-    recordings is text there too. `hidden` is the state for which a cell (group, column) is blank. `in_units` are the
-    columns that are in the unit of the row, which is in the column `unit`; where that is blank, they are in counts.
+    `described` are the columns that come from the recordings, `events` those that count events, `summaries` those of
+    the JSON file beside the array of these: {"spikes": {"noise": "spikes.noise"}}, by its names; `notes` are sentences
+    on what was left out and why. `numeric` are the columns that hold numbers alone; what comes from the recordings is
+    text there too. `hidden` is the state for which a cell (group, column) is blank. `in_units` are the columns that are
+    in the unit of the row, which is in the column `unit`; where that is blank, they are in counts.
     """
 
     columns: list[str]
@@ -57,6 +53,7 @@ class Table:
     hidden: Mapping[tuple[str, str], str] = field(default_factory=dict)
     in_units: Sequence[str] = ()
     unit: str = "unit"
+    summaries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def state_of(self, row: Mapping[str, Cell], column: str) -> str:
         """Return the state for which a cell is blank, "" where it is not for a state."""
@@ -71,10 +68,10 @@ def collect_table(
     What a step says is in counts is in the unit of the channel, where its scale and unit are known; not if `as_counts`.
 
     Each JSON file of a group that holds nothing but numbers and texts, alone or in lists with one per channel, gives
-    columns of its names, or one of its stem where it is a value alone; each .npy file of events (int64, (n, 2): sample,
-    channel) gives the count per channel, named by its stem. A name that several files have gets the stem as a prefix
-    (`stats.mean`); a column of the recordings that a result is named like is `recordings.<name>`. What is in files that
-    are hidden is blank.
+    columns of its names, or one of its stem where it is a value alone, and one whose target names what is shown gives
+    that; each .npy file of events (see EventArray) gives the count per channel, named by its stem. A name that several
+    files have gets the stem as a prefix (`stats.mean`); a column of the recordings that a result is named like is
+    `recordings.<name>`. What is in files that are hidden is blank.
     """
     problems: dict[tuple[str, str], list[str]] = {}
     results, measures = {}, {}
@@ -84,9 +81,9 @@ def collect_table(
         channels = next((r.channels for r in group.recordings if r.channels), 1)
         measures[key] = measures_of(group, channels, as_counts)
         here = [one for one in files.get(key, ()) if one.path.suffix in (".json", ".npy")]
-        results[key], reasons, damaged = _read_group([one for one in here if not one.hidden], measures[key])
+        results[key], reasons, damaged = read_group([one for one in here if not one.hidden], measures[key])
         # Of what is hidden the names are known, where the file is there.
-        of_hidden, _, _ = _read_group([one for one in here if one.hidden], measures[key])
+        of_hidden, _, _ = read_group([one for one in here if one.hidden], measures[key])
         results[key] |= {source: [None] * channels for source in of_hidden}
         hidden |= {(key, one.path.name): one.hidden for one in here if one.hidden}
         in_counts |= {(one.path.name, name): what for one in here for name, what in one.in_counts.items()}
@@ -130,7 +127,18 @@ def collect_table(
         hidden=_by_column(hidden, titles),
         in_units=[titles[source] for source in in_counts if source in titles],
         unit=renamed.get("unit", ""),
+        summaries=_summaries(titles),
     )
+
+
+def _summaries(titles: Mapping[tuple[str, str], str]) -> dict[str, dict[str, str]]:
+    """Return the columns of the JSON file beside each array of events, by the column of its counts."""
+    found: dict[str, dict[str, str]] = {}
+    for (file, name), title in titles.items():
+        array = (f"{file.removesuffix('.json')}.npy", file.removesuffix(".json"))
+        if file.endswith(".json") and array in titles:
+            found.setdefault(titles[array], {})[name] = title
+    return found
 
 
 def _by_column(hidden: Mapping[tuple[str, str], str], titles: Mapping[tuple[str, str], str]) -> dict:
@@ -189,76 +197,6 @@ def _titles(sources: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     owners = Counter(["group", "channel", *(name for _, name in sources)])
     stems = {file: file.rpartition(".")[0] for file, _ in sources}
     return {(file, name): name if owners[name] == 1 else f"{stems[file]}.{name}" for file, name in sources}
-
-
-def _read_group(
-    files: Iterable[OwnFile], measures: Sequence[Measure]
-) -> tuple[dict[tuple[str, str], list[Cell]], list[tuple[str, str]], list[str]]:
-    """Return {(file, name): a cell per channel}, (file, reason) of what was left out, and files that can't be read."""
-    values: dict[tuple[str, str], list[Cell]] = {}
-    problems, damaged, channels = [], [], len(measures)
-    for one in files:
-        path = one.path
-        found: Mapping[str, list[Cell]]
-        try:
-            if path.suffix == ".json":
-                found, reasons = _flat_values(as_columns(_load_json(path), path.stem), channels)
-                found = in_units(found, one.in_counts, measures)
-            else:
-                found, reasons = _event_counts(path, channels)
-        except FileNotFoundError:
-            # Named by a record, and gone.
-            continue
-        except (OSError, ValueError, RecursionError) as error:
-            problems.append((path.name, f"can't be read: {error}"))
-            damaged.append(path.name)
-        else:
-            problems += [(path.name, reason) for reason in reasons]
-            values.update({(path.name, name): cells for name, cells in found.items()})
-    return values, problems, damaged
-
-
-def _load_json(path: Path) -> object:
-    """Read JSON; NaN, which is none, becomes None, and Infinity the text that stats.json has for it."""
-    return json.loads(
-        read_bytes(path),
-        parse_constant=lambda name: None if name == "NaN" else name,
-        # One that is too large for a float stays as it is written.
-        parse_float=lambda text: value if math.isfinite(value := float(text)) else text,
-    )
-
-
-def _flat_values(content: object, channels: int) -> tuple[dict[str, list[Cell]], list[str]]:
-    """Return {name: a cell per channel} of a JSON object, and what was left out; nothing of a nested one."""
-    values = content if isinstance(content, dict) else {}
-    cells = [cell for value in values.values() for cell in (value if isinstance(value, list) else [value])]
-    if any(isinstance(cell, (dict, list)) for cell in cells):
-        return {}, []
-    found, reasons = {}, []
-    for name, value in values.items():
-        if not isinstance(value, list):
-            found[name] = [value] * channels
-        elif len(value) == channels:
-            found[name] = value
-        else:
-            reasons.append(f"{name} left out: its length is not that of the channels")
-    return found, reasons
-
-
-def _event_counts(path: Path, channels: int) -> tuple[dict[str, list[Cell]], list[str]]:
-    """Return {stem: number of events of each channel}, and why it is left out; nothing of another array."""
-    with open(path, "rb", opener=only_regular) as file:
-        array = EventArray(file)
-        if not array.is_events:
-            return {}, []
-        counts = np.zeros(channels, np.int64)
-        for block in array.blocks():
-            of_channel = block[:, 1]
-            # Another array of two columns, such as begins and ends.
-            if of_channel.min() < 0 or of_channel.max() >= channels:
-                return {}, [f"left out: its second column has other numbers than those of {channels} channels"]
-            counts += np.bincount(of_channel, minlength=channels)
-    return {path.stem: list(counts.tolist())}, []
 
 
 def sort_rows(table: Table, rows: Iterable[Mapping[str, Cell]], names: Sequence[str]) -> list[Mapping[str, Cell]]:

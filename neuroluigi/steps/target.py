@@ -204,8 +204,10 @@ def files_beside(targets: Iterable[Any]) -> list[Any]:
     return [one for path, one in beside.items() if path not in among]
 
 
-# What a value of a result in counts is: one as samples are, their mean, or a spread, which has no offset.
-SAMPLE, MEAN, SPREAD = _IN_COUNTS = ("sample", "mean", "spread")
+# What a value of a result in counts is: one as samples are, their mean, a spread, which has no offset, or one as the
+# samples are after the file's own `band`: without offset where that has a low end; of their size where the file's
+# parameters have the polarity `absolute`.
+SAMPLE, MEAN, SPREAD, FILTERED = _IN_COUNTS = ("sample", "mean", "spread", "filtered")
 
 # The temporary path of each file of the step that is made now, by the file's own path.
 _parts: Mapping[str, Path] = {}
@@ -243,6 +245,8 @@ class ResultTarget(luigi.LocalTarget):
     ignore: Sequence[str] = ()
     # Of a JSON file: the values in counts, which are shown in units, and what they are: {"max": "sample"}.
     in_counts: Mapping[str, str] = {}
+    # Of a JSON file: the values that tables show; None for all of one that has nothing nested.
+    shown: Sequence[str] | None = None
     # Files that lie elsewhere and belong to it: inputs of each step that is given this one.
     beside: Sequence[Any] = ()
     _is_there: Callable[[Any], bool] = staticmethod(os.path.isfile)

@@ -55,6 +55,50 @@ def test_stats_without_a_value_per_channel_are_damaged(tmp_path, changes):
         target.check(tmp_path / "stats.json")
 
 
+def test_events_are_loaded_by_their_path_alone_also_where_there_are_none(tmp_path):
+    for rows in ([[3, 0, 9, 4, -1], [5, 1, 6, 5, 1]], np.empty((0, 5))):
+        np.save(tmp_path / "spikes.npy", np.array(rows, "<i8"))
+        events = targets.Events(tmp_path / "spikes.npy")
+        events.check(tmp_path / "spikes.npy")
+        assert events.load().tolist() == np.array(rows).tolist() and not events.load().flags.writeable
+
+
+@pytest.mark.parametrize("array", [np.zeros((2, 2), "<i8"), np.zeros((2, 5), "<f8"), np.zeros(5, "<i8")])
+def test_events_of_another_type_or_shape_are_damaged(tmp_path, array):
+    np.save(tmp_path / "beats.npy", array)
+    with pytest.raises(DamagedError, match=r"beats.npy is not int64 of shape \(events, 5\) but"):
+        targets.Events(tmp_path / "beats.npy").check(tmp_path / "beats.npy")
+
+
+def write_event_summary(path, **changes):
+    lists = {"count": [4, None], "rate_hz": [0.5, None], "noise": [54.6, None], "level": [-273, None]}
+    summary = {**lists, "release": [-136.5, None], "flag": ["", "bad"], "band": [300, None], **changes}
+    path.write_text(json.dumps(summary))
+    return targets.EventSummary(path)
+
+
+def test_an_event_summary_has_arrays_with_nan_for_null(tmp_path):
+    target = write_event_summary(tmp_path / "spikes.json")
+    target.check(tmp_path / "spikes.json")
+    summary = target.load()
+    np.testing.assert_array_equal(summary["noise"], [54.6, np.nan])
+    assert summary["level"].dtype == np.float64
+    assert (summary["count"], summary["flag"], summary["band"]) == ([4, None], ["", "bad"], [300, None])
+
+
+@pytest.mark.parametrize("changes", [{"noise": [1]}, {"flag": "bad"}, {"level": None}])
+def test_an_event_summary_without_a_value_per_channel_is_damaged(tmp_path, changes):
+    target = write_event_summary(tmp_path / "spikes.json", **changes)
+    with pytest.raises(DamagedError, match=r"spikes.json does not have one value per channel in count, rate_hz, noise"):
+        target.check(tmp_path / "spikes.json")
+
+
+def test_an_event_summary_that_is_a_list_is_damaged(tmp_path):
+    (tmp_path / "spikes.json").write_text("[1]")
+    with pytest.raises(DamagedError, match="one value per channel"):
+        targets.EventSummary(tmp_path / "spikes.json").check(tmp_path / "spikes.json")
+
+
 def test_a_concatenation_is_read_as_it_was_saved(tmp_path):
     content = {"dtype": "uint8", "channels": 1, "unit": "µV", "recordings": [], "segments": [0], "excluded": []}
     targets.Concatenation.save(tmp_path / "aggregate.json", content)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from neuroluigi.recordings.concatenation import data_bytes, describe_concatenation, is_concatenation
+from neuroluigi.recordings.concatenation import data_bytes, describe_channels, describe_concatenation, is_concatenation
 from neuroluigi.recordings.formats.reader import Part
 from neuroluigi.recordings.recording import Group, RecordingsError
 from tests.recordings.files import found, write_files
@@ -142,3 +142,13 @@ ROW = {"session": "a", "index": 0, "first_sample": 0}
 )
 def test_is_concatenation(content, expected):
     assert is_concatenation(content) is expected
+
+
+def test_channels_are_described_alike_whether_by_a_header_or_not():
+    assert describe_channels({"channels": [{"name": "AP0", "scale": 2.0}]}) == [{"name": "AP0", "scale": 2.0}]
+    of_all = {"channels": 2, "scale": 0.5, "unit": "mV", "dtype": "int16"}
+    assert describe_channels({**of_all, "channel_names": ["a", "b"]}) == [
+        {"scale": 0.5, "unit": "mV", "name": name} for name in "ab"
+    ]
+    assert describe_channels(of_all) == [{"scale": 0.5, "unit": "mV", "name": ""}] * 2
+    assert describe_channels({}) == []

@@ -20,6 +20,9 @@ def test_what_does_not_fit_a_terminal_is_shortened_and_then_the_widest_is_left_o
     assert fit(columns, rows, 20, ["path", "serial"]) == (["group", "mean"], [("a-even", 1.25), ("b", 1024)])
     # What may not be left out stays, however wide.
     assert fit(columns, rows, 20, [])[0] == columns
+    # What may be left out at last is there as long as leaving out others is enough.
+    assert fit(columns, rows, 20, ["path", "serial"], ["mean"])[0] == ["group", "mean"]
+    assert fit(columns, rows, 8, ["path", "serial"], ["mean"])[0] == ["group"]
 
 
 def test_no_two_shortened_values_are_one():

@@ -7,7 +7,7 @@ import pytest
 from neuroluigi.recordings.groups import find_groups
 from neuroluigi.recordings.recording import Declaration
 from neuroluigi.results.own_files import OwnFile
-from neuroluigi.results.physical import Measure, in_units, measures_of
+from neuroluigi.results.physical import Measure, has_offset, in_units, measures_of, resolve_filtered
 from neuroluigi.results.report.numbers import numbers
 from neuroluigi.results.table import collect_table, select_rows
 from tests.recordings.test_found import write_run
@@ -69,6 +69,27 @@ def test_a_spread_has_no_offset_and_no_sign_and_ends_change_places_below_0():
         "std": [2, 2, None],
         "count": [7, 7, 7],
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "values"),
+    [
+        ({"band": [300, 6000]}, [-5, 5]),
+        ({"band": [300, None], "parameters": {"polarity": "absolute"}}, [-5, -5]),
+        ({"band": [None, 20]}, [-2, 8]),
+        ({"band": [None, None], "parameters": {"polarity": "rising"}}, [-2, 8]),
+        ({"parameters": 5}, [-2, 8]),
+        ([], [-2, 8]),
+    ],
+)
+def test_a_level_has_the_offset_of_its_channel_but_after_a_band_pass(said, values):
+    measures = [Measure("ap", 0.5, 3.0, "uV"), Measure("ap", -0.5, 3.0, "uV")]
+    in_counts = resolve_filtered({"level": "filtered", "noise": "spread"}, said)
+    assert in_units({"level": [-10, -10], "noise": [4, 4]}, in_counts, measures) == {"level": values, "noise": [2, 2]}
+
+
+def test_a_band_that_begins_above_0_takes_the_offset_away():
+    assert [has_offset({"band": band}) for band in ([300, None], [None, 20], [0, 20], None, [])] == [False] + [True] * 4
 
 
 def test_what_is_not_finite_or_blank_stays_so():

@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
+import targets
 from neuroluigi.recordings.groups import find_groups
 from neuroluigi.recordings.recording import Declaration
 from neuroluigi.results.events import EVENT_COLUMNS
@@ -193,6 +194,35 @@ def test_a_name_of_two_results_is_told_apart(study):
     assert not {"segments", "curve", "robust.curve"} & set(table.columns)
     assert any("broken.json of p: can't be read" in note for note in table.notes)
     assert any("robust.json of p: curve left out" in note for note in table.notes)
+
+
+SUMMARY = {
+    "count": [1, 2],
+    "rate_hz": [0.5, None],
+    "noise": [2.0, 4.0],
+    "level": [-10.0, None],
+    "flag": ["", "candidate"],
+    "open": [0, 1],
+    "band": [300, None],
+    "rejected": {"width": 1, "refractory": 0},
+}
+
+
+def test_of_the_summary_of_events_its_target_says_what_is_shown(study):
+    groups, results = study
+    (results / "p" / "spikes.json").write_text(json.dumps(SUMMARY))
+    shown = targets.EventSummary.shown
+    files = files_in(results)
+    files["p"] = [OwnFile(one.path, "", {}, shown if one.path.name == "spikes.json" else None) for one in files["p"]]
+    table = collect_table(groups, files, results)
+    columns = table.columns[table.columns.index("channel") + 1 :]
+    assert columns == ["rate_hz", "noise", "level", "flag", "spikes", "count", "mean", "max"]
+    assert [(row["spikes"], row["rate_hz"], row["flag"]) for row in table.rows[:2]] == [
+        (1, 0.5, ""),
+        (2, None, "candidate"),
+    ]
+    # Nothing nested is a column by itself.
+    assert "noise" not in collect_table(groups, files_in(results), results).columns
 
 
 def test_sorting_by_several_columns_with_blank_cells_last():

@@ -46,4 +46,4 @@ def documented_errors(name: str) -> set[str]:
     """Return the identifiers after `Errors:` in a help text."""
     text = "".join(re.findall(r"^ *%(.*\n)", (MATLAB / f"{name}.m").read_text(), re.M))
     part = re.search(r"Errors:((?:.*\S.*\n)+)", text)
-    return set(re.findall(r"\w+:\w+", part.group(1)))
+    return set(re.findall(r"\w+:\w+", part.group(1))) if part else set()

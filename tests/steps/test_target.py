@@ -282,5 +282,5 @@ def test_at_any_other_time_a_result_is_only_read(tmp_path, made, done, change):
 
 
 def test_a_misspelt_word_for_what_a_value_in_counts_is_fails_at_once():
-    with pytest.raises(TypeError, match=r"Rms.in_counts: rms is one of sample, mean, spread, not 'spred'"):
+    with pytest.raises(TypeError, match=r"Rms.in_counts: rms is one of sample, mean, spread, filtered, not 'spred'"):
         type("Rms", (ResultTarget,), {"in_counts": {"rms": "spred"}})

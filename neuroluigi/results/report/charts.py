@@ -5,7 +5,7 @@ Their colours are those of the page around them, by class; each has its content 
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -14,6 +14,8 @@ from neuroluigi.results.output import in_the_middle
 # Pixels.
 _WIDTH, _HEIGHT, _INSET = 300, 96, 8
 _TIME_WIDTH, _NAMES, _BAR, _GAP, _AXIS = 960, 150, 9, 8, 22
+
+_STRIP_WIDTH, _STRIP_HEIGHT, _MOST_BARS = 120, 24, 120
 
 # Of the name of a row.
 _MOST_OF_A_NAME = 24
@@ -64,6 +66,46 @@ def _marks(placed: Sequence[tuple[str, float, float, float]]) -> Iterable[str]:
     for name, value, x, y in placed if len(placed) <= _MOST_NAMED else ():
         title = f"<title>{escape(name)}: {_number(value)}</title>"
         yield f'<path class="dot" d="M{x:.1f} {y:.1f}h0">{title}</path>'
+
+
+def strip(title: str, values: Sequence[float | None], marked: Collection[int] = ()) -> str:
+    """Return a small picture of a value per channel, in their order, with those at the places `marked` in red.
+
+    Of many neighbours the largest is drawn. "" where no value is known.
+    """
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    top = max(known, default=0)
+    if not known:
+        return ""
+    columns = min(len(values), _MOST_BARS)
+    highest, red = [0.0] * columns, set()
+    for n, value in enumerate(values):
+        at = n * columns // len(values)
+        if value is not None and math.isfinite(value):
+            highest[at] = max(highest[at], value)
+        if n in marked:
+            red.add(at)
+    wide = _STRIP_WIDTH / columns
+    paths = {"": "", "marked": ""}
+    for at, value in enumerate(highest):
+        height = max(value / top, 0) * (_STRIP_HEIGHT - 1) if top > 0 else 0
+        # What is 0 is seen as there.
+        paths["marked" if at in red else ""] += f"M{(at + 0.5) * wide:.1f} {_STRIP_HEIGHT}v-{height + 1:.1f}"
+    label = escape(f"{title} of {len(values)} channels: {spread(known)}")
+    drawn = (
+        f'<path class="{kind}" d="{path}" stroke-width="{wide if columns == _MOST_BARS else wide * 0.8:.3g}"/>'
+        for kind, path in paths.items()
+        if path
+    )
+    box = f'viewBox="0 0 {_STRIP_WIDTH} {_STRIP_HEIGHT}"'
+    return f'<svg class="strip" {box} role="img" aria-label="{label}"><title>{label}</title>{"".join(drawn)}</svg>'
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return values in words: their median, and from where to where they are."""
+    if len(values) == 1:
+        return _number(values[0])
+    return f"{_number(statistics.median(values))} ({_number(min(values))} to {_number(max(values))})"
 
 
 def _number(value: float) -> str:

@@ -83,7 +83,8 @@ def _pictured(table: Table) -> Iterable[tuple[str, list[tuple[str, float]]]]:
 
     What is in units has a picture for each.
     """
-    columns = [n for n in _results_of(table) if n not in ("group", "channel", *table.events)]
+    rates = {name: of["rate_hz"] for name, of in table.summaries.items() if "rate_hz" in of}
+    columns = [n for n in _results_of(table) if n not in ("group", "channel", *table.events, *rates.values())]
     by_unit = _by_unit(table, table.rows)
     if {"min", "max"} <= set(columns):
         columns = [n for n in columns if n not in ("min", "max")]
@@ -96,7 +97,9 @@ def _pictured(table: Table) -> Iterable[tuple[str, list[tuple[str, float]]]]:
                 yield title, points
     has_rate = any(row.get("sampling_rate_hz") for row in table.rows)
     for name in table.events:
-        if has_rate:
+        if name in rates:
+            yield f"{name} per second", _points(table.rows, operator.itemgetter(rates[name]))
+        elif has_rate:
             yield f"{name} per second", _points(table.rows, _rate_of(name, "sampling_rate_hz"))
         else:
             yield f"{name} per 1,000 samples", _points(table.rows, _rate_of(name))

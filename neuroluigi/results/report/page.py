@@ -43,6 +43,9 @@ _HEAD_BYTES = 4096
 
 _THUMBNAIL_WIDTH = 350  # pixels, at least
 
+# A drawing of lines is its own thumbnail, if it is not larger.
+_MOST_SVG_BYTES = 100_000
+
 
 class ReportTask(CarriesSettings, luigi.Task):
     """The report on all that the task `shows` requires; complete while the page is up to date. It runs nothing."""
@@ -127,7 +130,7 @@ def _render(facts: "Facts", page: Path, digest: str) -> str:
     import jinja2
     from markupsafe import Markup
 
-    from neuroluigi.results.report import methods, numbers, sections
+    from neuroluigi.results.report import event_steps, methods, numbers, sections
     from neuroluigi.results.report.facts import shown_time
 
     style, script = ((_HERE / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
@@ -147,7 +150,8 @@ def _render(facts: "Facts", page: Path, digest: str) -> str:
         picture=Markup(sections.picture(facts)),
         timeline=Markup(sections.timeline(facts)),
         numbers=numbers.numbers(facts),
-        plots=_with_thumbnails(sections.plots(facts), page),
+        galleries=sections.galleries(_with_thumbnails(sections.plots(facts), page)),
+        events=event_steps.event_steps(facts),
         details=_packed(methods.details(facts)),
     )
     # What UTF-8 has no bytes for, such as half of a pair in a file's name, is shown as ?.
@@ -179,6 +183,8 @@ def _known_thumbnails(page: Path) -> dict[str, str]:
 
 
 def _thumbnail(plot: Path) -> str:
+    if plot.suffix.lower() == ".svg":
+        return _small_svg(plot)
     from PIL import Image
 
     # A damaged picture, or one of a kind that Pillow can't read, has none.
@@ -189,6 +195,14 @@ def _thumbnail(plot: Path) -> str:
         # A tenth of the time of the others, in which most of a first report goes.
         small.save(stream, "JPEG", quality=60)
         return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return ""
+
+
+def _small_svg(plot: Path) -> str:
+    """Return a drawing as a data: address, in which a browser runs nothing and from which it loads nothing."""
+    with contextlib.suppress(OSError):
+        if plot.stat().st_size <= _MOST_SVG_BYTES and b"<svg" in (content := read_bytes(plot)):
+            return f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
     return ""
 
 

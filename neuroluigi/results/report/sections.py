@@ -201,6 +201,19 @@ def plots(facts: Facts) -> list[dict]:
     return found
 
 
+def galleries(plots: Sequence[Mapping]) -> list[dict]:
+    """Return the plots, those of each group together where one has several: group, "" for all of them, and its plots.
+
+    What there is to say of a group is said once then, and each plot has its own name.
+    """
+    of_group: dict[str, list[Mapping]] = {}
+    for plot in plots:
+        of_group.setdefault(plot["group"], []).append(plot)
+    if len(of_group) == len(plots):
+        return [{"group": "", "about": "", "plots": plots}] if plots else []
+    return [{"group": key, "about": some[0]["about"], "plots": some} for key, some in of_group.items()]
+
+
 def _about(facts: Facts, rows: Sequence[Mapping], names: Sequence[str]) -> str:
     """Return the number of events of a group and its columns; long values are whole in the table of numbers only."""
     if not rows:
@@ -217,8 +230,9 @@ def _about(facts: Facts, rows: Sequence[Mapping], names: Sequence[str]) -> str:
 
 def _count(table: Table, rows: Sequence[Mapping], name: str) -> str:
     """Return the number of events of a group; where it is not known, the state of the step that would tell."""
+    # It is blank for channels that were not looked at.
     known = [row[name] for row in rows if row.get(name) is not None]
-    if len(known) == len(rows):
+    if known:
         return f"{sum(known):,} {name}"
     state = table.state_of(rows[0], name)
     return f"{name}: {f'{sign_of(state)} {state}' if state else 'none counted'}"

@@ -40,3 +40,33 @@ def test_dots_are_where_the_values_are():
 def test_of_a_long_name_of_a_row_begin_and_end_are_shown_and_all_is_there_to_point_at():
     drawn = charts.gantt([charts.Bar("SortedWithAVeryLongNameThatEndsIn7", "a", 0, 1)], 1)
     assert "<title>SortedWithAVeryLongNameThatEndsIn7</title>SortedWithAV…ThatEndsIn7<" in drawn
+
+
+def bars_of(drawn):
+    """Return (height, whether it is marked) of each bar by its place."""
+    found = {}
+    for kind, path in re.findall(r'<path class="(\w*)" d="([^"]*)"', drawn):
+        for x, height in re.findall(r"M([\d.]+) 24v-([\d.]+)", path):
+            found[float(x)] = (float(height) - 1, kind == "marked")
+    return [bar for _, bar in sorted(found.items())]
+
+
+def test_a_strip_has_a_bar_for_each_channel_as_high_as_its_value():
+    drawn = charts.strip("rate <x>", [1.0, None, 4.0, float("nan"), 2.0], {2})
+    heights, marks = zip(*bars_of(drawn), strict=True)
+    assert heights == pytest.approx([23 / 4, 0, 23, 0, 23 / 2], abs=0.06) and marks == (0, 0, 1, 0, 0)
+    assert 'aria-label="rate &lt;x&gt; of 5 channels: 2 (1 to 4)"' in drawn and "<x>" not in drawn
+    assert charts.strip("rate", [None, float("nan")]) == charts.strip("rate", []) == ""
+    assert bars_of(charts.strip("rate", [0.0, 0.0])) == [(0, False)] * 2
+
+
+def test_in_a_strip_of_hundreds_of_channels_the_largest_of_neighbours_is_drawn_and_no_mark_is_lost():
+    values = [1.0] * 384
+    values[201] = 10.0
+    bars = bars_of(charts.strip("noise", values, {17, 200}))
+    assert len(bars) == 120 and [n for n, (_, is_marked) in enumerate(bars) if is_marked] == [5, 62]
+    assert [n for n, (height, _) in enumerate(bars) if height > 20] == [62]
+
+
+def test_values_in_words_are_their_median_and_range():
+    assert charts.spread([3.14159]) == "3.142" and charts.spread([5, 1, 20_000]) == "5 (1 to 20,000)"

@@ -43,3 +43,11 @@ def test_of_very_many_channels_the_median_of_each_group_is_shown():
     )
     assert "Of the channels of each group and unit the median is shown" in found["notes"][-1]
     assert "channel 385" in found["notes"][0]
+
+
+def test_events_with_a_summary_have_their_own_rates():
+    columns = ["group", "sampling_rate_hz", "channel", "rate_hz", "count", "spikes"]
+    rows = [row("a", n, rate_hz=rate, spikes=7) for n, rate in enumerate((2.5, 5.0, None))]
+    table = Table(columns, ["sampling_rate_hz"], rows, [], ["spikes"], summaries={"spikes": {"rate_hz": "rate_hz"}})
+    (picture,) = numbers.numbers(facts_showing(table))["pictures"]
+    assert "<strong>spikes per second</strong> 2.5 to 5" in picture

@@ -213,3 +213,14 @@ def test_a_thumbnail_is_small_and_on_white_paper_and_a_damaged_picture_has_none(
         assert small.getpixel((100, 40)) == pytest.approx(expected, abs=3)
     plot.write_bytes(plot.read_bytes()[:200])
     assert _thumbnail(plot) == ""
+
+
+def test_a_small_drawing_is_its_own_thumbnail(tmp_path):
+    plot = tmp_path / "plot.SVG"
+    content = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>'
+    plot.write_bytes(content)
+    kind, data = _thumbnail(plot).split(",")
+    assert kind == "data:image/svg+xml;base64" and base64.b64decode(data) == content
+    for other in (b"no drawing", content + b" " * 100_000):
+        plot.write_bytes(other)
+        assert _thumbnail(plot) == ""

@@ -75,6 +75,25 @@ def test_captions_have_all_that_tells_groups_apart_and_long_values_short(tmp_pat
     assert found["about"] == f"4 edges; clock {'m' * 12}…{'m' * 11}"
 
 
+def test_channels_that_were_not_looked_at_hide_no_count(tmp_path):
+    rows = [{"group": "a", "channel": n, "spikes": count} for n, count in enumerate((1200, 34, None))]
+    (tmp_path / "plot.png").write_bytes(b"x")
+    plot = a_result("Plot", "a")
+    plot.entry.task.output = lambda: [SimpleNamespace(path=tmp_path / "plot.png")]
+    facts = replace(facts_of(plot), table=Table(["group", "channel", "spikes"], [], rows, [], ["spikes"]))
+    assert sections.plots(facts)[0]["about"] == "1,234 spikes"
+
+
+def test_plots_of_a_group_are_together_where_one_has_several():
+    plots = [{"group": group, "about": f"of {group}", "name": name} for group, name in ("ax", "by", "bz")]
+    assert sections.galleries(plots[:2]) == [{"group": "", "about": "", "plots": plots[:2]}]
+    assert sections.galleries(plots) == [
+        {"group": "a", "about": "of a", "plots": plots[:1]},
+        {"group": "b", "about": "of b", "plots": plots[1:]},
+    ]
+    assert sections.galleries([]) == []
+
+
 def test_steps_have_counts_tools_and_times():
     facts = facts_of(
         a_result("Stats", "a", seconds=1.0),
