@@ -61,6 +61,34 @@ class Edges(ephys.Edges):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group)}
 
 
+class Crossings(ephys.Crossings):
+    """Threshold crossings of any kind: band, reference, polarity, level and durations are settings."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Spikes(ephys.Spikes):
+    """Threshold crossings of neurons: multi-unit activity, not sorted."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Beats(ephys.Beats):
+    """Heart beats of an electrocardiogram."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Photodiode(ephys.Photodiode):
+    """When a light on a screen goes on and off."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Plot(ephys.Plot):
     """The group's samples against time, with level and edges."""
 

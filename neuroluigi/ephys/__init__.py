@@ -13,6 +13,7 @@ Steps of a lab's own read the samples of a group a block at a time:
 """
 
 from neuroluigi.ephys.aggregate import Aggregate
+from neuroluigi.ephys.crossings import Beats, Crossings, Photodiode, Spikes
 from neuroluigi.ephys.decoded import Decoded
 from neuroluigi.ephys.edges import Edges
 from neuroluigi.ephys.flat import Flat
@@ -21,4 +22,18 @@ from neuroluigi.ephys.stats import Stats
 from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.blocks import blocks
 
-__all__ = ["Aggregate", "AggregateFile", "Decoded", "Edges", "Flat", "Plot", "Stats", "blocks", "read_aggregate"]
+__all__ = [
+    "Aggregate",
+    "AggregateFile",
+    "Beats",
+    "Crossings",
+    "Decoded",
+    "Edges",
+    "Flat",
+    "Photodiode",
+    "Plot",
+    "Spikes",
+    "Stats",
+    "blocks",
+    "read_aggregate",
+]

@@ -165,7 +165,7 @@ class EventSummary(ResultTarget):
         return json.loads(path.read_text(encoding="utf-8"))
 
 
-def levels(stats: dict, threshold: float, level: float | None) -> list[float]:
+def levels(stats: dict, threshold: float | Fraction, level: float | None = None) -> list[float]:
     """Return the level of each channel in raw counts: `level`, or min + threshold * (max - min) of the channel.
 
     That is worked out exactly, with the threshold as it is written (0.1 is a tenth), and rounded once: at threshold 1
@@ -183,7 +183,7 @@ def levels(stats: dict, threshold: float, level: float | None) -> list[float]:
             f"channel {infinite[0]} has infinite samples, so a fraction of its range is no level; give one in raw"
             " counts with --Edges-level"
         )
-    fraction = Fraction(repr(threshold))
+    fraction = threshold if isinstance(threshold, Fraction) else Fraction(repr(threshold))
     return [_between(low, high, fraction) for low, high in zip(stats["min"], stats["max"], strict=True)]
 
 

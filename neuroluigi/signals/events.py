@@ -119,6 +119,16 @@ def find_events(
         Path(summary_file).write_text(json.dumps(summary, default=plain) + "\n", encoding="utf-8")
 
 
+def find_rising_edges(aggregate_file: str, edges_file: str, level: float | Sequence[float], *options: object) -> None:
+    """Write where channels rise through their level, as findRisingEdges.m does: find_events, and nothing but onsets.
+
+    The file is .npy, int64 (edges, 2): 0-based sample and channel, in order. `level` is in raw counts, one for all
+    channels or one for each; where it is empty, options say where the level is.
+    """
+    given = ("level", level) if np.size(level) else ()
+    find_events(aggregate_file, edges_file, "", "", *given, *options)
+
+
 def _noise(signal: Signal, options: EventOptions) -> tuple[np.ndarray, str]:
     if options.noise is None or not signal.channels:
         return np.full(len(signal.channels), math.nan), ""
@@ -132,8 +142,6 @@ def _levels(signal: Signal, options: EventOptions, noise: np.ndarray) -> tuple[n
     base = np.zeros(channels)
     if options.level is not None:
         levels = np.broadcast_to(np.asarray(options.level, float), channels).copy()
-        if not np.all(np.isfinite(levels) | np.isnan(levels)):
-            raise ValueError("a level is not a number of raw counts")
     elif options.noise is not None:
         # Through a level of 0, noise that there is none of is no event.
         levels = np.where(noise > 0, sign * options.noise * noise, math.nan)

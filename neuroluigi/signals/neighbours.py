@@ -31,3 +31,18 @@ def neighbours(
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else value
+
+
+def far_from_neighbours(
+    channels: Sequence[Mapping[str, Any]], chosen: Sequence[int], noise: Sequence[float | None]
+) -> set[int]:
+    """Return the chosen channels whose noise is below a third or above three times the median of their neighbours'.
+
+    `noise` has a value per channel of the group, None for none. Fewer than two neighbours say nothing.
+    """
+    found = set()
+    for channel, near in neighbours(channels, chosen).items():
+        own, others = noise[channel], [value for one in near[1:] if (value := noise[one]) is not None]
+        if own is not None and len(others) > 1 and not 1 / 3 <= own / (float(np.median(others)) or np.nan) <= 3:
+            found.add(channel)
+    return found

@@ -1,7 +1,7 @@
 """The NumPy functions for matlab/*.m: same arguments, same files, for machines without an engine.
 
-Aggregates and edges are the same to the byte, numbers to the last bit wherever the arithmetic is IEEE 754: sums are
-taken in the same order.
+Aggregates are the same to the byte, numbers to the last bit wherever the arithmetic is IEEE 754: sums are taken in the
+same order.
 """
 
 import math
@@ -92,44 +92,9 @@ def compute_stats(aggregate_file: str, stats_file: str) -> None:
     Path(stats_file).write_bytes(f'{{"count": {count}, {lists}}}\n'.encode())
 
 
-def find_rising_edges(aggregate_file: str, edges_file: str, level: float | Sequence[float]) -> None:
-    """Write where channels rise through their level, as findRisingEdges.m does.
-
-    `level`: in raw counts, one for all channels or one for each. The file is .npy, int64, (edges, 2): 0-based sample
-    and channel of the first sample at or above the level after one below it, in order; none at the first sample of a
-    segment. Raises what read_aggregate() and blocks() raise.
-    """
-    aggregate = read_aggregate(aggregate_file)
-    levels = np.broadcast_to(np.asarray(level, dtype=float), aggregate.channels)
-    starts = np.asarray(aggregate.segments, dtype=int)
-    was_below = np.zeros((1, aggregate.channels), dtype=bool)
-    first = edges = 0
-    with Path(edges_file).open("wb") as output:
-        output.write(_edges_header(0))
-        for block in blocks(aggregate):
-            is_below = block < levels
-            follows = np.concatenate([was_below, is_below[:-1]])
-            follows[starts[(starts >= first) & (starts < first + len(block))] - first] = False
-            rows = np.argwhere((block >= levels) & follows).astype("<i8")
-            rows[:, 0] += first
-            output.write(rows.tobytes())
-            edges += len(rows)
-            was_below = is_below[-1:]
-            first += len(block)
-        # The number of edges is known only now.
-        output.seek(0)
-        output.write(_edges_header(edges))
-
-
 def _number_text(value: float) -> str:
     if math.isnan(value):
         return "null"
     if math.isinf(value):
         return '"Infinity"' if value > 0 else '"-Infinity"'
     return f"{value:.17g}"
-
-
-def _edges_header(edges: int) -> bytes:
-    """Return the .npy header of int64 (edges, 2), of the same length whatever the number."""
-    text = f"{{'descr': '<i8', 'fortran_order': False, 'shape': ({edges}, 2), }}"
-    return b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + text.ljust(117).encode() + b"\n"

@@ -104,6 +104,10 @@ class neuroluigi(luigi.Config):
     )
 
 
+# Settings of what is made of the recordings.
+_NOT_DECLARED = ("contiguous", "gap_tolerance", "bad_channels")
+
+
 class recordings(luigi.Config):
     """Where the recordings are, how they are grouped, and what holds where the table has no value."""
 
@@ -128,6 +132,9 @@ class recordings(luigi.Config):
     scale = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset")
     offset = luigi.OptionalFloatParameter(default=None, description="physical = counts * scale + offset; blank: 0")
     unit = luigi.Parameter(default="", description="physical unit, such as mV")
+    bad_channels = WordsParameter(
+        default=(), description="names or positions of channels to leave out, where groups have them; also a column"
+    )
     contiguous = ContiguousParameter(
         default="auto",
         choices=("auto", "true", "false"),
@@ -149,9 +156,7 @@ class recordings(luigi.Config):
 
     def declaration(self) -> Declaration:
         """Return the settings as the plain data that neuroluigi.recordings takes."""
-        values = {
-            name: value for name, value in self.param_kwargs.items() if name not in ("contiguous", "gap_tolerance")
-        }
+        values = {name: value for name, value in self.param_kwargs.items() if name not in _NOT_DECLARED}
         values["group_by"] = self.group_by or (() if self.are_real() else ("session", "parity"))
         return Declaration(**values, made_folder=recordings_to_make(), results_folder=setting(results).root)
 

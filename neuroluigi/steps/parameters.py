@@ -95,13 +95,22 @@ def _is_listed(value: object) -> bool:
 
 
 def shown_task(task: luigi.Task) -> str:
-    """Return a task as Luigi writes it, Step(group=a-even, password=***), with *** in place of what is secret."""
-    values = (
-        f"{name}={MASK if is_secret(one) else masked(one.serialize(task.param_kwargs[name]))}"
+    """Return a task much as Luigi writes it, Step(group=a-even, password=***), with *** in place of what is secret.
+
+    A parameter that has its default is left out: a step may have dozens.
+    """
+    values, defaults = task.param_kwargs, _defaults(task.__class__)
+    shown = (
+        f"{name}={MASK if is_secret(one) else masked(one.serialize(values[name]))}"
         for name, one in task.get_params()
-        if one.significant
+        if one.significant and (is_secret(one) or name not in defaults or values[name] != defaults[name])
     )
-    return f"{task.get_task_family()}({', '.join(values)})"
+    return f"{task.get_task_family()}({', '.join(shown)})"
+
+
+@functools.lru_cache(maxsize=1 << 10)
+def _defaults(task: type[luigi.Task]) -> dict[str, object]:
+    return {name: default_of(name, one) for name, one in task.get_params() if one.has_task_value("", name)}
 
 
 @functools.lru_cache(maxsize=1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neuroluigi.ephys.edges import Fraction
+from neuroluigi import ephys
 from neuroluigi.steps.config import RunStopped
 
 
@@ -26,8 +26,12 @@ def test_contiguous_recordings_may_have_an_edge_on_the_seam(pipeline):
     assert np.load(pipeline.folder / "joined" / "s" / "edges.npy").tolist() == [[1, 0], [3, 0]]
 
 
+class Rises(ephys.Edges):
+    """As a pipeline has it."""
+
+
 @pytest.mark.parametrize("value", [-0.1, 1.5])
 def test_a_threshold_is_a_fraction(value):
-    assert Fraction().normalize(0.5) == 0.5
-    with pytest.raises(RunStopped, match=rf"threshold {value}: threshold is a fraction .* use --Edges-level {value}"):
-        Fraction().normalize(value)
+    assert Rises("a-even", 0.5).threshold == 0.5
+    with pytest.raises(RunStopped, match=rf"threshold {value}: threshold is a fraction .* use --Rises-level {value}"):
+        Rises("a-even", value)

@@ -69,9 +69,7 @@ def test_the_visualiser_shows_the_graph_and_what_failed(browser, tmp_path, luigi
 
     browser.run(f"{rows}.find(row => row.innerText.includes('FAILED')).querySelector('.showError').click()")
     error = wait_for(lambda: browser.run("return document.querySelector('#errorModal.in pre')?.innerText"))
-    assert " ".join(error.split()).startswith(
-        "Edges(group=b-odd, threshold=0.75, level=): ValueError: <b>no</b> edges ("
-    )
+    assert " ".join(error.split()).startswith("Edges(group=b-odd): ValueError: <b>no</b> edges (")
     assert f"{pipeline.results}/b-odd/runs/Edges.failed.log" in error
     modal = "document.querySelector('#errorModal .modal-dialog')"
     rerun = browser.run("return document.querySelectorAll('#errorModal pre')[1].innerText")

@@ -13,6 +13,7 @@ import targets
 from neuroluigi import fake_samples
 from neuroluigi.signals import numpy_functions
 from neuroluigi.signals.aggregate import read_aggregate
+from neuroluigi.signals.events import find_rising_edges
 from tests.conftest import REAL_RECORDINGS, needs_octave, needs_real_recordings
 from tests.signals.aggregates import write_aggregate, write_parts
 from tests.signals.octave import BLOCK_BYTES, BLOCK_VALUES, m, octave, samples_of
@@ -37,7 +38,7 @@ class Case:
         place.mkdir()
         aggregate = write_aggregate(place, self.data, self.segments, **self.known)
         numpy_functions.compute_stats(aggregate, str(place / "numpy.json"))
-        numpy_functions.find_rising_edges(aggregate, str(place / "numpy.npy"), self.level)
+        find_rising_edges(aggregate, str(place / "numpy.npy"), self.level)
         if self.parts:
             # The same samples in other places.
             write_parts(place, self.data, segments=self.segments, **self.known, **self.parts)
@@ -193,7 +194,7 @@ def test_more_channels_than_a_block_has_values(tmp_path):
     data = samples_of("uint8", 3, channels)
     aggregate = write_aggregate(tmp_path, data)
     octave(tmp_path, "findRisingEdges('aggregate.json', 'edges.npy', 128);")
-    numpy_functions.find_rising_edges(aggregate, str(tmp_path / "numpy.npy"), 128)
+    find_rising_edges(aggregate, str(tmp_path / "numpy.npy"), 128)
     assert (tmp_path / "edges.npy").read_bytes() == (tmp_path / "numpy.npy").read_bytes()
     assert len(np.load(tmp_path / "edges.npy")) > channels // 4
 
@@ -278,7 +279,7 @@ def compare_group(folder: Path, files: list[Path], dtype: str, channels: int, le
     numpy_functions.compute_stats(str(folder / "in place.json"), str(folder / "numpy.json"))
     stats = json.loads((folder / "numpy.json").read_text())
     levels = targets.levels({name: np.array(stats[name]) for name in ("min", "max")}, 0.75, level)
-    numpy_functions.find_rising_edges(str(folder / "in place.json"), str(folder / "numpy.npy"), levels)
+    find_rising_edges(str(folder / "in place.json"), str(folder / "numpy.npy"), levels)
     octave(
         folder,
         f"concatenateFiles({m(paths)}, 'aggregate.bin');\n"

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from neuroluigi.signals import blocks, numpy_functions
 from neuroluigi.signals.blocks import BLOCK_VALUES
+from neuroluigi.signals.events import find_rising_edges
 from tests.signals.aggregates import write_aggregate, write_parts
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "int32", "float32", "float64")
@@ -41,7 +42,7 @@ def edges_of(folder, samples, level, segments=(0,), dtype: str | None = None) ->
     samples = np.asarray(samples, dtype=dtype)
     file = folder / "edges.npy"
     aggregate = write_aggregate(folder, samples.reshape(len(samples), -1), segments)
-    numpy_functions.find_rising_edges(aggregate, str(file), level)
+    find_rising_edges(aggregate, str(file), level)
     edges = np.load(file, mmap_mode="r")
     assert edges.dtype == np.dtype("<i8") and edges.ndim == 2 and edges.shape[1] == 2
     assert edges.flags.c_contiguous
@@ -220,7 +221,7 @@ def test_no_samples(tmp_path):
     aggregate = write_aggregate(tmp_path, np.zeros((0, 3), "int16"))
     with pytest.raises(ValueError, match=r"aggregate.json has no samples"):
         numpy_functions.compute_stats(aggregate, str(tmp_path / "stats.json"))
-    numpy_functions.find_rising_edges(aggregate, str(tmp_path / "edges.npy"), 1)
+    find_rising_edges(aggregate, str(tmp_path / "edges.npy"), 1)
     assert np.load(tmp_path / "edges.npy").shape == (0, 2)
 
 
@@ -242,7 +243,7 @@ def test_results_do_not_depend_on_where_the_samples_lie(tmp_path, dtype, files):
         (folder := tmp_path / name).mkdir()
         aggregate = write(folder, data, segments=segments)
         numpy_functions.compute_stats(aggregate, str(folder / "stats.json"))
-        numpy_functions.find_rising_edges(aggregate, str(folder / "edges.npy"), [40, 41.5, 42])
+        find_rising_edges(aggregate, str(folder / "edges.npy"), [40, 41.5, 42])
         found[name] = [(folder / file).read_bytes() for file in ("stats.json", "edges.npy")]
     assert found["one"] == found["parts"] and len(np.load(tmp_path / "one" / "edges.npy")) > 100_000
 

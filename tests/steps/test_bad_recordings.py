@@ -68,7 +68,7 @@ class All(WrapperTask):
 
 # Two bytes a sample: the second file of bad ends in the middle of one.
 REASON = "bad/rec_1.bin has 61 bytes, header 0 bytes; that is not a whole number of samples of 2 bytes"
-FAILED = {"OfGroup(group=bad)", "Alone(group=bad)", "OfRecording(session=bad, index=1, group=)", "OfStudy()"}
+FAILED = {"OfGroup(group=bad)", "Alone(group=bad)", "OfRecording(session=bad, index=1)", "OfStudy()"}
 
 
 @pytest.fixture(scope="module")

@@ -112,7 +112,7 @@ def test_what_lies_deeper_has_to_be_required(made, ask, message):
 
 @pytest.mark.parametrize("ask", [lambda step: Deep().output().path, lambda step: Deep().requires()])
 def test_what_is_not_required_is_refused_with_what_to_do(made, ask):
-    with pytest.raises(Exception, match=r"Reads reads Deep while it is made .*; add Deep\(size=1\) to Reads.requires"):
+    with pytest.raises(Exception, match=r"Reads reads Deep while it is made .*; add Deep\(\) to Reads.requires"):
         made(ask)
 
 
