@@ -6,6 +6,7 @@
 A format of the lab's own is a subclass of ResultTarget: `check` its content, `load` it.
 """
 
+from neuroluigi.ephys.line_files import Lines, LineSummary
 from neuroluigi.ephys.targets import Concatenation, Edges, Events, EventSummary, Stats, levels
 
-__all__ = ["Concatenation", "Edges", "EventSummary", "Events", "Stats", "levels"]
+__all__ = ["Concatenation", "Edges", "EventSummary", "Events", "LineSummary", "Lines", "Stats", "levels"]

@@ -89,6 +89,13 @@ class Photodiode(ephys.Photodiode):
         return Aggregate(self.group)
 
 
+class Lines(ephys.Lines):
+    """The rises and falls of digital lines, in words of bits or in the events that a rig wrote beside samples."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Plot(ephys.Plot):
     """The group's samples against time, with level and edges."""
 

@@ -95,6 +95,13 @@ class Edges(ephys.Edges):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group)}
 
 
+class Lines(ephys.Lines):
+    """The rises and falls of digital lines, in words of bits or in the events that a rig wrote beside samples."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Plot(ephys.Plot):
     def requires(self):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group), "edges": Edges(self.group)}

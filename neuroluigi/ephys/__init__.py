@@ -16,9 +16,13 @@ from neuroluigi.ephys.aggregate import Aggregate
 from neuroluigi.ephys.crossings import Beats, Crossings, Photodiode, Spikes
 from neuroluigi.ephys.decoded import Decoded
 from neuroluigi.ephys.edges import Edges
+from neuroluigi.ephys.event_plots import EventPlots
 from neuroluigi.ephys.flat import Flat
+from neuroluigi.ephys.lines import Lines
 from neuroluigi.ephys.plot import Plot
+from neuroluigi.ephys.spectrum import Spectrum
 from neuroluigi.ephys.stats import Stats
+from neuroluigi.ephys.traces import Traces
 from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.blocks import blocks
 
@@ -29,11 +33,15 @@ __all__ = [
     "Crossings",
     "Decoded",
     "Edges",
+    "EventPlots",
     "Flat",
+    "Lines",
     "Photodiode",
     "Plot",
+    "Spectrum",
     "Spikes",
     "Stats",
+    "Traces",
     "blocks",
     "read_aggregate",
 ]

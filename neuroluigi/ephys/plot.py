@@ -1,19 +1,17 @@
 """Plot: the samples of a group against time, with level and edges."""
 
-from neuroluigi.ephys.ready_made import ReadyMade
+from neuroluigi.ephys.picture import Picture
 from neuroluigi.signals import plotting
 
 
-class Plot(ReadyMade):
+class Plot(Picture):
     """The group's samples against time, with level and edges.
 
-    Requires {"aggregate": an Aggregate, "stats": its Stats, "edges": its Edges}. Makes plot.png.
+    Requires {"aggregate": an Aggregate, "stats": its Stats, "edges": its Edges}. Makes plot.png, or .svg or .pdf.
     """
 
-    preload = ("matplotlib.figure",)
-
     def output(self):
-        return self.result("plot.png")
+        return self.picture("plot")
 
     def make(self, out):
         aggregate, edges = self.input()["aggregate"], self.requires()["edges"]
@@ -25,4 +23,6 @@ class Plot(ReadyMade):
             levels=edges.levels(),
             threshold=edges.threshold if edges.level is None else None,
             made_by=edges.made_by(),
+            channels=self.channels,
+            window=self.window,
         )

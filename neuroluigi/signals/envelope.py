@@ -21,21 +21,26 @@ _COLUMNS_AT_A_TIME = 50
 SAMPLE_OF = itemgetter(0)  # of an edge
 
 
-def envelope(aggregate: AggregateFile, axis: TimeAxis, shown: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def envelope(
+    aggregate: AggregateFile, axis: TimeAxis, shown: Sequence[int], span: tuple[int, int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what to draw of the `shown` channels: places on the axis (n,) and raw counts (n, channels shown).
 
-    Every sample where they are few, with a gap (NaN) between segments; otherwise smallest and largest of each column,
-    NaN where a column has none.
+    Those within `span`, from one place up to another, in which there are some; by default all. Every sample where they
+    are few, with a gap (NaN) between segments; otherwise smallest and largest of each column, NaN where a column has
+    none.
     """
-    samples, picked = aggregate.samples, columns_of(shown)
-    if samples <= 2 * COLUMNS:
-        y = np.concatenate([block[:, picked] for block in blocks(aggregate)]).astype(float)
-        gaps, x = aggregate.segments[1:], axis.places(np.arange(samples)).astype(float)
-        return np.insert(x, gaps, x[list(gaps)]), np.insert(y, gaps, np.nan, axis=0)
-    starts = column_starts(axis)
+    picked = columns_of(shown)
+    begin, samples = axis.first_samples(np.array(span or (0, axis.length))).tolist()
+    if samples - begin <= 2 * COLUMNS:
+        y = np.concatenate([block[:, picked] for block in blocks(aggregate, begin, samples)]).astype(float)
+        x = axis.places(np.arange(begin, samples)).astype(float)
+        gaps = [segment - begin for segment in aggregate.segments if begin < segment < samples]
+        return np.insert(x, gaps, x[gaps]), np.insert(y, gaps, np.nan, axis=0)
+    starts = column_starts(axis, span)
     lowest, highest = np.full((2, COLUMNS, len(shown)), np.nan)
-    first = 0
-    for block in blocks(aggregate):
+    first = begin
+    for block in blocks(aggregate, begin, samples):
         from_column = int(np.searchsorted(starts, first, side="right")) - 1
         to_column = np.searchsorted(starts, first + len(block), side="left")
         cuts = [*np.maximum(starts[from_column:to_column] - first, 0), len(block)]
@@ -55,9 +60,10 @@ def columns_of(channels: Sequence[int]) -> slice | list[int]:
     return slice(len(channels)) if list(channels) == list(range(len(channels))) else list(channels)
 
 
-def column_starts(axis: TimeAxis) -> np.ndarray:
-    """Return the first sample of each pixel column, that of the next one where it has none."""
-    return axis.first_samples(-(-np.arange(COLUMNS) * axis.length // COLUMNS))
+def column_starts(axis: TimeAxis, span: tuple[int, int] | None = None) -> np.ndarray:
+    """Return the first sample of each pixel column of a span, that of the next one where it has none."""
+    begin, end = span or (0, axis.length)
+    return axis.first_samples(begin - (-np.arange(COLUMNS) * (end - begin) // COLUMNS))
 
 
 def edge_marks(
@@ -70,7 +76,7 @@ def edge_marks(
     counts = np.zeros(channels, dtype=np.int64)
     marks: list[list[int]] = [[] for _ in shown]
     for first in range(0, COLUMNS, _COLUMNS_AT_A_TIME):
-        edges = _mapped_anew(edges)
+        edges = mapped_anew(edges)
         bounds = [bisect_left(edges, start, key=SAMPLE_OF) for start in starts[first : first + _COLUMNS_AT_A_TIME + 1]]
         if first + _COLUMNS_AT_A_TIME >= COLUMNS:
             bounds.append(len(edges))
@@ -87,8 +93,8 @@ def edge_marks(
     return [np.array(some, dtype=np.int64) for some in marks], counts
 
 
-def _mapped_anew(edges: np.ndarray) -> np.ndarray:
-    """Return the same edges; of a file that is mapped, what was read so far no longer counts as memory."""
+def mapped_anew(edges: np.ndarray) -> np.ndarray:
+    """Return the same edges, or events; of a file that is mapped, what was read so far no longer counts as memory."""
     # A part of a map is one too, and says of itself what holds for the whole.
     base: object = edges.base
     if not (isinstance(edges, np.memmap) and isinstance(base, mmap.mmap) and edges.filename):

@@ -7,6 +7,8 @@ from typing import Any
 from neuroluigi.signals.aggregate import AggregateFile
 
 MAX_CHANNELS = 8
+# In place of names: evenly spaced along the probe, and those with most events.
+SPREAD, ACTIVE = "spread", "active"
 # The unit of what has none of its own.
 COUNTS = "counts"
 # From so many times as many on, they are spread over all that there are.
@@ -28,21 +30,48 @@ class ShownChannel:
     is_digital: bool = False
 
 
-def shown_channels(aggregate: AggregateFile) -> list[ShownChannel]:
+def shown_channels(
+    aggregate: AggregateFile, chosen: Sequence[str] = (), counts: Sequence[int | None] | None = None
+) -> list[ShownChannel]:
     """Return the channels to show, at most eight, in their order: those that are used, and digital ones alone.
 
-    Of up to twice as many they are the first ones; of more, spread evenly along the probe, or over their numbers.
+    `chosen` are their names or 0-based positions, or SPREAD, along the probe or over their numbers, or ACTIVE: those
+    with the highest of the `counts`, one per channel, None for one in which no events were looked for. By default they
+    are the first ones of up to twice as many, and of more spread. Raises ValueError for what is no channel, and for
+    more than eight.
     """
-    described = _described(aggregate)
+    described = described_channels(aggregate)
     signals = [n for n, one in enumerate(described) if aggregate.kinds[n] != "digital"]
     # A probe of which no site is used has some all the same.
     wanted = [n for n in signals if described[n].get("used", True)] or signals or list(range(aggregate.channels))
-    if len(wanted) > _MANY * MAX_CHANNELS:
+    if counts is not None:
+        wanted = [n for n in wanted if counts[n] is not None] or wanted
+    if list(chosen) == [ACTIVE]:
+        counted = counts or [0] * aggregate.channels
+        wanted = sorted(sorted(wanted, key=lambda n: -(counted[n] or 0))[:MAX_CHANNELS])
+    elif chosen and list(chosen) != [SPREAD]:
+        wanted = _named(chosen, described)
+    elif len(wanted) > (MAX_CHANNELS if chosen else _MANY * MAX_CHANNELS):
         wanted = sorted(_spread(sorted(wanted, key=lambda n: _place(described[n], n))))
     return [_shown(n, described[n], aggregate.kinds[n] == "digital") for n in wanted[:MAX_CHANNELS]]
 
 
-def _described(aggregate: AggregateFile) -> list[dict[str, Any]]:
+def _named(chosen: Sequence[str], described: Sequence[dict[str, Any]]) -> list[int]:
+    """Return the numbers of the channels of these names, or else positions, in their order."""
+    numbers = {str(n): n for n in range(len(described))}
+    numbers |= {name: n for n, one in enumerate(described) if (name := one.get("name"))}
+    if unknown := [one for one in chosen if one not in numbers]:
+        raise ValueError(
+            f"channels: {unknown[0]!r} is neither the name of a channel of the group nor a position from 0 to"
+            f" {len(described) - 1}; in place of all, there are {SPREAD} and {ACTIVE}"
+        )
+    found = sorted({numbers[one] for one in chosen})
+    if len(found) > MAX_CHANNELS:
+        raise ValueError(f"channels: {len(found)} are named; a picture shows {MAX_CHANNELS} at most")
+    return found
+
+
+def described_channels(aggregate: AggregateFile) -> list[dict[str, Any]]:
     """Return what is known of each channel: where no header describes them, that of all."""
     content, listed = aggregate.content, aggregate.content["channels"]
     if not isinstance(listed, int):

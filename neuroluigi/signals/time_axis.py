@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -40,6 +41,12 @@ class TimeAxis:
         # Inside a gap the first one is that behind it.
         last_end = np.append(0, ends)[before]
         return np.maximum(places, last_end) - passed
+
+
+def stretches(axis: TimeAxis, first: int, last: int) -> list[tuple[int, int]]:
+    """Return first and last sample, exclusive, of what lies from `first` up to `last`, cut at each gap and seam."""
+    cuts = sorted({first, last, *(at for at in (*axis.gaps.tolist(), *axis.seams) if first < at < last)})
+    return list(pairwise(cuts))
 
 
 def time_axis(aggregate: AggregateFile) -> TimeAxis:

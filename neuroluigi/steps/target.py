@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from xml.parsers import expat
 
 import luigi
 from luigi.local_target import atomic_file
@@ -61,6 +62,36 @@ def check_png(path: Path) -> None:
         raise DamagedError(f"{path} is not a whole PNG picture")
 
 
+def check_svg(path: Path) -> None:
+    """Raise DamagedError unless the file is whole XML whose outermost element is an SVG picture."""
+    outermost: list[str] = []
+    parser = expat.ParserCreate()
+
+    def note(name: str, _: object) -> None:
+        outermost.append(name)
+        # A picture has many thousands.
+        parser.StartElementHandler = None
+
+    parser.StartElementHandler = note
+    try:
+        with path.open("rb") as file:
+            parser.ParseFile(file)
+    except expat.ExpatError as error:
+        raise DamagedError(f"{path} is not a whole SVG picture: {error}") from error
+    if outermost[0].rpartition(":")[2] != "svg":
+        raise DamagedError(f"{path} is not an SVG picture but <{outermost[0]}>")
+
+
+def check_pdf(path: Path) -> None:
+    """Raise DamagedError unless the file begins and ends as a PDF does; readers allow for some bytes around it."""
+    with path.open("rb") as file:
+        start = file.read(_AROUND_PDF)
+        file.seek(max(0, path.stat().st_size - _AROUND_PDF))
+        end = file.read()
+    if b"%PDF-" not in start or b"%%EOF" not in end:
+        raise DamagedError(f"{path} is not a whole PDF")
+
+
 def check_text(path: Path) -> None:
     """Raise DamagedError for a text file with zero bytes, which a power cut leaves; any encoding will do."""
     with path.open("rb") as file:
@@ -74,9 +105,12 @@ CHECKS: Mapping[str, Callable[[Path], None]] = {
     ".json": check_json,
     ".npy": check_npy,
     ".png": check_png,
+    ".svg": check_svg,
+    ".pdf": check_pdf,
     **dict.fromkeys((".csv", ".tsv", ".txt"), check_text),
 }
 _BLOCK = 1 << 20
+_AROUND_PDF = 1024
 
 
 def _load_json(path: Path) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from neuroluigi.provenance.record import read_record
+from neuroluigi.steps.target import check_svg
 
 
 def test_it_is_made_from_aggregate_stats_and_edges(pipeline):
@@ -30,3 +31,8 @@ def test_it_is_made_from_aggregate_stats_and_edges(pipeline):
     pipeline.run("Plot", "--group", "s", *settings, "--Edges-level", "250")
     assert not np.load(pipeline.results / "s" / "edges.npy").size and plot.read_bytes() != before
     assert json.loads((pipeline.results / "s" / "stats.json").read_text())["max"] == [200]
+    # So is another part of it, and another format is another file.
+    pipeline.run("Plot", "--group", "s", *settings, "--Edges-level", "250", "--Plot-window", "50-150")
+    assert read_record(pipeline.results / "s" / "runs" / "Plot.json")["fingerprint"] == {"window": "50-150"}
+    pipeline.run("Plot", "--group", "s", *settings, "--Edges-level", "250", "--Plot-format", "svg")
+    check_svg(pipeline.results / "s" / "plot.svg")

@@ -255,7 +255,7 @@ def test_the_package_s_own_analysis_counts_by_name():
     assert "neuroluigi:find_rising_edges" not in edges and "neuroluigi:find_rising_edges" in paths(EdgesOfALab)
     # What serves every step changes with the version.
     assert not {one for one in (*plot, *edges) if "MatlabTask" in one or "GroupTask" in one or "ResultTarget" in one}
-    assert python_distributions(PlotOfALab) == ["matplotlib", "numpy"]
+    assert python_distributions(PlotOfALab) == ["luigi", "matplotlib", "numpy"]
 
 
 def test_of_the_package_s_analysis_only_what_it_computes_counts(tmp_path):

@@ -77,7 +77,8 @@ def test_the_real_folder():
     assert recordings["amplifier"].dtype == "int16"
     assert recordings["amplifier"].channels[63] == Channel("B-031", "ap", 0.195, 0.0, "uV")
     assert recordings["auxiliary"].channels[5] == Channel("B-AUX3", "aux", 0.0000374, 0.0, "V")
-    assert recordings["digitalin"].channels == (Channel("digitalin", "digital"),)
+    # Of a word, the names are those of the lines that are on.
+    assert recordings["digitalin"].channels == (Channel("digitalin", "digital", bits=("DIGITAL-IN-01",)),)
     words = np.fromfile(REAL / "digitalin.dat", recordings["digitalin"].dtype)
     for bit, rises in ((0, [4956]), (1, [19952])):
         assert np.flatnonzero(np.diff((words >> bit & 1).astype(int)) == 1).tolist() == [rise - 1 for rise in rises]
@@ -167,7 +168,7 @@ def test_the_stimulator_has_more_files(tmp_path):
     assert recordings["dcamplifier"].channels == (Channel("A-000_DC", "lf", 19.23, -512 * 19.23, "mV"),)
     assert recordings["stim"].channels == (Channel("A-000_STIM", "digital"),)
     assert recordings["analogout"].channels == (Channel("ANALOG-OUT-1", "analog", 0.0003125, -10.24, "V"),)
-    assert recordings["digitalout"].channels == (Channel("digitalout", "digital"),)
+    assert recordings["digitalout"].channels == (Channel("digitalout", "digital", bits=("DIGITAL-OUT-1",)),)
     assert {one.dtype for stream, one in recordings.items() if stream != "amplifier"} == {"uint16"}
     assert recordings["amplifier"].sampling_rate_hz == 30000.0
 

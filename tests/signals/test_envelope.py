@@ -139,3 +139,24 @@ def test_edges_in_a_mapped_file_or_a_part_of_one_are_those_in_memory(tmp_path):
             expected, found = (envelope.edge_marks(one, starts, range(3), 3) for one in (np.array(some), some))
             assert all(map(np.array_equal, expected[0], found[0])) and np.array_equal(expected[1], found[1])
             assert found[1].sum() == len(some)
+
+
+def test_a_span_has_the_extremes_of_its_own_columns(tmp_path, monkeypatch):
+    monkeypatch.setattr(envelope, "COLUMNS", 4)
+    data = np.arange(100, dtype="int16").reshape(-1, 1)
+    gaps = [{"sample": 50, "missing": 10}]
+    aggregate = read_aggregate(write_aggregate(tmp_path, data, [0, 50], gaps=gaps))
+    axis = time_axis(aggregate)
+    # Places 40 to 80, of which 50 to 60 are missing: samples 40 to 49, none, 50 to 59, 60 to 69.
+    x, y = envelope.envelope(aggregate, axis, [0], (40, 80))
+    assert np.array_equal(y[:, 0], [40, 49, np.nan, np.nan, 50, 59, 60, 69], equal_nan=True)
+    assert x.tolist()[:2] + x.tolist()[4:] == [44.5, 44.5, 64.5, 64.5, 74.5, 74.5]
+    assert envelope.column_starts(axis, (40, 80)).tolist() == [40, 50, 50, 60]
+
+
+def test_a_short_span_has_every_sample_of_it(tmp_path):
+    data = np.arange(100, dtype="int16").reshape(-1, 1)
+    aggregate = read_aggregate(write_aggregate(tmp_path, data, [0, 50]))
+    x, y = envelope.envelope(aggregate, time_axis(aggregate), [0], (48, 52))
+    assert x.tolist() == [48, 49, 50, 50, 51]
+    assert np.array_equal(y[:, 0], [48, 49, np.nan, 50, 51], equal_nan=True)

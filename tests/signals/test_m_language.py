@@ -140,7 +140,8 @@ def test_the_check_lets_pass(line):
 @pytest.mark.parametrize("file", M_FILES, ids=lambda file: file.name)
 def test_help_text(file):
     lines = file.read_text().splitlines()
-    signature = lines[0].removeprefix("function ")
+    # What the help texts call the pairs at the end.
+    signature = lines[0].removeprefix("function ").replace("varargin", "name, value, ...")
     help_lines = []
     for line in lines[1:]:
         if not line.startswith("  %"):
@@ -148,7 +149,7 @@ def test_help_text(file):
         help_lines.append(line[3:].strip())
     assert help_lines[0].startswith(f"{file.stem.upper()} ")
     assert signature in help_lines, "the help text lacks the signature"
-    inputs = re.search(r"\((.*)\)", signature).group(1).split(", ")
+    inputs = re.search(r"\((.*)\)", lines[0]).group(1).replace("varargin", "Options").split(", ")
     outputs = re.findall(r"\w+", signature.split("=")[0]) if "=" in signature else []
     words = [line.split()[0] for line in help_lines if line]
     for name in filter(None, inputs + outputs):

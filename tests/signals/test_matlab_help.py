@@ -17,7 +17,11 @@ def test_the_examples_of_the_help_texts(tmp_path):
     """Each line is the example of a help text; what it says of the result is asserted after it."""
     for index in (0, 2):
         (tmp_path / f"rec_{index}.bin").write_bytes(bytes(range(100)))
-    for name, samples in (("1234", [[1], [2], [3], [4]]), ("05909", [[0], [5], [9], [0], [9]])):
+    for name, samples in (
+        ("1234", [[1], [2], [3], [4]]),
+        ("05909", [[0], [5], [9], [0], [9]]),
+        ("0132", [[0], [1], [3], [2]]),
+    ):
         (tmp_path / name).mkdir()
         write_aggregate(tmp_path / name, np.array(samples, "uint8"))
     ramps, folder = np.arange(8000, dtype="int16").reshape(2000, 4), tmp_path / "4 channels"
@@ -72,6 +76,8 @@ def test_the_examples_of_the_help_texts(tmp_path):
         writeDownsampled('aggregate.json', 'downsampled.bin', 'factor', 30);
         cutSnippets('aggregate.json', 'events.npy', 'snippets.npy', 'snippets.json', ...
                     'channels', 1, 'before', 1, 'after', 1);
+        cd ../0132
+        findLines('aggregate.json', '../lines.npy', '../lines.json', 'words', 1, 'bits', [0, 1]);
         """,
     )
     assert json.loads((tmp_path / "stats.json").read_text()) == {
@@ -87,6 +93,7 @@ def test_the_examples_of_the_help_texts(tmp_path):
     assert not np.fromfile(folder / "filtered.bin", "<i2").any()
     np.testing.assert_allclose(np.fromfile(folder / "downsampled.bin", "<f4").reshape(-1, 4), ramps[::30], atol=1e-3)
     assert np.load(folder / "snippets.npy").tolist() == [ramps[70:130, 0].tolist()]
+    assert np.load(tmp_path / "lines.npy").tolist() == [[1, 0, 0, 1], [2, 0, 1, 1], [3, 0, 0, 0]]
 
 
 # Errors: (call, identifier, what the message says). Each leaves no file open.
@@ -194,6 +201,37 @@ ERRORS = [
     ("findRisingEdges('short part.json', 'out.npy', 5)", "readAggregate:tooShort", "few.bin"),
     ("findRisingEdges('few.json', '/dev/full', 5)", "closeFile:incomplete", "/dev/full has 0 of"),
     ("findRisingEdges('many.json', '/dev/full', 5)", "findRisingEdges:cannotWrite", "write to /dev/full"),
+    ("findLines('gone.json', 'o.npy', 'o.json')", "openFile:cannotOpen", "gone.json"),
+    ("findLines('few.bin', 'o.npy', 'o.json')", "readAggregate:badFormat", "few.bin"),
+    ("findLines('gone part.json', 'o.npy', 'o.json')", "readAggregate:noFile", "gone.bin"),
+    ("findLines('short part.json', 'o.npy', 'o.json')", "readAggregate:tooShort", "few.bin"),
+    (
+        "findLines('few.json', 'o.npy', 'o.json')",
+        "findLines:noWords",
+        "few.json does not say which of its channels are",
+    ),
+    (
+        "findLines('few.json', 'o.npy', 'o.json', 'words', 2)",
+        "findLines:badWords",
+        "few.json, each once, counted from 1",
+    ),
+    ("findLines('few.json', 'o.npy', 'o.json', 'words', 'a')", "findLines:badWords", "words 97: words are channels"),
+    ("findLines('few.json', 'o.npy', 'o.json', 'words', 1, 'bits', 8)", "findLines:badBits", "their bits are 0 to 7"),
+    ("findLines('few.json', 'o.npy', 'o.json', 'words', 1, 'bits', 'a')", "findLines:badOption", "are numbers"),
+    ("findLines('few.json', 'o.npy', 'o.json', 'word', 1)", "findLines:badOption", "words, bits, settle, width, field"),
+    ("findLines('few.json', 'o.npy', 'o.json', 1, 1)", "findLines:badOption", "are pairs of a name and a value"),
+    (
+        "findLines('few.json', 'o.npy', 'o.json', 'words', 1, 'names', {'a'})",
+        "findLines:badOption",
+        "1 names for 8 bits",
+    ),
+    ("findLines('few.json', 'o.npy', 'o.json', 'words', 1, 'width', 1)", "findLines:noRate", "has no sampling rate"),
+    ("findLines('floats.json', 'o.npy', 'o.json')", "findLines:notInteger", "samples of float32, which have no bits"),
+    ("findLines('few.json', 'no folder/o.npy', 'o.json', 'words', 1)", "openFile:cannotOpen", "no folder/o.npy"),
+    ("findLines('few.json', 'o.npy', 'no folder/o.json', 'words', 1)", "openFile:cannotOpen", "no folder/o.json"),
+    ("findLines('few.json', '/dev/full', 'o.json', 'words', 1)", "closeFile:incomplete", "/dev/full has 0 of"),
+    ("findLines('few.json', 'o.npy', '/dev/full', 'words', 1)", "closeFile:incomplete", "/dev/full has 0 of"),
+    ("findLines('many.json', '/dev/full', 'o.json', 'words', 1)", "findLines:cannotWrite", "write to /dev/full"),
     ("readEdges('gone.npy')", "openFile:cannotOpen", "gone.npy"),
     ("readEdges('empty.bin')", "readEdges:badFormat", "empty.bin is not a file of edges"),
     ("readEdges('few.bin')", "readEdges:badFormat", "few.bin is not a file of edges"),
@@ -220,6 +258,7 @@ def write_jsons(folder: Path) -> None:
         "many": {"parts": [{**part, "path": "many.bin", "samples": 4 * BLOCK_BYTES}]},
         "many rate": {"parts": [{**part, "path": "many.bin", "samples": BLOCK_BYTES}], "sampling_rate_hz": 1000},
         "empty": {"parts": []},
+        "floats": {"dtype": "float32", "parts": [{**part, "samples": 1}]},
         "no dtype": {"dtype": None},
         "strange dtype": {"dtype": "int12", "parts": [part]},
         "no samples of parts": {},

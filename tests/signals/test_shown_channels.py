@@ -57,3 +57,53 @@ def test_of_several_shanks_each_has_some(numbers):
 def test_where_nothing_else_is_digital_and_unused_ones_are_shown(numbers):
     assert numbers([{"kind": "digital"}] * 3) == [0, 1, 2]
     assert numbers([{"kind": "digital"}, {"kind": "ap", "used": False}]) == [1]
+
+
+@pytest.fixture
+def chosen(tmp_path):
+    """Return a function that gives the numbers of the channels that are chosen among those described."""
+
+    def of(channels, *chosen, counts=None):
+        path = write_aggregate(tmp_path, np.zeros((1, len(channels)), "int16"), channels=channels)
+        return [one.number for one in shown_channels(read_aggregate(path), chosen, counts)]
+
+    return of
+
+
+AP = [{"name": f"AP{n}", "kind": "ap"} for n in range(12)]
+
+
+def test_names_and_positions_are_in_the_order_of_the_channels(chosen):
+    assert chosen(AP, "AP5", "3", "11") == [3, 5, 11] and chosen(AP, "AP5", "5") == [5]
+    # A name that looks like a position is a name.
+    assert chosen([{"name": "1"}, {"name": "0"}, {}], "0", "2") == [1, 2]
+    assert chosen([*AP, {"kind": "digital", "used": False, "name": "SY"}], "SY") == [12]
+
+
+@pytest.mark.parametrize("wrong", ["AP12", "12", "-1", "all", "spread"])
+def test_what_is_no_channel_is_refused(chosen, wrong):
+    with pytest.raises(ValueError, match=f"channels: '{wrong}' is neither the name of a channel"):
+        chosen(AP, "AP1", wrong)
+
+
+def test_more_than_eight_are_refused(chosen):
+    with pytest.raises(ValueError, match="channels: 9 are named; a picture shows 8 at most"):
+        chosen(AP, *(f"AP{n}" for n in range(9)))
+
+
+def test_spread_are_from_the_first_to_the_last_also_of_few_more_than_eight(chosen):
+    assert chosen(AP, "spread") == [0, 2, 3, 5, 6, 8, 9, 11] and chosen(AP) == list(range(8))
+    assert chosen(AP[:3], "spread") == [0, 1, 2]
+
+
+def test_active_are_those_with_most_events_in_their_order(chosen):
+    counts = [0, 5, 1, 1, 9, None, 1, 1, 1, 1, 1, 7]
+    assert chosen(AP, "active", counts=counts) == [1, 2, 3, 4, 6, 7, 8, 11]
+    assert chosen(AP, "active", counts=[None] * 12) == chosen(AP, "active") == list(range(8))
+
+
+def test_bad_and_unused_channels_are_not_among_them(chosen):
+    channels = [*AP[:3], {"kind": "ap", "used": False}, {"kind": "digital"}]
+    for how in ("active", "spread"):
+        assert chosen(channels, how, counts=[1, None, 2, 3, 4]) == [0, 2]
+    assert chosen(channels, counts=[1, None, 2, 3, 4]) == [0, 2]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from neuroluigi.signals.aggregate import read_aggregate
-from neuroluigi.signals.time_axis import TimeAxis, time_axis
+from neuroluigi.signals.time_axis import TimeAxis, stretches, time_axis
 from tests.signals.aggregates import write_aggregate
 
 # 0 1 2 . . . 3 4 . 5
@@ -37,3 +37,9 @@ def test_of_what_earlier_releases_wrote_no_gap_is_known(tmp_path):
     aggregate = read_aggregate(write_aggregate(tmp_path, np.zeros((9, 1), "int16"), [0, 5]))
     axis = time_axis(aggregate)
     assert (axis.length, axis.gaps.tolist(), axis.seams) == (9, [], (5,))
+
+
+def test_stretches_end_at_gaps_and_seams():
+    axis = TimeAxis(10, np.array([3, 5]), np.array([3, 1]), (8,))
+    assert stretches(axis, 0, 10) == [(0, 3), (3, 5), (5, 8), (8, 10)]
+    assert stretches(axis, 3, 7) == [(3, 5), (5, 7)] and stretches(axis, 6, 7) == [(6, 7)]

@@ -13,7 +13,7 @@ WATCHED = """
 import atexit, os, sys
 from pathlib import Path
 from neuroluigi.provenance import files
-from neuroluigi.signals import blocks as of_samples, envelope, filtered, numpy_functions, plotting
+from neuroluigi.signals import blocks as of_samples, envelope, filtered, numpy_functions, traces
 
 def note(file, *words):
     with Path(file).open("a") as stream:
@@ -29,7 +29,7 @@ def watched_blocks(*arguments, blocks=of_samples.blocks):
         yield block
 
 files.hash_file = watched_hash
-numpy_functions.blocks = filtered.blocks = plotting.blocks = envelope.blocks = watched_blocks
+numpy_functions.blocks = filtered.blocks = traces.blocks = envelope.blocks = watched_blocks
 atexit.register(lambda: note("imported", *(name for name in sys.modules if "." not in name)))
 """
 

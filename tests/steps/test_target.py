@@ -13,7 +13,7 @@ from neuroluigi.provenance.files import part_path
 from neuroluigi.steps.target import DamagedError, RecordingTarget, ResultFolder, ResultTarget, WritingError, written_to
 
 
-def png(path):
+def picture(path):
     from matplotlib.figure import Figure
 
     Figure(figsize=(1, 1)).savefig(path)
@@ -22,7 +22,9 @@ def png(path):
 WRITERS = {
     "a.json": lambda path: path.write_text(json.dumps({"a": [1, 2]})),
     "a.npy": lambda path: np.save(path, np.arange(100)),
-    "a.png": png,
+    "a.png": picture,
+    "a.svg": picture,
+    "a.pdf": picture,
     "a.bin": lambda path: path.write_bytes(b"anything"),
 }
 
@@ -34,12 +36,43 @@ def test_a_whole_file_passes(tmp_path, name):
     assert ResultTarget(tmp_path / name).exists()
 
 
-@pytest.mark.parametrize("name", ["a.json", "a.npy", "a.png"])
+@pytest.mark.parametrize("name", ["a.json", "a.npy", "a.png", "a.svg", "a.pdf"])
 def test_half_a_file_is_damaged_and_named(tmp_path, name):
     path = tmp_path / name
     WRITERS[name](path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(DamagedError, match=name):
+        ResultTarget(path).check(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<svg/>",
+        '<?xml version="1.0" encoding="utf-8"?>\n<!-- by hand -->\n<svg xmlns="http://www.w3.org/2000/svg">神</svg>\n',
+        '<s:svg xmlns:s="http://www.w3.org/2000/svg"><s:g/></s:svg><!-- the end -->',
+    ],
+)
+def test_svg_that_others_write_is_whole(tmp_path, text):
+    for encoding in ("utf-8", "utf-8-sig"):
+        (tmp_path / "a.svg").write_text(text, encoding=encoding)
+        ResultTarget(tmp_path / "a.svg").check(tmp_path / "a.svg")
+    assert ResultTarget(tmp_path / "a.svg").has_format
+
+
+@pytest.mark.parametrize("text", ["<html><svg/></html>", "svg", "<svg></svg><svg/>", "<svg>\0</svg>"])
+def test_what_is_no_svg_is_damaged(tmp_path, text):
+    (tmp_path / "a.svg").write_text(text)
+    with pytest.raises(DamagedError, match=r"a\.svg is not"):
+        ResultTarget(tmp_path / "a.svg").check(tmp_path / "a.svg")
+
+
+def test_a_pdf_may_have_a_line_end_after_its_end(tmp_path):
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"%PDF-1.4\n...\n%%EOF\r\n\n")
+    ResultTarget(path).check(path)
+    path.write_bytes(b"%PDF-1.4\n...\n%%EOF" + bytes(4096))
+    with pytest.raises(DamagedError, match=r"a\.pdf is not a whole PDF"):
         ResultTarget(path).check(path)
 
 

@@ -17,7 +17,6 @@ from neuroluigi.recordings.formats.intan_header import (
     RHD_SIGNALS,
     RHS_SIGNALS,
     Header,
-    channels_of,
     read_header,
 )
 from neuroluigi.recordings.formats.reader import (
@@ -119,7 +118,7 @@ class _Folder:
         path, header = self._of(stream), self._header
         size = size_of(path)
         signal, warnings = header.signals[stream], []
-        channels = channels_of(stream, signal, header.channels.get(signal.type, ()))
+        channels = header.channels_of(stream, signal)
         if not channels:
             raise RecordingsError(f"{path} has no channels by {self._path}; take it away if it is of another recording")
         samples, rest = split_bytes(path, size, 0, _BYTES_PER_VALUE * len(channels))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from neuroluigi.recordings.formats.binary import opened
 from neuroluigi.recordings.formats.counters import read_counter
 from neuroluigi.recordings.formats.decoding import blocks_of, read_whole
-from neuroluigi.recordings.formats.intan_header import AMPLIFIER, FORMAT, Header, channels_of, read_header
+from neuroluigi.recordings.formats.intan_header import AMPLIFIER, FORMAT, Header, read_header
 from neuroluigi.recordings.formats.reader import Gap, RecordedFile, described, size_of
 from neuroluigi.recordings.recording import RecordingsError
 
@@ -96,7 +96,7 @@ class _OneFile:
             dtype=signal.dtype,
             sampling_rate_hz=self.header.rate / every,
             samples=self.blocks * field.samples,
-            channels=channels_of(stream, signal, self.header.channels[signal.type]),
+            channels=self.header.channels_of(stream, signal),
             # It begins anew with each recording, and goes on in the next file of one that was split by minutes.
             start_sample=None if start % every else start // every,
             clock="" if start % every else f"intan {columns['session']} {stream}",

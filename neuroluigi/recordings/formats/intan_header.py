@@ -5,6 +5,7 @@ Sources: see intan.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from neuroluigi.recordings.formats.binary import BinaryHeader, opened
@@ -17,6 +18,7 @@ _RHD, _RHS = 0xC6912702, 0xD69127AC
 # A length in front of a text that says that there is none.
 _NO_TEXT = 0xFFFFFFFF
 _MOST_HZ = 1e9
+_WORD_BITS = 16
 
 
 class Signal(NamedTuple):
@@ -67,7 +69,7 @@ RHS_SIGNALS = {
 
 
 class Header(NamedTuple):
-    """What a header says; `channels` are the names of those that are on, by their type.
+    """What a header says; `channels` are the names of those that are on, by their type, `lines` their places there.
 
     Where samples follow in the same file, they begin at byte `end`, in blocks of `block_samples`, which have these
     signals: RHD with values of so many `thermometers`, RHS without those of DC where they were not saved (`has_dc`).
@@ -81,14 +83,21 @@ class Header(NamedTuple):
     block_samples: int
     thermometers: int = 0
     has_dc: bool = True
+    lines: Mapping[int, Sequence[int]] = MappingProxyType({})
+
+    def channels_of(self, stream: str, signal: Signal) -> tuple[Channel, ...]:
+        """Return the channels of a signal type; where lines are bits of a value, that is one."""
+        names = self.channels.get(signal.type, ())
+        if signal.is_word:
+            return (Channel(stream, signal.kind, bits=_names_of_bits(names, self.lines.get(signal.type, ()))),)
+        unit = "" if signal.scale is None else signal.unit
+        return tuple(Channel(name + signal.suffix, signal.kind, signal.scale, signal.offset, unit) for name in names)
 
 
-def channels_of(stream: str, signal: Signal, names: Sequence[str]) -> tuple[Channel, ...]:
-    """Return the channels of a signal type; where lines are bits of a value, that is one."""
-    if signal.is_word:
-        return (Channel(stream, signal.kind),)
-    unit = "" if signal.scale is None else signal.unit
-    return tuple(Channel(name + signal.suffix, signal.kind, signal.scale, signal.offset, unit) for name in names)
+def _names_of_bits(names: Sequence[str], lines: Sequence[int]) -> tuple[str, ...] | None:
+    """Return the names of the bits of a word, from 0, by the lines that are on; None where none has its bit."""
+    named = {line: name for name, line in zip(names, lines, strict=False) if 0 <= line < _WORD_BITS}
+    return tuple(named.get(bit, "") for bit in range(max(named) + 1)) if named else None
 
 
 def read_header(path: str) -> Header:
@@ -102,8 +111,10 @@ def read_header(path: str) -> Header:
         header = _read_rhs(source) if is_rhs else _read_rhd(source, version)
         of_channel = "11h2f" if is_rhs else "10h2f"
         channels: dict[int, list[str]] = defaultdict(list)
-        for name, type in _enabled(source, of_channel):
+        lines: dict[int, list[int]] = defaultdict(list)
+        for name, type, line in _enabled(source, of_channel):
             channels[type].append(name)
+            lines[type].append(line)
             if len(channels[type]) > MOST_CHANNELS:
                 raise RecordingsError(f"{path} has more than {MOST_CHANNELS} channels; it is damaged, copy it again")
         end = source.position
@@ -112,7 +123,7 @@ def read_header(path: str) -> Header:
             f"{path} says a sampling rate of {header.rate} Hz, and {header.thermometers} thermometers; it is damaged,"
             " copy it again from the rig"
         )
-    return header._replace(channels=channels, end=end)
+    return header._replace(channels=channels, lines=lines, end=end)
 
 
 def _read_rhd(source: BinaryHeader, version: list[int]) -> Header:
@@ -142,17 +153,17 @@ def _read_rhs(source: BinaryHeader) -> Header:
     return Header(rate, RHS_SIGNALS, {}, "<i4", 0, 128, has_dc=bool(has_dc))
 
 
-def _enabled(source: BinaryHeader, of_channel: str) -> Iterator[tuple[str, int]]:
-    """Yield name and type of each channel that is on; by its own name where it was given one."""
+def _enabled(source: BinaryHeader, of_channel: str) -> Iterator[tuple[str, int, int]]:
+    """Yield name, type, and place among those of its type, of each channel that is on; the name is its own, if any."""
     (groups,) = source.unpack("h")
     for _ in range(groups):
         _skip_texts(source, 2)
         is_on, count, _ = source.unpack("3h")
         for _ in range(count if is_on else 0):
             native, custom = _text(source), _text(source)
-            _, _, type, is_on_too, *_ = source.unpack(of_channel)
+            line, _, type, is_on_too, *_ = source.unpack(of_channel)
             if is_on_too:
-                yield custom or native, type
+                yield custom or native, type, line
 
 
 def _skip_texts(source: BinaryHeader, count: int) -> None:

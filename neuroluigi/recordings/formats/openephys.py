@@ -2,6 +2,7 @@
 
 Sources: the manual of the GUI (https://open-ephys.github.io/gui-docs, "Binary format") and files of its versions 0.4 to
 1.0. Since 0.6 sample_numbers.npy has the counter at each sample, before that timestamps.npy, as integers.
+Changes of digital lines are no samples: they lie in folders below events, those of a stream in the one of its name.
 """
 
 import os
@@ -22,6 +23,7 @@ from neuroluigi.recordings.formats.reader import (
     UNKNOWN,
     Channel,
     Gap,
+    LineFiles,
     Part,
     RecordedFile,
     as_count,
@@ -53,6 +55,10 @@ _KINDS = (
 )
 # The types of channels that later versions give.
 _TYPES = (AP, AUX, ANALOG)
+# The files of changes of lines, and of their counters: since 0.6, before that.
+_STATES = ("states.npy", "channel_states.npy")
+_COUNTERS = ("sample_numbers.npy", "timestamps.npy")
+_WORDS = "full_words.npy"
 # What bit_volts leads to where units is empty, as since 0.6; by the manual.
 _USUAL_UNITS = {AP: "uV", LF: "uV", ANALOG: "V"}
 # The lower rate of a probe that has two.
@@ -70,17 +76,18 @@ def recordings_in(folder: str, names: Sequence[str]) -> list[RecordedFile]:
     header = os.path.join(folder, _HEADER)
     columns = _columns_of(folder)
     try:
-        streams = read_json(header).get("continuous", [])
+        content = read_json(header)
+        streams, events = content.get("continuous", []), content.get("events", [])
         if not isinstance(streams, list) or not all(isinstance(stream, dict) for stream in streams):
             raise RecordingsError(f"{header} has no list of streams (continuous); copy it again from where it was made")
         if len(streams) > _MOST_STREAMS:
             raise RecordingsError(f"{header} has {len(streams)} streams, more than any rig; correct the file")
     except RecordingsError as error:
         return [RecordedFile(FORMAT, header, columns, problems=(str(error),))]
-    names_of_streams = _names_of(streams)
+    lines = _Lines(header, events, streams)
     return [
-        _recording(header, columns | {"stream": name}, stream)
-        for name, stream in zip(names_of_streams, streams, strict=True)
+        _recording(header, columns | {"stream": name}, stream, lines)
+        for name, stream in zip(_names_of(streams), streams, strict=True)
     ]
 
 
@@ -111,18 +118,67 @@ def _names_of(streams: Sequence[Mapping[str, Any]]) -> list[str]:
     return [name if name and times[name] == 1 else folder for name, folder in zip(names, folders, strict=True)]
 
 
-def _recording(header: str, columns: dict[str, str], stream: Mapping[str, Any]) -> RecordedFile:
+class _Lines:
+    """The changes of digital lines that a header lists, by the folder of the stream that they are of."""
+
+    def __init__(self, header: str, events: object, streams: Sequence[Mapping[str, Any]]):
+        self._of: dict[str, list[LineFiles]] = {}
+        of_streams = {_folder_of(stream) for stream in streams} | {as_text(one.get("stream_name")) for one in streams}
+        lacking: list[str] = []
+        for event in (events if isinstance(events, list) else [])[:_MOST_STREAMS]:
+            said = event if isinstance(event, dict) else {}
+            if found := _line_files(header, said):
+                owner = _folder_of(said).partition("/")[0]
+                self._of.setdefault(owner, []).append(found)
+                if owner not in of_streams and as_text(said.get("stream_name")) not in of_streams - {""}:
+                    lacking.append(owner)
+        self.warnings = [
+            f"{header} has changes of digital lines of {name}, a stream without samples: they are not read, as which"
+            " moment they are of is only known beside a stream that has; record a channel of it too"
+            for name in dict.fromkeys(lacking)
+        ]
+
+    def of(self, stream: Mapping[str, Any], warnings: list[str]) -> LineFiles | None:
+        """Return those of a stream; None where there are none."""
+        found = self._of.get(_folder_of(stream), [])
+        for other in found[1:]:
+            warnings.append(f"{os.path.dirname(other.states)} is not read, as {found[0].states} is")
+        return found[0] if found else None
+
+
+def _folder_of(said: Mapping[str, Any]) -> str:
+    return as_text(said.get("folder_name")).replace("\\", "/").strip("/")
+
+
+def _line_files(header: str, event: Mapping[str, Any]) -> LineFiles | None:
+    """Return the files of changes of lines; None where they are not there, such as for messages."""
+    folder = path_inside(os.path.join(os.path.dirname(header), "events"), as_text(event.get("folder_name")))
+    if folder is None:
+        return None
+    paths = {name: os.path.join(folder, name) for name in (*_STATES, *_COUNTERS, _WORDS)}
+    there = {name: path for name, path in paths.items() if os.path.lexists(path)}
+    states, counters = ([there[name] for name in names if name in there] for names in (_STATES, _COUNTERS))
+    if not states or not counters:
+        return None
+    # A probe has one line, for pulses that all devices get.
+    names = ((0, "sync"),) if event.get("identifier") == "neuropixels.sync" else ()
+    return LineFiles(states[0], counters[0], there.get(_WORDS, ""), names)
+
+
+def _recording(header: str, columns: dict[str, str], stream: Mapping[str, Any], lines: _Lines) -> RecordedFile:
     name = as_text(stream.get("folder_name"))
     folder = path_inside(os.path.join(os.path.dirname(header), "continuous"), name)
     if folder is None:
         problem = f"{header} names the folder {name[:60]!r}, which is not one below continuous; correct the file"
         return RecordedFile(FORMAT, header, columns, problems=(problem,))
     path = os.path.join(folder, "continuous.dat")
-    return described(FORMAT, path, columns, lambda: _described(header, path, columns, stream))
+    return described(FORMAT, path, columns, lambda: _described(header, path, columns, stream, lines))
 
 
-def _described(header: str, path: str, columns: dict[str, str], stream: Mapping[str, Any]) -> RecordedFile:
-    warnings: list[str] = []
+def _described(
+    header: str, path: str, columns: dict[str, str], stream: Mapping[str, Any], lines: _Lines
+) -> RecordedFile:
+    warnings = list(lines.warnings)
     rate = as_number(stream.get("sample_rate"))
     if not rate or rate <= 0:
         raise RecordingsError(f"{header} has no sample_rate of the stream {columns['stream']}; correct the file")
@@ -147,6 +203,7 @@ def _described(header: str, path: str, columns: dict[str, str], stream: Mapping[
         gaps=gaps,
         rest_bytes=rest,
         sidecars=(header, *source),
+        line_files=lines.of(stream, warnings),
         warnings=tuple(warnings),
     )
 

@@ -50,7 +50,7 @@ class Channel:
     """One channel: a value is scale * count + offset in `unit`; None and "" are what the header does not say.
 
     `x` and `y` are in um, along and up the `shank`, counted from 0; `used` is False of a site that is not connected,
-    such as a reference.
+    such as a reference. Of words, `bits` has the names of the lines from bit 0 on, "" for one without.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Channel:
     y: float | None = None
     shank: int | None = None
     used: bool | None = None
+    bits: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,26 @@ class Gap:
     missing: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LineFiles:
+    """The .npy files of the changes of digital lines that a rig wrote beside a recording, as absolute paths.
+
+    `states` has a number per change, +n where line n, from 1, rose and -n where it fell; `counters` the counter of the
+    recording at each; `words` the state of all lines after it, "" where there is none. `names` are those of lines that
+    have one, by the bit of the line, n - 1.
+    """
+
+    states: str
+    counters: str
+    words: str = ""
+    names: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of the files that there are."""
+        return tuple(filter(None, (self.states, self.counters, self.words)))
+
+
 @dataclass(frozen=True)
 class RecordedFile:
     """A recording as its header describes it. If there are `problems`, only format, path and columns are reliable.
@@ -84,7 +105,8 @@ class RecordedFile:
     the counter at the first sample; two recordings can be compared by it if they have the same `clock`, "" where there
     is none. `sidecars` are the absolute paths of the other files whose content is in here. `columns` are those of the
     recording's row in a table: session, index, and what the format knows. Each warning and problem is a sentence that
-    names the file; a recording with a problem can't be analysed.
+    names the file; a recording with a problem can't be analysed. `line_files` has changes of digital lines that are no
+    samples.
 
     Of one that is encoded, whose samples don't lie in its files as they are, there are no parts: `decode()` yields its
     samples in blocks, arrays of (samples, channels) of any byte order; see decoding.decoded_blocks.
@@ -105,6 +127,7 @@ class RecordedFile:
     sidecars: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    line_files: LineFiles | None = None
     decode: Callable[[], Iterator["np.ndarray"]] | None = field(default=None, compare=False, repr=False)
 
     @property

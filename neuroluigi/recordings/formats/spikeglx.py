@@ -39,6 +39,9 @@ _NAME = re.compile(
     re.ASCII,
 )
 _RUN = re.compile(r"(?P<session>.+?)(_g(?P<gate>\d{1,9}))?(_t(?P<trigger>\d{1,9}|cat))?", re.ASCII)
+# Of the word of a probe, or of a OneBox.
+_SYNC_BIT = 6
+_WORD_BITS = 16
 # That of 1,536 channels has 75,000 bytes.
 _MOST_META_BYTES = 1 << 20
 
@@ -248,7 +251,19 @@ class _Channels:
                 None if scale is None else 0.0,
                 "" if scale is None else kind.unit,
                 *site,
+                bits=self._names_of_bits(kind, number),
             )
+
+    def _names_of_bits(self, kind: _Kind, number: int) -> tuple[str, ...] | None:
+        """Return the names of the bits of a word, from 0, up to the one of the pulses that all devices get."""
+        sync: int | None = None
+        if kind.letters == "SY":
+            sync = _SYNC_BIT
+        elif kind.letters == "XD" and self._meta.get("syncNiChanType") == "0":
+            line = as_count(self._meta.get("syncNiChan"))
+            # Lines are counted through all words.
+            sync = line % _WORD_BITS if line is not None and line // _WORD_BITS == number else None
+        return None if sync is None else ("",) * sync + ("sync",)
 
     def _scale(self, probe: Probe | None, kind: _Kind, number: int) -> float | None:
         """Return what one count is in the unit of the kind; None where range, counts or gain are not known."""

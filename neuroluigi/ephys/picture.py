@@ -1,0 +1,91 @@
+"""What all steps that draw have in common: which channels, which part of the time, and in which format."""
+
+from pathlib import Path
+from typing import Any
+
+import luigi
+from luigi.task import flatten
+
+from neuroluigi.ephys.ready_made import ReadyMade
+from neuroluigi.signals.drawn_time import parse_window
+from neuroluigi.signals.found_events import FoundEvents, read_events
+from neuroluigi.signals.picture import FORMATS
+from neuroluigi.steps.config import RunStopped, WordsParameter
+from neuroluigi.steps.target import ResultTarget
+
+_FORMAT = FORMATS[0]
+_AMPLITUDES = "_amplitudes"
+
+
+class Window(luigi.Parameter):
+    """A part of the time: 10-12.5 in seconds, event, or blank."""
+
+    def normalize(self, x):
+        """Return the text; RunStopped where it is neither of these."""
+        try:
+            parse_window(x)
+        except ValueError as error:
+            raise RunStopped(f"luigi: {error}") from error
+        return x
+
+
+class Picture(ReadyMade):
+    """A step that draws a group; another format is another file, and leaves that of before where it is."""
+
+    # Not significant, so that a picture without them has the name that it always had; see fingerprint().
+    channels = WordsParameter(
+        default=(),
+        significant=False,
+        positional=False,
+        description="channels to show: names, positions from 0, spread (over the probe) or active (those with most"
+        " events); at most 8",
+    )
+    window = Window(
+        default="",
+        significant=False,
+        positional=False,
+        description="what to show of the time: seconds, such as 10-12.5, event (around a typical one), or blank for"
+        " all",
+    )
+    format = luigi.ChoiceParameter(
+        default=_FORMAT,
+        choices=FORMATS,
+        significant=False,
+        positional=False,
+        description="format of the pictures, and end of their names",
+    )
+    deciding_settings: tuple[str, ...] = ("channels", "window", "format")
+    preload = ("matplotlib.figure",)
+
+    def fingerprint(self):
+        """Return the settings that are set: a picture of before there were any is the same as one without."""
+        values = {name: getattr(self, name) for name in self.deciding_settings}
+        return {name: value for name, value in values.items() if value not in ((), "", _FORMAT)}
+
+    def picture(self, name: str) -> ResultTarget:
+        """Return the target of a picture of that name, in the format of the settings."""
+        return self.result(f"{name}.{self.format}")
+
+
+def events_name(target: Any) -> str:
+    """Return the name of the files of an event step, such as spikes, by its output."""
+    return _files_of_events(target)[0].rpartition(".")[0]
+
+
+def events_of(step: Any) -> FoundEvents:
+    """Return the events that a step found, whose files are spikes.npy and, as far as there are, those beside it."""
+    target = step.output()
+    name, files = _files_of_events(target)
+    stem = name.rpartition(".")[0]
+    return read_events(
+        step.task_family, files[name], files.get(f"{stem}{_AMPLITUDES}.npy", ""), files.get(f"{stem}.json", "")
+    )
+
+
+def _files_of_events(target: Any) -> tuple[str, dict[str, str]]:
+    """Return the name of the table of events, and the path of each file of its step by its name."""
+    files = {Path(one.path).name: one.path for one in flatten(target)}
+    tables = [name for name in files if name.endswith(".npy") and not name.endswith(f"{_AMPLITUDES}.npy")]
+    if len(tables) != 1:
+        raise RunStopped(f"luigi: 'events' in requires() has to make one table of events, .npy; it makes {[*files]}")
+    return tables[0], files
