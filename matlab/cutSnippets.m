@@ -2,7 +2,7 @@ function cutSnippets(aggregateFile, eventsFile, snippetsFile, summaryFile, varar
   % CUTSNIPPETS cuts the signal around the peaks of events, on their channel and its neighbours.
   %
   %   cutSnippets(aggregateFile, eventsFile, snippetsFile, summaryFile)
-  %   cutSnippets(aggregateFile, eventsFile, snippetsFile, summaryFile, varargin)
+  %   cutSnippets(aggregateFile, eventsFile, snippetsFile, summaryFile, name, value, ...)
   %
   % Inputs
   %   aggregateFile  char row, an aggregate.json: what the samples are, and where they lie

@@ -1,7 +1,7 @@
 function writeDownsampled(aggregateFile, dataFile, varargin)
   % WRITEDOWNSAMPLED writes a group with fewer samples per second, low-passed before, into a file.
   %
-  %   writeDownsampled(aggregateFile, dataFile, varargin)
+  %   writeDownsampled(aggregateFile, dataFile, name, value, ...)
   %
   % Inputs
   %   aggregateFile  char row, an aggregate.json: what the samples are, and where they lie

@@ -2,7 +2,7 @@ function writeFiltered(aggregateFile, dataFile, varargin)
   % WRITEFILTERED writes the samples of a group, band-passed and referenced, into a file.
   %
   %   writeFiltered(aggregateFile, dataFile)
-  %   writeFiltered(aggregateFile, dataFile, varargin)
+  %   writeFiltered(aggregateFile, dataFile, name, value, ...)
   %
   % Inputs
   %   aggregateFile  char row, an aggregate.json: what the samples are, and where they lie
