@@ -60,7 +60,7 @@ function options = checkLevels(options)
     conflict(['release is a fraction of the way to a threshold or a multiple of the noise; ' ...
               'with level, give hysteresis']);
   end
-  if options.peakPastEnd && isequal(options.peakWithin, inf)
+  if isequal(options.peakPastEnd, true) && isequal(options.peakWithin, inf)
     conflict('with peakPastEnd, give peakWithin too');
   end
   if isempty(options.hysteresis)
@@ -88,11 +88,22 @@ function checkNumbers(options)
   for k = 1:size(limits, 1)
     [name, least, most] = limits{k, :};
     value = options.(name);
-    isOne = numel(value) <= 1 || any(strcmp(name, {'hysteresis', 'level', 'channels'}));
-    isWhole = ~any(strcmp(name, {'settle', 'channels', 'blockSamples'})) || ...
-              isequal(value, floor(value));
-    if ~isnumeric(value) || ~isOne || ~isWhole || any(value < least) || any(value > most)
-      badValue(name, value, ['between ' sprintf('%g', least) ' and ' sprintf('%g', most)]);
+    mayBeSeveral = any(strcmp(name, {'hysteresis', 'level', 'channels'}));
+    mustBeWhole = any(strcmp(name, {'settle', 'channels', 'blockSamples'}));
+    isNumber = isnumeric(value) && (numel(value) <= 1 || mayBeSeveral) && ...
+               (isequal(value, floor(value)) || ~mustBeWhole);
+    if ~isNumber || any(value < least) || any(value > most)
+      known = ['between ' sprintf('%g', least) ' and ' sprintf('%g', most)];
+      if mustBeWhole
+        known = ['whole, ' known];
+      end
+      badValue(name, value, known);
+    end
+  end
+  for name = {'peakPastEnd', 'ends'}
+    value = options.(name{1});
+    if ~isscalar(value) || ~(islogical(value) || isequal(value, 0) || isequal(value, 1))
+      badValue(name{1}, value, 'true or false');
     end
   end
 end

@@ -288,8 +288,8 @@ function [middle, missing] = atRanks(values, ranks, beside)
 end
 
 function [center, reach] = moved(center, reach, values, missing, look)
-  % Goes where the missing ranks should be, if values lie as closely there as in the window. One that
-  % is missing may be right beside it, which the next pass tells.
+  % Goes where the missing ranks should be, if values lie as closely there as in the window. A
+  % single one may be right beside it, which the next pass tells.
   if abs(missing) == 1 && look.passes == 1
     return
   end

@@ -37,15 +37,15 @@ KEYWORDS = _words("break case catch continue else elseif end for function if oth
 
 # Functions and constants that are known to be the same in both.
 KNOWN = _words("""
-    abs accumarray addpath all any arrayfun builtin cast cat cd ceil cell cell2struct cellfun char class close
-    complex cos cumsum deal delete diary diff dir dot double drawnow eps error evalin exist false fclose feval fft
-    fieldnames fileparts fileread filesep find floor fopen fprintf fread fseek ftell fullfile func2str fwrite get
-    getappdata getenv ifft imag inf int16 int64 isa iscell ischar isempty isequal isfield isfile isfinite isinf
-    islogical ismember isnan isnumeric ispc isreal isscalar issparse isstruct jsondecode jsonencode lasterr
-    lasterror lastwarn logical lower max median min mod movefile NaN nan nargin native2unicode nextpow2 num2cell
-    num2str numel onCleanup ones path pause pi prod pwd real regexp repmat reshape rethrow rmappdata set setappdata
-    setdiff sign sin single size sort sortrows sprintf sqrt sscanf str2double strcmp strfind strjoin strrep struct
-    struct2cell sum tic toc true typecast uint16 uint32 uint8 unicode2native unique varargin version warning zeros
+    abs accumarray addpath all any arrayfun builtin cast cat cd ceil cell cell2struct cellfun char class close complex
+    cos cumsum deal delete diary diff dir dot double drawnow eps error evalin exist false fclose feval fft fieldnames
+    fileparts fileread filesep find floor fopen fprintf fread fseek ftell fullfile func2str fwrite get getappdata
+    getenv ifft imag inf int16 int64 isa iscell ischar isempty isequal isfield isfile isfinite isinf islogical
+    ismember isnan isnumeric ispc isreal isscalar issparse isstruct jsondecode jsonencode lasterr lasterror lastwarn
+    logical lower max median min mod movefile NaN nan nargin native2unicode nextpow2 num2cell num2str numel onCleanup
+    ones path pause pi prod pwd real regexp repmat reshape rethrow rmappdata set setappdata setdiff sign sin single
+    size sort sortrows sprintf sqrt sscanf str2double strcmp strfind strjoin strrep struct struct2cell sum tic toc
+    true typecast uint16 uint32 uint8 unicode2native unique varargin version warning zeros
 """)
 
 # Called through feval under Octave alone.

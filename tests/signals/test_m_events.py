@@ -1,5 +1,6 @@
 """findEvents.m on Octave against the judge of event_cases.py, whatever the blocks; and on real recordings."""
 
+import csv
 import json
 import os
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import needs_octave
-from tests.signals.aggregates import write_parts
+from tests.conftest import FORMATS, REAL_RECORDINGS, needs_formats, needs_octave, needs_real_recordings
+from tests.signals.aggregates import write_aggregate, write_parts
 from tests.signals.event_cases import at_limits, judge, planted, walks, with_dead_channels, with_holes
 from tests.signals.octave import m, octave
 
@@ -91,7 +92,7 @@ def walking_cases() -> dict[str, Case]:
         options["ends"] = bool(random.random() < 0.4)
         if number % 2:
             data = with_holes(data, number, 0.03)
-        found[f"walk-{number}"] = Case(data, 1000, segments, (1, 20) if number % 4 == 0 else (3, 50), **options)
+        found[f"walk-{number}"] = Case(data, 1000, segments, (1, 20) if number % 10 == 0 else (3, 50), **options)
     return found
 
 
@@ -161,3 +162,205 @@ def test_the_cases_have_events(found):
     counts = {name: len(np.load(found / name / "eNone.npy")) for name in CASES}
     assert sum(count > 5 for count in counts.values()) > 0.7 * len(counts)
     assert counts["dead"] > 50 and counts["many channels"] > 50
+
+
+# Of real recordings.
+
+
+def real(folder: Path, files: list[Path], dtype: str, channels: int, rate, offset=0) -> None:
+    """Write the aggregate.json of files in place."""
+    width = channels * np.dtype(dtype).itemsize
+    parts = [
+        {"path": str(file), "sha256": "", "offset": offset, "samples": (file.stat().st_size - offset) // width}
+        for file in files
+    ]
+    segments = [0, *np.cumsum([part["samples"] for part in parts])[:-1].tolist()]
+    content = {"dtype": dtype, "channels": channels, "segments": segments, "sampling_rate_hz": rate, "parts": parts}
+    (folder / "aggregate.json").write_text(json.dumps(content))
+
+
+def events(folder: Path, *runs: dict) -> list[tuple[np.ndarray, np.ndarray, dict]]:
+    """Return events, amplitudes and summary of each of several runs."""
+    calls = ""
+    for number, options in enumerate(runs):
+        calls += f"findEvents('aggregate.json', 'e{number}.npy', 'a{number}.npy', 's{number}.json'{pairs(options)});\n"
+    octave(folder, calls)
+    return [
+        (
+            np.load(folder / f"e{number}.npy"),
+            np.load(folder / f"a{number}.npy"),
+            json.loads((folder / f"s{number}.json").read_text()),
+        )
+        for number in range(len(runs))
+    ]
+
+
+@needs_octave
+@needs_real_recordings
+def test_spikes_of_locust(tmp_path):
+    real(tmp_path, [REAL_RECORDINGS / "locust20010201" / f"rec_{k}.bin" for k in (0, 1)], "int16", 4, 15_000)
+    found = events(tmp_path, *({**SPIKES, "noise": k} for k in (4, 5, 6)), {**SPIKES, "precision": "single"})
+    trials = [[np.count_nonzero((rows[:, 0] >= 431_548) == k) for k in (0, 1)] for rows, _, _ in found]
+    assert trials == [[1574, 1702], [1083, 1152], [859, 888], [1083, 1152]]
+    rows, amplitudes, summary = found[1]
+    assert summary["noise"] == pytest.approx([54.6611, 49.4875, 60.5982, 48.0328], abs=5e-5)
+    first = rows[rows[:, 0] < 431_548]
+    assert np.bincount(first[:, 1]).tolist() == [388, 366, 323, 6]
+    assert np.bincount(rows[len(first) :, 1]).tolist() == [417, 392, 341, 2]
+    assert first[first[:, 1] == 0][:4, [0, 3]].tolist() == [[379, 380], [998, 998], [1468, 1469], [1512, 1514]]
+    assert first[:, [0, 2, 3]].sum(axis=0).tolist() == [233059934, 233064825, 233060976]
+    assert (amplitudes < 0).all() and len(amplitudes) == len(rows)
+    assert np.array_equal(found[3][0], rows) and found[3][1] == pytest.approx(amplitudes, rel=1e-6)
+
+
+BEATS = {
+    "low": 8, "high": 20, "polarity": "absolute", "noise": 8, "release": 0.5, "refractory": 250, "peak_within": 100,
+    "peak_past_end": True,
+}  # fmt: skip
+
+
+@needs_octave
+@needs_real_recordings
+@needs_formats
+@pytest.mark.parametrize(
+    ("record", "column", "count", "scores"),
+    [("100", 1, None, (100, 100)), ("105", 0, 2613, (99.69, 98.12)), ("108", 0, 1774, (97.11, 96.51))],
+)
+def test_beats_are_those_that_cardiologists_marked(tmp_path, record, column, count, scores):
+    if record == "100":
+        folder = REAL_RECORDINGS / "mitdb_100"
+        real(tmp_path, [folder / f"rec_{k}.bin" for k in range(3)], "int16", 2, 360)
+        # The three are contiguous.
+        content = json.loads((tmp_path / "aggregate.json").read_text())
+        (tmp_path / "aggregate.json").write_text(json.dumps({**content, "segments": [0]}))
+        name = "sample_in_session"
+    else:
+        folder, name = FORMATS / "ecg" / f"mitdb_{record}", "sample"
+        real(tmp_path, [folder / "rec_0.bin"], "int16", 1, 360)
+    with (folder / "events.csv").open(newline="") as table:
+        beats = [int(row[name]) for row in csv.DictReader(table)]
+    ((rows, _, _),) = events(tmp_path, {**BEATS, "channels": [1]})
+    peaks = np.sort(rows[:, 3]).tolist()
+    assert count in (None, len(peaks))
+    matched = i = k = 0
+    while i < len(beats) and k < len(peaks):
+        if abs(beats[i] - peaks[k]) <= 0.15 * 360:
+            matched, i, k = matched + 1, i + 1, k + 1
+        elif beats[i] < peaks[k]:
+            i += 1
+        else:
+            k += 1
+    assert (100 * matched / len(beats), 100 * matched / len(peaks)) == pytest.approx(scores, abs=0.005)
+
+
+@needs_octave
+@needs_formats
+def test_hysteresis_of_an_intracellular_recording(tmp_path):
+    real(tmp_path, [FORMATS / "wav" / "920061fe_2_4.wav"], "float32", 1, 40_000, offset=80)
+    found = events(
+        tmp_path,
+        {"level": -50},
+        {"level": -50, "hysteresis": 5},
+        {"level": -55},
+        {"level": -55, "refractory": 1},
+        {"level": -20},
+    )
+    assert [len(rows) for rows, _, _ in found] == [24, 20, 45, 23, 20]
+    assert found[4][0][:, 3].tolist() == [
+        9065, 11079, 14786, 18941, 22953, 26445, 29886, 34239, 38119, 42240, 47202, 51779, 55811, 60870, 65736, 70133,
+        73497, 77439, 81434, 85964,
+    ]  # fmt: skip
+
+
+# What is written beside the events.
+
+
+@needs_octave
+def test_the_summary_has_a_value_per_channel_of_the_group(tmp_path):
+    data = planted(30_000, 5, range(100, 30_000, 333)).round().astype("int16")
+    data[:, 3] = 7
+    kinds = [{"kind": kind} for kind in ("ap", "ap", "ap", "ap", "digital")]
+    write_aggregate(tmp_path, data, [0, 50], channels=kinds, sampling_rate_hz=30_000.0)
+    options = {"low": 300, "high": 6000, "reference": "none", "polarity": "falling", "noise": 5, "release": 0.5,
+               "ends": True, "width": 0.2, "width_tolerance": 2}  # fmt: skip
+    (chosen, every) = events(tmp_path, {**options, "channels": [4, 1, 2]}, {"level": [1, 2, 3, 4]})
+    rows, _, summary = chosen
+    assert summary["flag"] == ["", "", "not chosen", "no noise", "not chosen"]
+    assert summary["count"] == [np.count_nonzero(rows[:, 1] == 0), np.count_nonzero(rows[:, 1] == 1), None, 0, None]
+    assert summary["rate_hz"] == [float(one) if one is not None else None for one in summary["count"]]
+    sigma = summary["noise"]
+    assert summary["level"] == [-5 * sigma[0], -5 * sigma[1], None, None, None] and sigma[3] == 0
+    assert summary["release"] == [-2.5 * sigma[0], -2.5 * sigma[1], None, None, None]
+    assert summary["band"] == [300, 6000] and summary["taps"] == 331 and summary["reference"] == "none"
+    assert summary["noise_from"] == "all samples" and summary["short_stretches"] == 1
+    assert set(summary["rejected"]) == {"width", "refractory"} and isinstance(summary["open"], list)
+    assert summary["parameters"] == {NAMES.get(name, name): value for name, value in options.items()} | {
+        "channels": [4, 1, 2]
+    }
+    summary = every[2]
+    assert summary["flag"] == ["", "", "", "", "not chosen"] and summary["level"] == [1, 2, 3, 4, None]
+    assert summary["band"] == [None, None] and summary["taps"] == 0 and summary["noise"] == [None] * 5
+    assert summary["noise_from"] == "" and summary["parameters"] == {"level": [1, 2, 3, 4]}
+
+
+@needs_octave
+def test_edges_are_the_first_two_columns(tmp_path):
+    data = walks(5000, 3, SEED)
+    write_aggregate(tmp_path, data, [0, 1000, 1001])
+    octave(
+        tmp_path,
+        """
+        findEvents('aggregate.json', 'events.npy', 'amplitudes.npy', '', 'level', [2 3 4]);
+        findEvents('aggregate.json', 'two.npy', '', '', 'level', [2 3 4], 'blockSamples', 700);
+        findRisingEdges('aggregate.json', 'edges.npy', [2 3 4]);
+        """,
+    )
+    rows = np.load(tmp_path / "events.npy")
+    assert len(rows) > 100
+    assert np.array_equal(np.load(tmp_path / "two.npy"), rows[:, :2])
+    assert (tmp_path / "two.npy").read_bytes() == (tmp_path / "edges.npy").read_bytes()
+    assert not (tmp_path / "s.json").exists()
+
+
+@needs_octave
+def test_files_are_those_that_numpy_writes(tmp_path):
+    write_aggregate(tmp_path, walks(500, 3, SEED))
+    octave(tmp_path, "findEvents('aggregate.json', 'e.npy', 'a.npy', '', 'level', 3);")
+    for name in ("e.npy", "a.npy"):
+        np.save(tmp_path / f"saved {name}", np.load(tmp_path / name))
+        assert (tmp_path / f"saved {name}").read_bytes() == (tmp_path / name).read_bytes()
+
+
+@needs_octave
+def test_events_are_read_from_1_on(tmp_path):
+    write_aggregate(tmp_path, walks(300, 2, SEED))
+    out = octave(
+        tmp_path,
+        """
+        findEvents('aggregate.json', 'e.npy', 'a.npy', '', 'level', 3);
+        findEvents('aggregate.json', 'two.npy', '', '', 'level', 3);
+        findEvents('aggregate.json', 'none.npy', 'none a.npy', '', 'level', 99);
+        e = readEvents('e.npy', 'a.npy');
+        fid = fopen('read.bin', 'w');
+        fwrite(fid, [e.sample, e.channel, e.last, e.peak, e.polarity, e.amplitude], 'double');
+        two = readEvents('two.npy');
+        assert(isequal(two.sample, e.sample) && isequal(two.channel, e.channel) && ~isfield(two, 'peak'));
+        none = readEvents('none.npy', 'none a.npy');
+        disp([size(none.sample), size(none.peak), size(none.amplitude)]);
+        first = pickEvents(e, 1);
+        both = joinEvents(first, pickEvents(e, e.sample > inf));
+        disp(isequal(both, first) && isequal(first.sample, e.sample(1)));
+        """,
+    )
+    assert out.split() == ["0", "1"] * 3 + ["1"]
+    rows = np.fromfile(tmp_path / "read.bin").reshape(6, -1).T
+    assert np.array_equal(rows[:, :5] - [1, 1, 0, 1, 0], np.load(tmp_path / "e.npy"))
+    assert np.array_equal(rows[:, 5], np.load(tmp_path / "a.npy"))
+
+
+@needs_octave
+def test_no_samples_are_no_events(tmp_path):
+    write_aggregate(tmp_path, np.zeros((0, 2), "int16"), sampling_rate_hz=100)
+    for options in ({}, {"noise": 3}, {"low": 10, "high": 20, "threshold": 0.5}):
+        ((rows, amplitudes, summary),) = events(tmp_path, options)
+        assert rows.shape == (0, 5) and amplitudes.shape == (0,) and summary["count"] == [0, 0]

@@ -28,6 +28,9 @@ def test_the_examples_of_the_help_texts(tmp_path):
     folder.mkdir()
     write_aggregate(folder, ramps, sampling_rate_hz=30_000)
     np.save(folder / "events.npy", np.array([[99, 0, 102, 100, 1], [199, 1, 202, 200, 1]], "<i8"))
+    (tmp_path / "noise").mkdir()
+    normal = np.random.default_rng(0).standard_normal((20_000, 2)) * [10, 100]
+    write_aggregate(tmp_path / "noise", normal, sampling_rate_hz=30_000)
     octave(
         tmp_path,
         """
@@ -59,6 +62,9 @@ def test_the_examples_of_the_help_texts(tmp_path):
         assert(isequal(x(samples), [5 9]));
         [samples, channels] = readEdges('none.npy');
         assert(isequal(size(samples), [0 1]) && isequal(size(channels), [0 1]));
+        cd 0132
+        findLines('aggregate.json', '../lines.npy', '../lines.json', 'words', 1, 'bits', [0, 1]);
+        cd ..
         assert(strcmp(jsonText(struct('low', 300, 'channels', {{1}})), '{"low": 300, "channels": [1]}'));
         fid = openFile('data.bin', 'w');
         bytes = writeSamples(fid, 'data.bin', [1 2 3; 4 5 6], 'int16');
@@ -76,8 +82,41 @@ def test_the_examples_of_the_help_texts(tmp_path):
         writeDownsampled('aggregate.json', 'downsampled.bin', 'factor', 30);
         cutSnippets('aggregate.json', 'events.npy', 'snippets.npy', 'snippets.json', ...
                     'channels', 1, 'before', 1, 'after', 1);
-        cd ../0132
-        findLines('aggregate.json', '../lines.npy', '../lines.json', 'words', 1, 'bits', [0, 1]);
+        cd ..
+        cd 05909
+        findEvents('aggregate.json', '../events.npy', '../amplitudes.npy', '', 'level', 5);
+        cd ..
+        events = readEvents('events.npy', 'amplitudes.npy');
+        assert(isequal(events.sample, [2; 5]) && isequal(x(events.sample), [5 9]));
+        rises = pickEvents(events, events.polarity == 1);
+        assert(isequal(rises, events));
+        events = joinEvents(events, events);
+        assert(isequal(events.peak, [3; 5; 3; 5]));
+        taps = bandPass(300, 6000, 30000);
+        constant = sum(taps);
+        assert(numel(taps) == 331 && abs(constant) < 1e-12);
+        cd noise
+        aggregate = readAggregate('aggregate.json');
+        plan = planFilter(aggregate, 1:aggregate.channels, 300, 6000, 0, 'double');
+        sigma = noiseLevel(plan);
+        assert(numel(sigma) == 2 && sigma(2) > 9 * sigma(1));
+        plan = planFilter(aggregate, 1:aggregate.channels, 300, [], 0, 'double');
+        block = readFiltered(plan, 0, 100);
+        assert(isequal(size(block), [100 2]));
+        blocks = planBlocks(plan, plan.stretches);
+        highest = -inf;
+        for k = 1:size(blocks, 1)
+          block = readFiltered(plan, blocks(k, 1), blocks(k, 2));
+          highest = max(highest, max(block(:)));
+        end
+        assert(highest > 300 && highest < 1000);
+        options = eventOptions(aggregate, {'level', 5, 'refractory', 1});
+        assert(options.refractory == 30);
+        options = eventOptions(aggregate, {'threshold', 0.5});
+        plan = planFilter(aggregate, options.channels, [], [], options.labels, 'double');
+        levels = eventLevels(plan, options);
+        x = readBlock(aggregate, 0);
+        assert(all(abs(levels.level' - (min(x, [], 2) + max(x, [], 2)) / 2) < 1e-9));
         """,
     )
     assert json.loads((tmp_path / "stats.json").read_text()) == {
@@ -88,12 +127,12 @@ def test_the_examples_of_the_help_texts(tmp_path):
         "std": [pytest.approx(1.29, abs=0.005)],
     }
     assert np.load(tmp_path / "edges.npy").tolist() == [[1, 0], [4, 0]]
+    assert np.load(tmp_path / "lines.npy").tolist() == [[1, 0, 0, 1], [2, 0, 1, 1], [3, 0, 0, 0]]
     assert np.fromfile(tmp_path / "data.bin", "<i2").tolist() == [1, 2, 3, 4, 5, 6]
     # Of a ramp the reflection is one too: above 300 Hz there is nothing, and below it is what it was.
     assert not np.fromfile(folder / "filtered.bin", "<i2").any()
     np.testing.assert_allclose(np.fromfile(folder / "downsampled.bin", "<f4").reshape(-1, 4), ramps[::30], atol=1e-3)
     assert np.load(folder / "snippets.npy").tolist() == [ramps[70:130, 0].tolist()]
-    assert np.load(tmp_path / "lines.npy").tolist() == [[1, 0, 0, 1], [2, 0, 1, 1], [3, 0, 0, 0]]
 
 
 # Errors: (call, identifier, what the message says). Each leaves no file open.
@@ -232,6 +271,72 @@ ERRORS = [
     ("findLines('few.json', '/dev/full', 'o.json', 'words', 1)", "closeFile:incomplete", "/dev/full has 0 of"),
     ("findLines('few.json', 'o.npy', '/dev/full', 'words', 1)", "closeFile:incomplete", "/dev/full has 0 of"),
     ("findLines('many.json', '/dev/full', 'o.json', 'words', 1)", "findLines:cannotWrite", "write to /dev/full"),
+    ("bandPass([], [], 100)", "bandPass:badBand", "a corner above 0 and below half the rate, which is 50 Hz"),
+    ("bandPass(10, 50, 100)", "bandPass:badBand", "half the rate, which is 50 Hz, not 10 50 Hz"),
+    ("bandPass(0, 20, 100)", "bandPass:badBand", "a corner above 0"),
+    ("bandPass(20, 20, 100)", "bandPass:badBand", "low is 20 Hz, and must be below high, 20 Hz"),
+    ("planFilter(readAggregate('few.json'), 1, 5, 9, 0, 'double')", "planFilter:unknownRate", "few.json does not say"),
+    ("planFilter(readAggregate('rate.json'), 1, 9, 5, 0, 'double')", "bandPass:badBand", "low is 9 Hz"),
+    ("readFiltered(plan_('gone.bin', 5), 0, 5)", "openFile:cannotOpen", "gone.bin"),
+    ("readFiltered(plan_('few.bin', 5), 0, 5)", "readBlock:tooShort", "few.bin ends before the samples"),
+    ("noiseLevel(plan_('gone.bin', 5))", "openFile:cannotOpen", "gone.bin"),
+    ("noiseLevel(plan_('few.bin', 5))", "readBlock:tooShort", "few.bin ends before the samples"),
+    ("eventOptions(one_, {'levl', 5})", "eventOptions:unknownOption", "noise, hysteresis"),
+    ("eventOptions(one_, {'level'})", "eventOptions:unknownOption", "pairs of a name and a value"),
+    ("eventOptions(one_, {5, 6})", "eventOptions:unknownOption", "; not 5"),
+    ("eventOptions(one_, {'level', 5, 'noise', 4})", "eventOptions:conflict", "one of level, threshold and noise"),
+    ("eventOptions(one_, {'threshold', 1, 'noise', 4})", "eventOptions:conflict", "one of level, threshold and noise"),
+    ("eventOptions(one_, {'noise', 5, 'release', 1, 'hysteresis', 1})", "eventOptions:conflict", "one of hysteresis"),
+    ("eventOptions(one_, {'level', 5, 'release', 0.5})", "eventOptions:conflict", "with level, give hysteresis"),
+    ("eventOptions(one_, {'level', 5, 'peakPastEnd', true})", "eventOptions:conflict", "give peakWithin too"),
+    ("eventOptions(one_, {'polarity', 'up'})", "eventOptions:badValue", "one of rising, falling, absolute, not up"),
+    ("eventOptions(one_, {'precision', 8})", "eventOptions:badValue", "one of double, single, not 8"),
+    ("eventOptions(one_, {'reference', 'mean'})", "eventOptions:badValue", "reference must be none, median, or a"),
+    ("eventOptions(one_, {'reference', [1 2]})", "eventOptions:badValue", "one number, or one for each of 1 channels"),
+    ("eventOptions(one_, {'threshold', 1.5})", "eventOptions:badValue", "threshold must be between 0 and 1, not 1.5"),
+    (
+        "eventOptions(one_, {'settle', 1.5})",
+        "eventOptions:badValue",
+        "settle must be whole, between 1 and Inf",
+    ),
+    ("eventOptions(one_, {'ends', 'yes'})", "eventOptions:badValue", "ends must be true or false, not yes"),
+    ("eventOptions(one_, {'noise', 'high'})", "eventOptions:badValue", "noise must be between 0 and Inf, not high"),
+    ("eventOptions(one_, {'level', [1 2 3]})", "eventOptions:badValue", "one for each of 1 channels, not 1 2 3"),
+    ("eventOptions(one_, {'channels', [1 1]})", "eventOptions:badValue", "different ones of 1 to 1, not 1 1"),
+    ("eventOptions(one_, {'channels', 2})", "eventOptions:badValue", "different ones of 1 to 1, not 2"),
+    ("eventOptions(one_, {'width', 5})", "eventOptions:unknownRate", "width is in ms, and few.json does not say"),
+    ("eventLevels(plan_('gone.bin', 5), eventOptions(one_, {}))", "openFile:cannotOpen", "gone.bin"),
+    ("eventLevels(plan_('few.bin', 5), eventOptions(one_, {}))", "readBlock:tooShort", "few.bin ends before"),
+    ("findEvents('gone.json', 'o.npy', 'a.npy', 's.json')", "openFile:cannotOpen", "gone.json"),
+    ("findEvents('few.json', 'no folder/o.npy', 'a.npy', 's.json')", "openFile:cannotOpen", "no folder/o.npy"),
+    ("findEvents('few.json', 'o.npy', 'no folder/a.npy', 's.json')", "openFile:cannotOpen", "no folder/a.npy"),
+    ("findEvents('few.json', 'o.npy', 'a.npy', 'no folder/s.json')", "openFile:cannotOpen", "no folder/s.json"),
+    ("findEvents('few.bin', 'o.npy', 'a.npy', 's.json')", "readAggregate:badFormat", "few.bin"),
+    ("findEvents('gone part.json', 'o.npy', 'a.npy', '')", "readAggregate:noFile", "gone.bin"),
+    ("findEvents('short part.json', 'o.npy', 'a.npy', '')", "readAggregate:tooShort", "few.bin"),
+    ("findEvents('few.json', 'o.npy', 'a.npy', '', 'leve', 5)", "eventOptions:unknownOption", "not leve"),
+    ("findEvents('few.json', 'o.npy', 'a.npy', '', 'level', 5, 'release', 1)", "eventOptions:conflict", "hysteresis"),
+    ("findEvents('few.json', 'o.npy', 'a.npy', '', 'settle', 0)", "eventOptions:badValue", "settle must be"),
+    ("findEvents('few.json', 'o.npy', 'a.npy', '', 'width', 1)", "eventOptions:unknownRate", "width is in ms"),
+    ("findEvents('few.json', 'o.npy', 'a.npy', '', 'low', 1)", "planFilter:unknownRate", "a band is in Hz, and few"),
+    ("findEvents('rate.json', 'o.npy', 'a.npy', '', 'low', 5, 'high', 50)", "bandPass:badBand", "which is 50 Hz"),
+    ("findEvents('few.json', '/dev/full', '', '', 'level', 5)", "closeFile:incomplete", "/dev/full has 0 of"),
+    ("findEvents('many.json', '/dev/full', '', '', 'level', 5)", "findEvents:cannotWrite", "write to /dev/full"),
+    ("findEvents('many.json', 'o.npy', '/dev/full', '', 'level', 5)", "findEvents:cannotWrite", "write to /dev/full"),
+    ("writeEventSummary('no folder/s.json', p_, l_, t_, s_, {})", "openFile:cannotOpen", "no folder/s.json"),
+    ("writeEventSummary('/dev/full', p_, l_, t_, s_, {})", "closeFile:incomplete", "/dev/full has 0 of"),
+    ("readEvents('gone.npy')", "openFile:cannotOpen", "gone.npy"),
+    ("readEvents('few.bin')", "readEvents:badFormat", "few.bin is not a file of events"),
+    ("readEvents('int32.npy')", "readEvents:badFormat", "int32.npy is not a file of events"),
+    ("readEvents('columns.npy')", "readEvents:badFormat", "columns.npy is not a file of events"),
+    ("readEvents('three.npy')", "readEvents:badFormat", "three.npy is not a file of events"),
+    ("readEvents('cut by 8.npy')", "readEvents:badFormat", "cut by 8.npy is cut short"),
+    ("readEvents('whole.npy', 'whole.npy')", "readEvents:badFormat", "whole.npy is not a file of events or amplitudes"),
+    (
+        "readEvents('whole.npy', 'two floats.npy')",
+        "readEvents:badFormat",
+        "two floats.npy is not the file of",
+    ),
     ("readEdges('gone.npy')", "openFile:cannotOpen", "gone.npy"),
     ("readEdges('empty.bin')", "readEdges:badFormat", "empty.bin is not a file of edges"),
     ("readEdges('few.bin')", "readEdges:badFormat", "few.bin is not a file of edges"),
@@ -255,6 +360,7 @@ def write_jsons(folder: Path) -> None:
     for name, content in {
         "few": {"parts": [part]},
         "few rate": {"parts": [part], "sampling_rate_hz": 1000},
+        "rate": {"parts": [part], "sampling_rate_hz": 100},
         "many": {"parts": [{**part, "path": "many.bin", "samples": 4 * BLOCK_BYTES}]},
         "many rate": {"parts": [{**part, "path": "many.bin", "samples": BLOCK_BYTES}], "sampling_rate_hz": 1000},
         "empty": {"parts": []},
@@ -287,6 +393,7 @@ def raised(tmp_path_factory) -> list[tuple[str, str, int, int]]:
     np.save(folder / "whole.npy", edges)
     np.save(folder / "events.npy", np.array([[2, 0]], "<i8"))
     np.save(folder / "many.npy", np.stack([np.arange(10, 9000, 10), np.zeros(899, int)], axis=1).astype("<i8"))
+    np.save(folder / "two floats.npy", np.zeros(2))
     whole = (folder / "whole.npy").read_bytes()
     for name, size in (("cut by 8", len(whole) - 8), ("cut by 16", len(whole) - 16), ("header alone", 128)):
         (folder / f"{name}.npy").write_bytes(whole[:size])
@@ -297,7 +404,16 @@ def raised(tmp_path_factory) -> list[tuple[str, str, int, int]]:
         "  aggregate = readAggregate('many.json');\n"
         "  aggregate.parts.file = name; aggregate.parts.offset = offset;\n"
         "end\n"
+        "function plan = plan_(name, offset)\n"
+        "  plan = planFilter(taken(name, offset), 1, [], [], 0, 'double');\n"
+        "end\n"
+        "function aggregate = one_()\n"
+        "  aggregate = readAggregate('few.json');\n"
+        "end\n"
         "function try_(call)\n"
+        "  p_ = plan_('few.bin', 0); s_ = struct('count', 0, 'open', []);\n"
+        "  l_ = struct('sigma', NaN, 'noiseFrom', '', 'level', 1, 'release', 1);\n"
+        "  t_ = struct('low', [], 'high', [], 'noise', [], 'rejected', struct('width', 0, 'refractory', 0));\n"
         "  identifier = 'none'; message = '';\n"
         "  opened = fopen('few.bin', 'r', 'ieee-le');\n"
         "  before = numel(fopen('all'));\n"
@@ -379,6 +495,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         end
         before = peak();
         findRisingEdges('aggregate.json', 'edges.npy', 1);
+        findEvents('aggregate.json', 'events.npy', 'amplitudes.npy', '', 'threshold', 0.5);
         computeStats('aggregate.json', 'stats.json');
         concatenateFiles({'aggregate.bin'}, 'copy.bin');
         fprintf('%.0f %.0f\\n', before, peak());
