@@ -14,13 +14,14 @@ function cutSnippets(aggregateFile, eventsFile, snippetsFile, summaryFile, varar
   %                  channel, neighbours (itself first), first (its first row), all 0-based, count
   %                  of its snippets, left_out; left_out of all channels, before_samples,
   %                  after_samples, sampling_rate_hz, raw, parameters
-  %   varargin       names and values:
-  %     before, after  ms before the peak (default 1), and from the peak on (default 2)
-  %     most           snippets of a channel (default 100), spread evenly over its events
-  %     within         um (default 100): the neighbours of a channel of known position
-  %     beside         neighbours on either side (default 4) of any other
-  %     raw            true: of the samples as they are
-  %     low, high, reference, channels, precision   the signal, as in findEvents
+  %
+  % Options ([] is the default)
+  %   before, after  ms before the peak (default 1), and from the peak on (default 2)
+  %   most           snippets of a channel (default 100), spread evenly over its events
+  %   within         um (default 100): the neighbours of a channel of known position
+  %   beside         neighbours on either side (default 4) of any other
+  %   raw            true: of the samples as they are
+  %   low, high, reference, channels, precision   the signal, as in findEvents
   %
   % Of n events, more than `most`, those are taken whose number, from 0 on, is
   % k * (n - 1) / (most - 1), rounded half up, for k from 0 to most - 1. Events too near an end of a

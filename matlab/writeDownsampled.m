@@ -6,12 +6,13 @@ function writeDownsampled(aggregateFile, dataFile, varargin)
   % Inputs
   %   aggregateFile  char row, an aggregate.json: what the samples are, and where they lie
   %   dataFile       char row, made anew: samples in counts, little-endian, channels interleaved
-  %   varargin       names and values:
-  %     factor         whole number from 2 on: every so many samples one is kept, from the first of
-  %                    each stretch without a seam on
-  %     channels       1-based (default: all that are not digital)
-  %     precision      'double' (default) or 'single', that of the filter
-  %     dtype          'float32' (default), or 'int16': rounded half up and clipped, NaN is 0
+  %
+  % Options ([] is the default)
+  %   factor         whole number from 2 on: every so many samples one is kept, from the first of
+  %                  each stretch without a seam on
+  %   channels       1-based (default: all that are not digital)
+  %   precision      'double' (default) or 'single', that of the filter
+  %   dtype          'float32' (default), or 'int16': rounded half up and clipped, NaN is 0
   %
   % The low-pass is at -6 dB at 0.4 of the new rate, and below -50 dB from 0.6 on, which would be
   % taken for less than 0.4.

@@ -7,13 +7,14 @@ function writeFiltered(aggregateFile, dataFile, varargin)
   % Inputs
   %   aggregateFile  char row, an aggregate.json: what the samples are, and where they lie
   %   dataFile       char row, made anew: samples in counts, little-endian, channels interleaved
-  %   varargin       names and values:
-  %     low, high      Hz, the corners of a band-pass; one alone is a high-pass or low-pass
-  %     reference      'none' (default); 'median': that of the channels is taken off each; or one
-  %                    number per channel: 0 none, 1, 2, ... the group whose median is taken off
-  %     channels       1-based (default: all that are not digital)
-  %     precision      'double' (default) or 'single', that of the filter
-  %     dtype          'float32' (default), or 'int16': rounded half up and clipped, NaN is 0
+  %
+  % Options ([] is the default)
+  %   low, high      Hz, the corners of a band-pass; one alone is a high-pass or low-pass
+  %   reference      'none' (default); 'median': that of the channels is taken off each; or one
+  %                  number per channel: 0 none, 1, 2, ... the group whose median is taken off
+  %   channels       1-based (default: all that are not digital)
+  %   precision      'double' (default) or 'single', that of the filter
+  %   dtype          'float32' (default), or 'int16': rounded half up and clipped, NaN is 0
   %
   % Errors: openFile:cannotOpen, readAggregate:badFormat, readAggregate:noFile,
   %   readAggregate:tooShort, signalOptions:unknownOption, eventOptions:badValue,
