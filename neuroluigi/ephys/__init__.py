@@ -15,11 +15,14 @@ Steps of a lab's own read the samples of a group a block at a time:
 from neuroluigi.ephys.aggregate import Aggregate
 from neuroluigi.ephys.crossings import Beats, Crossings, Photodiode, Spikes
 from neuroluigi.ephys.decoded import Decoded
+from neuroluigi.ephys.downsampled import Downsampled
 from neuroluigi.ephys.edges import Edges
 from neuroluigi.ephys.event_plots import EventPlots
+from neuroluigi.ephys.filtered import Filtered
 from neuroluigi.ephys.flat import Flat
 from neuroluigi.ephys.lines import Lines
 from neuroluigi.ephys.plot import Plot
+from neuroluigi.ephys.snippets import Snippets
 from neuroluigi.ephys.spectrum import Spectrum
 from neuroluigi.ephys.stats import Stats
 from neuroluigi.ephys.traces import Traces
@@ -32,12 +35,15 @@ __all__ = [
     "Beats",
     "Crossings",
     "Decoded",
+    "Downsampled",
     "Edges",
     "EventPlots",
+    "Filtered",
     "Flat",
     "Lines",
     "Photodiode",
     "Plot",
+    "Snippets",
     "Spectrum",
     "Spikes",
     "Stats",
