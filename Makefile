@@ -28,7 +28,7 @@ LOWEST_TESTS := $(addprefix tests/,runner/test_luigi_internals.py runner/test_pa
   steps/test_plain_luigi.py steps/test_settings_file.py steps/test_lab_folder.py steps/test_lab_code.py \
   runner/test_build.py cli/test_main.py results/test_table.py results/report/test_numbers.py \
   results/report/test_charts.py signals/test_plotting.py signals/test_blocks.py provenance/test_commit.py \
-  ephys/test_ready_made.py)
+  signals/test_lines.py signals/test_ttl.py ephys/test_ready_made.py)
 
 test-lowest: .venv-lowest/installed
 	$(subst .venv,.venv-lowest,$(BIN))/python -m pytest $(LOWEST_TESTS)

@@ -117,6 +117,34 @@ class Lines(ephys.Lines):
         return Aggregate(self.group)
 
 
+class Traces(ephys.Traces):
+    """The group's samples against time."""
+
+    def requires(self):
+        return {"aggregate": Aggregate(self.group)}
+
+
+class SpikeTraces(ephys.Traces):
+    """The group's samples against time, with spikes."""
+
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "events": Spikes(self.group)}
+
+
+class SpikePlots(ephys.EventPlots):
+    """Waveforms, intervals, rates and raster of spikes, and rates by depth."""
+
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "events": Spikes(self.group)}
+
+
+class Spectrum(ephys.Spectrum):
+    """The power of the group's samples by frequency."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Plot(ephys.Plot):
     """The group's samples against time, with level and edges."""
 
@@ -124,11 +152,8 @@ class Plot(ephys.Plot):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group), "edges": Edges(self.group)}
 
 
-class PlotAll(WrapperTask):
-    """A plot of every group."""
-
-    def requires(self):
-        return [Plot(group) for group in groups()]
+class PlotAll(ephys.PlotAll):
+    """The plots of every group, and what they need, by the kinds of its channels: see [PlotAll] of luigi.cfg."""
 
 
 class Report(ReportTask):

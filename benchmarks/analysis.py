@@ -41,6 +41,14 @@ def probe(rng: np.random.Generator, size: int) -> np.ndarray:
     return samples
 
 
+def daq(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Return eight analog channels and a word at 30 kHz: pulses of 1 Hz, of 500 Hz, and short ones of 100 Hz."""
+    samples = rng.integers(-100, 100, (size // 18, 9), dtype=np.int16)
+    time = np.arange(len(samples))
+    samples[:, 8] = (time // 15_000 % 2) | (time // 30 % 2) << 1 | (time % 300 < 9) << 2
+    return samples
+
+
 # With dtype and channels.
 KINDS = ((noise, "uint8", 1), (tetrode, "int16", 4), (probe, "int16", 384))
 
@@ -161,6 +169,31 @@ def edges(folder: Path, quick: bool) -> Iterator[Row]:
     yield compare(f"edges of {size_of(quick)}, 4 x int16, NumPy function", stood_in, "NumPy", other, 1.5)
     run(["cmp", "octave.npy", "numpy_function.npy"], folder)
     assert np.array_equal(*(np.load(folder / name, mmap_mode="r") for name in ("octave.npy", "numpy.npy")))
+
+
+DIFFERENCES = """
+import numpy as np
+from neuroluigi.signals.aggregate import read_aggregate
+from neuroluigi.signals.blocks import blocks
+"""
+
+
+def lines(folder: Path, quick: bool) -> Iterator[Row]:
+    """Rises and falls of digital lines, against the changes of the same words alone, from the same blocks."""
+    write(folder / "daq.bin", daq, quick)
+    describe(folder / "daq.json", "int16", 9, [folder / "daq.bin"])
+    found = "[np.flatnonzero(np.diff(block[:, 8])) for block in blocks(read_aggregate('daq.json'))]"
+    work = f"lines of {size_of(quick)}, a word of 9 x int16"
+    load = "from neuroluigi.signals import lines; "
+    call = "lines.find_lines('daq.json', 'numpy.npy', 'numpy.json', 'words', [9])"
+    # The quickest of three, as both take little.
+    other = min(cpu_seconds(folder, *PYTHON, DIFFERENCES + found) for _ in range(3)) - start(*PYTHON, DIFFERENCES)
+    stood_in = min(cpu_seconds(folder, *PYTHON, load + call) for _ in range(3)) - start(*PYTHON, load)
+    yield compare(f"{work}, NumPy function", stood_in, "NumPy diff", other, 1.5)
+    ours = octave(folder, "findLines('daq.json', 'octave.npy', 'octave.json', 'words', 9)")
+    yield compare(f"{work}, Octave", ours, "NumPy diff", other, None)
+    for ending in ("npy", "json"):
+        run(["cmp", f"octave.{ending}", f"numpy.{ending}"], folder)
 
 
 READING = """

@@ -34,6 +34,7 @@ FUNCTIONS = (
     analysis.concatenation,
     analysis.statistics,
     analysis.edges,
+    analysis.lines,
     analysis.reading,
     analysis.four_files,
     analysis.plot,

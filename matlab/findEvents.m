@@ -1,7 +1,7 @@
 function findEvents(aggregateFile, eventsFile, amplitudesFile, summaryFile, varargin)
   % FINDEVENTS finds where channels cross a level: spikes, beats, pulses (threshold crossings).
   %
-  %   findEvents(aggregateFile, eventsFile, amplitudesFile, summaryFile, varargin)
+  %   findEvents(aggregateFile, eventsFile, amplitudesFile, summaryFile, name, value, ...)
   %
   % Inputs
   %   aggregateFile   char row, an aggregate.json: what the samples are, and where they lie
@@ -11,27 +11,28 @@ function findEvents(aggregateFile, eventsFile, amplitudesFile, summaryFile, vara
   %   amplitudesFile  char row, made anew: .npy of float64, the value at each peak, filtered, in
   %                   counts; '' for none, and a row of eventsFile is then (sample, channel)
   %   summaryFile     char row, made anew: JSON of what was found in each channel; '' for none
-  %   varargin        name, value, ...:
-  %     low, high       Hz, the corners of a band-pass; one alone is a high-pass or low-pass
-  %     reference       'none' (default); 'median': that of the channels is taken off each; or one
-  %                     number per channel: 0 none, 1, 2, ... the group whose median is taken off
-  %     polarity        'rising' (default), 'falling', or 'absolute': the size of a sample counts
-  %     level           counts, one number or one per channel; or
-  %     noise           in multiples of the noise (noiseLevel.m), below 0 for falling; or
-  %     threshold       0 to 1 (default 0.75) of the way from the minimum of a channel, or after a
-  %                     band-pass from 0, to its maximum; for falling from the maximum down
-  %     hysteresis      counts (default 0): so far from the level is a channel armed again
-  %     release         0 to 1: the same, as a part of the way from 0, minimum or maximum
-  %     settle          samples in a row (default 1) at or beyond the level; likewise at the release
-  %     width           ms: only events that last so long, within widthTolerance (default 0.2) of it
-  %     refractory      ms: an event sooner after the last one that counts is none
-  %     peakWithin      ms from the onset in which the peak is (default: to the end of the event)
-  %     peakPastEnd     true: also where that is after the end of the event
-  %     ends            true: each release is an event of its own, of the other polarity
-  %     channels        1-based (default: all that are not digital)
-  %     noiseFrom       'auto' (default) or 'all', as in noiseLevel.m
-  %     precision       'double' (default) or 'single', that of the filter
-  %     blockSamples    samples to read at once; what is found does not depend on it
+  %
+  % Options
+  %   low, high       Hz, the corners of a band-pass; one alone is a high-pass or low-pass
+  %   reference       'none' (default); 'median': that of the channels is taken off each; or one
+  %                   number per channel: 0 none, 1, 2, ... the group whose median is taken off
+  %   polarity        'rising' (default), 'falling', or 'absolute': the size of a sample counts
+  %   level           counts, one number or one per channel; or
+  %   noise           in multiples of the noise (noiseLevel.m), below 0 for falling; or
+  %   threshold       0 to 1 (default 0.75) of the way from the minimum of a channel, or after a
+  %                   band-pass from 0, to its maximum; for falling from the maximum down
+  %   hysteresis      counts (default 0): so far from the level is a channel armed again
+  %   release         0 to 1: the same, as a part of the way from 0, minimum or maximum
+  %   settle          samples in a row (default 1) at or beyond the level; likewise at the release
+  %   width           ms: only events that last so long, within widthTolerance (default 0.2) of it
+  %   refractory      ms: an event sooner after the last one that counts is none
+  %   peakWithin      ms from the onset in which the peak is (default: to the end of the event)
+  %   peakPastEnd     true: also where that is after the end of the event
+  %   ends            true: each release is an event of its own, of the other polarity
+  %   channels        1-based (default: all that are not digital)
+  %   noiseFrom       'auto' (default) or 'all', as in noiseLevel.m
+  %   precision       'double' (default) or 'single', that of the filter
+  %   blockSamples    samples to read at once; what is found does not depend on it
   %
   % An event begins at the first sample at or beyond the level after the channel was armed, and ends
   % at the first one at the release. A channel is armed from its first sample on only if that is on

@@ -90,7 +90,8 @@ function options = readOptions(aggregate, pairs)
   end
   options.words = chooseWords(aggregate, options.words);
   if ~isempty(options.width)
-    if ~isfinite(aggregate.samplingRateHz)
+    % That of null in the file is [].
+    if ~any(isfinite(aggregate.samplingRateHz))
       error('findLines:noRate', '%s', ...
             [aggregate.file ' has no sampling rate, so a width in ms is no number of samples']);
     end

@@ -1,13 +1,18 @@
-function findRisingEdges(aggregateFile, edgesFile, level)
+function findRisingEdges(aggregateFile, edgesFile, level, varargin)
   % FINDRISINGEDGES finds where a channel rises through its level (threshold crossings).
   %
   %   findRisingEdges(aggregateFile, edgesFile, level)
+  %   findRisingEdges(aggregateFile, edgesFile, level, name, value, ...)
   %
   % Inputs
   %   aggregateFile  char row, an aggregate.json: what the samples are, and where they lie
   %   edgesFile      char row, made anew: NumPy file (.npy) of int64, one row (sample, channel) per
   %                  edge, both 0-based, sorted by sample, then channel; readEdges.m reads it
-  %   level          raw counts, one number or one per channel
+  %   level          raw counts, one number or one per channel that is looked at (all that are not
+  %                  digital); [] where an option says where the level is
+  %
+  % Options
+  %   those of findEvents.m, which then finds the edges
   %
   % An edge is a sample at or above the level whose predecessor is below it. The first sample of
   % a segment, before which samples are missing, has no predecessor. NaN is neither at or above a
@@ -20,27 +25,39 @@ function findRisingEdges(aggregateFile, edgesFile, level)
   % through level 5.
   %   findRisingEdges('aggregate.json', 'edges.npy', 5);
 
+  if ~isempty(varargin)
+    if ~isempty(level)
+      varargin = [{'level', level}, varargin];
+    end
+    findEvents(aggregateFile, edgesFile, '', '', varargin{:});
+    return
+  end
+  % The same without options, in less than half the time.
   aggregate = readAggregate(aggregateFile);
   segments = aggregate.segments;
+  chosen = find(~strcmp(aggregate.kinds, 'digital'));
   if isscalar(level)
-    level = repmat(level, aggregate.channels, 1);
+    level = repmat(level, numel(chosen), 1);
   end
   level = double(level(:));
   output = openFile(edgesFile, 'w+');
   closingOutput = onCleanup(@() closeFile(output));
   writeHeader(output, edgesFile, 0);
 
-  wasBelow = false(aggregate.channels, 1);  % of the sample before the block
+  wasBelow = false(numel(chosen), 1);  % of the sample before the block
   edges = 0;
   for first = 0:aggregate.blockSamples:aggregate.samples - 1
     block = readBlock(aggregate, first);
+    if numel(chosen) < aggregate.channels
+      block = block(chosen, :);
+    end
     samples = size(block, 2);
     isBelow = block < level;
     follows = [wasBelow, isBelow(:, 1:end - 1)];
     follows(:, segments(segments >= first & segments < first + samples) - first + 1) = false;
     [channel, sample] = find((block >= level) & follows);
     if ~isempty(channel)
-      rows = int64([sample(:)' - 1 + first; channel(:)' - 1]);
+      rows = int64([sample(:)' - 1 + first; reshape(chosen(channel), 1, []) - 1]);
       if fwrite(output, rows, 'int64', 0, 'ieee-le') ~= numel(rows)
         error('findRisingEdges:cannotWrite', '%s', ...
               ['cannot write to ' edgesFile '; is the disk full?']);

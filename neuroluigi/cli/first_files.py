@@ -96,8 +96,6 @@ class Edges(ephys.Edges):
 
 
 class Lines(ephys.Lines):
-    """The rises and falls of digital lines, in words of bits or in the events that a rig wrote beside samples."""
-
     def requires(self):
         return Aggregate(self.group)
 

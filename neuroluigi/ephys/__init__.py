@@ -13,6 +13,7 @@ Steps of a lab's own read the samples of a group a block at a time:
 """
 
 from neuroluigi.ephys.aggregate import Aggregate
+from neuroluigi.ephys.by_kind import PlotAll
 from neuroluigi.ephys.crossings import Beats, Crossings, Photodiode, Spikes
 from neuroluigi.ephys.decoded import Decoded
 from neuroluigi.ephys.downsampled import Downsampled
@@ -43,6 +44,7 @@ __all__ = [
     "Lines",
     "Photodiode",
     "Plot",
+    "PlotAll",
     "Snippets",
     "Spectrum",
     "Spikes",

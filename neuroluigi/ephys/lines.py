@@ -37,8 +37,6 @@ class LineEvents(OfRecording, CarriesSettings, luigi.ExternalTask):
     They are inputs of Lines alone: nothing else is made again when they change.
     """
 
-    task_namespace = "ephys"
-
     def output(self):
         recording = self.recording
         files = recording.recorded.line_files if recording.recorded else None
@@ -81,7 +79,7 @@ class Lines(ReadyMade, MatlabTask):
             "summary": self.result("lines.json", line_files.LineSummary),
         }
 
-    def recordings_with_events(self) -> list[tuple[int, Recording, LineFiles]]:
+    def _recordings_with_events(self) -> list[tuple[int, Recording, LineFiles]]:
         """Return the recordings whose events are taken, each with its place in the group; none where words are."""
         if self.words not in ((), (TTL,)):
             return []
@@ -89,7 +87,7 @@ class Lines(ReadyMade, MatlabTask):
         return [(place, recording, found) for place, (recording, found) in enumerate(files) if found]
 
     def calls_engine(self) -> bool:
-        return not self.recordings_with_events()
+        return not self._recordings_with_events()
 
     def tool_label(self) -> tuple[str, str]:
         return super().tool_label() if self.calls_engine() else ("Python", "")
@@ -102,7 +100,7 @@ class Lines(ReadyMade, MatlabTask):
                 "gaps": [[gap.sample, gap.missing] for gap in one.recorded.gaps],
                 "names": [list(name) for name in files.names],
             }
-            for _, one, files in self.recordings_with_events()
+            for _, one, files in self._recordings_with_events()
             if one.recorded
         ]
         return {"events": said} if said else {}
@@ -165,7 +163,7 @@ class Lines(ReadyMade, MatlabTask):
         return names if any(names) else []
 
     def _make_of_events(self, out: Any, content: Mapping[str, Any]) -> None:
-        given = self.recordings_with_events()
+        given = self._recordings_with_events()
         names = {bit: name for _, _, files in reversed(given) for bit, name in files.names}
         names |= {bit: name for (channel, bit), name in names_by_bit(self.names).items() if channel == TTL}
         asked = LineOptions(
@@ -184,7 +182,7 @@ def _with_events(declared: Any) -> Any:
     """Return a requires() with the files of events beside what is declared."""
 
     def requires(lines: Lines) -> list[luigi.Task]:
-        events = [LineEvents(*recording.identity) for _, recording, _ in lines.recordings_with_events()]
+        events = [LineEvents(*recording.identity) for _, recording, _ in lines._recordings_with_events()]
         # A class that subclasses one that has them already.
         return list(dict.fromkeys([*flatten(declared(lines)), *events]))
 

@@ -19,6 +19,8 @@ from neuroluigi.signals.filtered import Signal
 from neuroluigi.signals.noise import noise_levels
 from neuroluigi.signals.signal_options import SignalOptions, options_of, plain, samples_of
 
+# Where neither level, threshold nor noise is given.
+DEFAULT_THRESHOLD = 0.75
 POLARITIES = ("rising", "falling", "absolute")
 _PER_CHANNEL = ("reference", "level", "hysteresis", "channels")
 
@@ -46,9 +48,10 @@ class EventOptions(SignalOptions):
         """Raise ValueError for options that contradict each other, or that need a rate which is not known."""
         check_band(self.low, self.high, rate)
         given = [name for name in ("level", "threshold", "noise") if getattr(self, name) is not None]
-        if len(given) != 1:
-            what = f"{' and '.join(given)} are given" if given else "none of them is given"
-            raise ValueError(f"one of level, threshold and noise says where the level is; {what}")
+        if len(given) > 1:
+            raise ValueError(
+                f"{' and '.join(given)} are given; one of level, threshold and noise says where the level is"
+            )
         if self.polarity not in POLARITIES:
             raise ValueError(f"polarity {self.polarity!r} is not one of {', '.join(POLARITIES)}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -146,11 +149,11 @@ def _levels(signal: Signal, options: EventOptions, noise: np.ndarray) -> tuple[n
         # Through a level of 0, noise that there is none of is no event.
         levels = np.where(noise > 0, sign * options.noise * noise, math.nan)
     else:
-        assert options.threshold is not None, "checked before"
+        threshold = DEFAULT_THRESHOLD if options.threshold is None else options.threshold
         lowest, highest = _range(signal, is_absolute=options.polarity == "absolute")
         near, far = (highest, lowest) if options.polarity == "falling" else (lowest, highest)
         with np.errstate(invalid="ignore"):
-            levels = np.array([float(f"{one:.15g}") for one in near + options.threshold * (far - near)])
+            levels = np.array([float(f"{one:.15g}") for one in near + threshold * (far - near)])
         base = base if options.low is not None else near
     if options.release != 1:
         return levels, base + options.release * (levels - base)

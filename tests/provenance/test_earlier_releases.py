@@ -1,6 +1,7 @@
 """Results of earlier releases stay done: a field that their records lack contradicts nothing."""
 
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -49,6 +50,11 @@ def states(lab: Path, recordings: str) -> dict[str, str]:
     return {f"{one['row']} {one['task']}": one["state"] for one in json.loads(out)["results"]}
 
 
+def shown(result: str) -> str:
+    """Return the name of a result as it is today, without the parameters that have their defaults."""
+    return re.sub(r", (?!session=|index=)\w+=.*(?=\))", "", result)
+
+
 def test_there_are_results_of_every_earlier_schema():
     assert len(ARCHIVES) == 3
 
@@ -56,7 +62,7 @@ def test_there_are_results_of_every_earlier_schema():
 @pytest.mark.parametrize("recordings", SETTINGS)
 def test_each_result_of_an_earlier_release_is_in_the_state_in_which_it_was(lab, recordings):
     expected = json.loads((lab / "expected.json").read_text())[recordings]
-    assert states(lab, recordings) == {result: RENAMED.get(state, state) for result, state in expected.items()}
+    assert states(lab, recordings) == {shown(one): RENAMED.get(state, state) for one, state in expected.items()}
 
 
 @pytest.mark.parametrize("recordings", SETTINGS)

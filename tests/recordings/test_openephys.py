@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from neuroluigi.recordings.formats import openephys
-from neuroluigi.recordings.formats.reader import Gap, RecordedFile
+from neuroluigi.recordings.formats.reader import Gap, LineFiles, RecordedFile
 from tests.conftest import FORMATS, needs_formats
 from tests.recordings.mutations import check_mutations
 
@@ -350,3 +350,71 @@ def test_a_hostile_header_takes_no_more_than_100_mb(text, tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6
+
+
+# Changes of digital lines, which are no samples
+
+
+@needs_formats
+def test_real_changes_of_lines():
+    events = THREE / "events"
+    for recording in read(THREE):
+        folder = events / Path(recording.path).parent.name / "TTL"
+        files = (str(folder / f"{name}.npy") for name in ("states", "sample_numbers", "full_words"))
+        is_probe = "Neuropix" in recording.path
+        assert recording.line_files == LineFiles(*files, names=((0, "sync"),) if is_probe else ())
+        # They describe no sample: what is made of samples does not depend on them.
+        assert not any("TTL" in one for one in recording.sidecars)
+    assert only(TWO / "recording1").line_files is None
+
+
+def with_events(folder: Path, *events: dict, old: bool = False, streams: tuple = ()) -> Path:
+    made(folder, *(streams or (stream(),)), numbers=np.arange(10))
+    for one in events:
+        path = folder / "events" / one["folder_name"]
+        path.mkdir(parents=True)
+        np.save(path / ("channel_states.npy" if old else "states.npy"), np.array([1], "int16"))
+        np.save(path / "timestamps.npy", np.array([1] if old else [0.1]))
+        if not old:
+            np.save(path / "sample_numbers.npy", np.array([1]))
+    header = json.loads((folder / "structure.oebin").read_text())
+    (folder / "structure.oebin").write_text(json.dumps({**header, "events": events}))
+    return folder
+
+
+def test_changes_of_lines_before_and_since_0_6(tmp_path):
+    one = only(with_events(tmp_path / "a", {"folder_name": "Acq-100.0/TTL/"}))
+    folder = tmp_path / "a/events/Acq-100.0/TTL"
+    assert one.line_files == LineFiles(str(folder / "states.npy"), str(folder / "sample_numbers.npy"))
+    assert one.line_files.paths == (str(folder / "states.npy"), str(folder / "sample_numbers.npy"))
+    one = only(with_events(tmp_path / "b", {"folder_name": "Acq-100.0/TTL_1/"}, old=True))
+    folder = tmp_path / "b/events/Acq-100.0/TTL_1"
+    assert one.line_files == LineFiles(str(folder / "channel_states.npy"), str(folder / "timestamps.npy"))
+    assert one.warnings == ()
+
+
+def test_of_several_the_first_is_read_and_the_others_are_named(tmp_path):
+    one = only(with_events(tmp_path, {"folder_name": "Acq-100.0/TTL_1/"}, {"folder_name": "Acq-100.0/TTL_2/"}))
+    assert one.line_files.states == str(tmp_path / "events/Acq-100.0/TTL_1/states.npy")
+    first, other = (str(tmp_path / f"events/Acq-100.0/TTL_{n}") for n in (1, 2))
+    assert one.warnings == (f"{other} is not read, as {first} is",)
+
+
+def test_changes_of_a_stream_without_samples_are_named(tmp_path):
+    # What a processor found in the samples of another stream is of that one's clock, and no lines of a rig.
+    events = (
+        {"folder_name": "NI-103.X/TTL/", "stream_name": "X"},
+        {"folder_name": "Det-105.D/TTL/", "stream_name": "D"},
+    )
+    folder = with_events(tmp_path, *events, streams=(stream(stream_name="D"),))
+    (warning,) = only(folder).warnings
+    assert "changes of digital lines of NI-103.X, a stream without samples: they are not read" in warning
+    assert only(folder).line_files is None and only(folder).problems == ()
+
+
+@pytest.mark.parametrize("events", [None, 5, [5], [{}], [{"folder_name": 7}], [{"folder_name": "../x"}]])
+def test_strange_lists_of_events_are_passed_over(tmp_path, events):
+    made(tmp_path, stream(), numbers=np.arange(10))
+    header = json.loads((tmp_path / "structure.oebin").read_text())
+    (tmp_path / "structure.oebin").write_text(json.dumps({**header, "events": events}))
+    assert only(tmp_path).line_files is None and only(tmp_path).problems == ()

@@ -360,6 +360,20 @@ def test_onebox(tmp_path):
     assert [one.name for one in recording.channels] == ["XA0", "XA11", "XD0", "SY0"]
     assert [one.scale for one in recording.channels] == [pytest.approx(5 / 32768)] * 2 + [None] * 2
     assert [one.kind for one in recording.channels] == ["analog", "analog", "digital", "digital"]
+    assert [one.bits for one in recording.channels] == [None, None, None, ("",) * 6 + ("sync",)]
+
+
+@needs_formats
+@pytest.mark.parametrize(("line", "bits"), [("0", ("sync",)), ("5", ("",) * 5 + ("sync",)), ("16", None), ("x", None)])
+def test_the_line_of_the_pulses_that_all_devices_get_is_named(tmp_path, line, bits):
+    (source,) = (FORMATS / "spikeglx/DigitalChannelTest_g0").rglob("*.nidq.meta")
+    text = source.read_text().replace("syncNiChan=0", f"syncNiChan={line}")
+    (tmp_path / source.name).write_text(text)
+    (tmp_path / source.with_suffix(".bin").name).write_bytes(bytes(2))
+    assert only(tmp_path).channels[0].bits == bits
+    # Of an analog one there is no bit.
+    (tmp_path / source.name).write_text(text.replace("syncNiChanType=0", "syncNiChanType=1"))
+    assert only(tmp_path).channels[0].bits is None
 
 
 @needs_formats

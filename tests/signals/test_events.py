@@ -194,8 +194,7 @@ def test_an_event_that_lasts_for_hours_holds_nothing_back(tmp_path, monkeypatch)
 
 
 WRONG = [
-    ({"level": 5, "noise": 3}, "level and noise are given"),
-    ({}, "none of them is given"),
+    ({"level": 5, "noise": 3}, "level and noise are given; one of"),
     ({"noise": 5, "polarity": "up"}, "polarity 'up' is not one of rising, falling, absolute"),
     ({"threshold": 1.5}, "threshold 1.5 is not a fraction"),
     ({"noise": 0}, "noise 0 is not"),
@@ -227,6 +226,10 @@ def test_options_that_are_wrong(tmp_path, options, words):
 def test_without_a_rate_there_are_neither_hertz_nor_milliseconds(name):
     with pytest.raises(ValueError, match="needs the sampling rate, which is not known; set sampling_rate_hz"):
         EventOptions(level=1, **{name: 1.0}).check(None)
+
+
+def test_three_quarters_of_the_range_are_the_level_where_nothing_says_another_one(tmp_path):
+    assert found(tmp_path, [0, 7, 8, 2, 10]).rows.tolist() == [[2, 0, 3, 2, 1], [4, 0, 5, 4, 1]]
 
 
 def test_durations_are_rounded_half_up():

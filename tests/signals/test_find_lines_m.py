@@ -105,3 +105,10 @@ def test_what_is_wrong_has_the_words_of_the_numpy_function(tmp_path):
         found, _, message = line.partition(" ")
         assert found == f"findLines:{identifier}"
         assert str(error.value).endswith(message) or identifier == "badOption"
+
+
+@needs_octave
+def test_a_rate_that_is_null_is_none(tmp_path):
+    aggregate = write_aggregate(tmp_path, np.zeros((4, 1), np.int16), sampling_rate_hz=None)
+    call = f"findLines({m(aggregate)}, 'o.npy', 'o.json', 'words', 1, 'width', 5)"
+    assert octave(tmp_path, f"try, {call}; catch e, disp(e.identifier); end").strip() == "findLines:noRate"

@@ -64,7 +64,14 @@ def test_the_examples_of_the_help_texts(tmp_path):
         assert(isequal(size(samples), [0 1]) && isequal(size(channels), [0 1]));
         cd 0132
         findLines('aggregate.json', '../lines.npy', '../lines.json', 'words', 1, 'bits', [0, 1]);
+        findLines('aggregate.json', '../none.npy', '../none.json', 'words', 1, 'bits', 7);
         cd ..
+        [samples, channels, bits, values] = readLines('lines.npy');
+        assert(isequal([samples, channels, bits, values], [2 1 0 1; 3 1 1 1; 4 1 0 0]));
+        rises = samples(bits == 0 & values == 1);
+        assert(isequal(rises, 2));
+        [samples, ~, ~, values] = readLines('none.npy');
+        assert(isequal(size(samples), [0 1]) && isequal(size(values), [0 1]));
         assert(strcmp(jsonText(struct('low', 300, 'channels', {{1}})), '{"low": 300, "channels": [1]}'));
         fid = openFile('data.bin', 'w');
         bytes = writeSamples(fid, 'data.bin', [1 2 3; 4 5 6], 'int16');
@@ -337,6 +344,10 @@ ERRORS = [
         "readEvents:badFormat",
         "two floats.npy is not the file of",
     ),
+    ("readLines('gone.npy')", "openFile:cannotOpen", "gone.npy"),
+    ("readLines('few.bin')", "readLines:badFormat", "few.bin is not a file of lines"),
+    ("readLines('whole.npy')", "readLines:badFormat", "whole.npy is not a file of lines"),
+    ("readLines('cut lines.npy')", "readLines:badFormat", "cut lines.npy is cut short"),
     ("readEdges('gone.npy')", "openFile:cannotOpen", "gone.npy"),
     ("readEdges('empty.bin')", "readEdges:badFormat", "empty.bin is not a file of edges"),
     ("readEdges('few.bin')", "readEdges:badFormat", "few.bin is not a file of edges"),
@@ -395,6 +406,8 @@ def raised(tmp_path_factory) -> list[tuple[str, str, int, int]]:
     np.save(folder / "many.npy", np.stack([np.arange(10, 9000, 10), np.zeros(899, int)], axis=1).astype("<i8"))
     np.save(folder / "two floats.npy", np.zeros(2))
     whole = (folder / "whole.npy").read_bytes()
+    np.save(folder / "lines.npy", np.zeros((2, 4), "<i8"))
+    (folder / "cut lines.npy").write_bytes((folder / "lines.npy").read_bytes()[:-8])
     for name, size in (("cut by 8", len(whole) - 8), ("cut by 16", len(whole) - 16), ("header alone", 128)):
         (folder / f"{name}.npy").write_bytes(whole[:size])
     calls = "".join(f"try_({m(call)});\n" for call, _, _ in ERRORS)

@@ -142,7 +142,7 @@ class _Lines:
         """Return those of a stream; None where there are none."""
         found = self._of.get(_folder_of(stream), [])
         for other in found[1:]:
-            warnings.append(f"{os.path.dirname(other.states)} is not read, as {found[0].states} is")
+            warnings.append(f"{os.path.dirname(other.states)} is not read, as {os.path.dirname(found[0].states)} is")
         return found[0] if found else None
 
 

@@ -1,0 +1,64 @@
+"""PlotAll: what is made of each group, by the kinds of its channels."""
+
+from collections.abc import Iterable
+
+import luigi
+from luigi.task_register import Register, TaskClassException
+
+from neuroluigi.ephys.channels import GroupChannels
+from neuroluigi.ephys.ready_made import ReadyMadeName
+from neuroluigi.recordings.formats.reader import AP, KINDS, LF, UNKNOWN
+from neuroluigi.steps.config import RunStopped, WordsParameter, recordings, setting
+from neuroluigi.steps.discovery import groups
+from neuroluigi.steps.tasks import WrapperTask
+
+# Below such a rate there are no spikes to see in what a probe calls ap.
+LEAST_RATE_OF_SPIKES = 10_000
+
+
+def _steps(kind: str, *names: str) -> WordsParameter:
+    return WordsParameter(
+        default=names, significant=False, positional=False, description=f"steps of groups with channels of kind {kind}"
+    )
+
+
+class PlotAll(ReadyMadeName, WrapperTask):
+    """All that is made of every group, by the kinds of its channels: the steps that its settings name.
+
+    What has to be made before is made too. Channels of kind ap that are sampled at less than 10 kHz count as lf. The
+    kind is what a header says, or the column kind of the table or of [recordings] metadata.
+    """
+
+    ap = _steps("ap", "Stats", "SpikeTraces", "SpikePlots")
+    lf = _steps("lf", "Stats", "Traces", "Spectrum")
+    analog = _steps("analog", "Stats", "Traces")
+    aux = _steps("aux", "Stats", "Traces")
+    digital = _steps("digital", "Lines")
+    unknown = _steps("unknown", "Plot")
+
+    def requires(self):
+        return [step(group) for group in groups() for step in self.steps_of(group)]
+
+    def steps_of(self, group: str) -> list[type[luigi.Task]]:
+        """Return the steps of a group, each once. Raises RunStopped for a name that is no step."""
+        names = (name for kind in self._kinds_of(group) for name in getattr(self, kind))
+        return [_step_called(name, type(self)) for name in dict.fromkeys(names)]
+
+    def _kinds_of(self, key: str) -> Iterable[str]:
+        group = groups()[key]
+        if group.problems or not group.recordings:
+            # Each of its steps fails with the reason.
+            return (UNKNOWN,)
+        of_group, rate = GroupChannels(group, setting(recordings).bad_channels), group.recordings[0].sampling_rate_hz
+        found = {of_group.kind(place) for place in of_group.usable()} or {UNKNOWN}
+        if AP in found and rate and rate < LEAST_RATE_OF_SPIKES:
+            found = found - {AP} | {LF}
+        return sorted(found, key=KINDS.index)
+
+
+def _step_called(name: str, task: type[luigi.Task]) -> type[luigi.Task]:
+    try:
+        return Register.get_task_cls(name)
+    except TaskClassException as error:
+        family = task.get_task_family()
+        raise RunStopped(f"luigi: [{family}] names {name!r}, which is no step of tasks.py ({error})") from error
