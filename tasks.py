@@ -75,6 +75,27 @@ class Spikes(ephys.Spikes):
         return Aggregate(self.group)
 
 
+class Snippets(ephys.Snippets):
+    """The signal around some of the Spikes of each channel, on the channel and its neighbours."""
+
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "events": Spikes(self.group)}
+
+
+class Filtered(ephys.Filtered):
+    """The group's samples band-passed and referenced, in a file."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Downsampled(ephys.Downsampled):
+    """The group's samples at a lower rate, such as local field potentials."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Beats(ephys.Beats):
     """Heart beats of an electrocardiogram."""
 

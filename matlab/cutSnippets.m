@@ -15,7 +15,7 @@ function cutSnippets(aggregateFile, eventsFile, snippetsFile, summaryFile, varar
   %                  of its snippets, left_out; left_out of all channels, before_samples,
   %                  after_samples, sampling_rate_hz, raw, parameters
   %
-  % Options
+  % Options ([] is the default)
   %   before, after  ms before the peak (default 1), and from the peak on (default 2)
   %   most           snippets of a channel (default 100), spread evenly over its events
   %   within         um (default 100): the neighbours of a channel of known position

@@ -7,7 +7,7 @@ function writeDownsampled(aggregateFile, dataFile, varargin)
   %   aggregateFile  char row, an aggregate.json: what the samples are, and where they lie
   %   dataFile       char row, made anew: samples in counts, little-endian, channels interleaved
   %
-  % Options
+  % Options ([] is the default)
   %   factor         whole number from 2 on: every so many samples one is kept, from the first of
   %                  each stretch without a seam on
   %   channels       1-based (default: all that are not digital)

@@ -8,7 +8,7 @@ function writeFiltered(aggregateFile, dataFile, varargin)
   %   aggregateFile  char row, an aggregate.json: what the samples are, and where they lie
   %   dataFile       char row, made anew: samples in counts, little-endian, channels interleaved
   %
-  % Options
+  % Options ([] is the default)
   %   low, high      Hz, the corners of a band-pass; one alone is a high-pass or low-pass
   %   reference      'none' (default); 'median': that of the channels is taken off each; or one
   %                  number per channel: 0 none, 1, 2, ... the group whose median is taken off

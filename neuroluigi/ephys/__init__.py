@@ -16,11 +16,14 @@ from neuroluigi.ephys.aggregate import Aggregate
 from neuroluigi.ephys.by_kind import PlotAll
 from neuroluigi.ephys.crossings import Beats, Crossings, Photodiode, Spikes
 from neuroluigi.ephys.decoded import Decoded
+from neuroluigi.ephys.downsampled import Downsampled
 from neuroluigi.ephys.edges import Edges
 from neuroluigi.ephys.event_plots import EventPlots
+from neuroluigi.ephys.filtered import Filtered
 from neuroluigi.ephys.flat import Flat
 from neuroluigi.ephys.lines import Lines
 from neuroluigi.ephys.plot import Plot
+from neuroluigi.ephys.snippets import Snippets
 from neuroluigi.ephys.spectrum import Spectrum
 from neuroluigi.ephys.stats import Stats
 from neuroluigi.ephys.traces import Traces
@@ -33,13 +36,16 @@ __all__ = [
     "Beats",
     "Crossings",
     "Decoded",
+    "Downsampled",
     "Edges",
     "EventPlots",
+    "Filtered",
     "Flat",
     "Lines",
     "Photodiode",
     "Plot",
     "PlotAll",
+    "Snippets",
     "Spectrum",
     "Spikes",
     "Stats",

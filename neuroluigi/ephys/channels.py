@@ -1,5 +1,6 @@
 """Which channels of a group a step looks at, by name, position and kind, and what their reference is."""
 
+import copy
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -28,6 +29,13 @@ class GroupChannels:
             *(place for word, origin in named for place in self._named(word, f"{origin}, column bad_channels")),
             *(place for word in also_bad for place in self._positions(word)),
         }
+
+    def left(self, places: Sequence[int], described: Sequence[Mapping[str, Any]]) -> "GroupChannels":
+        """Return the channels of samples that a step made of those at some places, as they are described now."""
+        left = copy.copy(self)
+        left.described = [dict(one) for one in described]
+        left.bad = {number for number, place in enumerate(places) if place in self.bad}
+        return left
 
     def of_kinds(self, *kinds: str) -> list[int]:
         """Return the channels of some kinds that are used and not bad."""

@@ -165,6 +165,24 @@ class EventSummary(ResultTarget):
         return json.loads(path.read_text(encoding="utf-8"))
 
 
+class Snippets(ResultTarget):
+    """snippets.npy: float32 of shape (rows, samples), in counts; snippets.json beside it says which rows are whose.
+
+    Of each channel that has snippets, that has `channel`, `neighbours` (itself first), `first` and `count` in a list
+    `rows`: its rows are from the first on, `count` times as many as it has neighbours, a snippet after the other.
+    """
+
+    def load(self) -> np.ndarray:
+        """Return the rows as a read-only memory map."""
+        return np.load(self.path, mmap_mode="r")
+
+    def check(self, path: Path) -> None:
+        super().check(path)
+        rows = np.load(path, mmap_mode="r")
+        if rows.dtype != np.dtype("<f4") or rows.ndim != 2:
+            raise DamagedError(f"{path.name} is not float32 of shape (rows, samples) but {rows.dtype} {rows.shape}")
+
+
 def levels(stats: dict, threshold: float | Fraction, level: float | None = None) -> list[float]:
     """Return the level of each channel in raw counts: `level`, or min + threshold * (max - min) of the channel.
 
