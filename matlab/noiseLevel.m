@@ -155,13 +155,14 @@ function [look, near, far] = keepWhatIsNear(plan, blocks, look)
     deviation = y - look.center;
     look.below = look.below + sum(deviation < -reach, 1);
     distance = abs(deviation);
-    look.inside = look.inside + sum(distance < look.distance - distanceReach, 1);
     near = kept(near, y, distance <= reach, plan.heldValues / 4);
-    far = kept(far, y, abs(distance - look.distance) <= distanceReach, ...
-               plan.heldValues / 4);
+    % By one and the same difference, so that rounding puts no value on both sides.
+    further = distance - look.distance;
+    look.inside = look.inside + sum(further < -distanceReach, 1);
+    far = kept(far, y, abs(further) <= distanceReach, plan.heldValues / 4);
     if look.passes > 0
       look.besideNear = closest(look.besideNear, y, deviation, reach);
-      look.besideFar = closest(look.besideFar, distance, distance - look.distance, distanceReach);
+      look.besideFar = closest(look.besideFar, distance, further, distanceReach);
     end
   end
   look.passes = look.passes + 1;
