@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import FORMATS, REAL_RECORDINGS, needs_formats, needs_octave, needs_real_recordings
 from tests.signals.aggregates import write_aggregate, write_parts
-from tests.signals.event_cases import at_limits, judge, planted, walks, with_dead_channels, with_holes
+from tests.signals.event_cases import at_limits, judge, levels_of, planted, walks, with_dead_channels, with_holes
 from tests.signals.octave import m, octave
 
 SEED = int(os.environ.get("NEUROLUIGI_SEED", "1"))
@@ -301,6 +301,21 @@ def test_the_summary_has_a_value_per_channel_of_the_group(tmp_path):
     assert summary["flag"] == ["", "", "", "", "not chosen"] and summary["level"] == [1, 2, 3, 4, None]
     assert summary["band"] == [None, None] and summary["taps"] == 0 and summary["noise"] == [None] * 5
     assert summary["noise_from"] == "" and summary["parameters"] == {"level": [1, 2, 3, 4]}
+
+
+@needs_octave
+@pytest.mark.parametrize("polarity", ["rising", "falling", "absolute"])
+def test_levels_to_the_last_bit(tmp_path, polarity):
+    data = np.random.default_rng(SEED).standard_normal((300, 8)) * 10.0 ** np.arange(-4, 4)
+    data[5, 1], data[:, 2] = np.nan, np.nan
+    write_aggregate(tmp_path, data)
+    runs = {"threshold": 0.3, "release": 0.7}, {"threshold": 0.8, "hysteresis": 0.1}, {"noise": 3, "release": 0.3}
+    for options, (_, _, summary) in zip(
+        runs, events(tmp_path, *({**one, "polarity": polarity} for one in runs)), strict=True
+    ):
+        expected = np.array(levels_of(data, polarity, **options))
+        found = np.array([summary["level"], summary["release"]], dtype=float)
+        assert np.array_equal(found, expected, equal_nan=True)
 
 
 @needs_octave
