@@ -37,12 +37,35 @@ task = {task}
 # metadata = sessions.csv
 # All of them as a table, to edit and keep: neuroluigi recordings --csv > recordings.csv
 # table = recordings.csv
+# Channels to leave out everywhere: names, or positions from 0; also a column of the table.
+# bad_channels = 191
 {raw}
+[PlotAll]
+# Steps of a group, by the kinds of its channels. Those of raw files are unknown, unless a column kind says otherwise.
+# ap = Stats, SpikeTraces, SpikePlots
+# lf = Stats, Traces, Spectrum
+# analog = Stats, Traces
+# aux = Stats, Traces
+# digital = Lines
+# unknown = Plot
+
+[Spikes]
+# Threshold crossings: at or below -5 standard deviations of the noise, from 300 to 6000 Hz.
+# noise = 5
+# low = 300
+# high = 6000
+
 [Edges]
 # Level of a rising edge as a fraction of the channel's range, from 0 to 1 ...
 # threshold = 0.75
 # ... or in raw counts.
 # level =
+
+[Plot]
+# For every picture. Channels to show: names, or positions from 0; blank: some.
+# channels =
+# Seconds to show, such as 10-12.5; blank: all.
+# window =
 
 [matlab]
 # auto: Matlab, or else Octave; numpy: NumPy functions in place of the M-functions.
@@ -67,12 +90,12 @@ _RAW = """\
 """
 
 _TASKS = '''\
-"""The pipeline: recordings -> aggregate -> stats -> edges -> plot, for every group of recordings.
+"""The pipeline: what is made of each group of recordings, and from what; [PlotAll] of luigi.cfg says which of it.
 
 neuroluigi run
 """
 
-from neuroluigi import ReportTask, WrapperTask, ephys, groups, recording_task
+from neuroluigi import ReportTask, ephys, recording_task
 
 
 class Aggregate(ephys.Aggregate):
@@ -95,7 +118,37 @@ class Edges(ephys.Edges):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group)}
 
 
+class Spikes(ephys.Spikes):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Snippets(ephys.Snippets):
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "events": Spikes(self.group)}
+
+
 class Lines(ephys.Lines):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Traces(ephys.Traces):
+    def requires(self):
+        return {"aggregate": Aggregate(self.group)}
+
+
+class SpikeTraces(ephys.Traces):
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "events": Spikes(self.group)}
+
+
+class SpikePlots(ephys.EventPlots):
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "events": Spikes(self.group), "snippets": Snippets(self.group)}
+
+
+class Spectrum(ephys.Spectrum):
     def requires(self):
         return Aggregate(self.group)
 
@@ -105,9 +158,16 @@ class Plot(ephys.Plot):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group), "edges": Edges(self.group)}
 
 
-class PlotAll(WrapperTask):
-    def requires(self):
-        return [Plot(group) for group in groups()]
+# Beats, Photodiode, Crossings (of any kind), Filtered and Downsampled come with neuroluigi too. Each takes three lines,
+# and [PlotAll] of luigi.cfg can name it then:
+#
+# class Beats(ephys.Beats):
+#     def requires(self):
+#         return Aggregate(self.group)
+
+
+class PlotAll(ephys.PlotAll):
+    """What [PlotAll] of luigi.cfg names, of every group."""
 
 
 class Report(ReportTask):

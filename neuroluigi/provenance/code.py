@@ -186,7 +186,9 @@ def _distributions_by_package() -> Mapping[str, list[str]]:
     return importlib.metadata.packages_distributions()
 
 
+@functools.cache
 def _has_module(distribution: str, path: str) -> bool:
+    # Reads the whole list of a distribution's files, and code names a hundred things of NumPy.
     try:
         files = importlib.metadata.files(distribution) or ()
     except importlib.metadata.PackageNotFoundError:

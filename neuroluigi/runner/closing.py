@@ -20,6 +20,7 @@ from neuroluigi.steps.spawn import CarriesSettings
 from neuroluigi.steps.target import local_path
 
 _MOST_NAMED = 5
+_PICTURES = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def closing_lines(worker: Worker, end: Ending, code: int, reasons: str) -> list[
         lines.append(f"Slowest: {', '.join(f'{name} {seconds:.1f} s' for name, seconds in slowest)}.")
     lines += end.left_alone
     if end.results:
-        lines.append(f"{count_of_files(end.results)}: {shared_pattern(end.results)}")
+        lines.append(line_on_files(end.results))
     return lines
 
 
@@ -160,10 +161,20 @@ def left_alone_lines(statuses: Iterable[tuple[ResultTask, Status]], folder: Path
     return lines
 
 
+def line_on_files(paths: Sequence[Path]) -> str:
+    """Return a line on files: how many there are, and where; of several kinds, with the pictures, which are opened."""
+    pictures = [path for path in paths if path.suffix in _PICTURES]
+    if len({path.name for path in paths}) > 1 and len(pictures) not in (0, len(paths)):
+        what = "pictures" if len(pictures) > 1 else "a picture"
+        return f"{len(paths)} results, {len(pictures)} of them {what}: {shared_pattern(pictures)}"
+    return f"{count_of_files(paths)}: {shared_pattern(paths)}"
+
+
 def count_of_files(paths: Sequence[Path]) -> str:
     """Return the number of files and what they are by their names, such as "10 plots"."""
     stems = {path.stem for path in paths}
-    what = stems.pop() if len(stems) == 1 else "result"
+    what = "picture" if all(path.suffix in _PICTURES for path in paths) else "result"
+    what = stems.pop() if len(stems) == 1 else what
     return f"{len(paths)} {what}{'s' if len(paths) != 1 and not what.endswith('s') else ''}"
 
 
@@ -173,6 +184,7 @@ def shared_pattern(paths: Sequence[Path]) -> str:
         return shown_path(paths[0])
     top = Path(os.path.commonpath(paths))
     depths = {len(path.relative_to(top).parts) for path in paths}
-    name = paths[0].name if len({path.name for path in paths}) == 1 else "*"
+    names, ends = {path.name for path in paths}, {path.suffix for path in paths}
+    name = names.pop() if len(names) == 1 else f"*{ends.pop() if len(ends) == 1 else ''}"
     middle = ["*"] * (depths.pop() - 1) if len(depths) == 1 else ["**"]
     return shown_path(top.joinpath(*middle, name))

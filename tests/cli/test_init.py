@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from luigi.configuration import LuigiConfigParser
 
+from neuroluigi import ephys
+from neuroluigi.recordings.formats.reader import KINDS
+from neuroluigi.steps.parameters import default_of
 from tests import commands
 from tests.conftest import BIN, FORMATS, REPOSITORY, clean_environment, needs_formats
 from tests.recordings.runs import snapshot
@@ -95,12 +98,15 @@ def test_the_three_commands_of_the_readme(tmp_path, has_engines):
     here.mkdir()
     before = read_only_copy(FORMATS / "spikeglx" / "CI0_overlap1", raw)
     env = clean_environment() if has_engines else {**os.environ, **without_engines(tmp_path / "bin")}
-    for command, end in ((init.replace("/data/2026", str(raw)), run), (run, "6 plots: results/*/plot.png")):
+    for command, end in (
+        (init.replace("/data/2026", str(raw)), run),
+        (run, "42 results, 24 of them pictures: results/*/*.png"),
+    ):
         done = subprocess.run(command, shell=True, cwd=here, env=env, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         assert last_line(done) == end
     assert {path.name for path in here.iterdir()} - {"__pycache__"} == {*WRITTEN, "results"}
-    assert len(list((here / "results").glob("*/plot.png"))) == 6
+    assert len(list((here / "results").glob("*/*.png"))) == 24
     assert snapshot(raw) == before
 
 
@@ -122,22 +128,36 @@ def test_the_files_of_a_new_lab(tmp_path, data):
     assert {path.name for path in lab.iterdir()} == WRITTEN and snapshot(data) == before
     assert last_line(done) == "neuroluigi run"
     assert (setting(lab, "recordings", "root"), setting(lab, "neuroluigi", "task")) == (str(data), "PlotAll")
-    assert len((lab / "tasks.py").read_text().splitlines()) <= 45
+    assert len((lab / "tasks.py").read_text().splitlines()) <= 90
     # An example, that of the README; the package's own M-files need no copy.
     assert [one.name for one in (lab / "matlab").iterdir()] == ["countAbove.m"]
     assert f"```matlab\n{(lab / 'matlab' / 'countAbove.m').read_text()}```\n" in (REPOSITORY / "README.md").read_text()
 
 
 def test_its_steps_are_those_of_this_repository(tmp_path, data):
-    """But for the fake recordings, the prose, and the class of existing recordings, which is the package's own."""
+    """But for the prose, the recordings, which are the package's own, and steps that few need."""
 
-    def steps(text: str) -> list[str]:
+    def steps(text: str) -> dict[str, str]:
         text = re.sub(r'\n    """.*?"""\n\n?', "\n", text)
-        return re.findall(r"^class (?!Recording|FakeRecording).*?(?=\n\n\n|\Z)", text, re.DOTALL | re.MULTILINE)
+        return dict(re.findall(r"^class (\w+)(.*?)(?=\n\n\n|\Z)", text, re.DOTALL | re.MULTILINE))
 
     neuroluigi(tmp_path / "lab", "init", "--data", data)
     ours, theirs = (steps((folder / "tasks.py").read_text().rstrip()) for folder in (REPOSITORY, tmp_path / "lab"))
-    assert len(theirs) == 8 and theirs == ours
+    assert theirs == {name: ours.pop(name) for name in theirs}
+    assert {*ours} == {"Recording", "Crossings", "Beats", "Photodiode", "Filtered", "Downsampled"}
+
+
+def test_all_that_plot_all_names_is_there_and_the_example_can_be_added(tmp_path, data):
+    lab = tmp_path / "lab"
+    neuroluigi(lab, "init", "--data", data)
+    text = (lab / "tasks.py").read_text()
+    named = {name for kind in KINDS for name in default_of("PlotAll", getattr(ephys.PlotAll, kind))}
+    assert named <= {*re.findall(r"^class (\w+)", text, re.MULTILINE)}
+    (lab / "tasks.py").write_text(re.sub(r"^# (?=class Beats|    )", "", text, flags=re.MULTILINE))
+    settings = (lab / "luigi.cfg").read_text()
+    (lab / "luigi.cfg").write_text(settings.replace("# ap = Stats, SpikeTraces, SpikePlots", "ap = Beats"))
+    shown = neuroluigi(lab, "status", "--group", "m-0-imec0.ap", code=1).stdout
+    assert "Beats" in shown.splitlines()[0].split()
 
 
 def test_git_ignores_what_a_run_makes_and_raw_data_in_the_lab_itself(tmp_path):
@@ -325,7 +345,7 @@ def test_a_folder_that_can_not_be_written(tmp_path, data):
 def test_a_full_disk_leaves_no_half_written_file_and_the_same_command_goes_on(tmp_path, data):
     resource = pytest.importorskip("resource")
     # As a disk with little room left: no file may be longer than that.
-    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1100, 1100))
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (2100, 2100))
     line = refused(tmp_path, "init", "--data", data, "lab", preexec_fn=limit, forks=False)
     assert "can't write" in line and "luigi.cfg: File too large; mend that" in line
     lab = tmp_path / "lab"

@@ -1,6 +1,6 @@
 """The Python code of a step: what counts, by which path, and what changes it."""
 
-import importlib
+import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 
 import neuroluigi
 from neuroluigi.ephys import Edges, Plot
-from neuroluigi.provenance import imported
+from neuroluigi.provenance import code, imported
 from neuroluigi.provenance.code import changed_on_disk, differing, python_distributions, python_sources
 from neuroluigi.signals import events
 
@@ -235,6 +235,17 @@ class B(GroupTask):
     found = project.load()
     assert python_distributions(found.A) == ["numpy", "rich"]
     assert python_distributions(found.B) == ["pillow"]
+
+
+def test_the_list_of_files_of_a_distribution_is_read_once(project, monkeypatch):
+    """It takes milliseconds, and code uses a hundred names of NumPy."""
+    project.write({"tasks.py": "import numpy\nclass A(GroupTask):\n  used = numpy.zeros, numpy.ones, numpy.full\n"})
+    read = []
+    monkeypatch.setattr(importlib.metadata, "files", lambda name: read.append(name) or [f"{name}/__init__.py"])
+    for cached in (code._distributions_of, code._has_module):
+        cached.cache_clear()
+    assert python_distributions(project.load().A) == ["numpy"]
+    assert read == ["numpy"]
 
 
 class PlotOfALab(Plot):

@@ -12,9 +12,8 @@ from neuroluigi.provenance.state import Status
 from neuroluigi.runner.closing import (
     Ending,
     closing_lines,
-    count_of_files,
     left_alone_lines,
-    shared_pattern,
+    line_on_files,
     undone_lines,
 )
 
@@ -60,17 +59,21 @@ def test_results_of_the_root_come_last(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("paths", "count", "pattern"),
+    ("paths", "line"),
     [
-        (["/r/a/plot.png"], "1 plot", "/r/a/plot.png"),
-        (["/r/a/stats.json", "/r/b/stats.json"], "2 stats", "/r/*/stats.json"),
-        (["/r/a/x.txt", "/r/a/y.txt"], "2 results", "/r/a/*"),
-        (["/r/a/x.txt", "/r/b/c/x.txt"], "2 xs", "/r/**/x.txt"),
+        (["/r/a/plot.png"], "1 plot: /r/a/plot.png"),
+        (["/r/a/stats.json", "/r/b/stats.json"], "2 stats: /r/*/stats.json"),
+        (["/r/a/x.txt", "/r/a/y.txt"], "2 results: /r/a/*.txt"),
+        (["/r/a/x.txt", "/r/a/x.npy", "/r/a/y.npy"], "3 results: /r/a/*"),
+        (["/r/a/x.txt", "/r/b/c/x.txt"], "2 xs: /r/**/x.txt"),
+        (["/r/a/plot.png", "/r/b/rates.png"], "2 pictures: /r/*/*.png"),
+        (["/r/a/plot.png", "/r/b/rates.svg"], "2 pictures: /r/*/*"),
+        (["/r/a/x.json", "/r/a/plot.png", "/r/b/rates.png"], "3 results, 2 of them pictures: /r/*/*.png"),
+        (["/r/a/x.json", "/r/a/plot.pdf"], "2 results, 1 of them a picture: /r/a/plot.pdf"),
     ],
 )
-def test_files_and_their_pattern(paths, count, pattern):
-    paths = list(map(Path, paths))
-    assert (count_of_files(paths), shared_pattern(paths)) == (count, pattern)
+def test_files_and_their_pattern(paths, line):
+    assert line_on_files(list(map(Path, paths))) == line
 
 
 def test_what_changed_during_the_run():
