@@ -11,6 +11,7 @@ from rich.text import Text
 
 from neuroluigi.cli import doctor
 from neuroluigi.cli.pipeline import JSON_OPTION, LUIGI_OPTIONS, answered, optional_argument, pipeline_of
+from neuroluigi.cli.status_table import print_states
 from neuroluigi.cli.tables import console, print_fitting, print_json, print_table
 from neuroluigi.cluster import slurm
 from neuroluigi.provenance.plain_text import unfiltered
@@ -34,9 +35,7 @@ from neuroluigi.results.status import (
     orphan_folders,
     reason_lines,
     select_statuses,
-    state_table,
     status_as_data,
-    step_progress,
 )
 from neuroluigi.results.table import as_json_cells, cells_for_the_eye, collect_table, select_rows
 from neuroluigi.runner.luigi_script import NAMES, restore_scripts
@@ -90,17 +89,7 @@ def status_command(context, only, rows, as_json):
 
 
 def _print_status(entries: list[ResultStatus], groups: dict[str, Group], orphans: list[str]) -> None:
-    steps, rows = state_table(entries)
-    is_terminal = sys.stdout.isatty()
-
-    def cell(name: str) -> Cell | Text:
-        sign, colour = SIGNS.get(name, ("", ""))
-        return Text(f"{sign} {name}", style=colour) if is_terminal else f"{sign} {name}".strip()
-
-    counted = step_progress(entries)
-    marked: list[list[Cell | Text]] = [[key, *map(cell, states)] for key, *states in rows]
-    below: list[Cell | Text] = ["", *(f"{bar} {done}/{total}" for _, done, total, bar in counted)]
-    print_table(("group", *steps), [*marked, below])
+    print_states(entries)
     screen = console()
     if lines := reason_lines(entries, groups):
         screen.print(Text("\n" + "\n".join(lines)))

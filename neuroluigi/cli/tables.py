@@ -79,6 +79,7 @@ def print_fitting(
 ) -> None:
     """Print a table; on a terminal what fits it, with a line on what all rows share and one on what is left out.
 
+    There, a column without any value is left out in silence: it is of a step that none of these rows has.
     `described` are the columns that may be in these lines, `kept` those of them that are left out only where all rows
     share them; `at_last` are left out where the others are, and that is not enough; `see` names the options that print
     all.
@@ -88,7 +89,8 @@ def print_fitting(
         return
     by_name = [dict(zip(columns, row, strict=True)) for row in rows]
     shared = shared_cells(by_name, described) if len(rows) > 1 else {}
-    positions = [i for i, name in enumerate(columns) if name not in shared]
+    has_values = [not rows or any(row[i] is not None for row in rows) for i in range(len(columns))]
+    positions = [i for i, name in enumerate(columns) if name not in shared and has_values[i]]
     varying = [columns[i] for i in positions]
     cells = [tuple(row[i] for i in positions) for row in rows]
     droppable = [name for name in described if name not in shared and name not in kept]

@@ -263,6 +263,8 @@ def explain_status(entry: ResultStatus, record: Mapping | None) -> list[str]:
 
 
 _NAMES_SHOWN = 10
+# Values of parameters that are not set.
+_BLANK: tuple[object, ...] = (None, "", [])
 
 
 def _history(record: Mapping) -> list[str]:
@@ -272,7 +274,7 @@ def _history(record: Mapping) -> list[str]:
         f" on {host.get('name', '?')}{f' by {user}' if (user := host.get('user')) else ''}."
     ]
     if parameters := record.get("parameters"):
-        values = (f"{name} {value}" for name, value in masked(parameters).items() if value is not None)
+        values = (f"{name} {value}" for name, value in masked(parameters).items() if value not in _BLANK)
         lines.append(without_seals(f"With {', '.join(values)}."))
     for verb, files in (("From", record.get("inputs", ())), ("Wrote", record.get("outputs", ()))):
         for one in files:
@@ -290,14 +292,27 @@ def _history(record: Mapping) -> list[str]:
 
 
 def _code(recorded: Sequence[Mapping]) -> Iterator[str]:
-    """Yield a line per file of code, with the names of its definitions that count."""
+    """Yield a line per file of code with the names of its definitions that count, and per folder of other files."""
     names: dict[str, list[str]] = {}
+    files: dict[str, list[str]] = {}
     for one in recorded:
         path, _, name = one["path"].partition(":")
-        names.setdefault(path, []).append(name)
+        if name:
+            names.setdefault(path, []).append(name)
+        else:
+            files.setdefault(path.rpartition("/")[0], []).append(path)
     for path, found in names.items():
-        more = f" and {len(found) - _NAMES_SHOWN} more" if len(found) > _NAMES_SHOWN else ""
-        yield f"By {path}{f': {listed}{more}' if (listed := ', '.join(filter(None, found[:_NAMES_SHOWN]))) else ''}."
+        yield f"By {path}: {_some_names(found)}."
+    for folder, found in files.items():
+        if folder and len(found) > 1:
+            yield f"By {folder}: {_some_names([path.rpartition('/')[2] for path in found])}."
+        else:
+            yield from (f"By {path}." for path in found)
+
+
+def _some_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return f"{', '.join(names[:_NAMES_SHOWN])}{more}"
 
 
 def _failure(entry: ResultStatus, lines: int = 10) -> list[str]:

@@ -53,6 +53,17 @@ def test_so_many_rows_that_rich_would_take_seconds_are_plain(capsys, terminal):
     assert len(capsys.readouterr().out.splitlines()) == 1002
 
 
+def test_on_a_terminal_a_column_without_any_value_is_left_out(capsys, terminal):
+    rows = [(0, None, 1.5), (1, None, None)]
+    tables.print_fitting(("channel", "edges", "rate_hz"), rows, ())
+    assert "edges" in capsys.readouterr().out
+    terminal()
+    tables.print_fitting(("channel", "edges", "rate_hz"), rows, ())
+    assert capsys.readouterr().out.splitlines()[0].split() == ["channel", "rate_hz"]
+    tables.print_fitting(("channel", "edges"), [], ())
+    assert capsys.readouterr().out.split() == ["channel", "edges"]
+
+
 def test_on_a_terminal_what_all_rows_share_and_what_does_not_fit_is_named_below(capsys, terminal):
     columns = ("group", "path", "dtype", "channel", "mean")
     rows = [(f"g{n}", f"{n}" * 70, "int16", n, 143.5) for n in (1, 2)]

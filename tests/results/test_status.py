@@ -7,6 +7,7 @@ import re
 import pytest
 
 from neuroluigi.provenance import state
+from neuroluigi.results import status
 from neuroluigi.results.status import FAILED, SIGNS, WAITING
 from tests import commands
 from tests.conftest import BIN, Pipeline, clean_environment
@@ -125,6 +126,13 @@ def test_why_tells_how_a_result_was_made(lab):
         assert part in out, out
     record = json.loads(ask(lab, "why", "Edges", "s-even", "--json").stdout)[0]["record"]
     assert record["step"] == "Edges"
+
+
+def test_code_is_told_by_file_with_names_and_by_folder_without():
+    paths = ["tasks.py:B", "tasks.py:A", "mfiles/a.m", "mfiles/b.m", "matlab/c.m", "x.py", "y.py"]
+    assert list(status._code([{"path": path} for path in paths])) == [
+        *("By tasks.py: B, A.", "By mfiles: a.m, b.m.", "By matlab/c.m.", "By x.py.", "By y.py.")
+    ]
 
 
 def test_a_step_of_ones_own_shows_up_without_being_registered(lab):
