@@ -7,7 +7,7 @@ from luigi.task_register import Register, TaskClassException
 
 from neuroluigi.ephys.channels import GroupChannels
 from neuroluigi.ephys.ready_made import ReadyMadeName
-from neuroluigi.recordings.formats.reader import AP, KINDS, LF, UNKNOWN
+from neuroluigi.recordings.formats.reader import AP, DIGITAL, KINDS, LF, UNKNOWN
 from neuroluigi.steps.config import RunStopped, WordsParameter, recordings, setting
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.tasks import WrapperTask
@@ -25,8 +25,9 @@ def _steps(kind: str, *names: str) -> WordsParameter:
 class PlotAll(ReadyMadeName, WrapperTask):
     """All that is made of every group, by the kinds of its channels: the steps that its settings name.
 
-    What has to be made before is made too. Channels of kind ap that are sampled at less than 10 kHz count as lf. The
-    kind is what a header says, or the column kind of the table or of [recordings] metadata.
+    What has to be made before is made too. Channels of kind ap that are sampled at less than 10 kHz count as lf, and
+    the events of lines that a rig wrote beside samples (TTL) as digital. The kind is what a header says, or the column
+    kind of the table or of [recordings] metadata.
     """
 
     ap = _steps("ap", "Stats", "SpikeTraces", "SpikePlots")
@@ -51,6 +52,8 @@ class PlotAll(ReadyMadeName, WrapperTask):
             return (UNKNOWN,)
         of_group, rate = GroupChannels(group, setting(recordings).bad_channels), group.recordings[0].sampling_rate_hz
         found = {of_group.kind(place) for place in of_group.usable()} or {UNKNOWN}
+        if any(one.recorded and one.recorded.line_files for one in group.recordings):
+            found.add(DIGITAL)
         if AP in found and rate and rate < LEAST_RATE_OF_SPIKES:
             found = found - {AP} | {LF}
         return sorted(found, key=KINDS.index)
@@ -60,5 +63,7 @@ def _step_called(name: str, task: type[luigi.Task]) -> type[luigi.Task]:
     try:
         return Register.get_task_cls(name)
     except TaskClassException as error:
-        family = task.get_task_family()
-        raise RunStopped(f"luigi: [{family}] names {name!r}, which is no step of tasks.py ({error})") from error
+        raise RunStopped(
+            f"luigi: [{task.get_task_family()}] names {name!r}, and tasks.py has no class of that name; write one"
+            " there, or correct the setting"
+        ) from error

@@ -87,7 +87,7 @@ class GroupChannels:
         if not found and word not in {self.kind(place) for place in range(len(self.described))}:
             raise RecordingsError(
                 f"{setting}: group {self.key} has no channel of the name, position or kind {word!r}; it has"
-                f" {self._in_words()}"
+                f" {self.in_words()}"
             )
         return found
 
@@ -100,7 +100,8 @@ class GroupChannels:
             return list(range(first, last + 1)) if first <= last < count else []
         return self.of_kinds(word) if word in KINDS else []
 
-    def _in_words(self) -> str:
+    def in_words(self) -> str:
+        """Return how many channels there are, the first names, and all kinds."""
         names = [one.get("name", "") for one in self.described]
         shown = f" ({', '.join(filter(None, names[:3]))}, ...)" if any(names) else ""
         kinds = dict.fromkeys(self.kind(place) for place in range(len(names)))

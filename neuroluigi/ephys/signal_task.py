@@ -59,10 +59,12 @@ class ChannelsTask(ReadyMade, MatlabTask):
         default = next(filter(None, (of_group.of_kinds(*kinds) for kinds in self.default_kinds)), [])
         chosen = of_group.choose(self.channels, default, f"[{self.task_family}] channels")
         if not chosen:
-            wanted = self.channels or [" or ".join(kinds) for kinds in self.default_kinds]
+            wanted = (
+                ", ".join(self.channels) or f"kind {' or '.join(kind for row in self.default_kinds for kind in row)}"
+            )
             raise RecordingsError(
-                f"group {self.group} has no usable channels of {', or else '.join(wanted)}; choose some with"
-                f" [{self.task_family}] channels (--{self.task_family}-channels)"
+                f"group {self.group} has no usable channels of {wanted}: it has {of_group.in_words()}; choose some with"
+                f" [{self.task_family}] channels (--{self.task_family}-channels), or name their kind in a column kind"
             )
         return chosen
 

@@ -185,6 +185,8 @@ def shared_pattern(paths: Sequence[Path]) -> str:
     top = Path(os.path.commonpath(paths))
     depths = {len(path.relative_to(top).parts) for path in paths}
     names, ends = {path.name for path in paths}, {path.suffix for path in paths}
-    name = names.pop() if len(names) == 1 else f"*{ends.pop() if len(ends) == 1 else ''}"
+    end = ends.pop() if len(ends) == 1 else ""
+    begin = os.path.commonprefix([name.removesuffix(end) for name in names])  # noqa: RUF071 (of names, not of folders)
+    name = names.pop() if len(names) == 1 else f"{begin}*{end}"
     middle = ["*"] * (depths.pop() - 1) if len(depths) == 1 else ["**"]
     return shown_path(top.joinpath(*middle, name))

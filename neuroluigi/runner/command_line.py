@@ -16,7 +16,7 @@ from pathlib import Path
 import luigi
 import luigi.interface
 from luigi.cmdline_parser import CmdlineParser
-from luigi.parameter import ParameterException
+from luigi.parameter import MissingParameterException, ParameterException
 from luigi.task_register import Register, TaskClassAmbigiousException, TaskClassException
 
 from neuroluigi.provenance.secret_values import masked
@@ -102,6 +102,12 @@ def parse(argv: list[str], others: Iterable[str] = ()) -> luigi.Task:
             check_settings()
             _check_root_options(parser)
             return parser.get_task_obj()
+    except MissingParameterException as error:
+        # Of which one parameter is named, and never a value.
+        what = str(error).replace("[args=(), kwargs={}]", "")
+        name = what.partition("'")[2].partition("'")[0]
+        which = "GROUP (neuroluigi recordings lists them)" if name == "group" else "VALUE"
+        raise RunStopped(f"luigi: {what}: --{name.replace('_', '-')} {which}") from error
     except ParameterException as error:
         raise RunStopped(f"luigi: {' '.join(str(error).split())}") from error
 

@@ -65,6 +65,8 @@ def test_results_of_the_root_come_last(tmp_path, monkeypatch):
         (["/r/a/stats.json", "/r/b/stats.json"], "2 stats: /r/*/stats.json"),
         (["/r/a/x.txt", "/r/a/y.txt"], "2 results: /r/a/*.txt"),
         (["/r/a/x.txt", "/r/a/x.npy", "/r/a/y.npy"], "3 results: /r/a/*"),
+        (["/r/a/spikes.npy", "/r/a/spikes_amplitudes.npy", "/r/a/spikes.json"], "3 results: /r/a/spikes*"),
+        (["/r/a/spikes_rates.png", "/r/b/spikes_raster.png"], "2 pictures: /r/*/spikes_ra*.png"),
         (["/r/a/x.txt", "/r/b/c/x.txt"], "2 xs: /r/**/x.txt"),
         (["/r/a/plot.png", "/r/b/rates.png"], "2 pictures: /r/*/*.png"),
         (["/r/a/plot.png", "/r/b/rates.svg"], "2 pictures: /r/*/*"),

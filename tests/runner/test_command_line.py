@@ -40,7 +40,10 @@ def test_a_module_that_does_not_exist(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["Stats"], "requires the 'group' parameter to be set"),
+        (
+            ["Stats"],
+            "luigi: Stats: requires the 'group' parameter to be set: --group GROUP (neuroluigi recordings lists them)",
+        ),
         (["PlotAll", "--workers", "0"], "--workers 0: there has to be at least one"),
         (["PlotAll", "--workers", "x"], "luigi: [core] workers (--workers): invalid literal for int()"),
         (
