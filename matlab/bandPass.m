@@ -1,7 +1,7 @@
-function [taps] = bandPass(low, high, rate)
+function taps = bandPass(low, high, rate)
   % BANDPASS returns the taps of a band-pass, high-pass or low-pass filter (FIR, linear phase).
   %
-  %   [taps] = bandPass(low, high, rate)
+  %   taps = bandPass(low, high, rate)
   %
   % Inputs
   %   low   Hz, the lower corner; [] for a low-pass

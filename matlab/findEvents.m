@@ -63,13 +63,17 @@ function findEvents(aggregateFile, eventsFile, amplitudesFile, summaryFile, vara
   tracker.rejected = struct('width', 0, 'refractory', 0);
   tracker.nextId = 0;
   blocks = planBlocks(plan, plan.stretches);
+  samples = max(1, floor(2^18 / numel(plan.channels)));
   for k = 1:size(blocks, 1)
-    first = blocks(k, 1);
-    last = blocks(k, 2);
-    place = [any(plan.stretches(:, 1) == first), any(plan.stretches(:, 2) == last)];
-    block = readFiltered(plan, first, last);
-    [tracker, found, finished] = trackCrossings(tracker, block, first, place);
-    store = addEvents(store, found, finished, tracker.waitsFrom);
+    block = readFiltered(plan, blocks(k, 1), blocks(k, 2));
+    % Where half of all samples are events, they take much more memory than the samples.
+    for first = blocks(k, 1):samples:blocks(k, 2) - 1
+      last = min(first + samples, blocks(k, 2));
+      piece = block(first - blocks(k, 1) + 1:last - blocks(k, 1), :);
+      place = [any(plan.stretches(:, 1) == first), any(plan.stretches(:, 2) == last)];
+      [tracker, found, finished] = trackCrossings(tracker, piece, first, place);
+      store = addEvents(store, found, finished, tracker.waitsFrom);
+    end
   end
   finishStore(store);
   if ~isempty(summaryFile)

@@ -91,7 +91,7 @@ function deviation = findInWindows(plan, blocks)
   while any(~look.isDone)
     [look, near, far] = keepWhatIsNear(plan, blocks, look);
     for k = find(~look.isDone)
-      [look, deviation(k)] = judgeChannel(look, k, near{k}, far{k});
+      [look, deviation(k)] = judgeChannel(look, k, valuesOf(near, k), valuesOf(far, k));
     end
   end
 end
@@ -147,25 +147,25 @@ function [look, near, far] = keepWhatIsNear(plan, blocks, look)
   look.inside = 0;
   look.besideNear = nan(2, numel(reach));
   look.besideFar = look.besideNear;
-  near = noPieces();
-  far = noPieces();
+  near = {};
+  far = {};
   for k = 1:size(blocks, 1)
     y = readFiltered(plan, blocks(k, 1), blocks(k, 2));
     look.valid = look.valid + sum(~isnan(y), 1);
     deviation = y - look.center;
     look.below = look.below + sum(deviation < -reach, 1);
     distance = abs(deviation);
-    look.inside = look.inside + sum(distance < look.distance - distanceReach, 1);
-    near = kept(near, y, distance <= reach, plan.heldValues);
-    far = kept(far, y, abs(distance - look.distance) <= distanceReach, plan.heldValues);
+    near = kept(near, y, distance <= reach, plan.heldValues / 4);
+    % By one and the same difference, so that rounding puts no value on both sides.
+    further = distance - look.distance;
+    look.inside = look.inside + sum(further < -distanceReach, 1);
+    far = kept(far, y, abs(further) <= distanceReach, plan.heldValues / 4);
     if look.passes > 0
       look.besideNear = closest(look.besideNear, y, deviation, reach);
-      look.besideFar = closest(look.besideFar, distance, distance - look.distance, distanceReach);
+      look.besideFar = closest(look.besideFar, distance, further, distanceReach);
     end
   end
   look.passes = look.passes + 1;
-  near = splitByChannel(near, numel(plan.channels));
-  far = splitByChannel(far, numel(plan.channels));
 end
 
 function beside = closest(beside, values, deviation, reach)
@@ -179,63 +179,60 @@ function beside = closest(beside, values, deviation, reach)
   beside(2, :) = min(beside(2, :), min(candidates, [], 1));
 end
 
-function pieces = noPieces()
-  % Values that are kept, in pieces: of which channel, and how often there.
-  pieces = struct('value', {{zeros(0, 1)}}, 'channel', {{zeros(0, 1, 'uint16')}}, ...
-                  'count', {{zeros(0, 1, 'uint32')}}, 'waiting', 0);
-end
-
 function pieces = kept(pieces, y, isKept, most)
+  % Adds what is kept of a block: values, how often each is there ([]: once), and where those of a
+  % channel end.
   index = find(isKept);
-  index = index(:);
-  value = y(index);
-  value = value(:);
-  channel = uint16(ceil(index / size(y, 1)));
-  count = ones(numel(index), 1, 'uint32');
+  piece.value = reshape(y(index), [], 1);
+  piece.count = [];
+  piece.lasts = cumsum(sum(isKept, 1));
   if 4 * numel(index) > numel(y)
     % So many are equal ones, of a channel that is off or has no band.
-    [value, channel, count] = merged(value, channel, count);
+    piece = merged({piece});
   end
-  pieces.value{end + 1} = value;
-  pieces.channel{end + 1} = channel;
-  pieces.count{end + 1} = count;
-  pieces.waiting = pieces.waiting + numel(value);
-  if pieces.waiting > most
-    [value, channel, count] = merged(cat(1, pieces.value{:}), cat(1, pieces.channel{:}), ...
-                                     cat(1, pieces.count{:}));
-    pieces = struct('value', {{value}}, 'channel', {{channel}}, 'count', {{count}}, 'waiting', 0);
+  pieces{end + 1} = piece;
+  waiting = 0;
+  for k = 2:numel(pieces)
+    waiting = waiting + numel(pieces{k}.value);
+  end
+  if waiting > most || numel(pieces) > 64
+    pieces = {merged(pieces)};
   end
 end
 
-function [value, channel, count] = merged(value, channel, count)
-  % Sorts by channel, then value, and makes one of equal ones.
-  [value, order] = sort(value);
-  channel = channel(order);
-  count = count(order);
-  [channel, order] = sort(channel);
-  value = value(order);
-  total = cumsum(double(count(order)));
-  isLast = [diff(value) ~= 0 | diff(double(channel)) ~= 0; true(min(1, numel(value)), 1)];
-  value = value(isLast);
-  channel = channel(isLast);
-  count = uint32(diff([0; total(isLast)]));
-end
-
-function split = splitByChannel(pieces, channels)
-  % Returns a cell per channel: rows of value and count, sorted.
-  [channel, order] = sort(cat(1, pieces.channel{:}));
-  value = cat(1, pieces.value{:});
-  value = value(order);
-  count = cat(1, pieces.count{:});
-  count = count(order);
-  lasts = cumsum(accumarray(double(channel), 1, [channels, 1]));
-  firsts = [1; lasts(1:end - 1) + 1];
-  split = cell(channels, 1);
+function piece = merged(pieces)
+  % Makes one piece of several, and one of equal values.
+  channels = numel(pieces{1}.lasts);
+  rows = cell(channels, 1);
   for k = 1:channels
-    [values, order] = sort(value(firsts(k):lasts(k)));
-    counts = count(firsts(k):lasts(k));
-    split{k} = [values, double(counts(order))];
+    rows{k} = valuesOf(pieces, k);
   end
+  lengths = cellfun('size', rows, 1);
+  rows = cat(1, rows{:});
+  piece = struct('value', rows(:, 1), 'count', rows(:, 2), 'lasts', cumsum(lengths(:)'));
+end
+
+function rows = valuesOf(pieces, channel)
+  % Returns the values of a channel, sorted, and how often each is there.
+  rows = cell(numel(pieces), 1);
+  for k = 1:numel(pieces)
+    piece = pieces{k};
+    lasts = [0, piece.lasts];
+    range = lasts(channel) + 1:lasts(channel + 1);
+    count = ones(numel(range), 1);
+    if ~isempty(piece.count)
+      count = piece.count(range);
+    end
+    rows{k} = [reshape(piece.value(range), [], 1), reshape(count, [], 1)];
+  end
+  rows = cat(1, zeros(0, 2), rows{:});
+  if isempty(rows)
+    return
+  end
+  [value, order] = sort(rows(:, 1));
+  total = cumsum(rows(order, 2));
+  isLast = [diff(value) ~= 0; true];
+  rows = [value(isLast), diff([0; total(isLast)])];
 end
 
 function [look, deviation] = judgeChannel(look, k, near, far)

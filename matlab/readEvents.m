@@ -54,8 +54,7 @@ function [values, columns] = readArray(name, kind, class_)
     error('readEvents:badFormat', '%s', [name ' is not a file of events or amplitudes (.npy)']);
   end
   shape = str2double(shape);
-  columns = max([1, shape(2:end)], [], 2);
-  columns = columns(1);
+  columns = max([1, shape(2:end)]);  % without a second number, which is NaN, one
   [values, count] = fread(fid, [columns, shape(1)], [class_ '=>double']);
   if count ~= columns * shape(1)
     error('readEvents:badFormat', '%s', [name ' is cut short']);

@@ -28,19 +28,7 @@ function block = readFiltered(plan, first, last)
   if isempty(plan.taps)
     block = readChannels(plan, first, last);
   else
-    block = zeros(max(0, last - first), numel(plan.channels));
-    for k = find(plan.stretches(:, 1)' < last & plan.stretches(:, 2)' > first)
-      stretch = plan.stretches(k, :);
-      from = max(first, stretch(1));
-      to = min(last, stretch(2));
-      size_ = plan.hop * plan.hopsAtOnce;
-      for begin = stretch(1) + floor((from - stretch(1)) / size_) * size_:size_:to - 1
-        hops = filterHops(plan, stretch, begin);
-        one = max(from, begin);
-        other = min(to, begin + size_);
-        block(one - first + 1:other - first, :) = hops(one - begin + 1:other - begin, :);
-      end
-    end
+    block = readHops(plan, first, last);
   end
   for label = setdiff(plan.labels, 0)
     isMember = plan.labels == label;
@@ -50,6 +38,25 @@ function block = readFiltered(plan, first, last)
       block(:, isMember) = block(:, isMember) - rowMedians(block(:, isMember));
     end
   end
+end
+
+function block = readHops(plan, first, last)
+  pieces = {zeros(0, numel(plan.channels))};
+  step = plan.hop * plan.hopsAtOnce;
+  for k = find(plan.stretches(:, 1)' < last & plan.stretches(:, 2)' > first)
+    stretch = plan.stretches(k, :);
+    from = max(first, stretch(1));
+    to = min(last, stretch(2));
+    for begin = stretch(1) + floor((from - stretch(1)) / step) * step:step:to - 1
+      hops = filterHops(plan, stretch, begin);
+      rows = max(from - begin, 0) + 1:min(to - begin, size(hops, 1));
+      if numel(rows) < size(hops, 1)
+        hops = hops(rows, :);
+      end
+      pieces{end + 1} = hops;
+    end
+  end
+  block = cat(1, pieces{:});
 end
 
 function x = readChannels(plan, first, last)
@@ -101,7 +108,9 @@ function y = convolve(plan, x, isBad)
       y(plan.hop + 1:end, :) = y(plan.hop + 1:end, :) + otherOrigin;
     end
   end
-  y = y(1:results, :);
+  if results < size(y, 1)
+    y = y(1:results, :);
+  end
 end
 
 function [hop, origin] = oneHop(plan, x, isBad, number)

@@ -58,6 +58,11 @@ _AS_TODAY = {
     ("Aggregate.output", "793e89a534fcb18599de91b6a13d6da1d3e75913b76a971f8e6551bbc1e6fe6f"),
     ("Concatenation", "d043c675173a13ef13547d570184dd82cb348e2c6d5db7dad6caaddfbf43684b"),
     ("Edges", "d64dec4b5d4a9d1a311e0b9029d39b0feac71963cd791253c3d11fab278db908"),
+    ("Edges", "e20a8ca63347af7d988cba53e6ae77827e9b3655f641869dabc5c3f74b97adb7"),
+    ("Edges.level", "ad257eeeb89dbc3cf97ed4e5a3a538fd6e804451ddd6c3f0285699ecc0f9f1ac"),
+    ("Edges.levels", "1133522d2a6485cff98c43b506189b2fb38d4355d4a659172ab50202281f9599"),
+    ("Edges.threshold", "65cb6b656e0de8ec3a0d817346c9f8f0491b31eb13e8cef081b7c23287ca79a2"),
+    ("Fraction", "b134d39753f0cad7f23e753b2846aa06b4bdce7c22b5fdf7ff14de95f8e35682"),
     ("Plot", "15e724a3a915211dc001f6412d062a2daec13c0e64918ce7e9512e21c9b7373f"),
     ("Plot", "502346e31ccbd23e367b4c9aecd291c55902e1a8b680180532f1fc0d0746744d"),
     ("ReadyMade", "3626190eabc89efeb5e75c671f7ec13367c9e6004c727118bf10550cfa69e751"),
@@ -81,6 +86,7 @@ _AS_TODAY = {
     ("_edge_marks", "adc52c6f3e6b2339564c097df6273b3b71d1f7e5ffc1ef624500457ff216ff15"),
     ("_edges_between", "4231f8c9c1cbd451aae5b19415b02928d251cb9c64773f5d774e7ec0cf27de0e"),
     ("_edges_between", "7091fce4c2cae9eafcbcf225b15ed41ce0f66bf73a4590471fe6d456a57da043"),
+    ("_edges_header", "fd2f0547a53db7f7a1dc0dcc56895644a045a09021f45d86eb8967c0bfa52836"),
     ("_gaps_in_words", "314f64487227496a850f9e868fa57a5cd267d3313237ed896ed200d4809b9145"),
     ("_label_gaps", "e59be1fee3dfb9a1c3bbce8d4594d4592f3b28b15d5c013d1629126b1f5d02e9"),
     ("_label_recordings", "dcd6c14b9a6fced59db056f72fedae45ce07ebfec13242bf131276bf23137487"),
@@ -95,6 +101,7 @@ _AS_TODAY = {
     ("_place_of_level", "61367d4ac01b7370e953ff803dc118299145b8398f8349d3f8902d30ab16c4c7"),
     ("_read", "68ea044fcf3a645a3e023b35201532806f0d6314eb8c4a95e43177d77d3f40f4"),
     ("_shortened", "8830e44ba2ffd82f3d4d5dee6fb202299e94425de554381de9c099456494b2e3"),
+    ("_spread", "fdba59af4a542f6fdf7bb0e392250c08a9f809d2fb7e61c453c8249b5dac2bfd"),
     ("_summary", "a2b82933f68fafd645bd8f481a8a80ff7f6bfa208156d86bd339885875f9c0ad"),
     ("_summary", "a38e24f028f1420537e5eeaa6a22f104db8005124cc09342f369ae0a33603b85"),
     ("_text", "328bbf998f169ebb8b25c63f8a104e2edc113adc1bc6f0027f0d26d46b780c00"),
@@ -106,17 +113,36 @@ _AS_TODAY = {
     ("edge_marks", "96224cfcbc3ec8caf699a93816b4345611c651b5f2c529df9ce567976178df2c"),
     ("envelope", "7f0fe2b28e4d71a5fd76bed16a7630ee0ec0456e7ec525a22c587eb97d964797"),
     ("envelope", "a06ce3311f8ee2672967cc02dc2e5e53c83b55ae42e4af56cff28ef957bc121b"),
+    ("findRisingEdges.m", "1911229cf6bec642898a6558f98fe338e1de6e420036a3c975631e9f2bbcb3a5"),
     ("findRisingEdges.m", "c7b675029977f337ffcf817002a23dced169ae5f62ece4aa34bf56a94b4b6924"),
+    ("find_rising_edges", "254c73820e9a9f5a4148f81869af1f2c4184d2e3349e962e3292903d0951cba9"),
     ("find_rising_edges", "51236c8b4779acb72c75d69fe25d7e05e66d0e7e063e1f0050da732e063d5696"),
     ("group_figure", "28d88de5b2495e71db3002032546dbed2d0183c7b7e94beb610f374bb19b3267"),
     ("group_figure", "df47d5ba3aa5a61705c364befd50b4c653efe3c34152d19ca6556df72215bddd"),
+    ("levels", "4973a3f87aa76d83e43d6a1ce4d797ddf20b10a95731b974e364f893cb6112f0"),
     ("plot_group", "079d004178eff23b2b0c62e8959f11342ec30f3871a73fb0662664d97fdcc812"),
     ("plot_group", "a04a5beb11bd89dceedaeaf26d79d5c866b713e5dffa06e2979445e010cd6598"),
+    ("readAggregate.m", "265c9a7d642eaca6d44f52dfb5c9a9492da18c32f0473598faf793b863335f04"),
     ("readBlock.m", "d37fa7003947adda5cb09142f344f0ab4596f98b44d4dd76c709adbf843180e1"),
     ("shown_channels", "5e491007d2de4be4e64beefa6a85b8a789898f3d94f55e7acb787688303156d8"),
 }
 # What these have beside them today, in Matlab; in Python all of the package's own.
-_WITH_THEM = {"readAggregate.m"}
+_WITH_THEM = {
+    f"{name}.m"
+    for name in (
+        *(
+            "bandPass",
+            "eventLevels",
+            "eventOptions",
+            "findEvents",
+            "joinEvents",
+            "noiseLevel",
+            "pickEvents",
+            "planBlocks",
+        ),
+        *("planFilter", "readAggregate", "readFiltered", "trackCrossings", "writeEventSummary"),
+    )
+}
 
 
 def differing(some: Iterable[Mapping], others: Iterable[Mapping]) -> list[str]:

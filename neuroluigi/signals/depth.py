@@ -70,13 +70,12 @@ def depth_figure(title: str, aggregate_file: str, events: FoundEvents, made_by: 
     shanks, rates = shanks_of(described_channels(aggregate)), rates_over_time(events, aggregate, axis)
     of_channels, is_looked_at = rates.of(rates.counts), np.array([count is not None for count in counts])
     images = [rates_by_depth(shank, of_channels, is_looked_at) for shank in shanks]
-    counted = [f"{events.name}: {count_of(len(events.table), 'event')} ({events.what})"]
     on_shanks = [n for shank in shanks for row in shank.channels for n in row]
     left_out = sum(not is_looked_at[n] for n in on_shanks)
     words = f"{bins_in_words(rates)}, mean of the channels at each depth"
     if left_out:
         words += f"; {count_of(left_out, 'channel')} not looked at (bad or unused), grey where no other has that depth"
-    lines = summary(aggregate, axis, len(on_shanks) - left_out, counted, made_by, [words])
+    lines = summary(aggregate, axis, len(on_shanks) - left_out, [events.in_words], made_by, [words])
     heights = [max(2.2, _HEIGHT / len(shanks))] * len(shanks)
     figure, top = titled_figure(f"{title}: rates of {events.name} by depth", lines, sum(heights) + 0.6)
     axes = figure.subplots(len(shanks), 1, sharex=True, squeeze=False)[:, 0]

@@ -10,6 +10,7 @@ import numpy as np
 
 from neuroluigi.signals.aggregate import AggregateFile
 from neuroluigi.signals.envelope import mapped_anew
+from neuroluigi.signals.picture import count_of
 
 # So many are looked at to find a typical one.
 _MOST_AMPLITUDES = 1 << 20
@@ -39,6 +40,11 @@ class FoundEvents:
         return "threshold crossings" + (", multi-unit" if low and low >= _SPIKE_BAND_HZ else "")
 
     @property
+    def in_words(self) -> str:
+        """Whose events these are, how many, and what."""
+        return f"{self.name}: {count_of(len(self.table), 'event')} ({self.what})"
+
+    @property
     def is_of_samples(self) -> bool:
         """Whether the levels are in terms of the samples as they are, neither filtered nor referenced."""
         band, reference = self.summary.get("band"), self.summary.get("reference")
@@ -60,6 +66,11 @@ class FoundEvents:
         """Return the value of a list of the summary for a channel; None where there is none."""
         values = self.summary.get(name)
         return values[channel] if values and channel < len(values) else None
+
+    def not_looked_at(self, channel: int) -> str:
+        """Return what is said in place of the number of events of a channel without one, and why as far as known."""
+        flag = self.of_channel("flag", channel)
+        return f"not looked at ({flag})" if flag else "not looked at"
 
     def counts(self, aggregate: AggregateFile) -> list[int | None]:
         """Return the number of events of each channel, None for one that was not looked at."""

@@ -9,7 +9,7 @@ import numpy as np
 from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.drawn_time import summary
 from neuroluigi.signals.found_events import FoundEvents
-from neuroluigi.signals.picture import COLOURS, as_written, channel_panels, count_of, shortened
+from neuroluigi.signals.picture import COLOURS, as_written, channel_panels, count_of, panel_name
 from neuroluigi.signals.shown_channels import ACTIVE, shown_channels
 from neuroluigi.signals.time_axis import TimeAxis, time_axis
 
@@ -76,8 +76,7 @@ def intervals_figure(
     axis, counts = time_axis(aggregate), events.counts(aggregate)
     shown = shown_channels(aggregate, channels or (ACTIVE,), counts)
     found = intervals_of(events, aggregate, axis)
-    counted = [f"{events.name}: {count_of(len(events.table), 'event')} ({events.what})"]
-    lines = summary(aggregate, axis, len(shown), counted, made_by, [_in_words(events)])
+    lines = summary(aggregate, axis, len(shown), [events.in_words], made_by, [_in_words(events)])
     figure, axes = channel_panels(f"{title}: intervals between {events.name}", lines, len(shown))
     numbers = [one.number for one in shown]
     per_x = aggregate.sampling_rate_hz / 1000 if aggregate.sampling_rate_hz else 1
@@ -90,8 +89,9 @@ def intervals_figure(
         ax.xaxis.set_minor_formatter("")
         if found.short is not None:
             ax.axvspan(limits[0], SHORT_MS, color="#fde0dd", zorder=0)
-        name = "  ".join(filter(None, (f"channel {channel.number}", shortened(channel.name))))
-        words = _words_of(found, channel.number, counts[channel.number])
+        name = panel_name(channel.number, channel.name)
+        is_looked_at = counts[channel.number] is not None
+        words = _words_of(found, channel.number) if is_looked_at else events.not_looked_at(channel.number)
         as_written(ax.set_title(f"{name}\n{words}", fontsize=8, loc="left", color="#333333"))
         ax.set_xlabel("interval [ms]" if found.short is not None else "interval [samples]", fontsize=8)
     axes[0].set_ylabel(f"intervals, {_PER_DECADE} bins per decade", fontsize=8)
@@ -106,12 +106,10 @@ def _in_words(events: FoundEvents) -> str:
     return words
 
 
-def _words_of(found: Intervals, channel: int, count: int | None) -> str:
+def _words_of(found: Intervals, channel: int) -> str:
     total = int(found.counts[channel].sum())
-    if count is None or not total:
-        return "not looked at" if count is None else "no intervals"
-    if found.short is None:
-        return count_of(total, "interval")
+    if found.short is None or not total:
+        return count_of(total, "interval") if total else "no intervals"
     return f"{count_of(total, 'interval')}, {100 * found.share_of_short(channel):.3g} % below {SHORT_MS:g} ms"
 
 

@@ -35,13 +35,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def save_picture(path: Path, draw: Callable[[], "Figure"]) -> None:
-    """Save the figure that `draw` returns at `path`, as what its extension says, one of FORMATS."""
+    """Save the figure that `draw` returns at `path`, as what its extension says, such as one of FORMATS."""
     import matplotlib
 
     with matplotlib.rc_context({**_SETTINGS, "font.family": _fonts()}), warnings.catch_warnings():
         # A name in a script that the fonts lack shows as boxes; the picture is still of use.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        draw().savefig(path, **_OPTIONS[path.suffix])
+        draw().savefig(path, **_OPTIONS.get(path.suffix, {}))
 
 
 def titled_figure(title: str, summary: Sequence[str], body: float) -> tuple["Figure", float]:
@@ -84,6 +84,11 @@ def channel_panels(title: str, summary: Sequence[str], channels: int) -> tuple["
     for ax in axes[:channels]:
         plain_axes(ax)
     return figure, axes[:channels]
+
+
+def panel_name(number: int, name: str) -> str:
+    """Return what a channel is called above its panel, and in a legend."""
+    return "  ".join(filter(None, (f"channel {number}", shortened(name))))
 
 
 def plain_axes(ax: "Axes") -> None:

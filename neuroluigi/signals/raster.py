@@ -43,10 +43,10 @@ def raster_figure(title: str, aggregate_file: str, events: FoundEvents, made_by:
     begin, end = (bisect_left(events.table, sample, key=SAMPLE_OF) for sample in (first, last))
     is_binned = end - begin > _MOST_TICKS
     per_x, image, unit = aggregate.sampling_rate_hz or 1, None, ""
-    counted = [f"{events.name}: {count_of(len(events.table), 'event')} ({events.what})"]
+    counted = [events.in_words]
     counted += [] if end - begin == len(events.table) else [f"{count_of(end - begin, 'event')} in the window"]
     rows = aggregate.channels if is_binned else len(looked_at)
-    lines = summary(aggregate, axis, rows if is_binned else len(looked_at), counted, made_by)
+    lines = summary(aggregate, axis, len(looked_at), counted, made_by)
     figure, top = titled_figure(f"{title}: raster of {events.name}", lines, 0.6 + min(7.0, max(1.5, 0.32 * rows)))
     ax = figure.subplots()
     width, height = figure.get_size_inches()

@@ -115,8 +115,7 @@ def rates_figure(
     shown = shown_channels(aggregate, channels or (ACTIVE,), counts)
     rates = rates_over_time(events, aggregate, axis)
     has_image = aggregate.channels > MAX_CHANNELS
-    counted = [f"{events.name}: {count_of(len(events.table), 'event')} ({events.what})"]
-    lines = summary(aggregate, axis, len(shown), counted, made_by, [bins_in_words(rates)])
+    lines = summary(aggregate, axis, len(shown), [events.in_words], made_by, [bins_in_words(rates)])
     looked_at = [n for n, count in enumerate(counts) if count is not None]
     has_total = len(looked_at) != 1
     heights = [*[_TOTAL_HEIGHT] * has_total, *[_ROW_HEIGHT] * len(shown), *[_IMAGE_HEIGHT] * has_image]
@@ -132,7 +131,8 @@ def rates_figure(
     for row, (channel, ax) in enumerate(zip(shown, axes[has_total:], strict=False)):
         as_written(ax.set_ylabel(row_label(channel), fontsize=8, rotation=0, ha="right", va="center", labelpad=8))
         if counts[channel.number] is None:
-            ax.text(0.01, 0.5, "not looked at", va="center", transform=ax.transAxes, fontsize=8, color=MUTED, zorder=5)
+            why = events.not_looked_at(channel.number)
+            ax.text(0.01, 0.5, why, va="center", transform=ax.transAxes, fontsize=8, color=MUTED, zorder=5)
             ax.set_yticks([])
             plain_axes(ax)
         else:

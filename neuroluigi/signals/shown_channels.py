@@ -52,7 +52,7 @@ def shown_channels(
     elif chosen and list(chosen) != [SPREAD]:
         wanted = _named(chosen, described)
     elif len(wanted) > (MAX_CHANNELS if chosen else _MANY * MAX_CHANNELS):
-        wanted = sorted(_spread(sorted(wanted, key=lambda n: _place(described[n], n))))
+        wanted = sorted(_evenly_spaced(sorted(wanted, key=lambda n: _place(described[n], n))))
     return [_shown(n, described[n], aggregate.kinds[n] == "digital") for n in wanted[:MAX_CHANNELS]]
 
 
@@ -87,7 +87,7 @@ def _place(channel: dict[str, Any], number: int) -> tuple[float, ...]:
     return (0, channel.get("shank", 0), channel["y"], channel.get("x", 0), number)
 
 
-def _spread(channels: Sequence[int]) -> list[int]:
+def _evenly_spaced(channels: Sequence[int]) -> list[int]:
     """Return MAX_CHANNELS of the channels, from the first to the last."""
     last = len(channels) - 1
     return [channels[round(n * last / (MAX_CHANNELS - 1))] for n in range(MAX_CHANNELS)]

@@ -13,7 +13,16 @@ import numpy as np
 from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.blocks import blocks
 from neuroluigi.signals.drawn_time import shown_span, summary
-from neuroluigi.signals.picture import COLOURS, as_written, count_of, duration, plain_axes, shortened, titled_figure
+from neuroluigi.signals.picture import (
+    COLOURS,
+    as_written,
+    count_of,
+    duration,
+    panel_name,
+    plain_axes,
+    shortened,
+    titled_figure,
+)
 from neuroluigi.signals.shown_channels import COUNTS, described_channels, shown_channels
 from neuroluigi.signals.time_axis import stretches, time_axis
 
@@ -127,7 +136,7 @@ def spectrum_figure(
     ax = figure.subplots()
     figure.subplots_adjust(1.0 / width, 0.55 / height, 1 - 2.9 / width, 1 - (top - 0.2) / height)
     for row, channel in enumerate(shown):
-        name = "  ".join(filter(None, (f"channel {channel.number}", shortened(channel.name))))
+        name = panel_name(channel.number, channel.name)
         (line,) = ax.plot(frequencies, power[:, numbers.index(channel.number)], linewidth=0.6,
                           color=COLOURS[row % len(COLOURS)], alpha=0.8)  # fmt: skip
         line.set_label(name)

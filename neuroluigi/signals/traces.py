@@ -209,7 +209,7 @@ def event_note(
         return ""
     flag, count = events.of_channel("flag", channel.number), counts[channel.number]
     if count is None:
-        return f"not looked at\n({flag})" if flag else "not looked at"
+        return events.not_looked_at(channel.number).replace(" (", "\n(")
     lines = [count_of(count, "event")]
     rate = events.of_channel("rate_hz", channel.number)
     if rate is None and aggregate.sampling_rate_hz:

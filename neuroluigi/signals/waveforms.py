@@ -10,7 +10,7 @@ import numpy as np
 from neuroluigi.signals.aggregate import read_aggregate
 from neuroluigi.signals.drawn_time import summary
 from neuroluigi.signals.found_events import FoundEvents
-from neuroluigi.signals.picture import COLOURS, MUTED, as_written, channel_panels, count_of, shortened
+from neuroluigi.signals.picture import COLOURS, MUTED, as_written, channel_panels, count_of, panel_name, shortened
 from neuroluigi.signals.shown_channels import ACTIVE, ShownChannel, shown_channels
 from neuroluigi.signals.time_axis import time_axis
 
@@ -59,8 +59,7 @@ def waveforms_figure(
     is_raw = bool(described.get("raw"))
     what = "of the samples as they are" if is_raw else "of the filtered signal"
     words = f"Waveforms {what} around the peaks: the mean, and at most {MOST_DRAWN} of each channel"
-    counted = [f"{events.name}: {count_of(len(events.table), 'event')} ({events.what})"]
-    lines = summary(aggregate, axis, len(shown), counted, made_by, [words])
+    lines = summary(aggregate, axis, len(shown), [events.in_words], made_by, [words])
     figure, axes = channel_panels(f"{title}: waveforms of {events.name}", lines, len(shown))
     rate = described.get("sampling_rate_hz") or aggregate.sampling_rate_hz
     for row, (channel, ax) in enumerate(zip(shown, axes, strict=True)):
@@ -69,9 +68,11 @@ def waveforms_figure(
         _draw_waveforms(
             ax, x / (rate / 1000 if rate else 1), _in_unit(waveforms, channel, is_raw), COLOURS[row % len(COLOURS)]
         )
-        name = "  ".join(filter(None, (f"channel {channel.number}", shortened(channel.name))))
+        name = panel_name(channel.number, channel.name)
         count = counts[channel.number]
-        said = "not looked at" if count is None else f"{len(waveforms)} of {count_of(count, 'event')}"
+        said = events.not_looked_at(channel.number)
+        if count is not None:
+            said = f"{len(waveforms)} of {count_of(count, 'event')}"
         as_written(ax.set_title(f"{name}\n{said}", fontsize=8, loc="left", color="#333333"))
         as_written(ax.set_ylabel(f"[{shortened(channel.unit)}]", fontsize=8))
         ax.set_xlabel("time from the peak [ms]" if rate else "samples from the peak", fontsize=8)

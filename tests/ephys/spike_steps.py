@@ -5,11 +5,11 @@ import numpy as np
 from neuroluigi.steps.target import CHECKS
 
 # Appended to tasks.py: falls through -100 on the channels that are no words, their peaks, and two samples around each.
-SPIKES = """
+FALLS = """
 import json
 import numpy as np
 
-class Spikes(GroupTask):
+class Falls(GroupTask):
     def requires(self):
         return Aggregate(self.group)
 
@@ -38,9 +38,9 @@ class Spikes(GroupTask):
         }
         out["summary"].write_text(json.dumps(summary))
 
-class Snippets(GroupTask):
+class FallSnippets(GroupTask):
     def requires(self):
-        return {"aggregate": Aggregate(self.group), "events": Spikes(self.group)}
+        return {"aggregate": Aggregate(self.group), "events": Falls(self.group)}
 
     def output(self):
         return {"snippets": self.result("snippets.npy"), "described": self.result("snippets.json")}
@@ -59,31 +59,23 @@ class Snippets(GroupTask):
         around = {"before_samples": 2, "after_samples": 2, "sampling_rate_hz": aggregate.sampling_rate_hz}
         out["described"].write_text(json.dumps({"rows": rows, "raw": True, **around}))
 
-class SpikeTraces(ephys.Traces):
+class FallTraces(ephys.Traces):
     def requires(self):
-        return {"aggregate": Aggregate(self.group), "events": Spikes(self.group)}
+        return {"aggregate": Aggregate(self.group), "events": Falls(self.group)}
 
-class SpikePlots(ephys.EventPlots):
+class FallPlots(ephys.EventPlots):
     def requires(self):
-        return {"aggregate": Aggregate(self.group), "events": Spikes(self.group), "snippets": Snippets(self.group)}
+        return {"aggregate": Aggregate(self.group), "events": Falls(self.group), "snippets": FallSnippets(self.group)}
 
 class EdgeTraces(ephys.Traces):
     def requires(self):
         return {"aggregate": Aggregate(self.group), "events": Edges(self.group)}
-
-class PlainTraces(ephys.Traces):
-    def requires(self):
-        return {"aggregate": Aggregate(self.group)}
-
-class Spectrum(ephys.Spectrum):
-    def requires(self):
-        return Aggregate(self.group)
 """
 
 
 def with_spikes(pipeline):
     """Return a pipeline with these steps, over the group s: two channels of 5 s at 1 kHz."""
-    pipeline.add(SPIKES)
+    pipeline.add(FALLS)
     root = pipeline.folder / "real"
     root.mkdir()
     data = np.zeros((5000, 2), "<i2")

@@ -50,9 +50,11 @@ def states(lab: Path, recordings: str) -> dict[str, str]:
     return {f"{one['row']} {one['task']}": one["state"] for one in json.loads(out)["results"]}
 
 
-def shown(result: str) -> str:
-    """Return the name of a result as it is today, without the parameters that have their defaults."""
-    return re.sub(r", (?!session=|index=)\w+=.*(?=\))", "", result)
+def expected_states(lab: Path, recordings: str) -> dict[str, str]:
+    """Return the state of each result by its name of today, without the parameters that have their defaults."""
+    expected = json.loads((lab / "expected.json").read_text())[recordings]
+    short = {re.sub(r", (?!session=|index=)\w+=.*(?=\))", "", name): state for name, state in expected.items()}
+    return {name: RENAMED.get(state, state) for name, state in short.items()}
 
 
 def test_there_are_results_of_every_earlier_schema():
@@ -61,13 +63,12 @@ def test_there_are_results_of_every_earlier_schema():
 
 @pytest.mark.parametrize("recordings", SETTINGS)
 def test_each_result_of_an_earlier_release_is_in_the_state_in_which_it_was(lab, recordings):
-    expected = json.loads((lab / "expected.json").read_text())[recordings]
-    assert states(lab, recordings) == {shown(one): RENAMED.get(state, state) for one, state in expected.items()}
+    assert states(lab, recordings) == expected_states(lab, recordings)
 
 
 @pytest.mark.parametrize("recordings", SETTINGS)
 def test_a_run_makes_what_is_not_done_and_leaves_the_others_as_they_are(lab, recordings):
-    expected = json.loads((lab / "expected.json").read_text())[recordings]
+    expected = expected_states(lab, recordings)
     records = {path: path.stat().st_mtime_ns for path in lab.glob("results*/*/runs/*.json")}
     # A missing recording leaves its group alone, which is no failure.
     run(lab, "luigi", "--module", "tasks", "All", "--local-scheduler", *SETTINGS[recordings])
@@ -77,7 +78,5 @@ def test_a_run_makes_what_is_not_done_and_leaves_the_others_as_they_are(lab, rec
     # What was dropped is made where a step that is to be made needs it, and the step over all groups follows.
     assert {f"{path.parts[-3]} {path.stem}" for path in made} <= to_make | {"study Whole"}
     after = states(lab, recordings)
-    left = {result: RENAMED.get(state, state) for result, state in expected.items() if state not in wanted}
-    assert {result: state for result, state in after.items() if state != "done"} == {
-        result: state for result, state in left.items() if state != "done"
-    }
+    left = {result: state for result, state in expected.items() if state not in (*wanted, "done")}
+    assert {result: state for result, state in after.items() if state != "done"} == left

@@ -85,10 +85,14 @@ def test_in_one_pass_as_by_brute_force(tmp_path, monkeypatch, rows):
 def test_the_picture_says_how_many_are_short_and_what_is_by_construction(tmp_path):
     aggregate = read(tmp_path, channels=3)
     # Of 1, 10, 10 and 10 ms.
-    some = events([10, 11, 21, 31, 41], 0, **as_crossings(count=[5, None, 0]))
+    some = events([10, 11, 21, 31, 41], 0, **as_crossings(count=[5, None, 0], flag=["", "bad", ""]))
     figure = intervals_figure("g", aggregate.path, some, "octave", ["0", "1", "2"])
     titles = [ax.get_title(loc="left").replace("\u202f", " ") for ax in figure.axes]
-    assert titles == ["channel 0\n4 intervals, 25 % below 2 ms", "channel 1\nnot looked at", "channel 2\nno intervals"]
+    assert titles == [
+        "channel 0\n4 intervals, 25 % below 2 ms",
+        "channel 1\nnot looked at (bad)",
+        "channel 2\nno intervals",
+    ]
     said = words(figure)
     assert "none is below the refractory period of 1 ms by construction" in said and "interval [ms]" in said
     assert {ax.get_xscale() for ax in figure.axes} == {"log"} and len({ax.get_xlim() for ax in figure.axes}) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import FORMATS, REAL_RECORDINGS, needs_formats, needs_octave, needs_real_recordings
 from tests.signals.aggregates import write_aggregate, write_parts
-from tests.signals.event_cases import at_limits, judge, planted, walks, with_dead_channels, with_holes
+from tests.signals.event_cases import at_limits, judge, levels_of, planted, walks, with_dead_channels, with_holes
 from tests.signals.octave import m, octave
 
 SEED = int(os.environ.get("NEUROLUIGI_SEED", "1"))
@@ -120,6 +120,9 @@ def cases() -> dict[str, Case]:
         data[:, :4], 30_000, low=300, high=6000, threshold=0.5, release=0.8, polarity="falling"
     )
     found["many channels"] = Case(planted(600, 768, range(3, 600), SEED), 30_000, blocks=(100,), **SPIKES)
+    # More than a million samples in windows that overlap.
+    options = {"level": 3, "peak_within": 1000, "peak_past_end": True}
+    found["overlapping"] = Case(walks(4000, 2, SEED), 1000, **options)
     return found
 
 
@@ -301,6 +304,37 @@ def test_the_summary_has_a_value_per_channel_of_the_group(tmp_path):
     assert summary["flag"] == ["", "", "", "", "not chosen"] and summary["level"] == [1, 2, 3, 4, None]
     assert summary["band"] == [None, None] and summary["taps"] == 0 and summary["noise"] == [None] * 5
     assert summary["noise_from"] == "" and summary["parameters"] == {"level": [1, 2, 3, 4]}
+
+
+@needs_octave
+@pytest.mark.parametrize("polarity", ["rising", "falling", "absolute"])
+def test_levels_to_the_last_bit(tmp_path, polarity):
+    data = np.random.default_rng(SEED).standard_normal((300, 8)) * 10.0 ** np.arange(-4, 4)
+    data[5, 1], data[:, 2] = np.nan, np.nan
+    write_aggregate(tmp_path, data)
+    runs = {"threshold": 0.3, "release": 0.7}, {"threshold": 0.8, "hysteresis": 0.1}, {"noise": 3, "release": 0.3}
+    for options, (_, _, summary) in zip(
+        runs, events(tmp_path, *({**one, "polarity": polarity} for one in runs)), strict=True
+    ):
+        expected = np.array(levels_of(data, polarity, **options))
+        found = np.array([summary["level"], summary["release"]], dtype=float)
+        assert np.array_equal(found, expected, equal_nan=True)
+
+
+@needs_octave
+def test_values_per_channel_are_in_the_order_of_the_channels(tmp_path):
+    data = walks(500, 4, SEED)
+    write_aggregate(tmp_path, data)
+    options = {"level": [2, 4, 3], "hysteresis": [0, 1, 4], "labels": [1, 0, 1]}
+    ((rows, amplitudes, summary),) = events(tmp_path, {**options, "channels": [4, 1, 2]})
+    judged = judge(data[:, [3, 0, 1]], **{**options, "level": np.array([2, 4, 3]), "hysteresis": np.array([0, 1, 4])})
+    channels = np.array([3, 0, 1])[judged.rows[:, 1]]
+    order = np.lexsort((channels, judged.rows[:, 0]))
+    expected = judged.rows[order]
+    expected[:, 1] = channels[order]
+    assert len(rows) > 30 and np.array_equal(rows, expected)
+    assert np.array_equal(amplitudes, judged.amplitudes[order])
+    assert summary["level"] == [4, 3, None, 2] and summary["reference"] == "median"
 
 
 @needs_octave

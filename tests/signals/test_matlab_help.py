@@ -496,7 +496,7 @@ def test_a_full_disk(tmp_path):
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
 def test_memory_does_not_grow_with_the_file(tmp_path):
     recordings = [{"samples": 200_000_000 // 64}]
-    write_aggregate(tmp_path, np.zeros((0, 8)), recordings=recordings)
+    write_aggregate(tmp_path, np.zeros((0, 8)), recordings=recordings, sampling_rate_hz=30_000)
     with (tmp_path / "aggregate.bin").open("wb") as file:
         file.truncate(200_000_000)  # sparse
     out = octave(
@@ -508,7 +508,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         end
         before = peak();
         findRisingEdges('aggregate.json', 'edges.npy', 1);
-        findEvents('aggregate.json', 'events.npy', 'amplitudes.npy', '', 'threshold', 0.5);
+        findEvents('aggregate.json', 'events.npy', 'amplitudes.npy', '', 'noise', 5, 'low', 300);
         computeStats('aggregate.json', 'stats.json');
         concatenateFiles({'aggregate.bin'}, 'copy.bin');
         fprintf('%.0f %.0f\\n', before, peak());

@@ -2,10 +2,22 @@
 
 import warnings
 
+import numpy as np
 import pytest
 
+from neuroluigi.signals.depth import depth_figure
+from neuroluigi.signals.intervals import intervals_figure
 from neuroluigi.signals.picture import FORMATS, channel_panels, count_of, duration, save_picture, titled_figure
+from neuroluigi.signals.raster import raster_figure
+from neuroluigi.signals.rates import rates_figure
+from neuroluigi.signals.spectrum import spectrum_figure
+from neuroluigi.signals.traces import traces_figure
+from neuroluigi.signals.waveforms import waveforms_figure
 from neuroluigi.steps.target import CHECKS
+from tests.signals.aggregates import write_aggregate
+from tests.signals.events import as_crossings, events
+from tests.signals.group import noise
+from tests.signals.test_plotting_texts import assert_apart, boxes
 
 
 def drawn(title="A title", summary=("a line",)):
@@ -59,3 +71,40 @@ def test_durations_and_counts_in_words():
         "1 event",
         "1 083 events",
     ]
+
+
+def all_kinds(tmp_path, name, channels, onsets):
+    """Yield each figure of a group of that name, whose channels are called so too."""
+    described = [
+        {"kind": "ap", "name": f"{name} {n}", "scale": 1 / 3e4, "unit": name, "y": 20.0 * n} for n in range(channels)
+    ]
+    path = write_aggregate(tmp_path, noise(40_000, channels), channels=described, sampling_rate_hz=1000.0)
+    flag, count = [""] * channels, np.bincount(np.arange(onsets) % channels, minlength=channels).tolist()
+    flag[-1], count[-1] = "bad", None
+    some = events(np.linspace(10, 39_990, onsets), np.arange(onsets) % channels, None, np.full(onsets, -9),
+                  name="Spikes", **as_crossings(flag=flag, count=count, level=[-1e5 / 7] * channels))  # fmt: skip
+    rows = [{"channel": n, "neighbours": [n], "first": n, "count": 1, "left_out": 0} for n in range(channels)]
+    around = {"rows": rows, "before_samples": 4, "after_samples": 5, "sampling_rate_hz": 1000.0}
+    chosen = [str(n) for n in range(max(0, channels - 8), channels)]
+    yield traces_figure(name, path, some, "octave 7.3.0", chosen)
+    yield traces_figure(name, path, some, "octave 7.3.0", chosen, "event")
+    yield intervals_figure(name, path, some, "octave 7.3.0", chosen)
+    yield rates_figure(name, path, some, "octave 7.3.0", chosen)
+    yield raster_figure(name, path, some, "octave 7.3.0")
+    yield spectrum_figure(name, path, "", chosen)
+    yield waveforms_figure(name, path, some, np.zeros((channels, 10)), around, "octave 7.3.0", chosen)
+    if channels > 1:
+        yield depth_figure(name, path, some, "octave 7.3.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "onsets"),
+    [("a long name of a group and its channels " * 4, 8, 500), ("神经元记录" * 20, 70, 1), ("a-even", 1, 0)],
+    ids=["long", "Chinese", "no events"],
+)
+def test_texts_of_all_kinds_neither_overlap_nor_leave_the_picture(tmp_path, name, channels, onsets):
+    for figure in all_kinds(tmp_path, name, channels, onsets):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            places = boxes(figure)
+        assert_apart(figure, places)

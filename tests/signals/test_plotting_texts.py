@@ -123,7 +123,7 @@ def boxes(figure) -> list[tuple[str, object]]:
     figure.canvas.draw()
     texts = list(figure.texts)
     for ax in figure.axes:
-        texts += [*ax.texts, ax.title]
+        texts += [*ax.texts, ax.title, ax._left_title]
         for axis in (ax.xaxis, ax.yaxis):
             lowest, highest = sorted(axis.get_view_interval())
             texts += [
@@ -131,6 +131,19 @@ def boxes(figure) -> list[tuple[str, object]]:
                 *(tick.label1 for tick in axis.get_major_ticks() if lowest <= tick.get_loc() <= highest),
             ]
     return [(text.get_text(), text.get_window_extent()) for text in texts if text.get_visible() and text.get_text()]
+
+
+def assert_apart(figure, places) -> None:
+    """Assert that no two texts overlap, and that none leaves the picture."""
+    width, height = figure.canvas.get_width_height()
+    for name, box in places:
+        assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, name
+    for number, (name, box) in enumerate(places):
+        for other, its_box in places[:number]:
+            is_apart = box.x1 <= its_box.x0 or its_box.x1 <= box.x0 or box.y1 <= its_box.y0 or its_box.y1 <= box.y0
+            # Lines of text may touch by a pixel.
+            overlap = min(box.y1, its_box.y1) - max(box.y0, its_box.y0)
+            assert is_apart or overlap < 2, (name, other)
 
 
 @pytest.mark.parametrize("samples", [200, 20_000])
@@ -149,15 +162,8 @@ def test_texts_neither_overlap_nor_leave_the_picture(tmp_path, samples, title, r
         warnings.simplefilter("ignore")
         figure = group.figure(level=191.25, threshold=0.75, title=title)
         places = boxes(figure)
-    width, height = figure.canvas.get_width_height()
-    for name, box in places:
-        assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, name
-    for number, (name, box) in enumerate(places):
-        for other, its_box in places[:number]:
-            is_apart = box.x1 <= its_box.x0 or its_box.x1 <= box.x0 or box.y1 <= its_box.y0 or its_box.y1 <= box.y0
-            # Lines of text may touch by a pixel.
-            overlap = min(box.y1, its_box.y1) - max(box.y0, its_box.y0)
-            assert is_apart or overlap < 2, (name, other)
+    assert_apart(figure, places)
+    width, _ = figure.canvas.get_width_height()
     assert figure.axes[0].get_window_extent().width > 0.5 * width
 
 
