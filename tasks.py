@@ -135,7 +135,7 @@ class SpikePlots(ephys.EventPlots):
     """Waveforms, intervals, rates and raster of spikes, and rates by depth."""
 
     def requires(self):
-        return {"aggregate": Aggregate(self.group), "events": Spikes(self.group)}
+        return {"aggregate": Aggregate(self.group), "events": Spikes(self.group), "snippets": Snippets(self.group)}
 
 
 class Spectrum(ephys.Spectrum):

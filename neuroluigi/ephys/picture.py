@@ -17,7 +17,25 @@ _FORMAT = FORMATS[0]
 _AMPLITUDES = "_amplitudes"
 
 
-class Window(luigi.Parameter):
+class _OfAllPlots(luigi.Parameter[Any]):
+    """Mixed into another parameter: where the section of a step says nothing, that of Plot does."""
+
+    def task_value(self, task_name, param_name):
+        """Return the value for a kind of step; its default alone for no kind."""
+        own = super().task_value(task_name, param_name)
+        is_default = task_name and own == super().task_value("", param_name)
+        return super().task_value("Plot", param_name) if is_default else own
+
+
+class _Words(_OfAllPlots, WordsParameter):
+    pass
+
+
+class _Choice(_OfAllPlots, luigi.ChoiceParameter):
+    pass
+
+
+class Window(_OfAllPlots):
     """A part of the time: 10-12.5 in seconds, event, or blank."""
 
     def normalize(self, x):
@@ -33,7 +51,7 @@ class Picture(ReadyMade):
     """A step that draws a group; another format is another file, and leaves that of before where it is."""
 
     # Not significant, so that a picture without them has the name that it always had; see fingerprint().
-    channels = WordsParameter(
+    channels = _Words(
         default=(),
         significant=False,
         positional=False,
@@ -47,7 +65,7 @@ class Picture(ReadyMade):
         description="what to show of the time: seconds, such as 10-12.5, event (around a typical one), or blank for"
         " all",
     )
-    format = luigi.ChoiceParameter(
+    format = _Choice(
         default=_FORMAT,
         choices=FORMATS,
         significant=False,

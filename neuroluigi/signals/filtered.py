@@ -162,9 +162,15 @@ class Signal:
         at_once = max(1, _CACHED_VALUES // (transform * hops))
         for row in range(0, len(read), at_once):
             some = slice(row, row + at_once)
-            spectrum = np.fft.rfft(windows[some])
+            # Less its first sample, what is constant is 0 to the last bit, and so is what the filter makes of it.
+            origin = windows[some, :, :1]
+            window = windows[some] - origin
+            window[:, -1, last - first + 2 * half - (hops - 1) * hop :] = 0
+            spectrum = np.fft.rfft(window)
             spectrum *= self._response
             by_hop[some] = np.fft.irfft(spectrum, transform)[:, :, 2 * half :]
+            if self.low is None:
+                by_hop[some] += origin
         filtered = filtered[:, : last - first]
         if lost is not None:
             filtered[lost] = np.nan

@@ -14,7 +14,7 @@ import neuroluigi
 from neuroluigi.ephys import Edges, Plot
 from neuroluigi.provenance import imported
 from neuroluigi.provenance.code import changed_on_disk, differing, python_distributions, python_sources
-from neuroluigi.signals import numpy_functions
+from neuroluigi.signals import events
 
 PACKAGE = Path(neuroluigi.__file__).parent
 _, *CASES = (Path(__file__).parent / "code_cases.txt").read_text().split("\n=== ")
@@ -249,7 +249,7 @@ class EdgesOfALab(Edges):
 def test_the_package_s_own_analysis_counts_by_name():
     plot = paths(PlotOfALab)
     assert {"neuroluigi:plot_group", "neuroluigi:envelope", "neuroluigi:blocks", "neuroluigi:BLOCK_VALUES"} < set(plot)
-    unused = [numpy_functions.find_rising_edges]
+    unused = [events.find_rising_edges]
     edges = [one["path"] for one in python_sources(EdgesOfALab, unused)]
     assert {"neuroluigi:Edges", "neuroluigi:levels"} < set(edges)
     assert "neuroluigi:find_rising_edges" not in edges and "neuroluigi:find_rising_edges" in paths(EdgesOfALab)

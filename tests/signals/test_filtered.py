@@ -39,7 +39,7 @@ def test_it_is_that_of_the_definition(tmp_path, channels, band, is_referenced):
     expected = event_cases.filtered(data, RATE, segments, *band, labels)
     np.testing.assert_allclose(whole(signal), expected, atol=1e-10)
     single = signal_of(tmp_path, data, segments, low=band[0], high=band[1], labels=labels, precision="single")
-    np.testing.assert_allclose(whole(single), expected, atol=2e-4)
+    np.testing.assert_allclose(whole(single), expected, atol=1e-6 * abs(data).max())
 
 
 @pytest.mark.parametrize("size", [1, 7, 3900, 12000, 1 << 18])
@@ -96,6 +96,14 @@ def test_each_dtype_at_its_limits(tmp_path, dtype):
     np.testing.assert_allclose(
         whole(signal_of(tmp_path, data, low=100.0, high=500.0)), expected, atol=1e-12 * abs(expected).max()
     )
+
+
+@pytest.mark.parametrize("value", [1, 7, 512, -32768, 30_001])
+@pytest.mark.parametrize("samples", [300, 5000, 20_000])
+def test_what_is_constant_is_nothing_to_the_last_bit(tmp_path, value, samples):
+    data = np.full((samples, 2), value, "int16")
+    assert not whole(signal_of(tmp_path, data, low=100.0, high=500.0)).any()
+    np.testing.assert_allclose(whole(signal_of(tmp_path, data, high=500.0)), value, rtol=1e-14)
 
 
 def test_references_are_what_was_taken_off(tmp_path):
