@@ -7,6 +7,7 @@ import luigi
 from luigi.task import flatten
 
 from neuroluigi.ephys.ready_made import ReadyMade
+from neuroluigi.ephys.signal_task import given_channels
 from neuroluigi.signals.drawn_time import parse_window
 from neuroluigi.signals.found_events import FoundEvents, read_events
 from neuroluigi.signals.picture import FORMATS
@@ -77,8 +78,12 @@ class Picture(ReadyMade):
 
     def fingerprint(self):
         """Return the settings that are set: a picture of before there were any is the same as one without."""
-        values = {name: getattr(self, name) for name in self.deciding_settings}
-        return {name: value for name, value in values.items() if value not in ((), "", _FORMAT)}
+        values = {name: getattr(self, name) for name in self.deciding_settings} | {"bad_channels": self.bad_channels()}
+        return {name: value for name, value in values.items() if value not in ((), [], "", _FORMAT)}
+
+    def bad_channels(self) -> list[int]:
+        """Return the 0-based positions of the bad ones among the channels that are drawn. Raises RecordingsError."""
+        return sorted(given_channels(self._group(), self.input()).bad)
 
     def picture(self, name: str) -> ResultTarget:
         """Return the target of a picture of that name, in the format of the settings."""

@@ -25,4 +25,5 @@ class Plot(Picture):
             made_by=edges.made_by(),
             channels=self.channels,
             window=self.window,
+            bad=self.bad_channels(),
         )

@@ -10,7 +10,7 @@ from neuroluigi.ephys.derived import derived_content, described_channels
 from neuroluigi.ephys.ready_made import ReadyMade
 from neuroluigi.ephys.targets import Concatenation
 from neuroluigi.recordings.formats.reader import DIGITAL, KINDS
-from neuroluigi.recordings.recording import RecordingsError
+from neuroluigi.recordings.recording import Group, RecordingsError
 from neuroluigi.signals.filtered_file import DTYPES
 from neuroluigi.steps.config import WordsParameter, recordings, setting
 from neuroluigi.steps.matlab import MatlabTask
@@ -76,7 +76,7 @@ class ChannelsTask(ReadyMade, MatlabTask):
     def sampling_rate_hz(self) -> float | None:
         """Return the samples per second that this step is given, None where that is not known."""
         rate = self._group().recordings[0].sampling_rate_hz
-        for one in self._derived_by():
+        for one in _derived_by(self.input()):
             rate = one.rate_left(rate)
         return rate
 
@@ -84,16 +84,21 @@ class ChannelsTask(ReadyMade, MatlabTask):
         return default_of(name, getattr(type(self), name))
 
     def _channels_of_group(self) -> GroupChannels:
-        of_group = GroupChannels(self._group(), setting(recordings).bad_channels)
-        for one in self._derived_by():
-            of_group = one.channels_left(of_group)
-        return of_group
+        return given_channels(self._group(), self.input())
 
-    def _derived_by(self) -> Sequence["DerivedTask"]:
-        """Return the steps that worked the samples that this one is given out of those of the group, in order."""
-        given = self.input()
-        layout = given.get("aggregate", given).get("layout") if isinstance(given, Mapping) else None
-        return layout.derived_by if isinstance(layout, _DerivedLayout) else ()
+
+def given_channels(group: Group, given: Any) -> GroupChannels:
+    """Return the channels of the samples that a step is given, by its input(). Raises RecordingsError."""
+    of_group = GroupChannels(group, setting(recordings).bad_channels)
+    for one in _derived_by(given):
+        of_group = one.channels_left(of_group)
+    return of_group
+
+
+def _derived_by(given: Any) -> Sequence["DerivedTask"]:
+    """Return the steps that worked the samples that a step is given, by its input(), out of the group's, in order."""
+    layout = given.get("aggregate", given).get("layout") if isinstance(given, Mapping) else None
+    return layout.derived_by if isinstance(layout, _DerivedLayout) else ()
 
 
 class SignalTask(ChannelsTask):
@@ -176,7 +181,7 @@ class DerivedTask(ChannelsTask):
         return 1
 
     def output(self):
-        derived_by = (*self._derived_by(), self)
+        derived_by = (*_derived_by(self.input()), self)
         return {
             "data": self.result(f"{self.stem}.bin"),
             "layout": self.result(f"{self.stem}.json", _DerivedLayout, derived_by=derived_by),

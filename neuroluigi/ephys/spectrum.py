@@ -25,10 +25,6 @@ class Spectrum(Picture):
         return self.picture("spectrum")
 
     def make(self, out):
+        chosen = {"channels": self.channels, "kind": self.kind, "window": self.window, "bad": self.bad_channels()}
         aggregate_file = self.input()["layout"].path
-        picture.save_picture(
-            out,
-            lambda: spectrum.spectrum_figure(
-                self.group, aggregate_file, "", channels=self.channels, kind=self.kind, window=self.window
-            ),
-        )
+        picture.save_picture(out, lambda: spectrum.spectrum_figure(self.group, aggregate_file, "", **chosen))

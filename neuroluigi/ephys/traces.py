@@ -26,4 +26,5 @@ class Traces(Picture):
             made_by=events.made_by() if events else "",
             channels=self.channels,
             window=self.window,
+            bad=self.bad_channels(),
         )

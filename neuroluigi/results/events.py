@@ -62,7 +62,7 @@ def read_events(
     path = folder / f"{name or _only_events(folder, arrays)}.npy"
     if path not in there:
         raise QueryError(f"{path} does not exist (yet); arrays of this group: {', '.join(arrays) or 'none'}")
-    layout = _find_layout(folder, there)
+    layout = _find_layout(folder, there, path)
     with contextlib.ExitStack() as opened:
         array = _open(path, opened)
         if not array.is_events:
@@ -105,11 +105,16 @@ def _only_events(folder: Path, arrays: Sequence[str]) -> str:
     return found[0]
 
 
-def _find_layout(folder: Path, files: Sequence[Path]) -> dict:
+def _find_layout(folder: Path, files: Sequence[Path], array: Path) -> dict:
     """Return the layout of the concatenation (see recordings.lay_out), from the file or the run record that has one."""
-    contents: list[dict | None] = [read_json(path) for path in files if path.suffix == ".json"]
+    recorded = list(recorded_results(folder))
+    # What is filtered, or downsampled, has a layout of its own: first comes what the step of the events was given.
+    records = (one.record or {} for one in recorded if array in one.outputs)
+    given = {Path(one["path"]).name for record in records for one in record.get("inputs", ()) if "path" in one}
+    layouts = sorted((path for path in files if path.suffix == ".json"), key=lambda path: path.name not in given)
+    contents: list[dict | None] = [read_json(path) for path in layouts]
     # The file of one that is dropped is gone, its record stays.
-    for one in recorded_results(folder):
+    for one in recorded:
         contents += (one.record or {}).get("fingerprint", {}).values()
     for content in contents:
         if content is not None and is_concatenation(content):

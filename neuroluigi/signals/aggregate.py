@@ -3,8 +3,8 @@
 import functools
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ class AggregateFile:
     """What an aggregate.json at `path` says; `content` is all of it.
 
     `dtype` and `kinds` ("ap", "digital", ..., or "unknown") are those of the `channels`. `segments` are the 0-based
-    samples that have no predecessor; the `parts` have all samples in order.
+    samples that have no predecessor; the `parts` have all samples in order. `bad` are channels, 0-based, that somebody
+    said are.
     """
 
     path: str
@@ -41,6 +42,7 @@ class AggregateFile:
     sampling_rate_hz: float | None
     parts: tuple[SamplePart, ...]
     content: Mapping[str, Any] = field(repr=False)
+    bad: frozenset[int] = frozenset()
 
     @functools.cached_property
     def bytes_per_sample(self) -> int:
@@ -48,14 +50,15 @@ class AggregateFile:
         return np.dtype(self.dtype).itemsize * self.channels
 
 
-def read_aggregate(path: str | os.PathLike[str]) -> AggregateFile:
+def read_aggregate(path: str | os.PathLike[str], bad: Iterable[int] = ()) -> AggregateFile:
     """Return what an aggregate.json says; the files of its parts are there, and as long as it says.
 
-    Raises ValueError for a file that is no aggregate.json, and for a part that is shorter; OSError.
+    `bad` are channels, 0-based, that pictures leave out. Raises ValueError for a file that is no aggregate.json, and
+    for a part that is shorter; OSError.
     """
     path = os.fspath(path)
     try:
-        found = _described(path, json.loads(Path(path).read_text(encoding="utf-8")))
+        found = replace(_described(path, json.loads(Path(path).read_text(encoding="utf-8"))), bad=frozenset(bad))
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no aggregate.json ({error!r}); make Aggregate again") from error
     ends: dict[str, int] = {}

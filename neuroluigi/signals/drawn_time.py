@@ -7,6 +7,7 @@ import numpy as np
 
 from neuroluigi.signals.aggregate import AggregateFile
 from neuroluigi.signals.picture import MUTED, as_written, count_of, duration
+from neuroluigi.signals.shown_channels import bad_in_words
 from neuroluigi.signals.time_axis import TimeAxis, stretches
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def summary(
     if shown < aggregate.channels:
         channels = f"{shown} of {channels} shown"
     parts = [recordings, channels, extent, *_gaps_in_words(axis, rate), *counted]
-    lines = ["  ·  ".join([*parts, made_by] if made_by else parts), *extra]
+    lines = ["  ·  ".join([*parts, made_by] if made_by else parts), *extra, *bad_in_words(aggregate)]
     excluded = aggregate.content["excluded"]
     for e in excluded[:MAX_EXCLUDED]:
         reason = f" ({e['reason']})" if e["reason"] else ""

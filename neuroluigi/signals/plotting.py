@@ -1,6 +1,6 @@
 """Pictures of recordings: samples against time, with levels, edges, gaps and the seams between recordings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +28,12 @@ def plot_group(
     made_by: str,
     channels: Sequence[str] = (),
     window: str = "",
+    bad: Iterable[int] = (),
 ) -> None:
     """Save the picture of a group at `path`; the arguments are those of `group_figure`."""
-    save_picture(path, lambda: group_figure(title, aggregate_file, edges, levels, threshold, made_by, channels, window))
+    save_picture(
+        path, lambda: group_figure(title, aggregate_file, edges, levels, threshold, made_by, channels, window, bad)
+    )
 
 
 def group_figure(
@@ -42,6 +45,7 @@ def group_figure(
     made_by: str,
     channels: Sequence[str] = (),
     window: str = "",
+    bad: Iterable[int] = (),
 ) -> "Figure":
     """Return the matplotlib Figure of a group, a row per channel (see shown_channels), over time by its counters.
 
@@ -49,7 +53,7 @@ def group_figure(
     per channel, `threshold` the fraction of the range that they are, or None where the level was given. For `window`
     see drawn_time.shown_span().
     """
-    aggregate = read_aggregate(aggregate_file)
+    aggregate = read_aggregate(aggregate_file, bad)
     axis, counts = time_axis(aggregate), FoundEvents("edges", edges).counts(aggregate)
     shown = shown_channels(aggregate, channels, counts if channels else None)
     given = np.array([levels[one.number] * one.scale + one.offset for one in shown])

@@ -13,6 +13,8 @@ SPREAD, ACTIVE = "spread", "active"
 COUNTS = "counts"
 # From so many times as many on, they are spread over all that there are.
 _MANY = 2
+# Of bad channels so many are named.
+_MOST_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class ShownChannel:
 def shown_channels(
     aggregate: AggregateFile, chosen: Sequence[str] = (), counts: Sequence[int | None] | None = None
 ) -> list[ShownChannel]:
-    """Return the channels to show, at most eight, in their order: those that are used, and digital ones alone.
+    """Return the channels to show, at most eight, in their order: used ones that are not bad, and digital ones alone.
 
     `chosen` are their names or 0-based positions, or SPREAD, along the probe or over their numbers, or ACTIVE: those
     with the highest of the `counts`, one per channel, None for one in which no events were looked for. By default they
@@ -43,16 +45,19 @@ def shown_channels(
     described = described_channels(aggregate)
     signals = [n for n, one in enumerate(described) if aggregate.kinds[n] != "digital"]
     # A probe of which no site is used has some all the same.
-    wanted = [n for n in signals if described[n].get("used", True)] or signals or list(range(aggregate.channels))
+    used = [n for n in signals if described[n].get("used", True)] or signals or list(range(aggregate.channels))
+    wanted = [n for n in used if n not in aggregate.bad] or used
     if counts is not None:
         wanted = [n for n in wanted if counts[n] is not None] or wanted
     if list(chosen) == [ACTIVE]:
         counted = counts or [0] * aggregate.channels
-        wanted = sorted(sorted(wanted, key=lambda n: -(counted[n] or 0))[:MAX_CHANNELS])
+        active = sorted((n for n in wanted if counted[n]), key=lambda n: -(counted[n] or 0))[:MAX_CHANNELS]
+        silent = [n for n in wanted if not counted[n]]
+        wanted = sorted([*active, *_some_of(silent, described, MAX_CHANNELS - len(active))])
     elif chosen and list(chosen) != [SPREAD]:
         wanted = _named(chosen, described)
-    elif len(wanted) > (MAX_CHANNELS if chosen else _MANY * MAX_CHANNELS):
-        wanted = sorted(_evenly_spaced(sorted(wanted, key=lambda n: _place(described[n], n))))
+    else:
+        wanted = _some_of(wanted, described, MAX_CHANNELS, _MANY if not chosen else 1)
     return [_shown(n, described[n], aggregate.kinds[n] == "digital") for n in wanted[:MAX_CHANNELS]]
 
 
@@ -71,6 +76,14 @@ def _named(chosen: Sequence[str], described: Sequence[dict[str, Any]]) -> list[i
     return found
 
 
+def bad_in_words(aggregate: AggregateFile) -> list[str]:
+    """Return a line that names the bad channels, none where there are none."""
+    described = described_channels(aggregate)
+    names = [f"{described[n].get('name') or 'channel'} ({n})" for n in sorted(aggregate.bad)]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return [f"bad, and left out: {', '.join(names[:_MOST_NAMED])}{more}"] if names else []
+
+
 def described_channels(aggregate: AggregateFile) -> list[dict[str, Any]]:
     """Return what is known of each channel: where no header describes them, that of all."""
     content, listed = aggregate.content, aggregate.content["channels"]
@@ -87,10 +100,12 @@ def _place(channel: dict[str, Any], number: int) -> tuple[float, ...]:
     return (0, channel.get("shank", 0), channel["y"], channel.get("x", 0), number)
 
 
-def _evenly_spaced(channels: Sequence[int]) -> list[int]:
-    """Return MAX_CHANNELS of the channels, from the first to the last."""
-    last = len(channels) - 1
-    return [channels[round(n * last / (MAX_CHANNELS - 1))] for n in range(MAX_CHANNELS)]
+def _some_of(channels: Sequence[int], described: Sequence[dict[str, Any]], count: int, many: int = _MANY) -> list[int]:
+    """Return so many of the channels: the first, or where there are more than `many` times as many some of all over."""
+    if len(channels) <= many * count:
+        return list(channels[:count])
+    along = sorted(channels, key=lambda n: _place(described[n], n))
+    return sorted(along[round(n * (len(along) - 1) / max(1, count - 1))] for n in range(count))
 
 
 def _shown(number: int, channel: dict[str, Any], is_digital: bool) -> ShownChannel:

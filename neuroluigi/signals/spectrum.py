@@ -4,7 +4,7 @@ Hann windows of a second, from all over the group, none across a seam; each wind
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -93,11 +93,13 @@ def spectrum_of(aggregate: AggregateFile, apart: Sequence[tuple[int, int]], chan
 
 
 def channels_of_kind(aggregate: AggregateFile, kind: str) -> list[int]:
-    """Return the used channels of a kind; for "" those of kind lf, and where there are none all but digital ones.
+    """Return the channels of a kind that are used and not bad.
 
-    Raises ValueError for a kind that no channel has.
+    For "" those of kind lf, and where there are none all but digital ones. Raises ValueError for a kind that no channel
+    has.
     """
-    used = [n for n, one in enumerate(described_channels(aggregate)) if one.get("used", True)]
+    described = enumerate(described_channels(aggregate))
+    used = [n for n, one in described if one.get("used", True) and n not in aggregate.bad]
     if kind and kind not in aggregate.kinds:
         raise ValueError(f"kind {kind!r}: the channels are of kind {', '.join(dict.fromkeys(aggregate.kinds))}")
     of_kind = [n for n in used if aggregate.kinds[n] == (kind or "lf")]
@@ -105,13 +107,19 @@ def channels_of_kind(aggregate: AggregateFile, kind: str) -> list[int]:
 
 
 def spectrum_figure(
-    title: str, aggregate_file: str, made_by: str, channels: Sequence[str] = (), kind: str = "", window: str = ""
+    title: str,
+    aggregate_file: str,
+    made_by: str,
+    channels: Sequence[str] = (),
+    kind: str = "",
+    window: str = "",
+    bad: Iterable[int] = (),
 ) -> "Figure":
     """Return the spectra of some channels of a kind and the median of all of that kind with the same unit.
 
     `channels` are those of shown_channels(); for `kind` see channels_of_kind(), for `window` drawn_time.shown_span().
     """
-    aggregate = read_aggregate(aggregate_file)
+    aggregate = read_aggregate(aggregate_file, bad)
     axis, all_of_kind = time_axis(aggregate), channels_of_kind(aggregate, kind)
     if not all_of_kind:
         raise ValueError(f"{aggregate_file}: no channel has a spectrum, as all are digital or unused")

@@ -161,9 +161,10 @@ def plot_traces(
     made_by: str,
     channels: Sequence[str] = (),
     window: str = "",
+    bad: Iterable[int] = (),
 ) -> None:
     """Save the traces of a group at `path`; the arguments are those of `traces_figure`."""
-    save_picture(path, lambda: traces_figure(title, aggregate_file, events, made_by, channels, window))
+    save_picture(path, lambda: traces_figure(title, aggregate_file, events, made_by, channels, window, bad))
 
 
 def traces_figure(
@@ -173,13 +174,14 @@ def traces_figure(
     made_by: str,
     channels: Sequence[str] = (),
     window: str = "",
+    bad: Iterable[int] = (),
 ) -> "Figure":
     """Return the figure of a group's samples with events at their peaks.
 
     `channels` are those of shown_channels(), by default the most active ones where there are events; for `window` see
     drawn_time.shown_span().
     """
-    aggregate = read_aggregate(aggregate_file)
+    aggregate = read_aggregate(aggregate_file, bad)
     axis, counts = time_axis(aggregate), events.counts(aggregate) if events else None
     shown = shown_channels(aggregate, channels or ((ACTIVE,) if events and len(events.table) else ()), counts)
     numbers = [one.number for one in shown]

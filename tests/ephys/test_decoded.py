@@ -193,7 +193,8 @@ def test_what_is_damaged_fails_its_group_and_a_new_copy_is_decoded(pipeline, tmp
     done = run(pipeline, *arguments)
     assert done.code == 30
     assert f"Decoded(session=m, index=0): {packed} has a chunk that can't be decompressed" in done.err
-    assert not list(pipeline.results.rglob("decoded.bin")) and (pipeline.results / "good-0-imec0.ap/plot.png").exists()
+    assert not list(pipeline.results.rglob("decoded.bin"))
+    assert (pipeline.results / "good-0-imec0.ap/spikes_traces.png").exists()
     packed.write_bytes(whole)
     assert run(pipeline, *arguments).code == 0
 

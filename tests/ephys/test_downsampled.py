@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from tests import commands
+from tests.commands import BIN, clean_environment
 from tests.conftest import needs_octave
 from tests.ephys.test_filtered import write_probe
 from tests.signals import event_cases
@@ -63,6 +65,11 @@ def test_other_steps_have_its_rate_and_its_channels(pipeline, engine):
     first = next(one for one in np.load(folder / "waves.npy") if one[1] == 0 and 10 <= one[3] < 1990)
     y = event_cases.filtered(low, 2000, high=300)
     np.testing.assert_allclose(cut[0], y[first[3] - 10 : first[3] + 10, 0], rtol=1e-5, atol=1e-3)
+    # The seconds of events, too, are those of the samples in which they were found.
+    command = [BIN / "neuroluigi", "events", GROUP, "--name", "waves", "--recordings-root", "raw", "--json"]
+    listed = commands.run(command, cwd=pipeline.folder, env=clean_environment(), capture_output=True, text=True)
+    rows = json.loads(listed.stdout)
+    assert [row["seconds"] for row in rows] == [one[0] / 2000 for one in np.load(folder / "waves.npy").tolist()]
 
 
 @pytest.mark.parametrize(

@@ -297,6 +297,28 @@ def test_single_precision_has_the_amplitudes_to_a_millionth(tmp_path):
     np.testing.assert_allclose(double.amplitudes, single.amplitudes, rtol=1e-6)
 
 
+@needs_formats
+def test_hysteresis_of_an_intracellular_recording(tmp_path):
+    path = FORMATS / "wav" / "920061fe_2_4.wav"
+    samples = (path.stat().st_size - 80) // 4
+    aggregate = aggregate_of(
+        tmp_path, [path], "float32", 1, 40_000, parts=[{"path": str(path), "offset": 80, "samples": samples}]
+    )
+    counts = [
+        len(Found(tmp_path, aggregate, **options).rows)
+        for options in (
+            {"level": -50},
+            {"level": -50, "hysteresis": 5},
+            {"level": -55},
+            {"level": -55, "refractory": 1},
+            {"level": -20},
+        )
+    ]
+    assert counts == [24, 20, 45, 23, 20]
+    peaks = Found(tmp_path, aggregate, level=-20).rows[:, 3].tolist()
+    assert peaks[:3] == [9065, 11079, 14786] and peaks[-1] == 85964
+
+
 def beats_of(folder, aggregate: str, truth) -> tuple[float, float, int]:
     """Return sensitivity and precision in per cent of the peaks on channel 0, within 150 ms, one to one in order."""
     rows = Found(folder, aggregate, **BEATS, channels=[1]).rows

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neuroluigi.signals.aggregate import read_aggregate
-from neuroluigi.signals.shown_channels import shown_channels
+from neuroluigi.signals.shown_channels import ACTIVE, bad_in_words, shown_channels
 from tests.signals.aggregates import write_aggregate
 
 
@@ -107,3 +107,24 @@ def test_bad_and_unused_channels_are_not_among_them(chosen):
     for how in ("active", "spread"):
         assert chosen(channels, how, counts=[1, None, 2, 3, 4]) == [0, 2]
     assert chosen(channels, counts=[1, None, 2, 3, 4]) == [0, 2]
+
+
+def test_bad_channels_are_left_out_and_named(tmp_path):
+    path = write_aggregate(tmp_path, np.zeros((1, 12), "int16"), channel_names=[f"c{n}" for n in range(12)])
+    aggregate = read_aggregate(path, bad=[0, 3])
+    assert [one.number for one in shown_channels(aggregate)] == [1, 2, 4, 5, 6, 7, 8, 9]
+    assert [one.number for one in shown_channels(aggregate, ("3", "c0"))] == [0, 3]
+    assert bad_in_words(aggregate) == ["bad, and left out: c0 (0), c3 (3)"]
+    assert bad_in_words(read_aggregate(path, bad=range(12)))[0].endswith("c7 (7) and 4 more")
+    assert bad_in_words(read_aggregate(path)) == []
+
+
+def test_where_few_channels_have_events_some_others_of_all_over_are_shown_with_them(tmp_path):
+    aggregate = read_aggregate(write_aggregate(tmp_path, np.zeros((1, 100), "int16")))
+    counts = [0] * 100
+    counts[50], counts[51] = 7, 9
+    shown = [one.number for one in shown_channels(aggregate, (ACTIVE,), counts)]
+    assert {50, 51, 0, 99} < set(shown) and len(shown) == 8
+    counts = list(range(100))
+    assert [one.number for one in shown_channels(aggregate, (ACTIVE,), counts)] == list(range(92, 100))
+    assert len(shown_channels(aggregate, (ACTIVE,))) == 8
