@@ -315,11 +315,11 @@ def test_a_matlab_function_with_a_parameter_of_luigi_cfg(pipeline):
 
 
 def test_a_function_that_the_lab_has_already_and_the_values_that_it_returns(pipeline):
-    step = block(STEPS, "python", "class Spikes")
+    step = block(STEPS, "python", "class SpikeCount")
     assert len([line for line in step.splitlines() if line]) == 6
     add(pipeline, block(STEPS, "python", "import numpy as np") + step)
     (pipeline.folder / "matlab" / "countSpikes.m").write_text(block(STEPS, "matlab", "countSpikes"))
-    pipeline.run("Spikes", "--group", "a-even", "--matlab-engine", "octave")
+    pipeline.run("SpikeCount", "--group", "a-even", "--matlab-engine", "octave")
     folder = pipeline.results / "a-even"
     samples = np.fromfile(folder / "aggregate.bin", np.uint8)
     count = np.count_nonzero(np.diff((samples >= 200).astype(int)) == 1)

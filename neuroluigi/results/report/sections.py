@@ -218,7 +218,7 @@ def _about(facts: Facts, rows: Sequence[Mapping], names: Sequence[str]) -> str:
     """Return the number of events of a group and its columns; long values are whole in the table of numbers only."""
     if not rows:
         return ""
-    counts = [_count(facts.table, rows, name) for name in facts.table.events]
+    counts = filter(None, (_count(facts.table, rows, name) for name in facts.table.events))
     # Its name has these.
     group = facts.groups.get(rows[0]["group"])
     known = {rows[0]["group"], *(group.values.values() if group else ())}
@@ -229,13 +229,13 @@ def _about(facts: Facts, rows: Sequence[Mapping], names: Sequence[str]) -> str:
 
 
 def _count(table: Table, rows: Sequence[Mapping], name: str) -> str:
-    """Return the number of events of a group; where it is not known, the state of the step that would tell."""
+    """Return the number of events of a group, or the state of the step that would tell it; "" where there is none."""
     # It is blank for channels that were not looked at.
     known = [row[name] for row in rows if row.get(name) is not None]
     if known:
         return f"{sum(known):,} {name}"
     state = table.state_of(rows[0], name)
-    return f"{name}: {f'{sign_of(state)} {state}' if state else 'none counted'}"
+    return f"{name}: {sign_of(state)} {state}" if state else ""
 
 
 def timeline(facts: Facts) -> str:
