@@ -7,7 +7,9 @@ from luigi.task_register import Register, TaskClassException
 
 from neuroluigi.ephys.channels import GroupChannels
 from neuroluigi.ephys.ready_made import ReadyMadeName
+from neuroluigi.recordings.concatenation import channels_of
 from neuroluigi.recordings.formats.reader import AP, DIGITAL, KINDS, LF, UNKNOWN
+from neuroluigi.recordings.recording import Group, RecordingsError
 from neuroluigi.steps.config import RunStopped, WordsParameter, recordings, setting
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.tasks import WrapperTask
@@ -50,13 +52,23 @@ class PlotAll(ReadyMadeName, WrapperTask):
         if group.problems or not group.recordings:
             # Each of its steps fails with the reason.
             return (UNKNOWN,)
-        of_group, rate = GroupChannels(group, setting(recordings).bad_channels), group.recordings[0].sampling_rate_hz
-        found = {of_group.kind(place) for place in of_group.usable()} or {UNKNOWN}
+        rate = group.recordings[0].sampling_rate_hz
+        found = _kinds(group)
         if any(one.recorded and one.recorded.line_files for one in group.recordings):
             found.add(DIGITAL)
         if AP in found and rate and rate < LEAST_RATE_OF_SPIKES:
             found = found - {AP} | {LF}
         return sorted(found, key=KINDS.index)
+
+
+def _kinds(group: Group) -> set[str]:
+    """Return the kinds of the channels that are used and not bad, of unknown ones where there are none."""
+    try:
+        of_group = GroupChannels(group, setting(recordings).bad_channels)
+    except RecordingsError:
+        # A bad channel that the group does not have: each step that looks at channels fails with the reason.
+        return {one.get("kind", UNKNOWN) for one in channels_of(group.recordings[0])}
+    return {of_group.kind(place) for place in of_group.usable()} or {UNKNOWN}
 
 
 def _step_called(name: str, task: type[luigi.Task]) -> type[luigi.Task]:

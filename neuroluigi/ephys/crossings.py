@@ -151,6 +151,10 @@ class Crossings(SignalTask):
 
     def _check_parameters(self) -> None:
         """Raise RunStopped for parameters that are wrong for every group."""
+        if all(getattr(self, name) is None for name in _LEVELS):
+            raise RunStopped(
+                f"luigi: {self.task_family}: level, threshold and noise are blank; one of them says where the level is"
+            )
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise RunStopped(
                 f"luigi: threshold {self.threshold:.15g}: threshold is a fraction of the channel's range, from 0 to 1;"

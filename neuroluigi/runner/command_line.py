@@ -12,11 +12,12 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import luigi
 import luigi.interface
 from luigi.cmdline_parser import CmdlineParser
-from luigi.parameter import MissingParameterException, ParameterException
+from luigi.parameter import MissingParameterException, OptionalParameterMixin, ParameterException
 from luigi.task_register import Register, TaskClassAmbigiousException, TaskClassException
 
 from neuroluigi.provenance.secret_values import masked
@@ -191,7 +192,7 @@ def _check_root_options(parser: CmdlineParser) -> None:
 def apply_blank_options(argv: Sequence[str]) -> None:
     """Blank in luigi.cfg what is blank on the command line, as in --recordings-select '': Luigi ignores such options.
 
-    Those whose default is not blank keep what they have. It is in force in every process of the run.
+    Those that can't be blank keep what they have. It is in force in every process of the run.
     """
     options = _options(argv)
     for word, following in zip(argv, (*argv[1:], None), strict=False):
@@ -199,11 +200,11 @@ def apply_blank_options(argv: Sequence[str]) -> None:
         is_blank = not value if equals else following == ""
         if is_blank and option in options:
             section, name, parameter = options[option]
-            if not default_of(name, parameter):
+            if isinstance(parameter, OptionalParameterMixin) or not default_of(name, parameter):
                 luigi.configuration.get_config().set(section, name, "")
 
 
-def _options(argv: Sequence[str]) -> dict[str, tuple[str, str, luigi.Parameter]]:
+def _options(argv: Sequence[str]) -> dict[str, tuple[str, str, Any]]:
     """Return the section, name and parameter that each option of a command line sets."""
     options = {}
     for section, is_without_section, name, parameter in Register.get_all_params():

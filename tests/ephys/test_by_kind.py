@@ -71,6 +71,15 @@ def test_a_column_says_the_kind_and_settings_the_steps(pipeline):
     }
 
 
+@needs_real_recordings
+def test_a_bad_channel_that_a_group_does_not_have_fails_its_steps_alone(pipeline):
+    (pipeline.folder / "more.csv").write_text("session,kind,bad_channels\nlocust20010201,ap,ch77\n")
+    options = ("--recordings-root", REAL_RECORDINGS, "--recordings-metadata", "more.csv", "--matlab-engine", "numpy")
+    out = pipeline.run("PlotAll", *map(str, options), "--recordings-group-by", "session", code=30)
+    assert "column bad_channels: group locust20010201 has no channel of the name, position or kind 'ch77'" in out
+    assert "Failed: Spikes(group=locust20010201)." in out and "3 Edges, 3 Plot" in out
+
+
 def test_a_name_that_is_no_class_stops_everything(pipeline):
     out = pipeline.run("PlotAll", "--PlotAll-unknown", "Plots", code=1)
     assert "luigi: [PlotAll] names 'Plots', and tasks.py has no class of that name; write one" in out
