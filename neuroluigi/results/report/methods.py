@@ -116,6 +116,10 @@ def _described(layouts: Sequence[Mapping]) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
+# Values of settings that are blank or off; false is too, but 0, which is equal to it, may be a level.
+_OFF: tuple[object, ...] = (None, "", [], "none")
+
+
 def _method(box: diagram.Box, found: Sequence[Found]) -> str:
     """Return a sentence on how the results of a step were made."""
     makers: Counter[str] = Counter()
@@ -123,7 +127,8 @@ def _method(box: diagram.Box, found: Sequence[Found]) -> str:
     for f in found:
         makers[_tool(box, *engine_and_version(f.record))] += 1
         for name, value in masked(f.record.get("parameters", {})).items():
-            if name not in ("group", "session", "index") and value is not None:
+            is_off = value is False or value in _OFF
+            if name not in ("group", "session", "index") and not is_off:
                 values[name][without_seals(str(value))] += 1
     parameters = "".join(f", {name} {_varied(some)}" for name, some in values.items())
     return f"{box.name} ({counted(len(found), 'result')}) was computed with {_varied(makers)}{parameters}."
