@@ -29,8 +29,8 @@ CALLS = {
     "edges": "events.find_rising_edges('a.json', 'a.npy', 30, 'channels', list(range(1, 385)))",
     "lines": "lines.find_lines('a.json', 'a.npy', 'b.json', 'words', [385])",
 }
-# 42 and 166 MB.
-SHORT, LONG = 54_000, 215_000
+# 35 and 116 MB, both with more values than the noise level holds.
+SHORT, LONG = 45_000, 150_000
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
@@ -65,7 +65,7 @@ def peaks(folder, call: str) -> list[int]:
 
 @needs_proc
 @pytest.mark.parametrize("name", CALLS)
-def test_it_takes_300_MB_at_most_and_no_more_for_four_times_the_length(tmp_path, name):
+def test_it_takes_300_MB_at_most_and_no_more_for_three_times_the_length(tmp_path, name):
     most = []
     for samples in (SHORT, LONG):
         recorded(tmp_path, samples)
