@@ -6,7 +6,7 @@ LOWEST_PYTHON ?= 3.10
 # Scripts on Windows, bin elsewhere
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: run test torture test-lowest style types docs bench clean
+.PHONY: run test torture test-lowest opinions style types docs bench clean
 
 run: .venv/installed
 	@$(BIN)/neuroluigi run; code=$$?; $(BIN)/neuroluigi report; exit $$code
@@ -34,6 +34,10 @@ LOWEST_TESTS := $(addprefix tests/,runner/test_luigi_internals.py runner/test_pa
 test-lowest: .venv-lowest/installed
 	$(subst .venv,.venv-lowest,$(BIN))/python -m pytest $(LOWEST_TESTS)
 
+# Spikes, lines and beats as SpikeInterface, MNE and wfdb find them.
+opinions: .venv-opinions/installed
+	$(subst .venv,.venv-opinions,$(BIN))/python -m pytest -n 0 tests/signals/test_second_opinions.py
+
 style: types .venv/installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -55,7 +59,7 @@ bench: .venv/installed-tests $(if $(PEERS),.venv-peers/installed)
 	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick) $(if $(PEERS),--peers)
 
 clean:
-	rm -rf .venv .venv-lowest .venv-peers
+	rm -rf .venv .venv-lowest .venv-peers .venv-opinions
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -81,5 +85,13 @@ clean:
 .venv-peers/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv-peers
 	$(subst .venv,.venv-peers,$(BIN))/python -m pip install --quiet --disable-pip-version-check \
-	  snakemake signac-flow doit --editable .
+	  snakemake signac-flow doit 'spikeinterface>=0.105' scipy --editable .
+	@touch $@
+
+# What make opinions compares with: they need much, and nothing else needs them. The figures in the tests are those of
+# these versions.
+.venv-opinions/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv-opinions
+	$(subst .venv,.venv-opinions,$(BIN))/python -m pip install --quiet --disable-pip-version-check \
+	  'spikeinterface==0.105.3' scipy 'mne>=1.13' 'wfdb>=4.3' pytest pytest-xdist hypothesis --editable .
 	@touch $@

@@ -21,6 +21,7 @@ import looks
 import peers
 import pipeline
 import scheduling
+import spikes
 
 from neuroluigi.provenance.record import package_versions
 
@@ -39,6 +40,8 @@ FUNCTIONS = (
     analysis.four_files,
     analysis.plot,
     analysis.memory,
+    spikes.spikes,
+    spikes.two_groups,
     calls.one_call,
     calls.slow_engine,
     looks.finished_groups,
@@ -52,7 +55,7 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="other systems too, where they are installed")
     parser.add_argument("names", nargs="*", metavar="FUNCTION", help="only these")
     options = parser.parse_args()
-    functions = [*FUNCTIONS, *(peers.FUNCTIONS if options.peers else ())]
+    functions = [*FUNCTIONS, *((*peers.FUNCTIONS, spikes.peers_spikes) if options.peers else ())]
     if unknown := set(options.names) - {one.__name__ for one in functions}:
         parser.error(f"there is no {', '.join(unknown)}; there are: {', '.join(one.__name__ for one in functions)}")
     versions = {**package_versions(("numpy", "matplotlib")), "octave": _octave_version()}

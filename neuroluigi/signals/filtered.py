@@ -75,18 +75,17 @@ class Signal:
         A piece is (channels, samples), of one stretch: of the aggregate's dtype where it is the samples as they are,
         else float64, or float32 where that is asked for. It may be written to. Raises what blocks() raises.
         """
-        for place, piece in self._unreferenced(first, self.aggregate.samples if last is None else last):
-            for rows in self._referenced.values():
-                piece[rows] -= median_over_channels(piece[rows])
+        for place, piece, _ in self.pieces_and_references(first, self.aggregate.samples if last is None else last):
             yield place, piece
 
-    def references(self, first: int, last: int) -> Iterator[np.ndarray]:
-        """Yield what pieces() takes off, (labels, samples), with a row of 0 for label 0; see pieces()."""
-        for _, piece in self._unreferenced(first, last):
-            found = np.zeros((1 + max(self.labels, default=0), piece.shape[1]), self._kind)
+    def pieces_and_references(self, first: int, last: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Yield what pieces() does, and what was taken off, (labels, samples), with a row of 0 for label 0."""
+        for place, piece in self._unreferenced(first, last):
+            references = np.zeros((1 + max(self.labels, default=0), piece.shape[1]), self._kind)
             for label, rows in self._referenced.items():
-                found[label] = median_over_channels(piece[rows])
-            yield found
+                references[label] = median_over_channels(piece[rows])
+                piece[rows] -= references[label]
+            yield place, piece, references
 
     @functools.cached_property
     def _referenced(self) -> dict[int, "slice | np.ndarray"]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from neuroluigi.signals.filtered import Signal, median
+from neuroluigi.signals.medians import Windows, guess_windows
 
 # The median of abs(x) of a standard normal distribution.
 MEDIAN_OF_NORMAL = 0.6744897501960817
@@ -18,6 +19,11 @@ MOST_SAMPLES = 1 << 20
 STRETCHES, SECONDS = 40, 0.5
 # What is held at once.
 _MOST_VALUES = 1 << 24
+_MOST_PASSES = 12
+# At so many places, or somewhat more, is it looked where the medians are.
+_LOOKS = 80
+# Windows in which the medians may be off by a share of the values have at most so many such shares, and some to spare.
+_WIDTH = 9.0
 
 
 def noise_levels(signal: Signal, noise_from: str = "auto") -> tuple[np.ndarray, str]:
@@ -45,17 +51,65 @@ def _evenly_spaced(stretches: Sequence[tuple[int, int]], samples: int, length: i
 
 def _levels(signal: Signal, ranges: Sequence[tuple[int, int]]) -> np.ndarray:
     count, channels = sum(last - first for first, last in ranges), len(signal.channels)
-    at_once = max(1, _MOST_VALUES // count)
-    if at_once >= channels:
+    if count * channels <= _MOST_VALUES:
         return _levels_of(signal, ranges)
-    # A group of channels after the other: the references, which need all of them, come first.
-    references = np.concatenate([one for first, last in ranges for one in signal.references(first, last)], axis=1)
-    levels = np.empty(channels)
-    for row in range(0, channels, at_once):
-        some = slice(row, row + at_once)
-        part = replace(signal, channels=signal.channels[some], labels=())
-        levels[some] = _levels_of(part, ranges, [references[label] for label in signal.labels[some]])
+    levels, left = np.full(channels, math.nan), np.arange(channels)
+    low, high = guess_windows(_here_and_there(signal, ranges), _MOST_VALUES / (_WIDTH * count * channels))
+    may_hold = count * (1 + max(signal.labels, default=0)) <= _MOST_VALUES // 4
+    passes = 0
+    while len(left):
+        passes += 1
+        # Windows never come close about two values in the middle that lie far apart.
+        may_hold = may_hold or passes == _MOST_PASSES
+        windows, references = Windows(low, high, _MOST_VALUES), []
+        for first, last in ranges:
+            for _, piece, reference in signal.pieces_and_references(first, last):
+                windows.add(piece)
+                if may_hold:
+                    references.append(reference)
+        found, is_known = windows.deviations()
+        levels[left], left = found[left] / MEDIAN_OF_NORMAL, left[~is_known[left]]
+        if may_hold:
+            _fill_in(levels, left, signal, ranges, np.concatenate(references, axis=1))
+            break
+        low, high, left = _next_windows(windows, left)
     return levels
+
+
+def _here_and_there(signal: Signal, ranges: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return samples of all parts of ranges, (channels, n), by which it is guessed where the medians are."""
+    quick = replace(signal, has_short_hops=True)
+    begins = np.array([begin for begin, _ in signal.stretches])
+    pieces = [np.empty((len(signal.channels), 0), np.float32)]
+    for first, last in ranges:
+        for place in range(first, last, max(1, (last - first) // max(1, _LOOKS // len(ranges)))):
+            # Where a hop begins, as all of it is filtered.
+            begin = int(begins[np.searchsorted(begins, place, side="right") - 1])
+            hop = begin + -(-(place - begin) // quick.hop) * quick.hop
+            # Neighbours tell much the same.
+            pieces += [piece[:, ::3].astype(np.float32) for _, piece in quick.pieces(hop, min(hop + quick.hop, last))]
+    return np.concatenate(pieces, axis=1)
+
+
+def _next_windows(windows: Windows, left: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the ends of the next windows, and of which channels they are: those of all others are empty."""
+    low, high = np.full(windows.low.shape, math.inf), np.full(windows.low.shape, -math.inf)
+    going = [(channel, found) for channel in left.tolist() if (found := windows.narrower(channel))]
+    for channel, (begins, ends) in going:
+        low[:, channel], high[:, channel] = begins, ends
+    return low, high, np.array([channel for channel, _ in going], int)
+
+
+def _fill_in(
+    levels: np.ndarray, left: np.ndarray, signal: Signal, ranges: Sequence[tuple[int, int]], references: np.ndarray
+) -> None:
+    """Work out the levels of channels that the windows missed, with all of their values."""
+    at_once = max(1, _MOST_VALUES // references.shape[1])
+    labels = np.array(signal.labels or [0] * len(signal.channels))
+    for first in range(0, len(left), at_once):
+        some = left[first : first + at_once]
+        part = replace(signal, channels=tuple(signal.channels[row] for row in some), labels=())
+        levels[some] = _levels_of(part, ranges, [references[label] for label in labels[some]])
 
 
 def _levels_of(signal: Signal, ranges: Sequence[tuple[int, int]], references: Sequence[np.ndarray] = ()) -> np.ndarray:

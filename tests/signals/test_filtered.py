@@ -109,7 +109,7 @@ def test_what_is_constant_is_nothing_to_the_last_bit(tmp_path, value, samples):
 def test_references_are_what_was_taken_off(tmp_path):
     data, options = noise(9000, 6), {"low": 100.0, "high": 500.0}
     signal = signal_of(tmp_path, data, [0, 5000], labels=(0, 1, 2, 2, 1, 1), **options)
-    references = np.concatenate([*signal.references(0, 9000)], axis=1)
+    references = np.concatenate([one for _, _, one in signal.pieces_and_references(0, 9000)], axis=1)
     plain = whole(signal_of(tmp_path, data, [0, 5000], **options))
     assert np.array_equal(whole(signal), plain - references[[0, 1, 2, 2, 1, 1]].T)
 

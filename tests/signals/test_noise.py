@@ -13,7 +13,7 @@ BAND = {"low": 100.0, "high": 500.0}
 
 
 @pytest.mark.parametrize("labels", [(0, 0, 0, 0, 0), (1, 1, 1, 2, 2), (0, 1, 1, 1, 0)])
-@pytest.mark.parametrize("most_values", [1 << 24, 9000 * 2, 1])
+@pytest.mark.parametrize("most_values", [1 << 24, 9000 * 2, 500, 1])
 def test_of_all_samples(tmp_path, monkeypatch, labels, most_values):
     data = white(9000, 5)
     monkeypatch.setattr(noise, "_MOST_VALUES", most_values)
@@ -21,6 +21,26 @@ def test_of_all_samples(tmp_path, monkeypatch, labels, most_values):
     expected = event_cases.noise_of(event_cases.filtered(data, RATE, [0, 4001], 100, 500, labels))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert words == "all samples"
+
+
+@pytest.mark.parametrize("most_values", [9000 * 20 - 1, 9000 * 8, 9000])
+@pytest.mark.parametrize("is_misled", [False, True])
+def test_bits_do_not_depend_on_what_is_held(tmp_path, monkeypatch, most_values, is_misled):
+    data = white(9000, 20) + np.arange(20, dtype="int16") * 100
+    signal = signal_of(tmp_path, data, [0, 4001], **BAND, labels=(1,) * 19 + (0,))
+    expected, _ = noise_levels(signal)
+    monkeypatch.setattr(noise, "_MOST_VALUES", most_values)
+    if is_misled:
+        monkeypatch.setattr(noise, "_here_and_there", lambda signal, ranges: np.full((20, 3), 1e4))
+    assert np.array_equal(noise_levels(signal)[0], expected)
+
+
+def test_two_middle_values_far_apart_are_found_though_windows_fail(tmp_path, monkeypatch):
+    data = np.random.default_rng(0).standard_normal((6000, 2)) + np.repeat([0, 1e9], 3000)[:, None]
+    signal = signal_of(tmp_path, data)
+    expected, _ = noise_levels(signal)
+    monkeypatch.setattr(noise, "_MOST_VALUES", 1)
+    assert np.array_equal(noise_levels(signal)[0], expected)
 
 
 @pytest.mark.parametrize("segments", [[0], [0, 21_000, 21_100, 43_999], [0, *range(10_500, 30_000, 700)]])
