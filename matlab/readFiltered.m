@@ -114,12 +114,15 @@ function y = convolve(plan, x, isBad)
 end
 
 function [hop, origin] = oneHop(plan, x, isBad, number)
-  % Returns the samples of a hop less the first of them: what is constant is 0 to the last bit, and
-  % so is what the filter makes of it.
+  % Returns the samples of a hop less the first of them that is a number: what is constant is 0 to
+  % the last bit, and so is what the filter makes of it.
   skipped = (number - 1) * plan.hop;
   rows = skipped + 1:min(skipped + plan.fftLength, size(x, 1));
   origin = x(rows(1), :);
-  origin(~isfinite(origin)) = 0;
+  for k = find(~isfinite(origin))
+    known = find(~isBad(rows, k), 1);
+    origin(k) = sum(x(rows(known), k));  % 0 without one
+  end
   hop = x(rows, :) - origin;
   if ~isempty(isBad)
     hop(isBad(rows, :)) = 0;

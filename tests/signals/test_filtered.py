@@ -106,6 +106,21 @@ def test_what_is_constant_is_nothing_to_the_last_bit(tmp_path, value, samples):
     np.testing.assert_allclose(whole(signal_of(tmp_path, data, high=500.0)), value, rtol=1e-14)
 
 
+@pytest.mark.parametrize("lost", [np.nan, np.inf])
+def test_what_is_constant_but_for_what_is_lost_is_nothing_too(tmp_path, lost):
+    data = np.full((9000, 2), 0.1)
+    data[[0, 4000, 8000], 0], data[:5000, 1] = lost, lost
+    found = whole(signal_of(tmp_path, data, low=100.0, high=500.0))
+    assert np.isnan(found[4000]).all() and not found[~np.isnan(found)].any() and not np.isnan(found[6000]).any()
+
+
+def test_the_reference_of_a_single_sample_leaves_its_channels_where_they_are(tmp_path):
+    data = noise(5, 7)
+    expected = data - np.median(data, axis=1)[:, None]
+    for segments in ([0], [0, 1, 4], range(5)):
+        assert np.array_equal(whole(signal_of(tmp_path, data, segments, labels=(1,) * 7)), expected)
+
+
 def test_references_are_what_was_taken_off(tmp_path):
     data, options = noise(9000, 6), {"low": 100.0, "high": 500.0}
     signal = signal_of(tmp_path, data, [0, 5000], labels=(0, 1, 2, 2, 1, 1), **options)
