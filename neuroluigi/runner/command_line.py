@@ -182,10 +182,15 @@ def _check_root_options(parser: CmdlineParser) -> None:
             raise RunStopped(f"luigi: [{family}] {name} (--{name.replace('_', '-')}): {why}") from error
 
 
+# Mypy takes it for a class that no parameter has.
+_OPTIONAL: type = luigi.parameter.OptionalParameterMixin
+
+
 def apply_blank_options(argv: Sequence[str]) -> None:
     """Blank in luigi.cfg what is blank on the command line, as in --recordings-select '': Luigi ignores such options.
 
-    Those whose default is not blank keep what they have. It is in force in every process of the run.
+    Those whose default is not blank keep what they have, but for optional ones, such as a corner of a band: those have
+    none. It is in force in every process of the run.
     """
     options = _options(argv)
     for word, following in zip(argv, (*argv[1:], None), strict=False):
@@ -193,7 +198,7 @@ def apply_blank_options(argv: Sequence[str]) -> None:
         is_blank = not value if equals else following == ""
         if is_blank and option in options:
             section, name, parameter = options[option]
-            if not default_of(name, parameter):
+            if not default_of(name, parameter) or isinstance(parameter, _OPTIONAL):
                 luigi.configuration.get_config().set(section, name, "")
 
 

@@ -55,6 +55,8 @@ class EventOptions(SignalOptions):
             raise ValueError(f"polarity {self.polarity!r} is not one of {', '.join(POLARITIES)}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold {self.threshold:g} is not a fraction of the range, from 0 to 1")
+        if not np.all(np.isfinite(np.asarray(self.hysteresis, float))):
+            raise ValueError("hysteresis is not a number of counts")
         if self.noise is not None and not 0 < self.noise < math.inf:
             raise ValueError(f"noise {self.noise:g} is not a number of standard deviations above 0")
         self._check_release()
@@ -81,6 +83,8 @@ class EventOptions(SignalOptions):
                 raise ValueError(f"{name} {value:g} is not a duration in ms")
             if value and rate is None:
                 raise ValueError(f"{name} in ms needs the sampling rate, which is not known; set sampling_rate_hz")
+        if not 0 <= self.widthTolerance < math.inf:
+            raise ValueError(f"widthTolerance {self.widthTolerance:g} is not a fraction of the width, from 0 on")
         if self.peakPastEnd and self.peakWithin is None:
             raise ValueError("peakPastEnd needs peakWithin")
 
