@@ -99,9 +99,14 @@ function y = convolve(plan, x, isBad)
     [otherHop, otherOrigin] = oneHop(plan, x, isBad, 2);
     z = filterColumns(plan, complex(hop, otherHop));
     y = double([real(z); imag(z)]);
+    largest = double(max(max(abs(hop), [], 1), max(abs(otherHop), [], 1)));
   else
     y = double(real(filterColumns(plan, hop)));
+    largest = double(max(abs(hop), [], 1));
   end
+  % What is nothing but rounding is 0: a channel without noise, but with steps, has none.
+  rounding = [2^-44, 2^-21];
+  y(abs(y) <= largest * rounding(1 + strcmp(plan.precision, 'single'))) = 0;
   if plan.keepsOffset
     y(1:plan.hop, :) = y(1:plan.hop, :) + origin;
     if results > plan.hop

@@ -19,6 +19,9 @@ from neuroluigi.signals.blocks import BLOCK_VALUES, blocks
 _SHORTEST_TRANSFORM = 4096
 # Likewise, and twice the taps: the least time for a few samples here and there.
 _SHORTEST_SHORT = 512
+# What a transform makes of nothing is less than this part of the largest sample in it.
+_ROUNDING = {"d": 2.0**-44, "f": 2.0**-21}
+_EVERY = 64
 # What is transformed at once stays in the processor's cache.
 _CACHED_VALUES = 1 << 16
 
@@ -170,6 +173,7 @@ class Signal:
             spectrum = np.fft.rfft(window)
             spectrum *= self._response
             by_hop[some] = np.fft.irfft(spectrum, transform)[:, :, 2 * half :]
+            _without_rounding(by_hop[some], window)
             if self.low is None:
                 by_hop[some] += origin
         filtered = filtered[:, : last - first]
@@ -249,6 +253,19 @@ def _less_first_number(windows: np.ndarray, is_lost: np.ndarray) -> tuple[np.nda
     origin = np.take_along_axis(windows, firsts, axis=2)
     origin[~np.isfinite(origin)] = 0
     return origin, np.where(is_lost, 0, windows) - np.where(is_lost, 0, origin)
+
+
+def _without_rounding(filtered: np.ndarray, windows: np.ndarray) -> None:
+    """Have what is nothing but rounding be 0, so that a channel without noise, but with steps, has none.
+
+    Both are (channels, hops, samples). Where not even one sample in 64 is that small, a few others may stay.
+    """
+    largest = np.maximum(windows.max(axis=2), -windows.min(axis=2))
+    limits = (largest * _ROUNDING[filtered.dtype.char])[:, :, None]
+    channels, hops = np.nonzero((np.abs(filtered[:, :, ::_EVERY]) <= limits).any(axis=2))
+    for channel, hop in zip(channels.tolist(), hops.tolist(), strict=True):
+        found = filtered[channel, hop]
+        found[np.abs(found) <= limits[channel, hop]] = 0
 
 
 def _spread(is_lost: np.ndarray, half: int, count: int) -> np.ndarray:

@@ -24,6 +24,12 @@ def with_infinity() -> np.ndarray:
     return data
 
 
+def steps() -> np.ndarray:
+    data = np.zeros((9000, 3), "int16")
+    data[::700, 0], data[::50, 1], data[:, 2] = 300, -30_000, np.arange(9000) // 400
+    return data
+
+
 # Samples, segments, options.
 CASES = {
     "a threshold after a band-pass": (PLANTED, [0], {**BAND, "threshold": 0.3, "release": 0.5}),
@@ -37,6 +43,7 @@ CASES = {
     "infinite noise": (np.full((3, 2), np.inf), [0, 1], {"noise": 2.0, "reference": "median"}),
     "channels of which some are nothing": (with_infinity(), [0], {"threshold": 0.5, "channels": [3, 1]}),
     "single samples and a reference": (AS_WORDS[:6], range(6), {"reference": "median", "noise": 1.0}),
+    "steps without noise": (steps(), [0, 3000], {**BAND, "noise": 4.0}),
     "no sample": (np.zeros((0, 2), "int16"), [0], {"noise": 3.0}),
 }
 
