@@ -11,7 +11,7 @@ function [sigma, from] = noiseLevel(plan, noiseFrom)
   %
   % Outputs
   %   sigma      row, one number per channel of the plan, in counts; NaN for a channel of NaN alone
-  %   from       char row, 'all samples' or '40 stretches of half a second'
+  %   from       char row, 'all samples' or '40 stretches of 0.5 s'
   %
   % The median of the distances from the median, divided by 0.6745, which for normal noise is the
   % standard deviation (Quiroga, Nadasdy and Ben-Shaul 2004). Of the filtered signal; NaN is left
@@ -28,13 +28,14 @@ function [sigma, from] = noiseLevel(plan, noiseFrom)
   samples = plan.aggregate.samples;
   rate = plan.aggregate.samplingRateHz;
   half = floor(rate / 2 + 0.5);
-  isAll = (nargin > 1 && isequal('all', noiseFrom)) || samples <= 2^20 || ~(half < samples);
+  isAll = (nargin > 1 && isequal('all', noiseFrom)) || samples <= 2^20 || ...
+          ~(half > 0 && half < samples);
   if isAll
     pieces = plan.stretches;
     from = 'all samples';
   else
     pieces = halfSeconds(plan.stretches, samples, half);
-    from = '40 stretches of half a second';
+    from = '40 stretches of 0.5 s';
   end
   blocks = planBlocks(plan, pieces);
   channels = numel(plan.channels);
@@ -57,19 +58,11 @@ function pieces = halfSeconds(stretches, samples, half)
   pieces = zeros(40, 2);
   for k = 1:40
     first = floor((k - 1) * (samples - half) / 39);
-    seams = sum(stretches(:, 1) > first & stretches(:, 1) < first + half);
-    middle = first + half / 2;
+    % What a seam would cut is moved to that side of it where its middle is.
+    middle = first + floor(half / 2);
     stretch = stretches(find(stretches(:, 1) <= middle, 1, 'last'), :);
-    if seams == 0
-      pieces(k, :) = [first, first + half];
-    elseif seams > 1
-      pieces(k, :) = [max(first, stretch(1)), min(first + half, stretch(2))];
-    elseif stretch(1) > first
-      % The seam is before the middle.
-      pieces(k, :) = [stretch(1), min(stretch(1) + half, stretch(2))];
-    else
-      pieces(k, :) = [max(stretch(1), stretch(2) - half), stretch(2)];
-    end
+    first = max(stretch(1), min(first, stretch(2) - half));
+    pieces(k, :) = [first, min(first + half, stretch(2))];
   end
 end
 

@@ -99,9 +99,14 @@ function y = convolve(plan, x, isBad)
     [otherHop, otherOrigin] = oneHop(plan, x, isBad, 2);
     z = filterColumns(plan, complex(hop, otherHop));
     y = double([real(z); imag(z)]);
+    largest = double(max(max(abs(hop), [], 1), max(abs(otherHop), [], 1)));
   else
     y = double(real(filterColumns(plan, hop)));
+    largest = double(max(abs(hop), [], 1));
   end
+  % What is nothing but rounding is 0: a channel without noise, but with steps, has none.
+  rounding = [2^-44, 2^-21];
+  y(abs(y) <= largest * rounding(1 + strcmp(plan.precision, 'single'))) = 0;
   if plan.keepsOffset
     y(1:plan.hop, :) = y(1:plan.hop, :) + origin;
     if results > plan.hop
@@ -114,12 +119,15 @@ function y = convolve(plan, x, isBad)
 end
 
 function [hop, origin] = oneHop(plan, x, isBad, number)
-  % Returns the samples of a hop less the first of them: what is constant is 0 to the last bit, and
-  % so is what the filter makes of it.
+  % Returns the samples of a hop less the first of them that is a number: what is constant is 0 to
+  % the last bit, and so is what the filter makes of it.
   skipped = (number - 1) * plan.hop;
   rows = skipped + 1:min(skipped + plan.fftLength, size(x, 1));
   origin = x(rows(1), :);
-  origin(~isfinite(origin)) = 0;
+  for k = find(~isfinite(origin))
+    known = find(~isBad(rows, k), 1);
+    origin(k) = sum(x(rows(known), k));  % 0 without one
+  end
   hop = x(rows, :) - origin;
   if ~isempty(isBad)
     hop(isBad(rows, :)) = 0;

@@ -15,7 +15,8 @@ function writeEventSummary(summaryFile, plan, levels, tracker, store, given)
   %   store        struct with count (events per channel of the plan) and open
   %   given        cell {name, value, ...}, the parameters
   %
-  % A flag is '', 'not chosen' or 'no noise': a channel without any noise has no events.
+  % A flag is '', 'not chosen' or 'no noise': a channel without any noise, or any number, has no
+  % level, and no events.
   %
   % Errors: openFile:cannotOpen, closeFile:incomplete
   %
@@ -25,13 +26,16 @@ function writeEventSummary(summaryFile, plan, levels, tracker, store, given)
   seconds = aggregate.samples / aggregate.samplingRateHz;
   flags = repmat({'not chosen'}, 1, aggregate.channels);
   flags(plan.channels) = {''};
-  if ~isempty(tracker.noise)
-    flags(plan.channels(~(levels.sigma > 0))) = {'no noise'};
-  end
+  flags(plan.channels(isnan(levels.level))) = {'no noise'};
   references = {'none', 'median'};
   parameters = cell(1, floor(numel(given) / 2));
   for k = 1:numel(parameters)
-    parameters{k} = [quoted(given{2 * k - 1}) ': ' valueText(given{2 * k})];
+    [name, value] = given{2 * k - 1:2 * k};
+    text = valueText(value);
+    if isscalar(value) && any(strcmp(name, {'channels', 'reference'}))
+      text = ['[' text ']'];
+    end
+    parameters{k} = [quoted(name) ': ' text];
   end
   fields = {'count', channelText(plan, store.count'); ...
             'rate_hz', channelText(plan, store.count' / seconds); ...

@@ -24,6 +24,8 @@ class GroupChannels:
 
     def __init__(self, group: Group, also_bad: Sequence[str] = ()):
         self.key, self.described = group.key, channels_of(group.recordings[0])
+        # Kinds are of channels that are not bad, of which none is known yet.
+        self.bad: set[int] = set()
         named = ((one, where.origin) for where in group.recordings for one in _words(where.columns.get("bad_channels")))
         self.bad = {
             *(place for word, origin in named for place in self._named(word, f"{origin}, column bad_channels")),

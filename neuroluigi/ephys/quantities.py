@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import luigi
@@ -24,14 +25,16 @@ class Quantity(luigi.Parameter[Any]):
         """Return what parse() returns; ValueError for what is neither."""
         if x is None or (isinstance(x, str) and not x.strip()):
             return None
-        if isinstance(x, (int, float)):
-            return float(x)
-        match = re.fullmatch(_QUANTITY, x.replace("µ", "u").replace("μ", "u"))
+        match = re.fullmatch(_QUANTITY, str(x).replace("µ", "u").replace("μ", "u"))
         try:
             number = float(match[1] if match else x)
         except ValueError:
             raise ValueError(f"{x!r} is neither a number of raw counts nor one with a unit, such as -50 mV") from None
-        return f"{number:g} {match[2]}" if match and match[2] else number
+        if not (match and match[2]):
+            return number
+        if math.isinf(number):
+            raise ValueError(f"{x!r} is too large a number")
+        return f"{number:.15g} {match[2]}"
 
     def serialize(self, x):
         """Return the text of a value."""
@@ -61,18 +64,24 @@ def in_counts(value: "float | str", channel: Mapping[str, Any], name: str, with_
             f"{name} = {value}: the scale of {_called(channel)} is below 0, so that what rises in {own} falls in"
             " counts; give it in raw counts"
         )
-    return (float(number) * factor - (channel.get("offset", 0.0) if with_offset else 0.0)) / scale
+    # Exactly, by the numbers as they are written: what is a whole number of counts is no hair above it.
+    offset = _exact(channel.get("offset", 0.0)) if with_offset else 0
+    return float((Fraction(number) * factor - offset) / _exact(scale))
 
 
-def _factor(unit: str, own: str) -> float | None:
+def _exact(value: float) -> Fraction:
+    return Fraction(repr(float(value)))
+
+
+def _factor(unit: str, own: str) -> Fraction | None:
     """Return how many of a channel's own unit a unit is; None where they have nothing to do with each other."""
     if unit == own:
-        return 1.0
+        return Fraction(1)
     for base in ("V", "A"):
         if unit.endswith(base) and own.endswith(base):
             prefixes = [one.removesuffix(base) for one in (unit, own)]
             if all(one in _PREFIXES for one in prefixes):
-                return math.pow(10, _PREFIXES[prefixes[0]] - _PREFIXES[prefixes[1]])
+                return Fraction(10) ** (_PREFIXES[prefixes[0]] - _PREFIXES[prefixes[1]])
     return None
 
 

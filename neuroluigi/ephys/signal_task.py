@@ -11,6 +11,7 @@ from neuroluigi.ephys.ready_made import ReadyMade
 from neuroluigi.ephys.targets import Concatenation
 from neuroluigi.recordings.formats.reader import DIGITAL, KINDS
 from neuroluigi.recordings.recording import Group, RecordingsError
+from neuroluigi.signals.band_pass import check_band
 from neuroluigi.signals.filtered_file import DTYPES
 from neuroluigi.steps.config import WordsParameter, recordings, setting
 from neuroluigi.steps.matlab import MatlabTask
@@ -127,6 +128,10 @@ class SignalTask(ChannelsTask):
         chosen = self.chosen_channels()
         labels = of_group.labels(chosen, self.reference, self.per_shank)
         found: dict[str, Any] = {"low": self.low, "high": self._high()}
+        try:
+            check_band(found["low"], found["high"], self.sampling_rate_hz())
+        except ValueError as error:
+            raise RecordingsError(f"group {self.group}, {self.task_family}: {error}") from None
         if any(labels):
             found["reference"] = "median" if {*labels} == {1} else labels
         if chosen != [n for n in range(len(of_group.described)) if of_group.kind(n) != DIGITAL]:

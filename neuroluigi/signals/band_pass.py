@@ -13,12 +13,17 @@ _CYCLES = 3.3
 
 
 def check_band(low: float | None, high: float | None, rate: float | None) -> None:
-    """Raise ValueError for a band that no filter has: corners in Hz, None where there is none; samples per second."""
+    """Raise ValueError for a band that no filter has: corners in Hz, None where there is none; samples per second.
+
+    An infinite rate is one that is to be known later.
+    """
     if low is None and high is None:
         return
     if rate is None:
         raise ValueError("a band in Hz needs the sampling rate, which is not known; set sampling_rate_hz")
     for name, corner in (("low", low), ("high", high)):
+        if corner is not None and math.isinf(rate) and not 0 < corner < rate:
+            raise ValueError(f"{name} = {corner:g} Hz is not a frequency above 0 Hz")
         if corner is not None and not 0 < corner < rate / 2:
             raise ValueError(f"{name} = {corner:g} Hz is not between 0 and {rate / 2:g} Hz, half the sampling rate")
     if low is not None and high is not None and low >= high:

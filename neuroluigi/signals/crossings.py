@@ -6,7 +6,7 @@ channel is armed anew. NaN is a seam of its channel. Schmitt (1938) for the hyst
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -47,11 +47,13 @@ class Found(NamedTuple):
 class Detector:
     """Finds the events of some channels in blocks that follow each other.
 
+    Those at the same sample are in the order of the `numbers`, by default that of the channels in the blocks.
     `rejected_width` and `rejected_refractory` count what was dropped.
     """
 
-    def __init__(self, rule: Rule, dtype: np.dtype):
+    def __init__(self, rule: Rule, dtype: np.dtype, numbers: Sequence[int] | None = None):
         channels = len(rule.levels)
+        self._numbers = np.arange(channels) if numbers is None else np.array(numbers, np.int64)
         self.rejected_width = self.rejected_refractory = self.rows = 0
         self._rule, self._bounds = rule, Bounds(rule, dtype)
         self._may_miss = dtype.kind == "f"
@@ -254,7 +256,7 @@ class Detector:
         until = live["onset"].max(initial=0) + 1 if ends else min(horizon, undecided.min(initial=horizon))
         was_written = live["row"] >= 0
         new = np.flatnonzero((live["kept"] == 1) & ~was_written & (live["onset"] < until))
-        new = new[np.lexsort((live["channel"][new], live["onset"][new]))]
+        new = new[np.lexsort((self._numbers[live["channel"][new]], live["onset"][new]))]
         live["row"][new] = np.arange(self.rows, self.rows + len(new))
         self.rows += len(new)
         is_done = live["end"] >= 0

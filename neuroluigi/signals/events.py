@@ -22,7 +22,6 @@ from neuroluigi.signals.signal_options import SignalOptions, options_of, plain, 
 # Where neither level, threshold nor noise is given.
 DEFAULT_THRESHOLD = 0.75
 POLARITIES = ("rising", "falling", "absolute")
-_PER_CHANNEL = ("reference", "level", "hysteresis", "channels")
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,8 @@ class EventOptions(SignalOptions):
             raise ValueError(f"polarity {self.polarity!r} is not one of {', '.join(POLARITIES)}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold {self.threshold:g} is not a fraction of the range, from 0 to 1")
+        if not np.all(np.isfinite(np.asarray(self.hysteresis, float))):
+            raise ValueError("hysteresis is not a number of counts")
         if self.noise is not None and not 0 < self.noise < math.inf:
             raise ValueError(f"noise {self.noise:g} is not a number of standard deviations above 0")
         self._check_release()
@@ -82,6 +83,8 @@ class EventOptions(SignalOptions):
                 raise ValueError(f"{name} {value:g} is not a duration in ms")
             if value and rate is None:
                 raise ValueError(f"{name} in ms needs the sampling rate, which is not known; set sampling_rate_hz")
+        if not 0 <= self.widthTolerance < math.inf:
+            raise ValueError(f"widthTolerance {self.widthTolerance:g} is not a fraction of the width, from 0 on")
         if self.peakPastEnd and self.peakWithin is None:
             raise ValueError("peakPastEnd needs peakWithin")
 
@@ -111,7 +114,7 @@ def find_events(
             **_lists(of_channels, signal),
             "flag": _flags(signal, levels),
             "band": [chosen.low, chosen.high],
-            "taps": len(signal.taps),
+            "taps": 0 if signal.low is None and signal.high is None else len(signal.taps),
             "reference": "median" if any(signal.labels) else "none",
             "noise_from": noise_from,
             "rejected": {"width": detector.rejected_width, "refractory": detector.rejected_refractory},
@@ -152,11 +155,13 @@ def _levels(signal: Signal, options: EventOptions, noise: np.ndarray) -> tuple[n
         threshold = DEFAULT_THRESHOLD if options.threshold is None else options.threshold
         lowest, highest = _range(signal, is_absolute=options.polarity == "absolute")
         near, far = (highest, lowest) if options.polarity == "falling" else (lowest, highest)
-        with np.errstate(invalid="ignore"):
-            levels = np.array([float(f"{one:.15g}") for one in near + threshold * (far - near)])
+        # After a band-pass events rise from 0, and the lowest value is that of another event.
         base = base if options.low is not None else near
+        with np.errstate(invalid="ignore"):
+            levels = np.array([float(f"{one:.15g}") for one in base + threshold * (far - base)])
     if options.release != 1:
-        return levels, base + options.release * (levels - base)
+        with np.errstate(invalid="ignore"):
+            return levels, base + options.release * (levels - base)
     return levels, levels - sign * np.asarray(options.hysteresis, float)
 
 
@@ -199,7 +204,7 @@ def _write_events(
     with contextlib.ExitStack() as stack:
         events = stack.enter_context(GrowingArray(events_file, "<i8", columns))
         amplitudes = stack.enter_context(GrowingArray(amplitudes_file, "<f8")) if amplitudes_file else None
-        detector = Detector(rule, signal.dtype)
+        detector = Detector(rule, signal.dtype, signal.channels)
         for found in _found(signal, detector):
             opened.update(found.places[found.is_open].tolist())
             is_new = found.places[0] >= events.rows
@@ -225,13 +230,20 @@ def _lists(values: Mapping[str, np.ndarray], signal: Signal) -> dict[str, list[A
     """Return each as a list with a value per channel of the group, None for those that were not looked at."""
     aggregate = signal.aggregate
     rate = aggregate.sampling_rate_hz
-    seconds = aggregate.samples / rate if rate else math.nan
+    seconds = aggregate.samples / rate if rate and aggregate.samples else math.nan
     lists: dict[str, list[Any]] = {}
     for name, of_chosen in {"count": values["count"], "rate_hz": values["count"] / seconds, **values}.items():
         lists[name] = [None] * aggregate.channels
         for channel, value in zip(signal.channels, of_chosen.tolist(), strict=True):
-            lists[name][channel] = None if value != value else value
+            lists[name][channel] = _as_json(value)
     return lists
+
+
+def _as_json(value: float) -> Any:
+    """Return a number as JSON can have it: null for NaN, and text for what is infinite."""
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return None if math.isnan(value) else value
 
 
 def _flags(signal: Signal, levels: np.ndarray) -> list[str]:

@@ -19,6 +19,9 @@ from neuroluigi.signals.blocks import BLOCK_VALUES, blocks
 _SHORTEST_TRANSFORM = 4096
 # Likewise, and twice the taps: the least time for a few samples here and there.
 _SHORTEST_SHORT = 512
+# What a transform makes of nothing is less than this part of the largest sample in it.
+_ROUNDING = {"d": 2.0**-44, "f": 2.0**-21}
+_EVERY = 64
 # What is transformed at once stays in the processor's cache.
 _CACHED_VALUES = 1 << 16
 
@@ -67,7 +70,7 @@ class Signal:
 
     def short_stretches(self) -> int:
         """Return how many stretches have fewer samples than a reflection at their ends needs."""
-        return sum(end - begin <= len(self.taps) // 2 for begin, end in self.stretches)
+        return sum(0 < end - begin <= len(self.taps) // 2 for begin, end in self.stretches)
 
     def pieces(self, first: int = 0, last: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the signal from sample `first` up to `last`, by default all: the first sample of a piece, and it.
@@ -84,7 +87,9 @@ class Signal:
             references = np.zeros((1 + max(self.labels, default=0), piece.shape[1]), self._kind)
             for label, rows in self._referenced.items():
                 references[label] = median_over_channels(piece[rows])
-                piece[rows] -= references[label]
+                # Infinity less infinity is no number.
+                with np.errstate(invalid="ignore"):
+                    piece[rows] -= references[label]
             yield place, piece, references
 
     @functools.cached_property
@@ -149,25 +154,25 @@ class Signal:
             return self._read(first, last, begin, end, last - first)
         half, hop, transform = len(self.taps) // 2, self.hop, self._transform
         read = self._read(first - half, last + half, begin, end, hops * hop + 2 * half)
-        lost = _spread(~np.isfinite(read), half, last - first) if self.aggregate.dtype.startswith("float") else None
-        if lost is not None:
-            read[~np.isfinite(read)] = 0
-        rows, step = read.strides
-        windows = np.lib.stride_tricks.as_strided(
-            read, (len(read), hops, transform), (rows, hop * step, step), writeable=False
-        )
+        is_lost = ~np.isfinite(read) if self.aggregate.dtype.startswith("float") else np.zeros(1, bool)
+        lost = _spread(is_lost, half, last - first) if is_lost.any() else None
+        windows = _windows(read, hops, hop, transform)
         filtered = np.empty((len(read), hops * hop), self._kind)
         by_hop = filtered.reshape(len(read), hops, hop)
         at_once = max(1, _CACHED_VALUES // (transform * hops))
         for row in range(0, len(read), at_once):
             some = slice(row, row + at_once)
             # Less its first sample, what is constant is 0 to the last bit, and so is what the filter makes of it.
-            origin = windows[some, :, :1]
-            window = windows[some] - origin
+            if lost is None:
+                origin = windows[some, :, :1]
+                window = windows[some] - origin
+            else:
+                origin, window = _less_first_number(windows[some], _windows(is_lost, hops, hop, transform)[some])
             window[:, -1, last - first + 2 * half - (hops - 1) * hop :] = 0
             spectrum = np.fft.rfft(window)
             spectrum *= self._response
             by_hop[some] = np.fft.irfft(spectrum, transform)[:, :, 2 * half :]
+            _without_rounding(by_hop[some], window)
             if self.low is None:
                 by_hop[some] += origin
         filtered = filtered[:, : last - first]
@@ -184,12 +189,14 @@ class Signal:
         high_read = min(end, max(high, 2 * begin - first + 1)) if first < begin else high
         known = self._samples(low_read, high_read)
         read[:, low - first : high - first] = known[:, low - low_read : high - low_read]
-        if first < begin:
-            steps = np.minimum(np.arange(begin - first, 0, -1), end - begin - 1)
-            read[:, : begin - first] = 2 * known[:, :1] - known[:, steps]
-        if last > end:
-            steps = np.minimum(np.arange(1, last - end + 1), end - begin - 1)
-            read[:, end - first : last - first] = 2 * known[:, -1:] - known[:, known.shape[1] - 1 - steps]
+        # What is infinite is lost, and what lies on the other side of it.
+        with np.errstate(invalid="ignore", over="ignore"):
+            if first < begin:
+                steps = np.minimum(np.arange(begin - first, 0, -1), end - begin - 1)
+                read[:, : begin - first] = 2 * known[:, :1] - known[:, steps]
+            if last > end:
+                steps = np.minimum(np.arange(1, last - end + 1), end - begin - 1)
+                read[:, end - first : last - first] = 2 * known[:, -1:] - known[:, known.shape[1] - 1 - steps]
         return read
 
     def _samples(self, first: int, last: int) -> np.ndarray:
@@ -197,17 +204,19 @@ class Signal:
         picked = _rows(self.channels)
         place = 0
         for block in blocks(self.aggregate, first, last):
-            read[:, place : place + len(block)] = block[:, picked].T
+            # In single precision, what is too large is infinite.
+            with np.errstate(over="ignore"):
+                read[:, place : place + len(block)] = block[:, picked].T
             place += len(block)
         return read
 
 
 def median_over_channels(piece: np.ndarray) -> np.ndarray:
     """Return the median over the channels of each sample, NaN left out: (channels, samples) -> (samples,)."""
-    by_sample = np.ascontiguousarray(piece.T)
-    if np.isnan(by_sample.sum()):
-        return _nanmedian(by_sample)
-    return median(by_sample)
+    # A copy, also of a single sample: in it the channels change their places.
+    by_sample = piece.T.copy()
+    with np.errstate(invalid="ignore"):
+        return _nanmedian(by_sample) if np.isnan(by_sample.sum()) else median(by_sample)
 
 
 def median(values: np.ndarray) -> np.ndarray:
@@ -227,10 +236,39 @@ def _nanmedian(by_sample: np.ndarray) -> np.ndarray:
     return (by_sample[rows, np.maximum(counts - 1, 0) // 2] + by_sample[rows, counts // 2]) / 2
 
 
-def _spread(is_lost: np.ndarray, half: int, count: int) -> np.ndarray | None:
-    """Return which of `count` outputs depend on an input that is lost, `half` on either side; None where none does."""
-    if not is_lost.any():
-        return None
+def _windows(read: np.ndarray, hops: int, hop: int, length: int) -> np.ndarray:
+    """Return views of so many samples each, one per hop: (channels, hops, length)."""
+    rows, step = read.strides
+    shape, strides = (len(read), hops, length), (rows, hop * step, step)
+    return np.lib.stride_tricks.as_strided(read, shape, strides, writeable=False)
+
+
+def _less_first_number(windows: np.ndarray, is_lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first sample of each window that is not lost, 0 where all are, and the windows less it.
+
+    What is lost is 0 there, so that it is no step in what is constant.
+    """
+    firsts = np.argmin(is_lost, axis=2)[:, :, None]
+    origin = np.take_along_axis(windows, firsts, axis=2)
+    origin[~np.isfinite(origin)] = 0
+    return origin, np.where(is_lost, 0, windows) - np.where(is_lost, 0, origin)
+
+
+def _without_rounding(filtered: np.ndarray, windows: np.ndarray) -> None:
+    """Have what is nothing but rounding be 0, so that a channel without noise, but with steps, has none.
+
+    Both are (channels, hops, samples). Where not even one sample in 64 is that small, a few others may stay.
+    """
+    largest = np.maximum(windows.max(axis=2), -windows.min(axis=2))
+    limits = (largest * _ROUNDING[filtered.dtype.char])[:, :, None]
+    channels, hops = np.nonzero((np.abs(filtered[:, :, ::_EVERY]) <= limits).any(axis=2))
+    for channel, hop in zip(channels.tolist(), hops.tolist(), strict=True):
+        found = filtered[channel, hop]
+        found[np.abs(found) <= limits[channel, hop]] = 0
+
+
+def _spread(is_lost: np.ndarray, half: int, count: int) -> np.ndarray:
+    """Return which of `count` outputs depend on an input that is lost, `half` on either side."""
     before = np.cumsum(is_lost, axis=1, dtype=np.int32)
     before = np.concatenate([np.zeros((len(before), 1), np.int32), before], axis=1)
     return before[:, 2 * half + 1 : 2 * half + 1 + count] > before[:, :count]

@@ -33,9 +33,10 @@ def noise_levels(signal: Signal, noise_from: str = "auto") -> tuple[np.ndarray, 
     no more than 2^20 a channel, beyond that of 40 half-second stretches, evenly spaced, none across a seam; or "all".
     """
     rate, samples = signal.aggregate.sampling_rate_hz, signal.aggregate.samples
-    if noise_from == "all" or samples <= MOST_SAMPLES or not rate:
+    length = math.floor(rate * SECONDS + 0.5) if rate else 0
+    if noise_from == "all" or samples <= MOST_SAMPLES or not 0 < length < samples:
         return _levels(signal, [(0, samples)]), "all samples"
-    ranges = list(_evenly_spaced(signal.stretches, samples, math.floor(rate * SECONDS + 0.5)))
+    ranges = list(_evenly_spaced(signal.stretches, samples, length))
     return _levels(signal, ranges), f"{STRETCHES} stretches of {SECONDS:g} s"
 
 
@@ -50,7 +51,7 @@ def _evenly_spaced(stretches: Sequence[tuple[int, int]], samples: int, length: i
 
 
 def _levels(signal: Signal, ranges: Sequence[tuple[int, int]]) -> np.ndarray:
-    count, channels = sum(last - first for first, last in ranges), len(signal.channels)
+    count, channels = max(1, sum(last - first for first, last in ranges)), len(signal.channels)
     if count * channels <= _MOST_VALUES:
         return _levels_of(signal, ranges)
     levels, left = np.full(channels, math.nan), np.arange(channels)
@@ -120,17 +121,20 @@ def _levels_of(signal: Signal, ranges: Sequence[tuple[int, int]], references: Se
             values[:, place : place + piece.shape[1]] = piece
             place += piece.shape[1]
     # In place: a copy of all would be as large.
-    for row, reference in zip(values, references, strict=False):
-        row -= reference
+    with np.errstate(invalid="ignore"):
+        for row, reference in zip(values, references, strict=False):
+            row -= reference
     return np.array([_level(row) for row in values])
 
 
 def _level(values: np.ndarray) -> float:
     """Return sigma of some values, which are no longer the same afterwards."""
-    if np.isnan(values.sum()):
-        values = values[~np.isnan(values)]
-    if not len(values):
-        return math.nan
-    values -= median(values)
-    np.abs(values, out=values)
-    return float(median(values)) / MEDIAN_OF_NORMAL
+    # Infinity less infinity is no number.
+    with np.errstate(invalid="ignore"):
+        if np.isnan(values.sum()):
+            values = values[~np.isnan(values)]
+        if not len(values):
+            return math.nan
+        values -= median(values)
+        np.abs(values, out=values)
+        return float(median(values)) / MEDIAN_OF_NORMAL

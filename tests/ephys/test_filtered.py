@@ -98,6 +98,14 @@ def test_other_steps_read_it_as_they_read_an_aggregate(pipeline, engine):
     assert "Nothing to make" in pipeline.run("Read", *words)
 
 
+def test_a_band_that_the_group_has_not_is_refused_in_a_sentence(pipeline):
+    out = " ".join(
+        pipeline.run("Filtered", "--group", "a-even", "--recordings-sampling-rate-hz", 512, code=None).split()
+    )
+    assert "group a-even, Filtered: low = 300 Hz is not between 0 and 256 Hz, half the sampling rate; see" in out
+    assert "Traceback" not in out
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_of_a_probe_without_what_is_bad(pipeline, engine):
     data = write_probe(pipeline.folder / "raw")

@@ -51,6 +51,7 @@ def test_a_module_that_does_not_exist(tmp_path, monkeypatch):
             "luigi: [Edges] level (--Edges-level): 'abc' is neither a number of raw counts nor one with a unit",
         ),
         (["Edges", "--group", "a", "--level", "abc"], "luigi: [Edges] level (--level): 'abc' is neither a number"),
+        (["Edges", "--group", "a", "--level", "-inf"], "luigi: --Edges-level -inf is not a number of raw counts"),
         (["PlotAll", "--recordings-rout", "/x"], "no option --recordings-rout; did you mean --recordings-root?"),
         (["PlotAll", "--recordings-channels", "two"], "[recordings] channels (--recordings-channels): "),
         (["PlotAll", "--recordings-incomplete=trim"], "the option --recordings-incomplete is called "),

@@ -65,21 +65,15 @@ def _convolved(x, taps):
 def noise_stretches(samples: int, rate, segments=(0,)) -> list[tuple[int, int]]:
     """Return the 40 half-seconds of which the noise of a long signal is taken."""
     m = math.floor(rate / 2 + 0.5)
-    seams = [first for first, _ in stretches(samples, segments)]
     found = []
     for i in range(40):
         begin = i * (samples - m) // 39
-        inside = [seam for seam in seams if begin < seam < begin + m]
         middle = begin + m / 2
         first, last = next(one for one in stretches(samples, segments) if one[0] <= middle < one[1])
-        if not inside:
-            found.append((begin, begin + m))
-        elif len(inside) > 1:
-            found.append((max(begin, first), min(begin + m, last)))
-        elif middle < inside[0]:
-            found.append((max(first, last - m), last))
-        else:
-            found.append((first, min(last, first + m)))
+        # As far from where it would be as it takes to lie within the stretch of its middle.
+        begin = min(begin, last - m)
+        begin = max(begin, first)
+        found.append((begin, min(begin + m, last)))
     return found
 
 

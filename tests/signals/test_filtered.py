@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from neuroluigi.signals import blocks, filtered
 from neuroluigi.signals.aggregate import read_aggregate
 from neuroluigi.signals.filtered import Signal, median, median_over_channels
+from neuroluigi.signals.noise import noise_levels
 from tests.signals import event_cases
 from tests.signals.aggregates import write_aggregate, write_parts
 
@@ -104,6 +105,35 @@ def test_what_is_constant_is_nothing_to_the_last_bit(tmp_path, value, samples):
     data = np.full((samples, 2), value, "int16")
     assert not whole(signal_of(tmp_path, data, low=100.0, high=500.0)).any()
     np.testing.assert_allclose(whole(signal_of(tmp_path, data, high=500.0)), value, rtol=1e-14)
+
+
+@pytest.mark.parametrize("lost", [np.nan, np.inf])
+def test_what_is_constant_but_for_what_is_lost_is_nothing_too(tmp_path, lost):
+    data = np.full((9000, 2), 0.1)
+    data[[0, 4000, 8000], 0], data[:5000, 1] = lost, lost
+    found = whole(signal_of(tmp_path, data, low=100.0, high=500.0))
+    assert np.isnan(found[4000]).all() and not found[~np.isnan(found)].any() and not np.isnan(found[6000]).any()
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_a_channel_of_steps_is_nothing_between_them(tmp_path, precision):
+    data = np.zeros((20_000, 3), "int16")
+    data[np.arange(0, 20_000, 1500), 0], data[5000:, 1], data[:, 2] = 300, -32768, np.arange(20_000) // 5000
+    found = whole(signal_of(tmp_path, data, low=100.0, high=500.0, precision=precision))
+    reach = 34
+    is_near = np.zeros(data.shape, bool)
+    for sample, channel in np.argwhere(np.diff(data, axis=0, prepend=data[:1])):
+        is_near[max(0, sample - reach) : sample + reach + 2, channel] = True
+    is_near[:reach, 0] = True
+    assert is_near.mean() < 0.1 and not found[~is_near].any() and found[is_near].any()
+    assert noise_levels(signal_of(tmp_path, data, low=100.0, high=500.0, precision=precision))[0].tolist() == [0, 0, 0]
+
+
+def test_the_reference_of_a_single_sample_leaves_its_channels_where_they_are(tmp_path):
+    data = noise(5, 7)
+    expected = data - np.median(data, axis=1)[:, None]
+    for segments in ([0], [0, 1, 4], range(5)):
+        assert np.array_equal(whole(signal_of(tmp_path, data, segments, labels=(1,) * 7)), expected)
 
 
 def test_references_are_what_was_taken_off(tmp_path):

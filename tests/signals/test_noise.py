@@ -60,6 +60,15 @@ def test_of_40_half_seconds(tmp_path, monkeypatch, segments):
     assert words == "all samples"
 
 
+@pytest.mark.parametrize("rate", [0.5, 50_000.0])
+def test_of_all_samples_where_half_a_second_is_none_or_more_than_all(tmp_path, monkeypatch, rate):
+    monkeypatch.setattr(noise, "MOST_SAMPLES", 100)
+    monkeypatch.setattr("tests.signals.test_filtered.RATE", rate)
+    data = white(9000, 2)
+    found, words = noise_levels(signal_of(tmp_path, data))
+    assert words == "all samples" and np.array_equal(found, event_cases.noise_of(data))
+
+
 def test_of_raw_samples_and_of_constant_and_missing_ones(tmp_path):
     data = np.stack([np.full(500, 7.0), np.full(500, np.nan), np.arange(500) % 5 * 2.0], axis=1)
     data[3, 2] = np.nan
