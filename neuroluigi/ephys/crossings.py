@@ -223,7 +223,11 @@ class Spikes(Crossings):
 
 
 class Beats(Crossings):
-    """Heart beats of an electrocardiogram of humans: QRS complexes, of either polarity. See Crossings."""
+    """Heart beats of an electrocardiogram of humans: QRS complexes, of either polarity. See Crossings.
+
+    Complexes that are wide (as of a bundle branch block), more than 200 a minute or hardly above the noise are missed,
+    at worst all: a lower `noise`, such as 4, finds them, and more that are none.
+    """
 
     low = luigi.OptionalFloatParameter(default=8.0, positional=False, description="Hz below which nothing is left")
     high = luigi.OptionalFloatParameter(default=20.0, positional=False, description="Hz above which nothing is left")

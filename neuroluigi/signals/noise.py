@@ -24,6 +24,8 @@ _MOST_PASSES = 12
 _LOOKS = 80
 # Windows in which the medians may be off by a share of the values have at most so many such shares, and some to spare.
 _WIDTH = 9.0
+# A guess is hardly ever off by more than that.
+_SAFE_SHARE = 0.02
 
 
 def noise_levels(signal: Signal, noise_from: str = "auto") -> tuple[np.ndarray, str]:
@@ -55,8 +57,10 @@ def _levels(signal: Signal, ranges: Sequence[tuple[int, int]]) -> np.ndarray:
     if count * channels <= _MOST_VALUES:
         return _levels_of(signal, ranges)
     levels, left = np.full(channels, math.nan), np.arange(channels)
-    low, high = guess_windows(_here_and_there(signal, ranges), _MOST_VALUES / (_WIDTH * count * channels))
     may_hold = count * (1 + max(signal.labels, default=0)) <= _MOST_VALUES // 4
+    share = _MOST_VALUES / (_WIDTH * count * channels)
+    # Windows with more than can be held are narrowed; those that miss have to begin anew.
+    low, high = guess_windows(_here_and_there(signal, ranges), share if may_hold else max(share, _SAFE_SHARE))
     passes = 0
     while len(left):
         passes += 1
