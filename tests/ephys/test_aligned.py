@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from neuroluigi.ephys.clock_files import Clocks
-from tests.conftest import FORMATS, Pipeline, needs_formats
+from tests import commands
+from tests.conftest import BIN, FORMATS, Pipeline, clean_environment, needs_formats
 
 THREE = FORMATS / "openephys/three_streams_v0.6"
 SESSION = "three_streams_v0.6"
@@ -37,6 +38,16 @@ def clocks(lab: Pipeline, session: str) -> dict[str, dict]:
     return {one["stream"]: one for one in target.load()["streams"]}
 
 
+def rises_of(lab: Pipeline, group: str) -> np.ndarray:
+    """Return the seconds that `neuroluigi events` prints for the rises of the first line of a group."""
+    wanted = ("--name", "lines", "--where", "bit=0", "--where", "value=1", "--json", "--recordings-root", "raw")
+    command = [BIN / "neuroluigi", "--task", "PlotAll", "events", group, *wanted]
+    done = commands.run(
+        command, cwd=lab.folder, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True
+    )
+    return np.array([row["seconds"] for row in json.loads(done.stdout)])
+
+
 @needs_formats
 def test_three_streams_of_a_real_rig(lab):
     shutil.copytree(THREE, lab.folder / "raw" / SESSION, copy_function=shutil.copyfile)
@@ -62,6 +73,11 @@ def test_three_streams_of_a_real_rig(lab):
     ni = Clocks(lab.results / "sessions" / SESSION / "aligned.json").maps()[found["PXIe-6341"]["clock"]]
     assert ni.to_seconds(np.array(1867001)) == pytest.approx(0.007588, abs=20e-6)
     assert "Nothing" in run(lab, SESSION)
+    # The same pulse is at the same time in the events of each stream.
+    rises = {name: rises_of(lab, f"{SESSION}-101-1-{name}") for name in found}
+    assert len(rises["ProbeB"]) == 837
+    for name in ("PXIe-6341", "ProbeC"):
+        assert np.abs(rises[name] - rises["ProbeB"]).max() < 1e-9
     # The files of events are inputs.
     record = json.loads((lab.results / "sessions" / SESSION / "runs" / "Aligned.json").read_text(encoding="utf-8"))
     assert sum("/TTL/" in one["path"] for one in record["inputs"]) == 9
