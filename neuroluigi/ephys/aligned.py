@@ -75,6 +75,10 @@ class Aligned(ReadyMadeName, SessionTask):
         from neuroluigi.signals.picture import save_picture
 
         streams, unaligned = self._streams()
+        if not streams:
+            raise StepError(
+                f"no header says how the clock of any stream of the session {self.session} goes with others"
+            )
         described: list[dict[str, Any]] = []
         alignments: dict[str, Alignment] = {}
         for run in dict.fromkeys(one.sync.run for one in streams if one.sync):
@@ -89,7 +93,9 @@ class Aligned(ReadyMadeName, SessionTask):
                 found, alignment = one_clock.describe(stream)
                 described.append(found)
                 if alignment:
-                    alignments[stream.name] = alignment
+                    # Each experiment of Open Ephys has clocks of its own for the same streams.
+                    label = stream.clock if stream.name in alignments else stream.name
+                    alignments[label] = alignment
         lines = [_in_words(one) for one in described]
         print("\n".join([*lines, *(f"{one['stream']}: not aligned: {one['why']}" for one in unaligned)]))
         content = {"session": self.session, "streams": described, "unaligned": unaligned}
@@ -196,7 +202,7 @@ class _Run:
 
         sync, counts = stream.sync, list[np.ndarray]()
         if sync is None or not stream.line:
-            raise ValueError(_NO_LINE)
+            raise ValueError(f"of {stream.name} {_NO_LINE}")
         if sync.channel is None:
             files = [one.recorded.line_files for _, one in stream.recordings if one.recorded]
             counts = [ttl_counts(one.states, one.counters, sync.bit or 0) for one in files if one]

@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+# Tables are mapped into memory, and looked at so many rows at a time.
+_BLOCK = 1 << 16
+
 
 def counts_at(samples: np.ndarray, layout: Mapping[str, Any], clock: str) -> np.ndarray:
     """Return the counts at those of some samples of a group that are of recordings by a clock, in order.
@@ -36,15 +39,15 @@ def _missing(samples: np.ndarray, layout: Mapping[str, Any], first: int, end: in
 
 def rises_in(events: np.ndarray, channel: int, bit: int | None) -> np.ndarray:
     """Return the samples of the rises of a bit in a table of lines, or of a channel in one of threshold crossings."""
-    if bit is None:
-        is_rise = events[:, 1] == channel
-        if events.shape[1] > 4:
-            is_rise &= events[:, 4] == 1
-    elif events.shape[1] == 4:
-        is_rise = (events[:, 1] == channel) & (events[:, 2] == bit) & (events[:, 3] == 1)
-    else:
+    if bit is not None and events.shape[1] != 4:
         raise ValueError(f"pulses are bit {bit} of channel {channel}, but the table of events is not one of lines")
-    return np.asarray(events[is_rise, 0])
+    # Of edges, each is a rise.
+    wanted = [(1, channel), *([(2, bit), (3, 1)] if bit is not None else [(4, 1)] if events.shape[1] == 5 else [])]
+    found = [np.empty(0, np.int64)]
+    for first in range(0, len(events), _BLOCK):
+        block = np.asarray(events[first : first + _BLOCK])
+        found.append(block[np.all([block[:, column] == value for column, value in wanted], axis=0), 0])
+    return np.concatenate(found)
 
 
 def ttl_counts(states_file: str, counters_file: str, bit: int) -> np.ndarray:
@@ -52,4 +55,8 @@ def ttl_counts(states_file: str, counters_file: str, bit: int) -> np.ndarray:
     states, counters = (np.load(path, mmap_mode="r") for path in (states_file, counters_file))
     if states.ndim != 1 or states.shape != counters.shape:
         raise ValueError(f"{states_file} and {counters_file} have different numbers of changes; copy them again")
-    return np.asarray(counters[np.asarray(states) == bit + 1], np.int64)
+    found = [np.empty(0, np.int64)]
+    for first in range(0, len(states), _BLOCK):
+        is_rise = states[first : first + _BLOCK] == bit + 1
+        found.append(np.asarray(counters[first : first + _BLOCK][is_rise], np.int64))
+    return np.concatenate(found)

@@ -173,6 +173,34 @@ def test_a_stream_of_its_own_line_and_one_without_any(lab):
     assert len(clocks(lab, "m")["nidq"]["counters"]) == 40
 
 
+def test_a_session_without_any_clock_fails(lab):
+    (lab.folder / "raw" / "s").mkdir()
+    (lab.folder / "raw" / "s" / "rec_0.bin").write_bytes(bytes(10))
+    out = run(lab, "s", code=30)
+    assert "no header says how the clock of any stream of session s goes with others" in out
+
+
+def test_a_reference_without_a_line_is_named(lab):
+    write(lab, "imec0.ap", 10)
+    write(lab, "nidq", 10)
+    meta = lab.folder / "raw/m_g0/m_g0_t0.imec0.ap.meta"
+    meta.write_text(meta.read_text().replace("=1,0,1", "=2,0,0"))
+    assert "nidq is not aligned with imec0.ap: of imec0.ap no header says which line has the pulses" in reason(lab)
+    settings(lab, "nidq", method="none")
+    run(lab, "m")
+    content = json.loads((lab.results / "sessions/m/aligned.json").read_text(encoding="utf-8"))
+    assert [one["method"] for one in content["streams"]] == ["reference"]
+    assert content["unaligned"] == [{"stream": "nidq", "groups": ["m-0-nidq"], "why": "left out by its settings"}]
+
+
+def test_pulses_of_an_analog_channel_are_crossings(lab):
+    write(lab, "imec0.ap", 10)
+    write(lab, "nidq", 10, snsMnMaXaDw="0,0,2,0", acqMnMaXaDw="0,0,2,0", syncNiChanType=1, syncNiChan=1)
+    assert "1 Crossings" in run(lab, "m")
+    one = clocks(lab, "m")["nidq"]
+    assert (one["line"], len(one["counters"]), one["unmatched"]) == ("1", 40, [])
+
+
 def test_settings_that_are_none_stop_the_run(lab):
     write(lab, "imec0.ap", 10)
     settings(lab, "imec0.ap", lines="1.3")
