@@ -177,7 +177,7 @@ def test_a_session_without_any_clock_fails(lab):
     (lab.folder / "raw" / "s").mkdir()
     (lab.folder / "raw" / "s" / "rec_0.bin").write_bytes(bytes(10))
     out = run(lab, "s", code=30)
-    assert "no header says how the clock of any stream of session s goes with others" in out
+    assert "no header says how the clock of any stream of the session s goes with others" in out
 
 
 def test_a_reference_without_a_line_is_named(lab):
