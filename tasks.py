@@ -117,6 +117,19 @@ class Lines(ephys.Lines):
         return Aggregate(self.group)
 
 
+class Aligned(ephys.Aligned):
+    """All streams of a session on one clock, by the pulses that all of them get."""
+
+    def requires(self):
+        return {
+            group: {
+                "aggregate": Aggregate(group),
+                "pulses": Crossings(group) if self.is_analog(group) else Lines(group),
+            }
+            for group in self.groups_with_pulses
+        }
+
+
 class Traces(ephys.Traces):
     """The group's samples against time."""
 

@@ -258,6 +258,7 @@ def events_command(context, group, name, where, as_counts, form, is_raw):
 
     Seconds have the samples that are missing by a counter of the headers. They are blank where the sampling rate, or
     how many samples are missing, is not known; without a counter, recordings are taken to follow each other at once.
+    Where the session is Aligned, they are those since its first sample on the reference stream.
     """
     if group.startswith("-"):
         raise RunStopped("neuroluigi: the group comes first: neuroluigi events GROUP [OPTIONS]")

@@ -13,6 +13,7 @@ Steps of a lab's own read the samples of a group a block at a time:
 """
 
 from neuroluigi.ephys.aggregate import Aggregate
+from neuroluigi.ephys.aligned import Aligned
 from neuroluigi.ephys.by_kind import PlotAll
 from neuroluigi.ephys.crossings import Beats, Crossings, Photodiode, Spikes
 from neuroluigi.ephys.decoded import Decoded
@@ -33,6 +34,7 @@ from neuroluigi.signals.blocks import blocks
 __all__ = [
     "Aggregate",
     "AggregateFile",
+    "Aligned",
     "Beats",
     "Crossings",
     "Decoded",

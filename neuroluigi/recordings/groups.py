@@ -26,7 +26,10 @@ from neuroluigi.recordings.seams import join
 from neuroluigi.recordings.table import declared_rows, describe, made_rows, selected
 
 # Names in the folder of results that are not those of groups.
-RESERVED_KEYS = ("recordings", "study", "runs", "run.json", "run.log", "report.html", "ro-crate-metadata.json")
+RESERVED_KEYS = (
+    *("recordings", "sessions", "study", "runs"),
+    *("run.json", "run.log", "report.html", "ro-crate-metadata.json"),
+)
 
 # What all recordings of a group have in common.
 _ALIKE = ("dtype", "channels", "sampling_rate_hz", "scale", "offset", "unit")

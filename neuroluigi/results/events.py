@@ -9,6 +9,7 @@ import numpy as np
 
 from neuroluigi.provenance.files import read_json
 from neuroluigi.recordings.concatenation import describe_channels, is_concatenation
+from neuroluigi.results.clocks import ToSeconds, clocks_of
 from neuroluigi.results.event_array import LINES, EventArray
 from neuroluigi.results.output import Cell
 from neuroluigi.results.physical import Measure, has_offset, measure_of
@@ -54,7 +55,8 @@ def read_events(
     `files` are those of the results in the folder, there or not; others are not looked at. `name` is "" for the only
     array of events among them. Samples are counted from 0, `sample` and `seconds` from the beginning of the
     concatenation; seconds have the samples that are missing by a counter, and those that were left out as repeated, and
-    are None where the sampling rate, or how many are missing, is not known. Raises QueryError at once where there is no
+    are None where the sampling rate, or how many are missing, is not known. Where the streams of the session are
+    aligned, `seconds` are those since its first sample on the reference. Raises QueryError at once where there is no
     such file, or no description of where each recording begins, or where a condition names no column.
     """
     there = [one for one in files if one.is_file()]
@@ -76,7 +78,7 @@ def read_events(
             raise QueryError(f"{beside} has shape {amplitudes.shape}, and {path.name} {array.shape[0]} events")
         summary = path.with_suffix(".json")
         said = (read_json(summary) if summary in there else None) or {}
-        view = _View(layout, said, array, amplitudes, as_counts)
+        view = _View(layout, said, array, amplitudes, as_counts, clocks_of(layout, folder.parent))
         numeric = [one for one in view.columns if one not in _TEXTS]
         conditions = [parse_condition(text, view.columns, numeric) for text in where]
         return view.columns, _rows(view, conditions, opened.pop_all())
@@ -160,10 +162,16 @@ class _View:
     """The columns of an array of events, by the layout of its concatenation and what its own JSON file says."""
 
     def __init__(
-        self, layout: Mapping, said: Mapping, array: EventArray, amplitudes: EventArray | None, as_counts: bool
+        self,
+        layout: Mapping,
+        said: Mapping,
+        array: EventArray,
+        amplitudes: EventArray | None,
+        as_counts: bool,
+        clocks: Sequence[ToSeconds],
     ):
         self._array, self._amplitudes = array, amplitudes
-        self._places = _Places(layout)
+        self._places = _Places(layout, clocks)
         channels = describe_channels(layout)
         # The last one is for a channel that is none of the recording, as lines of other files are.
         self._names: list[Cell] = [*(str(one.get("name") or "") or None for one in channels), None]
@@ -212,20 +220,23 @@ def _names_of_lines(said: Mapping[str, Any]) -> dict[tuple[int, int], str]:
 
 
 class _Places:
-    """Where samples of a concatenation lie: in which recording, and when."""
+    """Where samples of a concatenation lie: in which recording, and when, by the clock of each where that is known."""
 
-    def __init__(self, layout: Mapping):
+    def __init__(self, layout: Mapping, clocks: Sequence[ToSeconds]):
         recordings = layout["recordings"]
         self._rate = layout.get("sampling_rate_hz")
         self._first_samples = np.array([row["first_sample"] for row in recordings])
         self._dropped = np.array([row.get("dropped_samples") or 0 for row in recordings])
         self._sessions, self._indices = ([row[name] for row in recordings] for name in ("session", "index"))
+        self._clocks = clocks
+        self._starts = np.array([row.get("start_sample") or 0 for row in recordings])
         self._missing = _Missing(layout.get("gaps", ()))
         self._zero = _zero(layout)
 
     def columns(self, sample: np.ndarray) -> dict[str, _Column]:
         """Return the columns of EVENT_COLUMNS but channel."""
-        which = np.searchsorted(self._first_samples, sample, side="right") - 1
+        # Changes of lines may be in front of the first sample.
+        which = np.maximum(np.searchsorted(self._first_samples, sample, side="right") - 1, 0)
         firsts = self._first_samples[which]
         within = sample - firsts
         since = self._missing.between(firsts, sample)
@@ -236,6 +247,8 @@ class _Places:
         seconds, recording_seconds = (
             one / self._rate if self._rate else np.full(len(sample), np.nan) for one in counted
         )
+        if self._clocks:
+            seconds = self._aligned(which, self._starts[which] + counted[1])
         return {
             "session": _Listed(which, self._sessions),
             "index": _Listed(which, self._indices),
@@ -245,11 +258,18 @@ class _Places:
             "recording_seconds": recording_seconds,
         }
 
+    def _aligned(self, which: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Return the seconds on the reference at counts of the clocks of recordings."""
+        seconds = np.empty(len(counts))
+        for one in np.unique(which).tolist():
+            seconds[which == one] = self._clocks[one](counts[which == one])
+        return seconds
+
 
 def _zero(layout: Mapping) -> int:
     """Return the sample, counted from the group's first kept one, at which its seconds are 0.
 
-    It is the group's own first sample: no counter says how streams are aligned with each other.
+    It is the group's own first sample: without aligned.json, nothing says how its clock goes with that of others.
     """
     return layout["recordings"][0]["first_sample"]
 

@@ -23,6 +23,7 @@ from neuroluigi.steps.plan import walk_tasks
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.scope import group_of, recording_of
 from neuroluigi.steps.spawn import CarriesSettings
+from neuroluigi.steps.tasks import SESSIONS, SessionTask
 
 STUDY = "study"
 WAITING, FAILED, DROPPED = "waiting", "failed", "dropped"
@@ -96,13 +97,15 @@ def collect_statuses(root: luigi.Task, groups: Mapping[str, Group]) -> list[Resu
 def _row(task: luigi.Task, row_of: Mapping[tuple, str]) -> str:
     if group := group_of(task, row_of):
         return group
+    if isinstance(task, SessionTask):
+        return f"{SESSIONS}/{task.session}"
     identity = recording_of(task)
     return f"{identity[0]}/{identity[1]}" if identity else STUDY
 
 
 def orphan_folders(results: Path, groups: Mapping[str, Group]) -> list[str]:
     """Return the results folders that belong to no group of today."""
-    kept = {*groups, STUDY, "recordings"}
+    kept = {*groups, STUDY, SESSIONS, "recordings"}
     folders = (folder for folder in results.glob("*/") if folder.name not in kept and (folder / "runs").is_dir())
     return sorted(folder.name for folder in folders if any(recorded_results(folder)))
 

@@ -272,7 +272,11 @@ def _check_names(declared: Mapping[str, Iterable[str]], known: Mapping[str, list
     ours = [name for name, kind in classes.items() if issubclass(kind, (CarriesSettings, *_SECTIONS))]
     luigis = [name for name, kind in classes.items() if issubclass(kind, luigi.Config) and name not in ours]
     for section in declared.keys() - known.keys():
-        if near := difflib.get_close_matches(section, [*ours, *luigis], n=1, cutoff=0.8):
+        # A step may read sections of its own, such as [Aligned:nidq].
+        step, is_of_step, _ = section.partition(":")
+        if is_of_step and step in known:
+            continue
+        if near := difflib.get_close_matches(step, [*ours, *luigis], n=1, cutoff=0.8):
             raise RunStopped(f"luigi: luigi.cfg: there is no step or section [{section}]; did you mean [{near[0]}]?")
     for section in declared.keys() & {*ours, *luigis}:
         for name in declared[section]:

@@ -46,7 +46,7 @@ def setting_of_step(parameter=luigi.OptionalStrParameter, **options):
 
 
 class Step(CarriesSettings, ResultTask):
-    """One step of the pipeline for one group, recording or study: `requires`, `output` and `make`.
+    """One step of the pipeline for one group, recording, session or study: `requires`, `output` and `make`.
 
     `run()` is final: it calls `make`, checks the files, hashes them, writes the run record and commits all or nothing.
     """
@@ -93,7 +93,7 @@ class Step(CarriesSettings, ResultTask):
     @property
     def folder(self) -> Path:
         """The folder of this step's files."""
-        raise TypeError(f"{self.task_family} is neither a GroupTask, a RecordingTask nor a StudyTask")
+        raise TypeError(f"{self.task_family} is neither a GroupTask, a RecordingTask, a SessionTask nor a StudyTask")
 
     @property
     def record_path(self) -> Path:

@@ -22,9 +22,9 @@ from neuroluigi.steps.parameters import secrets_of
 class CommandTask(Step):
     """A step that is one run of a program, with `arguments`, never through a shell.
 
-    Mixed with GroupTask, RecordingTask or StudyTask. `command` is the program, and any words in front of it, where
-    luigi.cfg names no other; `version_arguments` have it print its version. Where luigi.cfg declares a version, the
-    step fails before it runs with another one.
+    Mixed with GroupTask, RecordingTask, SessionTask or StudyTask. `command` is the program, and any words in front of
+    it, where luigi.cfg names no other; `version_arguments` have it print its version. Where luigi.cfg declares a
+    version, the step fails before it runs with another one.
     """
 
     program = setting_of_step(description="the program, after any words, instead of the one of the step's code")

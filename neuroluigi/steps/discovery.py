@@ -33,6 +33,15 @@ def groups() -> dict[str, Group]:
     return _search()[0]
 
 
+def groups_of_sessions() -> dict[str, list[str]]:
+    """Return the keys of the groups that have recordings of each session, in order."""
+    found: dict[str, list[str]] = {}
+    for key, group in groups().items():
+        for session in dict.fromkeys(recording.session for recording in group.recordings):
+            found.setdefault(session, []).append(key)
+    return found
+
+
 def find_recording(*identity: object) -> Recording:
     """Return the recording of session, index and group (see Recording.identity); RunStopped where there is none."""
     recording = _search()[1].get(identity)

@@ -58,9 +58,9 @@ class matlab(luigi.Config):
 class MatlabTask(Step):
     """A step whose `function` is an M-function, called with `arguments`.
 
-    Mixed with GroupTask, RecordingTask or StudyTask. `function` is its name as it is called in Matlab, such as
-    computeStats or, in a +package, tools.countSpikes. `numpy_function`, where there is one, is a Python function that
-    takes the same arguments and writes the same files.
+    Mixed with GroupTask, RecordingTask, SessionTask or StudyTask. `function` is its name as it is called in Matlab,
+    such as computeStats or, in a +package, tools.countSpikes. `numpy_function`, where there is one, is a function of
+    Python that takes the same arguments and writes the same files.
 
     `returns` names the values that the function returns, where it is one that does: each is kept in a file of its own,
     "count" in count.json, "spikes.npy", an array of numbers, in spikes.npy; output() is {"count": ..., "spikes": ...}.

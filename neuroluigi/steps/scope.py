@@ -7,8 +7,8 @@ import luigi
 from luigi.task import flatten
 
 from neuroluigi.steps.config import results_root
-from neuroluigi.steps.discovery import groups
-from neuroluigi.steps.tasks import GroupTask, StudyTask
+from neuroluigi.steps.discovery import groups, groups_of_sessions
+from neuroluigi.steps.tasks import SESSIONS, GroupTask, SessionTask, StudyTask
 
 # The group of a task that depends on no group, or on more than one; no group has such a key.
 NO_GROUP, SEVERAL = "", "/"
@@ -17,8 +17,8 @@ NO_GROUP, SEVERAL = "", "/"
 def recording_of(task: luigi.Task) -> tuple | None:
     """Return the identity of the recording that a task is for (see Recording.identity); None for any other task."""
     values = task.param_kwargs
-    # A step for groups or for the study may have parameters of any name.
-    if isinstance(task, (GroupTask, StudyTask)) or not {"session", "index"} <= values.keys():
+    # A step for groups, for a session or for the study may have parameters of any name.
+    if isinstance(task, (GroupTask, SessionTask, StudyTask)) or not {"session", "index"} <= values.keys():
         return None
     return values["session"], values["index"], values.get("group", "")
 
@@ -27,7 +27,7 @@ def group_of(task: luigi.Task, of_recording: Mapping[tuple, str]) -> str:
     """Return the group that a task is for, itself or by its recording; "" for none."""
     if identity := recording_of(task):
         return of_recording.get(identity, NO_GROUP)
-    return NO_GROUP if isinstance(task, StudyTask) else task.param_kwargs.get("group", NO_GROUP)
+    return NO_GROUP if isinstance(task, (SessionTask, StudyTask)) else task.param_kwargs.get("group", NO_GROUP)
 
 
 def groups_of_recordings() -> dict[tuple, str]:
@@ -36,14 +36,15 @@ def groups_of_recordings() -> dict[tuple, str]:
 
 
 def folders_of_groups() -> dict[Path, str]:
-    """Return the group of each folder of results of today's recordings; "" for results/study."""
+    """Return the group of each folder of results of today's recordings; "" for those of sessions and the study."""
     today, root = groups(), results_root()
     of_recordings = {
         root / "recordings" / one.session / str(one.index) / one.group: key
         for key, group in today.items()
         for one in group.recordings
     }
-    return {root / "study": "", **of_recordings, **{root / key: key for key in today}}
+    of_sessions = {root / SESSIONS / session: NO_GROUP for session in groups_of_sessions()}
+    return {root / "study": NO_GROUP, **of_sessions, **of_recordings, **{root / key: key for key in today}}
 
 
 def owners(root: luigi.Task, within: Container[str] | None = None) -> Iterator[tuple[luigi.Task, str]]:

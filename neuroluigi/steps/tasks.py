@@ -1,4 +1,4 @@
-"""The kinds of steps: for a group, a recording, or the whole study, each with its folder of results.
+"""The kinds of steps: for a group, a recording, a session, or the whole study, each with its folder of results.
 
 Recordings themselves are tasks too: those that exist (`ExistingRecording`), and those that a step makes
 (`RecordingMaker`).
@@ -29,10 +29,20 @@ from neuroluigi.steps.config import (
     roots_of_paths,
     setting,
 )
-from neuroluigi.steps.discovery import decoders, existing_recordings, find_recording, groups, recording_makers
+from neuroluigi.steps.discovery import (
+    decoders,
+    existing_recordings,
+    find_recording,
+    groups,
+    groups_of_sessions,
+    recording_makers,
+)
 from neuroluigi.steps.plan import status_of
 from neuroluigi.steps.spawn import CarriesSettings
 from neuroluigi.steps.target import RecordingTarget, ResultTarget, files_beside
+
+# The folder of results of sessions.
+SESSIONS = "sessions"
 
 
 class WrapperTask(CarriesSettings, luigi.WrapperTask):
@@ -148,6 +158,28 @@ class RecordingTask(OfRecording, Step):
     def folder(self) -> Path:
         # One that shares session and index with another has a folder more.
         return path_of(results_root(), "recordings", folder_name(self.session, "session"), str(self.index), self.group)
+
+
+class SessionTask(Step):
+    """A step over all groups that have recordings of a session; its files are in results/sessions/<session>/."""
+
+    session = luigi.Parameter(description="session of recordings")
+
+    @property
+    def folder(self) -> Path:
+        return path_of(results_root(), SESSIONS, folder_name(self.session, "session"))
+
+    @property
+    def groups(self) -> dict[str, Group]:
+        """The groups that have recordings of the session by their key, for requires(); others may be in them too."""
+        known = groups_of_sessions()
+        if self.session not in known:
+            raise RunStopped(f"luigi: there is no session {self.session!r}; the sessions are: {', '.join(known)}")
+        today = groups()
+        return {key: today[key] for key in known[self.session]}
+
+    def recordings_problem(self) -> str:
+        return "\n".join(problem for group in self.groups.values() for problem in group.problems)
 
 
 class StudyTask(Step):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from neuroluigi.recordings.formats import openephys
-from neuroluigi.recordings.formats.reader import Gap, LineFiles, RecordedFile
+from neuroluigi.recordings.formats.reader import Gap, LineFiles, RecordedFile, Sync
 from tests.conftest import FORMATS, needs_formats
 from tests.recordings.mutations import check_mutations
 
@@ -418,3 +418,32 @@ def test_strange_lists_of_events_are_passed_over(tmp_path, events):
     header = json.loads((tmp_path / "structure.oebin").read_text())
     (tmp_path / "structure.oebin").write_text(json.dumps({**header, "events": events}))
     assert only(tmp_path).line_files is None and only(tmp_path).problems == ()
+
+
+@needs_formats
+def test_the_clock_that_real_streams_share():
+    found = {one.columns["stream"]: one.sync for one in read(THREE)}
+    run = "openephys three_streams_v0.6 101 1"
+    assert found["PXIe-6341"] == Sync(
+        *(run, 1867001, pytest.approx(62.114188034), 0.05), bit=0, end=(1867100, pytest.approx(62.117487650))
+    )
+    assert (found["ProbeB"].seconds, found["ProbeB"].run) == (pytest.approx(1863198 / 30000), run)
+    # Before 0.6 there are no seconds.
+    assert only(TWO / "recording1").sync is None
+
+
+@pytest.mark.parametrize("seconds", [[-1.0] * 10, np.arange(9) / 10, np.full(10, np.nan), np.arange(10)])
+def test_seconds_that_are_none_say_nothing(tmp_path, seconds):
+    folder = made(tmp_path, stream(), numbers=np.arange(10) + 5)
+    np.save(folder / "continuous" / "Acq-100.0" / "timestamps.npy", seconds)
+    assert only(folder).sync is None
+
+
+def test_the_last_second_is_known_where_it_is_known_what_is_missing(tmp_path):
+    numbers, seconds = np.r_[5:10, 25:30], np.linspace(3, 4, 10)
+    folder = made(tmp_path, stream(), numbers=numbers)
+    np.save(folder / "continuous" / "Acq-100.0" / "timestamps.npy", seconds)
+    sync = only(folder).sync
+    assert (sync.count, sync.seconds, sync.end, sync.bit) == (5, 3.0, (29, 4.0), None)
+    np.save(folder / "continuous" / "Acq-100.0" / "sample_numbers.npy", np.r_[25:30, 5:10])
+    assert only(folder).sync.end is None

@@ -13,7 +13,7 @@ import pytest
 from neuroluigi.recordings.formats import spikeglx
 from neuroluigi.recordings.formats.decoding import decoded_blocks
 from neuroluigi.recordings.formats.neuropixels import Probe
-from neuroluigi.recordings.formats.reader import RecordedFile
+from neuroluigi.recordings.formats.reader import RecordedFile, Sync
 from tests.conftest import FORMATS, needs_formats
 from tests.recordings.mutations import check_mutations
 
@@ -498,3 +498,28 @@ def test_a_hostile_header_takes_no_more_than_100_mb(line, tmp_path):
 def test_gain_of_a_channel_is_by_its_number_on_the_probe():
     probe = Probe({"~imroTbl": "(0,384)(7 0 0 500 250 1)(3 0 0 1000 125 1)"})
     assert (probe.gain(3, False), probe.gain(7, True), probe.gain(0, False)) == (1000, 250, None)
+
+
+@needs_formats
+def test_the_pulses_of_all_devices_and_the_clock_of_the_run(tmp_path):
+    recording = next(one for one in read(AP.parent) if one.path.endswith(".ap.bin"))
+    run = f"spikeglx {recording.columns['session']}"
+    text = AP.read_text()
+    period = float(re.search(r"^syncSourcePeriod=(.*)", text, re.MULTILINE)[1])
+    is_off = "\nsyncSourceIdx=0" in text
+    assert recording.sync == Sync(run, 0, 0.0, 0.1, channel=384, bit=6, period=None if is_off else period)
+    assert only(NIDQ.parent).sync == Sync("spikeglx DigitalChannelTest", 0, 0.0, 0.1, channel=0, bit=0, period=1.0)
+    # Without a counter nothing is known.
+    assert only(made(tmp_path / "a", AP, firstSample=None)).sync is None
+    assert only(made(tmp_path / "b", AP, syncSourceIdx=2, syncSourcePeriod=2)).sync.period == 2
+    assert only(made(tmp_path / "c", AP, syncSourceIdx=0)).sync.period is None
+
+
+@needs_formats
+@pytest.mark.parametrize(("number", "channel"), [("5", 3), ("4", None), ("x", None)])
+def test_an_analog_channel_with_the_pulses_is_one_of_those_that_were_acquired(tmp_path, number, channel):
+    made(
+        tmp_path, NIDQ, "run_g0_t0.nidq", acqMnMaXaDw="2,1,3,2", snsMnMaXaDw="1,1,2,2", nSavedChans=6,
+        snsSaveChanSubset="1,2,3,5,6,7", syncNiChanType=1, syncNiChan=number,
+    )  # fmt: skip
+    assert only(tmp_path).sync == Sync("spikeglx run", 0, 0.0, 0.1, channel=channel, threshold=1.1, period=1.0)

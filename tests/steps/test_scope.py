@@ -5,7 +5,7 @@ from pathlib import Path
 import luigi
 import pytest
 
-from neuroluigi import GroupTask, RecordingTask, StudyTask, WrapperTask, groups, recording_task
+from neuroluigi import GroupTask, RecordingTask, SessionTask, StudyTask, WrapperTask, groups, recording_task
 from neuroluigi.steps.scope import (
     NO_GROUP,
     SEVERAL,
@@ -50,6 +50,16 @@ class ScopeOfStudy(StudyTask):
     index = luigi.IntParameter(default=0)
 
 
+class ScopeOfSession(SessionTask):
+    """A step for a session whose other parameters have the names of those of a recording."""
+
+    group = luigi.Parameter(default="a")
+    index = luigi.IntParameter(default=0)
+
+    def requires(self):
+        return [ScopeGroup(group) for group in self.groups]
+
+
 class ScopeNothing(luigi.Task):
     pass
 
@@ -91,6 +101,9 @@ def test_parameters_of_a_steps_own_may_have_any_name(real):
     step = ScopeOwnNames("a")
     assert group_of(step, of_recording) == "a" and recording_of(step) is None and step.folder == real / "results" / "a"
     assert group_of(ScopeOfStudy(), of_recording) == NO_GROUP and recording_of(ScopeOfStudy()) is None
+    session = ScopeOfSession("a")
+    assert group_of(session, of_recording) == NO_GROUP and recording_of(session) is None
+    assert dict(owners(session))[session] == "a"
     assert recording_of(ScopeGain("a", 1)) == ("a", 1, "")
 
 
@@ -113,6 +126,8 @@ def test_every_folder_of_results_has_its_group(real):
     root = real / "results"
     assert folders_of_groups() == {
         root / "study": "",
+        root / "sessions" / "a": "",
+        root / "sessions" / "b": "",
         root / "a": "a",
         root / "b": "b",
         root / "recordings" / "a" / "0": "a",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neuroluigi import GroupTask, RecordingMaker, RecordingTask, StudyTask, WrapperTask, recording_task
+from neuroluigi import GroupTask, RecordingMaker, RecordingTask, SessionTask, StudyTask, WrapperTask, recording_task
 from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import RunStopped
@@ -20,6 +20,11 @@ class KindGroup(GroupTask):
 class KindRecording(RecordingTask):
     def output(self):
         return self.result("recording.txt")
+
+
+class KindSession(SessionTask):
+    def output(self):
+        return self.result("session.txt")
 
 
 class KindStudy(StudyTask):
@@ -52,14 +57,15 @@ def test_each_kind_of_step_has_its_folder(real, tmp_path):
     assert KindGroup("a").folder == results / "a"
     assert KindRecording("a", 1).folder == results / "recordings" / "a" / "1"
     assert KindRecording("a", 1, "left").folder == results / "recordings" / "a" / "1" / "left"
+    assert KindSession("a").folder == results / "sessions" / "a"
     assert KindStudy().folder == results / "study"
     assert KindStudy().output().path == str(results / "study" / "study.txt")
     assert KindStudy().record_path == results / "study" / "runs" / "KindStudy.json"
-    with pytest.raises(TypeError, match="KindNone is neither a GroupTask, a RecordingTask nor a StudyTask"):
+    with pytest.raises(TypeError, match="KindNone is neither a GroupTask, a RecordingTask, a SessionTask nor"):
         _ = KindNone().folder
 
 
-@pytest.mark.parametrize("step", [lambda: KindGroup("../a"), lambda: KindRecording("a/b", 0)])
+@pytest.mark.parametrize("step", [lambda: KindGroup("../a"), lambda: KindRecording("a/b", 0), lambda: KindSession("/")])
 def test_a_key_that_leads_out_of_the_results_stops_the_run(real, step):
     with pytest.raises(RunStopped):
         _ = step().folder
@@ -92,6 +98,19 @@ def test_a_recording_is_the_row_of_its_session_and_index(real):
     assert KindRecording("a", 1).recording.path.endswith("rec_1.bin")
     with pytest.raises(RunStopped, match="there is no recording 2 of session 'a'"):
         _ = KindRecording("a", 2).recording
+
+
+def test_the_groups_of_a_session_are_those_with_recordings_of_it(declare, tmp_path):
+    for name in ("a/left_0", "a/right_0", "b/left_0", "c/left_1"):
+        path = tmp_path / "real" / f"{name}.bin"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"0123")
+    declare("recordings", root=tmp_path / "real", pattern="{session}/{side}_{index}.bin", group_by="side")
+    assert list(KindSession("a").groups) == ["left", "right"]
+    assert [one.session for one in KindSession("b").groups["left"].recordings] == ["a", "b", "c"]
+    with pytest.raises(RunStopped, match="there is no session 'd'; the sessions are: a, b, c"):
+        _ = KindSession("d").groups
+    assert KindSession("a").recordings_problem() == ""
 
 
 def test_nothing_is_made_among_real_recordings(real):

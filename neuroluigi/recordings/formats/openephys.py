@@ -7,10 +7,12 @@ Changes of digital lines are no samples: they lie in folders below events, those
 
 import os
 import re
+import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from neuroluigi.recordings.formats.binary import opened
 from neuroluigi.recordings.formats.counters import read_counter
 from neuroluigi.recordings.formats.npy import read_npy_header
 from neuroluigi.recordings.formats.reader import (
@@ -26,6 +28,7 @@ from neuroluigi.recordings.formats.reader import (
     LineFiles,
     Part,
     RecordedFile,
+    Sync,
     as_count,
     as_number,
     as_text,
@@ -61,6 +64,10 @@ _COUNTERS = ("sample_numbers.npy", "timestamps.npy")
 _WORDS = "full_words.npy"
 # What bit_volts leads to where units is empty, as since 0.6; by the manual.
 _USUAL_UNITS = {AP: "uV", LF: "uV", ANALOG: "V"}
+# In seconds: how far the clock of the GUI may be off at the start of a recording, by the delays of its buffers.
+_UNCERTAINTY = 0.05
+# The line of the pulses where nothing names one, as the GUI has it.
+_SYNC_BIT = 0
 # The lower rate of a probe that has two.
 _LF_RATE = 2500
 
@@ -187,6 +194,8 @@ def _described(
     if rest:
         warnings.append(f"{path} ends in the middle of a sample, {rest} bytes after the last whole one")
     source, start, gaps = _counter(os.path.dirname(path), samples, warnings)
+    line_files = lines.of(stream, warnings)
+    run = " ".join((FORMAT, columns["session"], columns["node"], columns["experiment"]))
     clock = " ".join(
         (FORMAT, columns["session"], columns["experiment"], as_text(stream.get("folder_name")).strip("/\\"))
     )
@@ -203,9 +212,44 @@ def _described(
         gaps=gaps,
         rest_bytes=rest,
         sidecars=(header, *source),
-        line_files=lines.of(stream, warnings),
+        line_files=line_files,
+        sync=None if start is None else _sync(os.path.dirname(path), run, start, samples, gaps, line_files),
         warnings=tuple(warnings),
     )
+
+
+def _sync(
+    folder: str, run: str, start: int, samples: int, gaps: Sequence[Gap], line_files: LineFiles | None
+) -> Sync | None:
+    """Return how the clock of a stream goes with others by the seconds that the GUI wrote; None without any."""
+    seconds = _first_and_last(os.path.join(folder, "timestamps.npy"), samples)
+    if not seconds:
+        return None
+    known = [gap.missing for gap in gaps if gap.missing is not None]
+    last = start + samples - 1 + sum(known)
+    named = [bit for bit, name in line_files.names if name == "sync"] if line_files else []
+    return Sync(
+        *(run, start, seconds[0], _UNCERTAINTY),
+        bit=(named or [_SYNC_BIT])[0] if line_files else None,
+        end=(last, seconds[1]) if samples > 1 and len(known) == len(gaps) else None,
+    )
+
+
+def _first_and_last(path: str, count: int) -> tuple[float, float] | None:
+    """Return the first and the last of so many seconds in a file; None where it has no such, as before 0.6."""
+    try:
+        header = read_npy_header(path)
+        if header.dtype != "float64" or header.shape != (count,):
+            return None
+        with opened(path) as file:
+            found = list[float]()
+            for place in (0, count - 1):
+                file.seek(header.offset + 8 * place)
+                found += struct.unpack("<d", file.read(8))
+    except (RecordingsError, struct.error):
+        return None
+    # The GUI writes -1 for what it does not know.
+    return (found[0], found[1]) if 0 <= found[0] <= found[1] < float("inf") else None
 
 
 def _channels(header: str, name: str, stream: Mapping[str, Any], warnings: list[str]) -> tuple[Channel, ...]:

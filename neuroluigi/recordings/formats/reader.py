@@ -96,6 +96,27 @@ class LineFiles:
         return tuple(filter(None, (self.states, self.counters, self.words)))
 
 
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """What a header says of the clock of a stream, and of the pulses that all streams of a rig get.
+
+    At `count` of its clock it was second `seconds` of a clock that the streams of the same `run` share, known to
+    `uncertainty` seconds; `end` is a later pair of these, where the rig has one. The pulses are bit `bit` of the words
+    of `channel`, from 0; without a channel bit `bit` of the line_files; without a bit the analog `channel`, above
+    `threshold` in volts. They come every `period` seconds. None is what is not said.
+    """
+
+    run: str
+    count: int
+    seconds: float
+    uncertainty: float
+    channel: int | None = None
+    bit: int | None = None
+    threshold: float | None = None
+    period: float | None = None
+    end: tuple[int, float] | None = None
+
+
 @dataclass(frozen=True)
 class RecordedFile:
     """A recording as its header describes it. If there are `problems`, only format, path and columns are reliable.
@@ -106,7 +127,7 @@ class RecordedFile:
     is none. `sidecars` are the absolute paths of the other files whose content is in here. `columns` are those of the
     recording's row in a table: session, index, and what the format knows. Each warning and problem is a sentence that
     names the file; a recording with a problem can't be analysed. `line_files` has changes of digital lines that are no
-    samples.
+    samples, `sync` how its clock goes with those of other streams.
 
     Of one that is encoded, whose samples don't lie in its files as they are, there are no parts: `decode()` yields its
     samples in blocks, arrays of (samples, channels) of any byte order; see decoding.decoded_blocks.
@@ -128,6 +149,7 @@ class RecordedFile:
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     line_files: LineFiles | None = None
+    sync: Sync | None = None
     decode: Callable[[], Iterator["np.ndarray"]] | None = field(default=None, compare=False, repr=False)
 
     @property

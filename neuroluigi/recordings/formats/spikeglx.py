@@ -20,6 +20,7 @@ from neuroluigi.recordings.formats.reader import (
     Channel,
     Part,
     RecordedFile,
+    Sync,
     as_count,
     as_number,
     as_text,
@@ -42,6 +43,10 @@ _RUN = re.compile(r"(?P<session>.+?)(_g(?P<gate>\d{1,9}))?(_t(?P<trigger>\d{1,9}
 # Of the word of a probe, or of a OneBox.
 _SYNC_BIT = 6
 _WORD_BITS = 16
+# In seconds: how far the starts of the devices of a run may be apart, at which all counters are 0.
+_UNCERTAINTY = 0.1
+# Values of syncSourceIdx and syncNiChanType.
+_NO_SOURCE, _OF_WORD, _ANALOG = "0", "0", "1"
 # That of 1,536 channels has 75,000 bytes.
 _MOST_META_BYTES = 1 << 20
 
@@ -174,6 +179,7 @@ def _read(data: str, columns: Mapping[str, str], known: dict[tuple, "_Channels"]
         start_sample=start,
         clock="" if start is None else clock,
         rest_bytes=rest,
+        sync=None if start is None else described_channels.sync(f"{FORMAT} {columns['session']}"),
         sidecars=(
             meta_path,
             *([f"{path}.ch"] if compressed else []),
@@ -212,7 +218,28 @@ class _Channels:
         self._meta, self._stream, self._of_ap = meta, stream, of_ap
         self.uses_ap = False
         self.warnings: list[str] = []
+        # Where in the file the channels are, by their numbers among the acquired ones.
+        self._places: dict[int, int] = {}
         self.channels = tuple(self._channels())
+
+    def sync(self, run: str) -> Sync:
+        """Return what is said of the pulses that all devices of a run get: a bit of a word, or an analog channel."""
+        words = ((place, one.bits) for place, one in enumerate(self.channels) if one.bits)
+        channel, bits = next(words, (None, ()))
+        threshold = None
+        if channel is None and self._stream is _NIDQ and self._meta.get("syncNiChanType") == _ANALOG:
+            # Analog channels are counted through all kinds, as they were acquired.
+            number = as_count(self._meta.get("syncNiChan"))
+            channel = None if number is None else self._places.get(number)
+            threshold = as_number(self._meta.get("syncNiThresh"))
+        has_source = self._meta.get("syncSourceIdx", _NO_SOURCE) != _NO_SOURCE
+        return Sync(
+            *(run, 0, 0.0, _UNCERTAINTY),
+            channel=channel,
+            bit=len(bits) - 1 if bits else None,
+            threshold=threshold,
+            period=as_number(self._meta.get("syncSourcePeriod")) if has_source else None,
+        )
 
     def _channels(self) -> Iterator[Channel]:
         saved = self._counts(self._stream.saved)
@@ -228,6 +255,7 @@ class _Channels:
         position = first = 0
         for kind, count, of_kind in zip(self._stream.kinds, saved, acquired, strict=True):
             numbers = subset[position : position + count] if subset else list(range(first, first + count))
+            self._places |= {number: position + place for place, number in enumerate(numbers)}
             # What CatGT makes of the full band has other kinds than what was acquired.
             own = [number - first if first <= number < first + of_kind else number for number in numbers]
             yield from self._of_kind(kind, own, [names.get(number, "") for number in numbers])
@@ -259,7 +287,7 @@ class _Channels:
         sync: int | None = None
         if kind.letters == "SY":
             sync = _SYNC_BIT
-        elif kind.letters == "XD" and self._meta.get("syncNiChanType") == "0":
+        elif kind.letters == "XD" and self._meta.get("syncNiChanType") == _OF_WORD:
             line = as_count(self._meta.get("syncNiChan"))
             # Lines are counted through all words.
             sync = line % _WORD_BITS if line is not None and line // _WORD_BITS == number else None

@@ -1,0 +1,139 @@
+"""The streams of a session, each with a clock of its own, and what headers and settings say of their pulses."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import luigi
+
+from neuroluigi.recordings.formats.reader import AP, Sync
+from neuroluigi.recordings.recording import Group, Recording
+from neuroluigi.steps.config import RunStopped
+
+PULSES, RECORDED, NONE = METHODS = ("pulses", "recorded", "none")
+TTL = "ttl"
+
+_LINE = re.compile(r"(\d{1,6}|ttl)\.(\d{1,3})|(\d{1,6})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """What [Aligned:STREAM] of luigi.cfg says; None is what it does not.
+
+    `line` is CHANNEL.BIT of a word, ttl.BIT of the events that a rig wrote, or an analog CHANNEL; `offset` the seconds
+    from the session's first sample on the reference to that of the stream.
+    """
+
+    line: str | None = None
+    period: float | None = None
+    offset: float | None = None
+    method: str = PULSES
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One clock of a session: the recordings by it, each with the key of its group, in order."""
+
+    name: str
+    clock: str
+    recordings: tuple[tuple[str, Recording], ...]
+    settings: StreamSettings
+
+    @property
+    def groups(self) -> list[str]:
+        """The keys of the groups that its recordings are in."""
+        return list(dict.fromkeys(group for group, _ in self.recordings))
+
+    @property
+    def rate(self) -> float:
+        """The counts per second by the header."""
+        return self.recordings[0][1].sampling_rate_hz or 0.0
+
+    @property
+    def is_ap(self) -> bool:
+        """Whether it has channels of kind ap."""
+        recorded = self.recordings[0][1].recorded
+        return recorded is not None and any(one.kind == AP for one in recorded.channels)
+
+    @property
+    def sync(self) -> Sync | None:
+        """What its header says of clock and pulses, with the line of the settings in place of that."""
+        recorded = self.recordings[0][1].recorded
+        sync = recorded.sync if recorded else None
+        if sync is None or self.settings.line is None:
+            return sync
+        match = _LINE.fullmatch(self.settings.line)
+        if not match:
+            raise RunStopped(f"luigi: [Aligned:{self.name}] line {self.settings.line}: {_FORMS}")
+        word, bit, analog = match.groups()
+        channel = None if word == TTL else int(word if analog is None else analog)
+        return replace(sync, channel=channel, bit=None if analog else int(bit))
+
+    @property
+    def line(self) -> str:
+        """The line of its pulses, in the form of the settings; "" where none is known."""
+        sync = self.sync
+        if sync is None or sync.bit is None:
+            return "" if sync is None or sync.channel is None else str(sync.channel)
+        return f"{TTL if sync.channel is None else sync.channel}.{sync.bit}"
+
+
+_FORMS = "it is CHANNEL.BIT, ttl.BIT or, of an analog one, CHANNEL, from 0"
+
+
+def streams_of(groups: Mapping[str, Group], session: str) -> tuple[list[Stream], list[dict[str, Any]]]:
+    """Return the streams of a session with a clock, and those without: name, groups and why, as in aligned.json."""
+    found: dict[str, list[tuple[str, Recording]]] = {}
+    unaligned: list[dict[str, Any]] = []
+    for key, group in groups.items():
+        for recording in group.recordings:
+            if recording.session != session:
+                continue
+            recorded = recording.recorded
+            if recorded and recorded.clock and recorded.sync and recording.sampling_rate_hz:
+                found.setdefault(recorded.clock, []).append((key, recording))
+            else:
+                why = "no header says how its clock goes with those of others"
+                unaligned.append({"stream": _name(key, recording), "groups": [key], "why": why})
+    streams = []
+    for clock, recordings in found.items():
+        name = _name(*recordings[0])
+        streams.append(Stream(name, clock, tuple(recordings), settings_of(name)))
+    return streams, [one for n, one in enumerate(unaligned) if one not in unaligned[:n]]
+
+
+def _name(group: str, recording: Recording) -> str:
+    return recording.columns.get("stream") or group
+
+
+def settings_of(name: str) -> StreamSettings:
+    """Return what [Aligned:NAME] of luigi.cfg says; RunStopped for what it can't say."""
+    section, config = f"Aligned:{name}", luigi.configuration.get_config()
+    said = {key: config.get(section, key) for key in _options(config, section)}
+    if unknown := said.keys() - {"line", "period", "offset", "method"}:
+        raise RunStopped(
+            f"luigi: luigi.cfg, [{section}] {min(unknown)}: there is no such setting; there are: line, method, offset,"
+            " period"
+        )
+    method = said.get("method", PULSES)
+    if method not in METHODS:
+        raise RunStopped(f"luigi: luigi.cfg, [{section}] method {method}: it is one of {', '.join(METHODS)}")
+    numbers = {key: _number(section, key, said[key]) for key in ("period", "offset") if key in said}
+    if numbers.get("period", 1) <= 0:
+        raise RunStopped(f"luigi: luigi.cfg, [{section}] period: it is a number of seconds above 0")
+    return StreamSettings(said.get("line"), numbers.get("period"), numbers.get("offset"), method)
+
+
+def _options(config: Any, section: str) -> list[str]:
+    return list(config.options(section)) if config.has_section(section) else []
+
+
+def _number(section: str, name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not abs(number) < float("inf"):
+        raise RunStopped(f"luigi: luigi.cfg, [{section}] {name} {text}: it is a number of seconds")
+    return number

@@ -1,0 +1,63 @@
+"""Clocks of streams by aligned.json."""
+
+import json
+
+import numpy as np
+import pytest
+
+from neuroluigi.results.clocks import clocks_of
+from neuroluigi.results.events import read_events
+
+STREAM = {"clock": "m nidq", "counters": [100, 200], "seconds": [10.0, 11.0], "before": 0.02, "after": 0.01}
+RECORDINGS = [
+    {"session": "m", "index": 0, "first_sample": 0, "samples": 50, "start_sample": 50, "clock": "m nidq"},
+    {"session": "m", "index": 1, "first_sample": 50, "samples": 50, "start_sample": 145, "dropped_samples": 5,
+     "clock": "m nidq"},
+]  # fmt: skip
+LAYOUT = {"sampling_rate_hz": 100.0, "recordings": RECORDINGS, "gaps": [{"sample": 80, "missing": 30}]}
+
+
+@pytest.fixture
+def results(declare, tmp_path):
+    """A folder of results with a session that is aligned, and events of one of its groups."""
+    declare("results", root=tmp_path)
+    session, group = tmp_path / "sessions" / "m", tmp_path / "m-nidq"
+    for folder in (session / "runs", group):
+        folder.mkdir(parents=True)
+    (session / "aligned.json").write_text(json.dumps({"session": "m", "streams": [STREAM], "unaligned": []}))
+    output = {"root": "results", "path": "sessions/m/aligned.json", "bytes": 1, "mtime_ns": 1, "sha256": "0" * 64}
+    record = {"schema": 1, "step": "Aligned", "outputs": [output]}
+    (session / "runs" / "Aligned.json").write_text(json.dumps(record))
+    np.save(group / "lines.npy", np.array([[at, -1, 0, 1] for at in (-10, 0, 50, 79, 80, 99, 200)]))
+    (group / "aggregate.json").write_text(json.dumps(LAYOUT))
+    return tmp_path
+
+
+def seconds(results) -> list[float]:
+    columns, blocks = read_events(results / "m-nidq", list((results / "m-nidq").iterdir()), "lines")
+    return [row[columns.index("seconds")] for block in blocks for row in block]
+
+
+def test_seconds_are_those_of_the_reference(results):
+    # Counts 40, 50, 150, 179, 210, 229 and 330: 60 and 50 of them before the first pulse, at 0.02 s each, and so on.
+    assert seconds(results) == pytest.approx([8.8, 9.0, 10.5, 10.79, 11.1, 11.29, 12.3])
+
+
+@pytest.mark.parametrize("change", ["no record", "another clock", "no clock", "no file", "no json"])
+def test_without_a_result_for_all_recordings_they_are_those_of_the_group(results, change):
+    file = results / "sessions" / "m" / "aligned.json"
+    if change == "no record":
+        (results / "sessions" / "m" / "runs" / "Aligned.json").unlink()
+    elif change == "another clock":
+        file.write_text(file.read_text().replace("m nidq", "m imec"))
+    elif change == "no clock":
+        (results / "m-nidq" / "aggregate.json").write_text(json.dumps(LAYOUT).replace('"clock"', '"watch"'))
+    elif change == "no file":
+        file.unlink()
+    else:
+        file.write_text("{")
+    assert seconds(results)[:3] == pytest.approx([-0.1, 0, 0.5])
+
+
+def test_nothing_is_looked_for_without_a_counter(tmp_path):
+    assert clocks_of({"recordings": [{"session": "m", "first_sample": 0}]}, tmp_path) == []
