@@ -147,7 +147,7 @@ class Crossings(SignalTask):
 
     def _is_set(self, name: str) -> bool:
         value = getattr(self, name)
-        return value is not None and value != self._default(name)
+        return value is not None and value != self.code_default(name)
 
     def _check_parameters(self) -> None:
         """Raise RunStopped for parameters that are wrong for every group."""
@@ -160,8 +160,9 @@ class Crossings(SignalTask):
                 f"luigi: threshold {self.threshold:.15g}: threshold is a fraction of the channel's range, from 0 to 1;"
                 f" for raw counts use --{self.task_family}-level {self.threshold:.15g}"
             )
-        if isinstance(self.level, float) and not math.isfinite(self.level):
-            raise RunStopped(f"luigi: --{self.task_family}-level {self.level} is not a number of raw counts")
+        level: Any = self.level
+        if isinstance(level, float) and not math.isfinite(level):
+            raise RunStopped(f"luigi: --{self.task_family}-level {level} is not a number of raw counts")
         options = self._options_of_events()
         # A number in place of one with a unit, which is of one sign.
         numbers = {name: 1.0 for name in ("level", "hysteresis") if isinstance(options.get(name), str)}

@@ -14,8 +14,10 @@ _QUANTITY = re.compile(r"\s*([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(\S*)\s*", re.A
 _PREFIXES = {"": 0, "m": -3, "u": -6, "µ": -6, "μ": -6, "n": -9, "p": -12, "k": 3}
 
 
-class Quantity(luigi.Parameter[Any]):
+class Quantity(luigi.OptionalParameter):
     """A number of raw counts, or text of a number and a unit; None where it is blank."""
+
+    expected_type = (float, str)  # type: ignore[assignment]
 
     def parse(self, x):
         """Return a float, or text as "-50 mV"."""
@@ -39,9 +41,6 @@ class Quantity(luigi.Parameter[Any]):
     def serialize(self, x):
         """Return the text of a value."""
         return "" if x is None else f"{x:.15g}" if isinstance(x, float) else x
-
-    def _warn_on_wrong_param_type(self, param_name, param_value):
-        """Numbers and None are as right as text."""
 
 
 def in_counts(value: "float | str", channel: Mapping[str, Any], name: str, with_offset: bool) -> float:

@@ -81,7 +81,8 @@ class ChannelsTask(ReadyMade, MatlabTask):
             rate = one.rate_left(rate)
         return rate
 
-    def _default(self, name: str) -> object:
+    def code_default(self, name: str) -> object:
+        """Return the default of a parameter, which no setting changes."""
         return default_of(name, getattr(type(self), name))
 
     def _channels_of_group(self) -> GroupChannels:
@@ -142,7 +143,7 @@ class SignalTask(ChannelsTask):
 
     def _high(self) -> float | None:
         """Return the upper corner: a preset's own is below half the rate, whatever that is."""
-        rate, own = self.sampling_rate_hz(), self._default("high")
+        rate, own = self.sampling_rate_hz(), self.code_default("high")
         return min(self.high, _HIGHEST * rate) if self.high and rate and self.high == own else self.high
 
 
