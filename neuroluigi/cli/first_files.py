@@ -46,7 +46,7 @@ task = {task}
 # lf = Stats, Traces, Spectrum
 # analog = Stats, Traces
 # aux = Stats, Traces
-# digital = Lines
+# digital = Stats, Lines
 # unknown = Plot
 
 [Spikes]

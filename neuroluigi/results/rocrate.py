@@ -275,7 +275,8 @@ class _Graph:
 
     def _add_parameters(self, record: Mapping) -> Iterator[str]:
         for name, value in masked(record.get("parameters", {})).items():
-            if value is not None:
+            # A parameter that is blank says nothing.
+            if value not in (None, "", []):
                 shown = without_seals(str(value)) if isinstance(value, str) or not _has_json(value) else value
                 fragment = quote(f"{name}={json.dumps(shown, ensure_ascii=False)}", safe="")
                 yield self.add(_entity(f"#parameter/{fragment}", "PropertyValue", name=name, value=shown))

@@ -33,7 +33,8 @@ def in_force(root: luigi.Task) -> list[InForce]:
             continue
         value, source = _value_and_source(section, name, parameter, root)
         shown = _as_text(parameter, value)
-        if source and (is_own or shown or source != "default"):
+        # Steps have dozens of defaults, which are in the code.
+        if source and (is_own or source != "default"):
             (own if is_own else of_steps).append(InForce(f"[{section}] {name}", shown, source))
     return own + of_steps
 

@@ -144,7 +144,7 @@ def test_its_steps_are_those_of_this_repository(tmp_path, data):
     neuroluigi(tmp_path / "lab", "init", "--data", data)
     ours, theirs = (steps((folder / "tasks.py").read_text().rstrip()) for folder in (REPOSITORY, tmp_path / "lab"))
     assert theirs == {name: ours.pop(name) for name in theirs}
-    assert {*ours} == {"Recording", "Crossings", "Beats", "Photodiode", "Filtered", "Downsampled"}
+    assert {*ours} == {"Recording", "Crossings", "Beats", "Photodiode", "Filtered", "Downsampled", "Aligned"}
 
 
 def test_all_that_plot_all_names_is_there_and_the_example_can_be_added(tmp_path, data):
@@ -155,7 +155,7 @@ def test_all_that_plot_all_names_is_there_and_the_example_can_be_added(tmp_path,
     assert named <= {*re.findall(r"^class (\w+)", text, re.MULTILINE)}
     (lab / "tasks.py").write_text(re.sub(r"^# (?=class Beats|    )", "", text, flags=re.MULTILINE))
     settings = (lab / "luigi.cfg").read_text()
-    (lab / "luigi.cfg").write_text(settings.replace("# digital = Lines", "digital = Beats"))
+    (lab / "luigi.cfg").write_text(settings.replace("# digital = Stats, Lines", "digital = Beats"))
     shown = neuroluigi(lab, "status", "--group", "m-0-imec0.ap", code=1).stdout
     assert "Beats" in shown.splitlines()[0].split()
 

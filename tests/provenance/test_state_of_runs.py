@@ -320,8 +320,8 @@ def make(self, out):
     )
     outcome = done.go()
     assert nothing(outcome) and "2 Plot: tasks.py:Plot changed" in outcome[2]
-    with (done.folder / "luigi.cfg").open("a") as config:
-        config.write("\n[Plot]\nrerun_on = inputs, parameters, code\n")
+    config = done.folder / "luigi.cfg"
+    config.write_text(config.read_text().replace("[Plot]\n", "[Plot]\nrerun_on = inputs, parameters, code\n"))
     assert done.go()[0] == {"Plot": 2}
 
 

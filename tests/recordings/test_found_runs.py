@@ -41,7 +41,11 @@ def test_plots_of_what_several_rigs_wrote(pipeline, tmp_path):
     done = run(pipeline, "--recordings-root", root, "--workers", 2)
     assert done.code == 0, done.err
     assert snapshot(root) == before
-    assert [path.name for path in sorted(pipeline.results.glob("*/plot.png"))] == ["plot.png"] * 11
+    made = {
+        name: len(list(pipeline.results.glob(f"*/{name}"))) for name in ("spikes_traces.png", "traces.png", "lines.npy")
+    }
+    # ap; lf, auxiliary and analog; words and TTL.
+    assert made == {"spikes_traces.png": 5, "traces.png": 4, "lines.npy": 5}, made
 
     rows = TRUTH["spikeglx_files"]
     for band, samples in (("ap", 599), ("lf", 51)):
@@ -80,7 +84,7 @@ def test_what_is_wrong_with_one_fails_its_group_alone_in_words(pipeline, tmp_pat
     done = run(pipeline, "--recordings-root", root)
     assert done.code == 30
     good = {"good-0-imec0.ap", "good-1-imec1.ap", "open-0-imec0.ap"}
-    assert {path.parent.name for path in pipeline.results.glob("*/plot.png")} == good
+    assert {path.parent.name for path in pipeline.results.glob("*/spikes_traces.png")} == good
     for words in (
         "no_meta_g0_t0.imec0.ap.meta can't be read: it is not there",
         "no_bin_g0_t0.imec0.ap.bin can't be read: it is not there",
@@ -115,7 +119,7 @@ def test_a_header_is_an_input(pipeline, tmp_path):
     meta.write_text(meta.read_text().replace("imSampRate=30000.061088", "imSampRate=30000.061089"))
     write_run(root, "m_g0_t1.imec0.ap", start=10, imSampRate=30000.061089)
     done = run(pipeline, *arguments)
-    assert "1 Aggregate" in done.out and "1 Plot" in done.out
+    assert "1 Aggregate" in done.out and "1 SpikePlots" in done.out
     assert layout(pipeline, "m-0-imec0.ap")["sampling_rate_hz"] == 30000.061089
 
     # The same recordings elsewhere are the same.

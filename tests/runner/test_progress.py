@@ -125,7 +125,7 @@ def test_what_runs_how_far_it_is_and_what_failed_is_on_the_screen(tmp_path):
     assert bars(last)["Second"] == (3, 4, "1 failed")
     assert "running" not in last.split("First  ━")[-1].split("Made:")[0]
     assert re.search(r"Made: 4 First, 3 Second.\nFailed: Second\(n=1\).\nSlowest: Second\(n=0\) \d", last)
-    assert f"3 results: results/study/*\n{BACK}" in last
+    assert f"3 results: results/study/second-*.txt\n{BACK}" in last
     log = run_log_path(lab.results).read_text()
     for line in ("First(n=3) made in", "printed past Python", "by a program", "no licence is free", failure):
         assert log.count(line) == 1, line

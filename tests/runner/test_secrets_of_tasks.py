@@ -33,22 +33,23 @@ class Plain(luigi.Task):
 
 
 def test_texts_ids_and_parameters():
-    task = Connected(token="hunter2")
-    assert str(task) == repr(task) == "Connected(token=***, url=scheme://me:***@host/x, n=1)"
+    assert str(Connected(token="hunter2")) == "Connected(token=***)"
+    task = Connected(token="hunter2", url=f"{URL}/y", n=2)
+    assert str(task) == repr(task) == "Connected(token=***, url=scheme://me:***@host/x/y, n=2)"
     assert "hunter" not in task.task_id
-    assert task.to_str_params(only_significant=True) == {"url": "scheme://me:***@host/x", "n": "1"}
+    assert task.to_str_params(only_significant=True) == {"url": "scheme://me:***@host/x/y", "n": "2"}
     # From these, Luigi makes it anew in another process.
-    assert task.to_str_params()["url"] == URL and task.url == URL and task.token == "hunter2"
+    assert task.to_str_params()["url"] == task.url == f"{URL}/y" and task.token == "hunter2"
     assert Plain(2).task_id == f"Plain_2_{Plain(2).task_id[-10:]}" and str(Plain(2)) == "Plain(n=2)"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_luigis_summary(count):
     tasks = {"OneParameter": [OneParameter(f"hunter2{k}") for k in range(count)]}
-    tasks |= {"Connected": [Connected(n=k) for k in range(count)], "Plain": [Plain(k) for k in range(count)]}
+    tasks |= {"Connected": [Connected(n=k) for k in range(count)], "Plain": [Plain(k + 2) for k in range(count)]}
     text = luigi.execution_summary._get_str(tasks, False)
     assert "hunter2" not in text and f"- {count} OneParameter(...)" in text and f"- {count} Connected(...)" in text
-    assert f"- {count} Plain(n=0" in text
+    assert f"- {count} Plain(n=2" in text
 
 
 def test_luigis_mail(monkeypatch):
