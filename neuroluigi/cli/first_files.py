@@ -46,7 +46,7 @@ task = {task}
 # lf = Stats, Traces, Spectrum
 # analog = Stats, Traces
 # aux = Stats, Traces
-# digital = Stats, Lines
+# digital = Lines
 # unknown = Plot
 
 [Spikes]

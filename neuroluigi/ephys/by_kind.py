@@ -36,7 +36,7 @@ class PlotAll(ReadyMadeName, WrapperTask):
     lf = _steps("lf", "Stats", "Traces", "Spectrum")
     analog = _steps("analog", "Stats", "Traces")
     aux = _steps("aux", "Stats", "Traces")
-    digital = _steps("digital", "Stats", "Lines")
+    digital = _steps("digital", "Lines")
     unknown = _steps("unknown", "Plot")
 
     def requires(self):

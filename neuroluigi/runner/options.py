@@ -33,10 +33,17 @@ def in_force(root: luigi.Task) -> list[InForce]:
             continue
         value, source = _value_and_source(section, name, parameter, root)
         shown = _as_text(parameter, value)
-        # Steps have dozens of defaults, which are in the code.
-        if source and (is_own or source != "default"):
+        # This package's own steps have dozens of defaults, which its version says.
+        is_known = not is_own and source == "default" and _is_of_package(owner, name)
+        if source and not is_known and (is_own or shown or source != "default"):
             (own if is_own else of_steps).append(InForce(f"[{section}] {name}", shown, source))
     return own + of_steps
+
+
+def _is_of_package(step: type, name: str) -> bool:
+    """Whether a parameter of a step is declared by this package, and not by the lab's own class."""
+    declared_by = next((one for one in step.__mro__ if name in vars(one)), step)
+    return declared_by.__module__.startswith("neuroluigi.")
 
 
 def _as_text(parameter: luigi.Parameter, value: object) -> str:

@@ -155,7 +155,7 @@ def test_all_that_plot_all_names_is_there_and_the_example_can_be_added(tmp_path,
     assert named <= {*re.findall(r"^class (\w+)", text, re.MULTILINE)}
     (lab / "tasks.py").write_text(re.sub(r"^# (?=class Beats|    )", "", text, flags=re.MULTILINE))
     settings = (lab / "luigi.cfg").read_text()
-    (lab / "luigi.cfg").write_text(settings.replace("# digital = Stats, Lines", "digital = Beats"))
+    (lab / "luigi.cfg").write_text(settings.replace("# digital = Lines", "digital = Beats"))
     shown = neuroluigi(lab, "status", "--group", "m-0-imec0.ap", code=1).stdout
     assert "Beats" in shown.splitlines()[0].split()
 
