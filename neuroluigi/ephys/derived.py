@@ -12,15 +12,6 @@ from neuroluigi.signals.downsampled import kept_samples
 _OF_ALL = ("scale", "offset", "unit", "channel_names")
 
 
-def described_channels(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what the content of an aggregate.json says of each channel."""
-    listed = content["channels"]
-    if not isinstance(listed, int):
-        return [dict(one) for one in listed]
-    of_all = {name: content[name] for name in ("scale", "offset", "unit") if name in content}
-    return [{"name": name, **of_all} for name in content.get("channel_names") or [""] * listed]
-
-
 def filtered_channels(
     channels: Sequence[Mapping[str, Any]], chosen: Sequence[int], has_offset: Sequence[bool]
 ) -> list[dict[str, Any]]:

@@ -6,9 +6,10 @@ from typing import Any
 import luigi
 
 from neuroluigi.ephys.channels import GroupChannels
-from neuroluigi.ephys.derived import derived_content, described_channels
+from neuroluigi.ephys.derived import derived_content
 from neuroluigi.ephys.ready_made import ReadyMade
 from neuroluigi.ephys.targets import Concatenation
+from neuroluigi.recordings.concatenation import describe_channels
 from neuroluigi.recordings.formats.reader import DIGITAL, KINDS
 from neuroluigi.recordings.recording import Group, RecordingsError
 from neuroluigi.signals.band_pass import check_band
@@ -203,7 +204,7 @@ class DerivedTask(ChannelsTask):
     def make(self, out):
         super().make(out)
         given, of_group = Concatenation(self.layout_file()).load(), self._channels_of_group()
-        channels = self.describe_channels(described_channels(given), self.choose(of_group), of_group)
+        channels = self.describe_channels(describe_channels(given), self.choose(of_group), of_group)
         divisor = self.divisor(self.sampling_rate_hz())
         Concatenation.save(out["layout"], derived_content(given, channels, self.dtype, f"{self.stem}.bin", divisor))
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroluigi.ephys.derived import derived_content, described_channels, downsampled_channels, filtered_channels
-from neuroluigi.recordings.concatenation import is_concatenation
+from neuroluigi.ephys.derived import derived_content, downsampled_channels, filtered_channels
+from neuroluigi.recordings.concatenation import describe_channels, is_concatenation
 
 CHANNELS = [
     {"name": "AP0", "kind": "ap", "scale": 2.34, "offset": 5.0, "unit": "uV", "x": 11.0, "y": 20.0, "shank": 0},
@@ -43,12 +43,12 @@ def test_filtered_samples_are_where_they_were():
 
 
 def test_channels_of_a_header_and_of_a_table():
-    assert described_channels({"channels": CHANNELS}) == CHANNELS
-    assert described_channels({"channels": 2, "scale": 0.5, "unit": "mV", "channel_names": ["a", "b"]}) == [
+    assert describe_channels({"channels": CHANNELS}) == CHANNELS
+    assert describe_channels({"channels": 2, "scale": 0.5, "unit": "mV", "channel_names": ["a", "b"]}) == [
         {"name": "a", "scale": 0.5, "unit": "mV"},
         {"name": "b", "scale": 0.5, "unit": "mV"},
     ]
-    assert described_channels({"channels": 2}) == [{"name": ""}, {"name": ""}]
+    assert describe_channels({"channels": 2}) == [{"name": ""}, {"name": ""}]
 
 
 def test_what_was_taken_away_was_the_offset():
@@ -103,7 +103,7 @@ def test_each_recording_has_the_kept_samples_that_are_its_own(recordings, missin
 @pytest.mark.parametrize("factor", [1, 3])
 def test_what_is_of_all_channels_is_said_of_each(factor):
     layout = content([9], scale=0.5, offset=1.0, unit="mV", channel_names=["a"])
-    channels = described_channels({**layout, "channels": 1})
+    channels = describe_channels({**layout, "channels": 1})
     after = derived_content({**layout, "channels": 1}, channels, "float32", "x", factor)
     assert after["channels"] == [{"name": "a", "scale": 0.5, "offset": 1.0, "unit": "mV"}]
     assert not {"scale", "offset", "unit", "channel_names"} & after.keys()
