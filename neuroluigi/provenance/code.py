@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
+from neuroluigi.provenance.earlier_code import differing
 from neuroluigi.provenance.imported import PACKAGE, is_analysis, is_imported_first, values_of
 from neuroluigi.provenance.modules import (
     Definition,
@@ -50,113 +51,6 @@ def changed_on_disk(step: type, unused: Iterable[Callable] = ()) -> list[str]:
     if all(text.is_on_disk() for text in imported.modules.files()):
         return []
     return differing(imported.sources(), _reached(step, unused, modules_on_disk).sources())
-
-
-# Pieces of this package's own analysis as earlier releases had them, which give what those of today give.
-_AS_TODAY = {
-    ("Aggregate", "29543e4b03f109622a988f6495958de01b3ea8b524bb07b7ea8502aca0a35490"),
-    ("Aggregate.output", "793e89a534fcb18599de91b6a13d6da1d3e75913b76a971f8e6551bbc1e6fe6f"),
-    ("Concatenation", "d043c675173a13ef13547d570184dd82cb348e2c6d5db7dad6caaddfbf43684b"),
-    ("Edges", "d64dec4b5d4a9d1a311e0b9029d39b0feac71963cd791253c3d11fab278db908"),
-    ("Edges", "e20a8ca63347af7d988cba53e6ae77827e9b3655f641869dabc5c3f74b97adb7"),
-    ("Edges.level", "ad257eeeb89dbc3cf97ed4e5a3a538fd6e804451ddd6c3f0285699ecc0f9f1ac"),
-    ("Edges.levels", "1133522d2a6485cff98c43b506189b2fb38d4355d4a659172ab50202281f9599"),
-    ("Edges.threshold", "65cb6b656e0de8ec3a0d817346c9f8f0491b31eb13e8cef081b7c23287ca79a2"),
-    ("Fraction", "b134d39753f0cad7f23e753b2846aa06b4bdce7c22b5fdf7ff14de95f8e35682"),
-    ("Plot", "15e724a3a915211dc001f6412d062a2daec13c0e64918ce7e9512e21c9b7373f"),
-    ("Plot", "502346e31ccbd23e367b4c9aecd291c55902e1a8b680180532f1fc0d0746744d"),
-    ("ReadyMade", "3626190eabc89efeb5e75c671f7ec13367c9e6004c727118bf10550cfa69e751"),
-    ("Stats", "0bc926a5539ccfca749b46f212374867079c6e68e3fd3149e92585984a7ac753"),
-    ("Stats", "7a763dcdac7409edf59532bf7ffe7c6af3e0d4a6dc658dc2e0d0881de9a52dbd"),
-    ("_DETAIL", "9d919f0041c813f9916486f3fc26cac066eef04e917e010cc9b50842b6883700"),
-    ("_EDGE", "9d919f0041c813f9916486f3fc26cac066eef04e917e010cc9b50842b6883700"),
-    ("_LEVEL", "9d919f0041c813f9916486f3fc26cac066eef04e917e010cc9b50842b6883700"),
-    ("_SAMPLES", "9d919f0041c813f9916486f3fc26cac066eef04e917e010cc9b50842b6883700"),
-    ("_SAMPLE_OF", "ed660b2588d5c6ff5b109744e3cdb25a3964778d6579a9b8c82c96b18d8a8353"),
-    ("_SEAM", "9d919f0041c813f9916486f3fc26cac066eef04e917e010cc9b50842b6883700"),
-    ("_column_starts", "70126af9207ecd37c0fb03d41569800c1d68ad162aca460d16bdb419009075a9"),
-    ("_count", "5e856dbea4de7f7ad8006e827f02d376a5357e1544ccd2421b195d4c4357e52b"),
-    ("_described", "757e11677e31a60b5e348589061503cae69cccdbf80e2bf65bd86a3056265a9e"),
-    ("_detail", "651dd8e4677645bc82c566c840b70dbb2198d55873d86866179241b1010b81a3"),
-    ("_detail", "f19b150caeff2fdd864e89d13c5ca0992d6b6a8a498980b321c574a5ac0e65e5"),
-    ("_draw", "4ec93344d113000569b9a7f0042f4a66bb420922bd6e07452e86d30cec2209aa"),
-    ("_draw", "d4faffaf001845c8928500fb3067215ebce3bd7ed02d63b9f1709436cb06c3e6"),
-    ("_draw_gaps", "bd0c2d384dddcc17fd716b363716509e6d543758c8b3b63893e333384c4b1356"),
-    ("_duration", "db80d2ce2c3e8036ded8324e1aa9e47b952dc25117d728eccd7ae08b1bb8b4a4"),
-    ("_edge_marks", "adc52c6f3e6b2339564c097df6273b3b71d1f7e5ffc1ef624500457ff216ff15"),
-    ("_edges_between", "4231f8c9c1cbd451aae5b19415b02928d251cb9c64773f5d774e7ec0cf27de0e"),
-    ("_edges_between", "7091fce4c2cae9eafcbcf225b15ed41ce0f66bf73a4590471fe6d456a57da043"),
-    ("_edges_header", "fd2f0547a53db7f7a1dc0dcc56895644a045a09021f45d86eb8967c0bfa52836"),
-    ("_gaps_in_words", "314f64487227496a850f9e868fa57a5cd267d3313237ed896ed200d4809b9145"),
-    ("_label_gaps", "e59be1fee3dfb9a1c3bbce8d4594d4592f3b28b15d5c013d1629126b1f5d02e9"),
-    ("_label_recordings", "dcd6c14b9a6fced59db056f72fedae45ce07ebfec13242bf131276bf23137487"),
-    ("_letters", "385bc6f7fd3539b5e5b311198212469ad5f345bce5d1468a165523d22cb024d2"),
-    ("_level_text", "063b86d938f7b04dbc2085912c93b4a6e624b9fc66a1280c76e19cdb3f3379af"),
-    ("_level_text", "bea2fc28a4baacbe6ef00859e4993767a621b1f23e5387b3e5d023aa12fa333a"),
-    ("_limit", "459ede99aa2281cc62841e287c9b0f61e928a0e1dd06885be5c61cae351adbd6"),
-    ("_limit", "b31adeb3eec00e6e1f2064a0fb8e80b41e2b4fb170dc5dcdf3e738ab13a9efd7"),
-    ("_make_room", "89dfe01737ee0176b23b9d2f7d855a349423c16e87b5e89d42e9e99940abaf45"),
-    ("_make_room", "d87412c25b50f3936bbcaaf0b274dea84c1e1e2ad1bd6b2001dac826a75ba416"),
-    ("_mapped_anew", "5faddb70c8e48bcb7adacd224adae1405017f758fd301927839bde46534c47bc"),
-    ("_place_of_level", "61367d4ac01b7370e953ff803dc118299145b8398f8349d3f8902d30ab16c4c7"),
-    ("_read", "68ea044fcf3a645a3e023b35201532806f0d6314eb8c4a95e43177d77d3f40f4"),
-    ("_shortened", "8830e44ba2ffd82f3d4d5dee6fb202299e94425de554381de9c099456494b2e3"),
-    ("_spread", "fdba59af4a542f6fdf7bb0e392250c08a9f809d2fb7e61c453c8249b5dac2bfd"),
-    ("_summary", "a2b82933f68fafd645bd8f481a8a80ff7f6bfa208156d86bd339885875f9c0ad"),
-    ("_summary", "a38e24f028f1420537e5eeaa6a22f104db8005124cc09342f369ae0a33603b85"),
-    ("_text", "328bbf998f169ebb8b25c63f8a104e2edc113adc1bc6f0027f0d26d46b780c00"),
-    ("_units", "2e76801934a30250b4e9c8f206b1b5576cc1e9e0e1bf4d3814f785d5935f05fa"),
-    ("blocks", "318dc6cbf9f3b493dba9aac47b248bf675b49aac9208b2623f32f1122d3b2304"),
-    ("column_starts", "5914af86b3665a22d4c41678a856839d994956e6fda5c73c8bcd4d1b1f0f098f"),
-    ("computeStats.m", "b00bcf84cd4a96a9eae775fd2bb29f2e7cc65769a0686d20e79cd8bf462ae67d"),
-    ("compute_stats", "860de2fac8092bc67edf901863ecf17233f138fe8b22abd23628d6a04faebd91"),
-    ("edge_marks", "96224cfcbc3ec8caf699a93816b4345611c651b5f2c529df9ce567976178df2c"),
-    ("envelope", "7f0fe2b28e4d71a5fd76bed16a7630ee0ec0456e7ec525a22c587eb97d964797"),
-    ("envelope", "a06ce3311f8ee2672967cc02dc2e5e53c83b55ae42e4af56cff28ef957bc121b"),
-    ("findRisingEdges.m", "1911229cf6bec642898a6558f98fe338e1de6e420036a3c975631e9f2bbcb3a5"),
-    ("findRisingEdges.m", "c7b675029977f337ffcf817002a23dced169ae5f62ece4aa34bf56a94b4b6924"),
-    ("find_rising_edges", "254c73820e9a9f5a4148f81869af1f2c4184d2e3349e962e3292903d0951cba9"),
-    ("find_rising_edges", "51236c8b4779acb72c75d69fe25d7e05e66d0e7e063e1f0050da732e063d5696"),
-    ("group_figure", "28d88de5b2495e71db3002032546dbed2d0183c7b7e94beb610f374bb19b3267"),
-    ("group_figure", "df47d5ba3aa5a61705c364befd50b4c653efe3c34152d19ca6556df72215bddd"),
-    ("levels", "4973a3f87aa76d83e43d6a1ce4d797ddf20b10a95731b974e364f893cb6112f0"),
-    ("plot_group", "079d004178eff23b2b0c62e8959f11342ec30f3871a73fb0662664d97fdcc812"),
-    ("plot_group", "a04a5beb11bd89dceedaeaf26d79d5c866b713e5dffa06e2979445e010cd6598"),
-    ("readAggregate.m", "265c9a7d642eaca6d44f52dfb5c9a9492da18c32f0473598faf793b863335f04"),
-    ("readBlock.m", "d37fa7003947adda5cb09142f344f0ab4596f98b44d4dd76c709adbf843180e1"),
-    ("shown_channels", "5e491007d2de4be4e64beefa6a85b8a789898f3d94f55e7acb787688303156d8"),
-}
-# What these have beside them today, in Matlab; in Python all of the package's own.
-_WITH_THEM = {
-    f"{name}.m"
-    for name in (
-        *(
-            "bandPass",
-            "eventLevels",
-            "eventOptions",
-            "findEvents",
-            "joinEvents",
-            "noiseLevel",
-            "pickEvents",
-            "planBlocks",
-        ),
-        *("planFilter", "readAggregate", "readFiltered", "trackCrossings", "writeEventSummary"),
-    )
-}
-
-
-def differing(some: Iterable[Mapping], others: Iterable[Mapping]) -> list[str]:
-    """Return the paths of the pieces of code that are not the same in both."""
-    before, now = ({one["path"]: one["sha256"] for one in each} for each in (some, others))
-    same = {path for path, sha256 in before.items() if (_own_name(path), sha256) in _AS_TODAY}
-    added = now.keys() - before.keys() if same else set()
-    same |= {path for path in added if path.startswith(f"{PACKAGE}:") or _own_name(path) in _WITH_THEM}
-    return sorted(path for path in (before.keys() | now.keys()) - same if before.get(path) != now.get(path))
-
-
-def _own_name(path: str) -> str:
-    """Return the name of a piece of this package: an M-file's is the same in whatever folder a copy is."""
-    return path.rpartition("/")[2].removeprefix(f"{PACKAGE}:")
 
 
 def python_distributions(step: type, unused: Iterable[Callable] = ()) -> list[str]:

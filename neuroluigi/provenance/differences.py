@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from neuroluigi.provenance.code import differing
+from neuroluigi.provenance.earlier_code import differing
 from neuroluigi.provenance.expected import Expected, OtherInput, Reason, Requirement, name_of_other
 from neuroluigi.provenance.inputs import old_and_new
 from neuroluigi.provenance.plain_data import plain

@@ -15,7 +15,6 @@ from luigi.task import flatten
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.access import why_denied
-from neuroluigi.provenance.code import differing
 from neuroluigi.provenance.commit import commit, pending_path, put_aside, recover
 from neuroluigi.provenance.contents import (
     describe,
@@ -25,6 +24,7 @@ from neuroluigi.provenance.contents import (
     why_not_read,
     write_manifest,
 )
+from neuroluigi.provenance.earlier_code import differing
 from neuroluigi.provenance.files import path_in_root, remove_path, with_known_time, write_json
 from neuroluigi.provenance.parts import part_path
 from neuroluigi.provenance.record import SCHEMA, checked_record, describe_host, package_versions

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from neuroluigi.provenance.code import changed_on_disk, differing, python_distributions, python_sources
+from neuroluigi.provenance.code import changed_on_disk, python_distributions, python_sources
+from neuroluigi.provenance.earlier_code import differing
 from neuroluigi.provenance.imported import remember_imported
 from neuroluigi.steps.config import KindsParameter
 from neuroluigi.steps.parameters import ResolvedParameters

@@ -13,7 +13,8 @@ import pytest
 import neuroluigi
 from neuroluigi.ephys import Edges, Plot
 from neuroluigi.provenance import code, imported
-from neuroluigi.provenance.code import changed_on_disk, differing, python_distributions, python_sources
+from neuroluigi.provenance.code import changed_on_disk, python_distributions, python_sources
+from neuroluigi.provenance.earlier_code import differing
 from neuroluigi.signals import events
 
 PACKAGE = Path(neuroluigi.__file__).parent
