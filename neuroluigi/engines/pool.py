@@ -102,7 +102,8 @@ def _claim(pool: Path, about: dict) -> Session | None:
     """Return an idle session for the call, locked, or None; end the idle ones that no call can use any more."""
     for folder in sorted(pool.glob("session-*")):
         session = Session(folder)
-        if not session.lock():
+        # One that another step is about to start would be taken for one that has lost its files, and removed.
+        if not session.has_begun() or not session.lock():
             continue
         if session.is_usable(about):
             session.set_caller()

@@ -101,7 +101,7 @@ class Request:
 
 
 class Session:
-    """A session's folder; all methods but `lock`, `stop` and `end` need its lock."""
+    """A session's folder; all methods but `lock`, `has_begun`, `stop` and `end` need its lock."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -122,6 +122,12 @@ class Session:
             self._lock.release()
             return False
         return True
+
+    def has_begun(self) -> bool:
+        """Whether there is more than its lock: who makes a folder for a session has not locked it at once."""
+        with contextlib.suppress(OSError):
+            return any(name != "lock" for name in os.listdir(self.folder))  # noqa: PTH208 (names alone)
+        return False
 
     def release(self) -> None:
         """Release the lock, and remove the folder of a session that has ended."""

@@ -103,6 +103,16 @@ def test_a_call_of_octave_goes_on_in_another_session_or_says_what_was_lost(warm_
     assert warm_lab.log.read_text().endswith("well\n")
 
 
+@pytest.mark.parametrize("is_locked_next", [False, True])
+def test_a_session_that_another_step_is_about_to_start_is_left_alone(fake_lab, is_locked_next):
+    born = open_pool() / "session-born"
+    born.mkdir()
+    if is_locked_next:
+        (born / "lock").touch()
+    assert outcome_of_call(fake_lab) == ""
+    assert born.is_dir()
+
+
 @needs_octave
 def test_an_engine_that_looks_while_its_answer_is_cleared_away_goes_on(warm_lab, monkeypatch):
     # Whoever asks for the request of an answered call is told that it is there only after the caller cleared up.
