@@ -45,6 +45,33 @@ ABOUT_STEPS = """
 
 Each step has a section of its name, `[STEP]` below. `engine = octave` in section `[Stats]` of luigi.cfg is
 `--Stats-engine octave` on the command line, and plain `--engine octave` where Stats is the task that is run.
+
+### Settings of some groups
+
+What holds for some groups alone has a section behind the name of the step and a colon: a pattern of the keys of groups,
+or of their columns, which are those of the table of recordings.
+
+```ini
+[Spikes]
+noise = 5
+
+[Spikes:mouse7-*]
+noise = 6
+
+[Spikes:stream=imec0.ap, session=mouse7-0412]
+# A value of its own for a channel: its name or position, a range of these (0-15), or a kind
+noise = 6, AP37: 8
+
+[recordings:mouse7-*]
+bad_channels = AP12, AP191
+```
+
+A section with more matching columns wins, then the longer pattern, then the later one; the command line wins over all.
+`*`, `?` and `[abc]` stand for other letters. A value per channel may be that of `level`, `threshold`, `noise` and
+`hysteresis`. What decides over a result can be set so; which engine makes it is the same for all groups. Steps of a
+lab's own need nothing for it. `neuroluigi recordings` lists these settings with their groups, and `neuroluigi why` says
+of a result from which section a value is. Refused are a section that no group matches, one of a step that is for no
+group, and two that say the same columns.
 """
 
 ABOUT_REFERENCE = """

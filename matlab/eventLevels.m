@@ -31,14 +31,14 @@ function levels = eventLevels(plan, options)
     level = options.level;
   elseif ~isempty(options.noise)
     [levels.sigma, levels.noiseFrom] = noiseLevel(plan, options.noiseFrom);
-    level = options.noise * levels.sigma * (1 - 2 * isFalling);
+    level = options.noise .* levels.sigma * (1 - 2 * isFalling);
     level(levels.sigma == 0) = NaN;
   else
     [near, far] = extremes(plan, options.polarity);
     if isempty(options.low)
       base = near;
     end
-    level = base + options.threshold * (far - base);
+    level = base + options.threshold .* (far - base);
     for k = 1:channels
       level(k) = str2double(sprintf('%.15g', level(k)));
     end

@@ -88,7 +88,7 @@ function checkNumbers(options)
   for k = 1:size(limits, 1)
     [name, least, most] = limits{k, :};
     value = options.(name);
-    mayBeSeveral = any(strcmp(name, {'hysteresis', 'level', 'channels'}));
+    mayBeSeveral = any(strcmp(name, {'hysteresis', 'level', 'threshold', 'noise', 'channels'}));
     mustBeWhole = any(strcmp(name, {'settle', 'channels', 'blockSamples'}));
     isNumber = isnumeric(value) && (numel(value) <= 1 || mayBeSeveral) && ...
                (isequal(value, floor(value)) || ~mustBeWhole);
@@ -118,7 +118,7 @@ function options = spreadOverChannels(options, aggregate)
     badValue('channels', options.channels, ...
              ['different ones of 1 to ' sprintf('%d', aggregate.channels)]);
   end
-  for name = {'level', 'hysteresis'}
+  for name = {'level', 'hysteresis', 'threshold', 'noise'}
     options.(name{1}) = spread(name{1}, options.(name{1}), channels);
   end
   labels = options.reference;

@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from neuroluigi.cli.pipeline import LUIGI_OPTIONS, pipeline_of
 from neuroluigi.cli.tables import console, print_fitting, print_json
+from neuroluigi.provenance.secret_values import masked
 from neuroluigi.recordings.channel_kinds import kinds_in_words
 from neuroluigi.recordings.concatenation import describe_concatenation, gap_between
 from neuroluigi.recordings.formats.raw import measure
@@ -21,6 +22,7 @@ from neuroluigi.results.output import write_csv
 from neuroluigi.results.table import written
 from neuroluigi.steps.config import RunStopped, recordings, setting, shown_path
 from neuroluigi.steps.discovery import groups, notes_on_recordings
+from neuroluigi.steps.group_settings import check_sections, settings_of
 
 # What the table of a recording without a header has to say.
 _DESCRIPTION = ("dtype", "channels", "sampling_rate_hz", "header_bytes", "scale", "offset", "unit")
@@ -28,8 +30,8 @@ _DESCRIPTION = ("dtype", "channels", "sampling_rate_hz", "header_bytes", "scale"
 # What a listing on a terminal may have below it, or leave out.
 _MAY_BE_LEFT_OUT = ("session", "format", "stream", "index", "dtype", "channels", "kinds", "rate [Hz]", "file")
 
-# Of the gaps in a group that are known the first ones are named.
-_MOST_GAPS = 3
+# Of the gaps in a group that are known the first ones are named, and of groups with a setting.
+_MOST_GAPS, _MOST_NAMED = 3, 5
 
 
 @click.command("recordings", context_settings=LUIGI_OPTIONS)
@@ -50,18 +52,21 @@ def recordings_command(context, as_json, as_csv):
         settings = setting(recordings)
         today = _found(settings)
         partial_sample = settings.partial_sample
+        check_sections()
+        of_groups = {key: settings_of(key) for key in today}
         gaps = [] if as_json or as_csv else list(_gap_lines(today, settings))
         notes, unread = notes_on_recordings(), also_there(settings.declaration(), today)
     if as_json or as_csv:
         for note in filter(None, (*notes, unread)):
             click.echo(f"neuroluigi: {note}", err=True)
     if as_json:
-        listed = {key: _group_as_data(group, partial_sample) for key, group in today.items()}
+        listed = {key: _group_as_data(group, partial_sample, of_groups[key]) for key, group in today.items()}
         print_json(listed)
     elif as_csv:
         _print_csv([r for group in today.values() for r in (*group.recordings, *group.excluded)])
     else:
-        _print_groups(today, partial_sample, [*gaps, *(f"warning: {note}" for note in notes), *filter(None, [unread])])
+        found = [*_setting_lines(of_groups), *gaps, *(f"warning: {note}" for note in notes), *filter(None, [unread])]
+        _print_groups(today, partial_sample, found)
     sys.exit(1 if any(group.problems for group in today.values()) else 0)
 
 
@@ -92,8 +97,22 @@ def _table_row(recording: Recording) -> dict[str, str]:
     return {name: text for name, text in row.items() if name != "parity" and (text or name in recording.columns)}
 
 
-def _group_as_data(group: Group, partial_sample: str) -> dict:
+def _setting_lines(of_groups: Mapping[str, Sequence[tuple[str, str, str]]]) -> Iterator[str]:
+    """Yield a line for each setting that some groups have of their own."""
+    keys: dict[str, list[str]] = {}
+    for key, settings in of_groups.items():
+        for section, name, text in settings:
+            keys.setdefault(f"[{section}] {name} = {masked(text, name)}", []).append(key)
+    for setting_of_groups, those in keys.items():
+        more = f" and {len(those) - _MOST_NAMED} more" if len(those) > _MOST_NAMED else ""
+        yield f"{setting_of_groups}: {', '.join(those[:_MOST_NAMED])}{more}"
+
+
+def _group_as_data(group: Group, partial_sample: str, settings: Sequence[tuple[str, str, str]]) -> dict:
     return {
+        "settings": [
+            {"section": section, "name": name, "value": masked(text, name)} for section, name, text in settings
+        ],
         "values": dict(group.values),
         "recordings": [
             {

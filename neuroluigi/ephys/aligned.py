@@ -36,6 +36,7 @@ class Aligned(ReadyMadeName, SessionTask):
     """
 
     preload = ("matplotlib.figure",)
+    reads_own_sections = True
 
     def __init_subclass__(cls, **kwargs):
         if declared := vars(cls).get("requires"):

@@ -10,8 +10,9 @@ from neuroluigi.ephys.ready_made import ReadyMadeName
 from neuroluigi.recordings.concatenation import channels_of
 from neuroluigi.recordings.formats.reader import AP, DIGITAL, KINDS, LF, UNKNOWN
 from neuroluigi.recordings.recording import Group, RecordingsError
-from neuroluigi.steps.config import RunStopped, WordsParameter, recordings, setting
+from neuroluigi.steps.config import RunStopped, WordsParameter
 from neuroluigi.steps.discovery import groups
+from neuroluigi.steps.group_settings import bad_channels
 from neuroluigi.steps.tasks import WrapperTask
 
 # Below such a rate there are no spikes to see in what a probe calls ap.
@@ -64,7 +65,7 @@ class PlotAll(ReadyMadeName, WrapperTask):
 def _kinds(group: Group) -> set[str]:
     """Return the kinds of the channels that are used and not bad, of unknown ones where there are none."""
     try:
-        of_group = GroupChannels(group, setting(recordings).bad_channels)
+        of_group = GroupChannels(group, *bad_channels(group.key))
     except RecordingsError:
         # A bad channel that the group does not have: each step that looks at channels fails with the reason.
         return {one.get("kind", UNKNOWN) for one in channels_of(group.recordings[0])}

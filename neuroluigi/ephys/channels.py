@@ -3,11 +3,13 @@
 import copy
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from neuroluigi.recordings.concatenation import channels_of
 from neuroluigi.recordings.formats.reader import AP, DIGITAL, KINDS, UNKNOWN
 from neuroluigi.recordings.recording import Group, RecordingsError
+
+Value = TypeVar("Value")
 
 # From so many channels on, the reference "auto" is their median.
 LEAST_REFERENCED = 16
@@ -18,18 +20,18 @@ _REFERENCED = (AP, UNKNOWN)
 class GroupChannels:
     """The channels of a group as its recordings describe them: a dict per channel, as in aggregate.json.
 
-    `bad` are the 0-based positions that the column bad_channels of any of them names, or `also_bad`, which need not be
-    there in each group.
+    `bad` are the 0-based positions that the column bad_channels of any of them names, or `also_bad`, those of a
+    `section` of the settings. Those of all groups need not be there in each.
     """
 
-    def __init__(self, group: Group, also_bad: Sequence[str] = ()):
+    def __init__(self, group: Group, also_bad: Sequence[str] = (), section: str = ""):
         self.key, self.described = group.key, channels_of(group.recordings[0])
         # Kinds are of channels that are not bad, of which none is known yet.
         self.bad: set[int] = set()
         named = ((one, where.origin) for where in group.recordings for one in _words(where.columns.get("bad_channels")))
         self.bad = {
             *(place for word, origin in named for place in self._named(word, f"{origin}, column bad_channels")),
-            *(place for word in also_bad for place in self._positions(word)),
+            *(place for word in also_bad for place in self._also_bad(word, section)),
         }
 
     def left(self, places: Sequence[int], described: Sequence[Mapping[str, Any]]) -> "GroupChannels":
@@ -63,6 +65,19 @@ class GroupChannels:
         chosen = {place for one in taken for place in self._named(one, setting)} if taken else {*default}
         return sorted(chosen - {place for one in left_out for place in self._named(one, setting)})
 
+    def spread(self, value: Value, others: Mapping[str, Value], chosen: Sequence[int], setting: str) -> list[Value]:
+        """Return a value for each chosen channel: that of the last of the words in `others` that names it, or `value`.
+
+        Raises RecordingsError for a word that names none of them; `setting` says where it was set.
+        """
+        found = dict.fromkeys(chosen, value)
+        for word, other in others.items():
+            places = [place for place in self._named(word, setting) if place in found]
+            if not places:
+                raise RecordingsError(f"{setting}: {word!r} is none of the channels that group {self.key} looks at")
+            found.update(dict.fromkeys(places, other))
+        return [found[place] for place in chosen]
+
     def labels(self, chosen: Sequence[int], reference: str, per_shank: bool) -> list[int]:
         """Return the number of the reference of each chosen channel, 0 for none, by reference: none, auto, median.
 
@@ -83,6 +98,9 @@ class GroupChannels:
         numbers = {shank: number for number, shank in enumerate(sorted(members), start=1)}
         referenced = {place for places in members.values() for place in places}
         return [numbers[of_shank[place]] if place in referenced else 0 for place in chosen]
+
+    def _also_bad(self, word: str, section: str) -> list[int]:
+        return self._named(word, f"[{section}] bad_channels") if ":" in section else self._positions(word)
 
     def _named(self, word: str, setting: str) -> list[int]:
         found = self._positions(word)

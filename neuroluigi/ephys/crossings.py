@@ -2,14 +2,14 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import luigi
 
 from neuroluigi.ephys import targets
-from neuroluigi.ephys.quantities import Quantity, in_counts
+from neuroluigi.ephys.quantities import PerChannel, Quantity, in_counts, numbers_of, values_of
 from neuroluigi.ephys.signal_task import SignalTask, switch
 from neuroluigi.recordings.formats.reader import AP, UNKNOWN
 from neuroluigi.recordings.recording import RecordingsError
@@ -28,7 +28,7 @@ class Crossings(SignalTask):
     (see targets.EventSummary). One of level, threshold and noise says where the level is.
     """
 
-    threshold = luigi.OptionalFloatParameter(default=0.75, description="level as a fraction of the range, from 0 to 1")
+    threshold = PerChannel(default=0.75, description="level as a fraction of the range, from 0 to 1")
     level = Quantity(default=None, description="level in raw counts, or with a unit, such as -50 mV, in its place")
     polarity = luigi.ChoiceParameter(
         default="rising",
@@ -36,9 +36,7 @@ class Crossings(SignalTask):
         positional=False,
         description="at or above the level, at or below it, or either way from 0",
     )
-    noise = luigi.OptionalFloatParameter(
-        default=None, positional=False, description="level as so many standard deviations of the noise"
-    )
+    noise = PerChannel(default=None, positional=False, description="level as so many standard deviations of the noise")
     hysteresis = Quantity(
         default=None, positional=False, description="armed again so far on the near side of the level"
     )
@@ -97,19 +95,23 @@ class Crossings(SignalTask):
         Raises RecordingsError for what the group does not have.
         """
         found = {**self.signal_options(), **self._options_of_events()}
-        channels = self._channels_of_group().described
-        chosen = [channels[place] for place in self.chosen_channels()]
-        for name in ("level", "hysteresis"):
-            # After a band-pass nothing is left of an offset.
-            with_offset = name == "level" and self.low is None
-            if isinstance(value := found.get(name), str):
-                counts = [in_counts(value, one, f"[{self.task_family}] {name}", with_offset) for one in chosen]
-                found[name] = counts[0] if len({*counts}) == 1 else counts
+        for name in (*_LEVELS, "hysteresis"):
+            if isinstance(found.get(name), str):
+                values = self.values_of_channels(name, self.chosen_channels())
+                found[name] = values[0] if len({*values}) == 1 else values
         try:
             EventOptions(**found).check(self.sampling_rate_hz())
         except ValueError as error:
             raise RecordingsError(f"group {self.group}, {self.task_family}: {error}") from None
         return found
+
+    def values_of_channels(self, name: str, places: Sequence[int]) -> list[float]:
+        """Return the number that a parameter has for each of some channels, in counts where it has a unit."""
+        value, of_group, setting = getattr(self, name), self._channels_of_group(), f"[{self.task_family}] {name}"
+        # After a band-pass nothing is left of an offset.
+        with_offset = name == "level" and self.low is None
+        pairs = zip(places, of_group.spread(*values_of(value), places, setting), strict=True)
+        return [in_counts(one, of_group.described[place], setting, with_offset) for place, one in pairs]
 
     def _options_of_events(self) -> dict[str, Any]:
         """Return the options that the parameters say, with levels as they are written."""
@@ -155,17 +157,23 @@ class Crossings(SignalTask):
             raise RunStopped(
                 f"luigi: {self.task_family}: level, threshold and noise are blank; one of them says where the level is"
             )
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
+        fractions = [] if self.threshold is None else numbers_of(self.threshold)
+        if wrong := [one for one in fractions if not 0 <= one <= 1]:
             raise RunStopped(
-                f"luigi: threshold {self.threshold:.15g}: threshold is a fraction of the channel's range, from 0 to 1;"
-                f" for raw counts use --{self.task_family}-level {self.threshold:.15g}"
+                f"luigi: threshold {wrong[0]:.15g}: threshold is a fraction of the channel's range, from 0 to 1;"
+                f" for raw counts use --{self.task_family}-level {wrong[0]:.15g}"
             )
         level: Any = self.level
         if isinstance(level, float) and not math.isfinite(level):
             raise RunStopped(f"luigi: --{self.task_family}-level {level} is not a number of raw counts")
         options = self._options_of_events()
-        # A number in place of one with a unit, which is of one sign.
-        numbers = {name: 1.0 for name in ("level", "hysteresis") if isinstance(options.get(name), str)}
+        # Those with a unit are of one sign.
+        texts = {
+            name: value
+            for name, value in options.items()
+            if name in (*_LEVELS, "hysteresis") and isinstance(value, str)
+        }
+        numbers = {name: numbers_of(value) for name, value in texts.items()}
         try:
             EventOptions(**{**options, **numbers}, low=self.low, high=self.high).check(math.inf)
         except ValueError as error:
@@ -208,10 +216,8 @@ class Spikes(Crossings):
     polarity = luigi.ChoiceParameter(
         default="falling", positional=False, choices=POLARITIES, description="which way spikes go"
     )
-    threshold = luigi.OptionalFloatParameter(default=None, description="level as a fraction of the range, from 0 to 1")
-    noise = luigi.OptionalFloatParameter(
-        default=5.0, positional=False, description="level as so many standard deviations of the noise"
-    )
+    threshold = PerChannel(default=None, description="level as a fraction of the range, from 0 to 1")
+    noise = PerChannel(default=5.0, positional=False, description="level as so many standard deviations of the noise")
     release = luigi.FloatParameter(
         default=0.5, positional=False, description="armed again at this fraction of the level"
     )
@@ -235,10 +241,8 @@ class Beats(Crossings):
     polarity = luigi.ChoiceParameter(
         default="absolute", positional=False, choices=POLARITIES, description="which way the complexes go"
     )
-    threshold = luigi.OptionalFloatParameter(default=None, description="level as a fraction of the range, from 0 to 1")
-    noise = luigi.OptionalFloatParameter(
-        default=8.0, positional=False, description="level as so many standard deviations of the noise"
-    )
+    threshold = PerChannel(default=None, description="level as a fraction of the range, from 0 to 1")
+    noise = PerChannel(default=8.0, positional=False, description="level as so many standard deviations of the noise")
     release = luigi.FloatParameter(
         default=0.5, positional=False, description="armed again at this fraction of the level"
     )
@@ -252,7 +256,7 @@ class Beats(Crossings):
 class Photodiode(Crossings):
     """Changes of a light on a screen: where it goes on, and where it goes off as events of their own; see Crossings."""
 
-    threshold = luigi.OptionalFloatParameter(default=0.5, description="level as a fraction of the range, from 0 to 1")
+    threshold = PerChannel(default=0.5, description="level as a fraction of the range, from 0 to 1")
     release = luigi.FloatParameter(
         default=0.8, positional=False, description="armed again at this fraction of the way to the level"
     )

@@ -42,8 +42,8 @@ class Edges(Crossings):
         stats = self.input()["stats"].load()
         levels = [math.nan] * len(stats["min"])
         if self._is_of_stats():
-            part = Fraction(repr(self.threshold))
-            return targets.levels(stats, 1 - part if self.polarity == "falling" else part)
+            parts = (Fraction(repr(one)) for one in self.values_of_channels("threshold", range(len(levels))))
+            return targets.levels(stats, [1 - part if self.polarity == "falling" else part for part in parts])
         if not self._is_filtered() and "level" in (options := self.options()):
             chosen, level = self.chosen_channels(), options["level"]
             for place, one in zip(chosen, level if isinstance(level, list) else [level] * len(chosen), strict=True):

@@ -21,10 +21,13 @@ _AMPLITUDES = "_amplitudes"
 class _OfAllPlots(luigi.Parameter[Any]):
     """Mixed into another parameter: where the section of a step says nothing, that of Plot does."""
 
+    also_of = ("Plot",)
+
     def task_value(self, task_name, param_name):
         """Return the value for a kind of step; its default alone for no kind."""
         own = super().task_value(task_name, param_name)
-        is_default = task_name and own == super().task_value("", param_name)
+        # That of a group is asked for only where it says something.
+        is_default = task_name and ":" not in task_name and own == super().task_value("", param_name)
         return super().task_value("Plot", param_name) if is_default else own
 
 

@@ -21,7 +21,8 @@ class Plot(Picture):
             aggregate_file=aggregate["layout"].path,
             edges=edges.output().load(),
             levels=edges.levels(),
-            threshold=edges.threshold if edges.level is None else None,
+            # One for each channel is not said.
+            threshold=edges.threshold if edges.level is None and isinstance(edges.threshold, float) else None,
             made_by=edges.made_by(),
             channels=self.channels,
             window=self.window,

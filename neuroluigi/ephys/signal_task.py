@@ -14,7 +14,8 @@ from neuroluigi.recordings.formats.reader import DIGITAL, KINDS
 from neuroluigi.recordings.recording import Group, RecordingsError
 from neuroluigi.signals.band_pass import check_band
 from neuroluigi.signals.filtered_file import DTYPES
-from neuroluigi.steps.config import WordsParameter, recordings, setting
+from neuroluigi.steps.config import WordsParameter
+from neuroluigi.steps.group_settings import bad_channels
 from neuroluigi.steps.matlab import MatlabTask
 from neuroluigi.steps.parameters import default_of
 
@@ -92,7 +93,7 @@ class ChannelsTask(ReadyMade, MatlabTask):
 
 def given_channels(group: Group, given: Any) -> GroupChannels:
     """Return the channels of the samples that a step is given, by its input(). Raises RecordingsError."""
-    of_group = GroupChannels(group, setting(recordings).bad_channels)
+    of_group = GroupChannels(group, *bad_channels(group.key))
     for one in _derived_by(given):
         of_group = one.channels_left(of_group)
     return of_group

@@ -183,8 +183,10 @@ class Snippets(ResultTarget):
             raise DamagedError(f"{path.name} is not float32 of shape (rows, samples) but {rows.dtype} {rows.shape}")
 
 
-def levels(stats: dict, threshold: float | Fraction, level: float | None = None) -> list[float]:
+def levels(stats: dict, threshold: float | Sequence[float | Fraction], level: float | None = None) -> list[float]:
     """Return the level of each channel in raw counts: `level`, or min + threshold * (max - min) of the channel.
+
+    `threshold` is that of all channels, or has one for each.
 
     That is worked out exactly, with the threshold as it is written (0.1 is a tenth), and rounded once: at threshold 1
     it is the maximum itself, which a sum of rounded terms may miss. NaN, through which nothing rises, for a channel
@@ -201,8 +203,9 @@ def levels(stats: dict, threshold: float | Fraction, level: float | None = None)
             f"channel {infinite[0]} has infinite samples, so a fraction of its range is no level; give one in raw"
             " counts with --Edges-level"
         )
-    fraction = threshold if isinstance(threshold, Fraction) else Fraction(repr(threshold))
-    return [_between(low, high, fraction) for low, high in zip(stats["min"], stats["max"], strict=True)]
+    parts = threshold if isinstance(threshold, Sequence) else [threshold] * len(stats["min"])
+    fractions = (one if isinstance(one, Fraction) else Fraction(repr(one)) for one in parts)
+    return [_between(*one) for one in zip(stats["min"], stats["max"], fractions, strict=True)]
 
 
 def _between(low: float, high: float, fraction: Fraction) -> float:

@@ -15,15 +15,17 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.expected import name_of_other
 from neuroluigi.provenance.files import last_lines
 from neuroluigi.provenance.record import engine_and_version, read_failure, recorded_code, sibling_path
-from neuroluigi.provenance.secret_values import masked, without_seals
+from neuroluigi.provenance.secret_values import MASK, masked, without_seals
 from neuroluigi.recordings.recording import Group
 from neuroluigi.results.alike import names_in, problem_lines, some
 from neuroluigi.results.recorded import recorded_results
+from neuroluigi.steps.group_settings import bad_channels
+from neuroluigi.steps.parameters import is_secret, section_of_group
 from neuroluigi.steps.plan import walk_tasks
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.scope import group_of, recording_of
 from neuroluigi.steps.spawn import CarriesSettings
-from neuroluigi.steps.tasks import SESSIONS, SessionTask
+from neuroluigi.steps.tasks import SESSIONS, GroupTask, SessionTask
 
 STUDY = "study"
 WAITING, FAILED, DROPPED = "waiting", "failed", "dropped"
@@ -247,6 +249,7 @@ def explain_status(entry: ResultStatus, record: Mapping | None) -> list[str]:
     sign, _ = SIGNS[entry.shown_state]
     lines = [f"{sign} {entry.task}: {status.state}"]
     lines += [f"  {reason.text}{reason.detail and f' ({reason.detail})'}" for reason in status.reasons]
+    lines += _of_group(entry.task)
     if status.is_dropped and status.state != state.MISSING:
         lines.append("  It is dropped: its files are gone, and are made again when a step needs them.")
     if status.problem:
@@ -263,6 +266,19 @@ def explain_status(entry: ResultStatus, record: Mapping | None) -> list[str]:
             "There is no run record: it is not known how it was made." if status.is_there else "It was never made."
         )
     return lines + _failure(entry)
+
+
+def _of_group(task: luigi.Task) -> Iterator[str]:
+    """Yield a line for each parameter of a step that its group has of its own."""
+    values, group = task.param_kwargs, task.param_kwargs.get("group", "")
+    for name, parameter in task.get_params():
+        if section := section_of_group(type(task), name, parameter, group):
+            value = MASK if is_secret(parameter) else masked(parameter.serialize(values[name]))
+            yield f"  {name} = {value} is of [{section}]"
+    if isinstance(task, GroupTask):
+        bad, section = bad_channels(group)
+        if ":" in section:
+            yield f"  bad_channels = {', '.join(bad)} is of [{section}]"
 
 
 _NAMES_SHOWN = 10

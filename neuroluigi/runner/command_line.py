@@ -22,6 +22,7 @@ from luigi.task_register import Register, TaskClassAmbigiousException, TaskClass
 
 from neuroluigi.provenance.secret_values import masked
 from neuroluigi.steps.config import RunStopped, neuroluigi, recordings, results, shown_path
+from neuroluigi.steps.group_settings import OF_RECORDINGS, GroupSection, settings_of_groups
 from neuroluigi.steps.lab_code import describe_in_code
 from neuroluigi.steps.lab_folder import use_settings_beside
 from neuroluigi.steps.matlab import matlab
@@ -224,6 +225,8 @@ def check_settings() -> None:
         known.setdefault(section, []).append(name)
         _check_comment(section, name)
         _check_value(section, name, parameter, is_without_section)
+    for section, name, _ in settings_of_groups():
+        _check_group_setting(section, name)
     config = luigi.configuration.get_config()
     for old, new in SETTINGS.items():
         if config.has_option(*old.split(".")):
@@ -232,6 +235,26 @@ def check_settings() -> None:
     # Luigi warns of names that it does not know as soon as it is asked.
     if (workers := luigi.interface.core().workers) < 1:
         raise RunStopped(f"luigi: --workers {workers}: there has to be at least one")
+
+
+def _check_group_setting(section: GroupSection, name: str) -> None:
+    """Refuse a setting of some groups that groups can't have of their own, or whose value can't be read."""
+    step = Register.get_task_cls(section.step)
+    known = {one: parameter for one, parameter in step.get_params() if _is_of_groups(step, one, parameter)}
+    if name not in known:
+        why = f"there are: {', '.join(sorted(known))}"
+        if name in dict(step.get_params()):
+            why = f"it holds for all groups, set it in [{section.step}]; of some groups {why}"
+        raise RunStopped(f"luigi: luigi.cfg, [{section.name}] {name}: there is no such setting of some groups; {why}")
+    _check_comment(section.name, name)
+    _check_value(section.name, name, known[name], False)
+
+
+def _is_of_groups(step: type[luigi.Task], name: str, parameter: luigi.Parameter) -> bool:
+    """Whether groups may have a setting of their own: what decides over a result, and not where and by whom."""
+    if step is recordings:
+        return name in OF_RECORDINGS
+    return name != "group" and (parameter.significant or name in getattr(step, "deciding_settings", ()))
 
 
 def _check_comment(section: str, name: str) -> None:
@@ -248,7 +271,8 @@ def _check_comment(section: str, name: str) -> None:
 
 
 def _check_value(section: str, name: str, parameter: luigi.Parameter, is_without_section: bool) -> None:
-    option = (name if is_without_section else f"{section}_{name}").replace("_", "-")
+    # There are no options for some groups.
+    option = "" if ":" in section else (name if is_without_section else f"{section}_{name}").replace("_", "-")
     try:
         if parameter.has_task_value(section, name):
             parameter.task_value(section, name)
@@ -256,7 +280,8 @@ def _check_value(section: str, name: str, parameter: luigi.Parameter, is_without
         why = " ".join(_why_unreadable(parameter, error).split())
         raise RunStopped(f"luigi: luigi.cfg, [{section}] {name}: {why}; write %% for a per cent sign") from error
     except ValueError as error:
-        raise RunStopped(f"luigi: [{section}] {name} (--{option}): {_why_unreadable(parameter, error)}") from error
+        of_option = f" (--{option})" if option else ""
+        raise RunStopped(f"luigi: [{section}] {name}{of_option}: {_why_unreadable(parameter, error)}") from error
 
 
 def _why_unreadable(parameter: luigi.Parameter, error: Exception) -> str:
@@ -272,9 +297,9 @@ def _check_names(declared: Mapping[str, Iterable[str]], known: Mapping[str, list
     ours = [name for name, kind in classes.items() if issubclass(kind, (CarriesSettings, *_SECTIONS))]
     luigis = [name for name, kind in classes.items() if issubclass(kind, luigi.Config) and name not in ours]
     for section in declared.keys() - known.keys():
-        # A step may read sections of its own, such as [Aligned:nidq].
-        step, is_of_step, _ = section.partition(":")
-        if is_of_step and step in known:
+        step, is_of_some, _ = section.partition(":")
+        if is_of_some and step in known:
+            _check_has_sections(section, classes[step])
             continue
         if near := difflib.get_close_matches(step, [*ours, *luigis], n=1, cutoff=0.8):
             raise RunStopped(f"luigi: luigi.cfg: there is no step or section [{section}]; did you mean [{near[0]}]?")
@@ -283,6 +308,17 @@ def _check_names(declared: Mapping[str, Iterable[str]], known: Mapping[str, list
             # Luigi takes a dash for an underscore, and lets capital letters be.
             if name.replace("-", "_") not in known[section]:
                 _refuse_setting(section, name, known[section], section in ours)
+
+
+def _check_has_sections(section: str, kind: type) -> None:
+    """Refuse a section behind a colon of what has none."""
+    if not (
+        kind is recordings or any(getattr(kind, one, False) for one in ("has_group_sections", "reads_own_sections"))
+    ):
+        name = kind.__name__
+        raise RunStopped(
+            f"luigi: luigi.cfg: [{section}] is of some groups, and {name} is no step for a group: set it in [{name}]"
+        )
 
 
 def _refuse_setting(section: str, name: str, known: Sequence[str], is_ours: bool) -> None:

@@ -1,15 +1,16 @@
 """The settings that are in force in a run, where each comes from, and which of them are secret."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
 
-from neuroluigi.provenance.secret_values import masked, masked_words
+from neuroluigi.provenance.secret_values import MASK, masked, masked_words
 from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import recordings, recordings_root, results, results_root
+from neuroluigi.steps.group_settings import settings_of_groups
 from neuroluigi.steps.parameters import is_secret, seal, sealed
 from neuroluigi.steps.spawn import CarriesSettings
 
@@ -37,7 +38,16 @@ def in_force(root: luigi.Task) -> list[InForce]:
         is_known = not is_own and source == "default" and _is_of_package(owner, name)
         if source and not is_known and (is_own or shown or source != "default"):
             (own if is_own else of_steps).append(InForce(f"[{section}] {name}", shown, source))
-    return own + of_steps
+    return (
+        own + of_steps + [InForce(f"[{section}] {name}", text, "luigi.cfg") for section, name, text, _ in _of_groups()]
+    )
+
+
+def _of_groups() -> Iterator[tuple[str, str, str, str]]:
+    """Yield of each setting of some groups section, name, text to show, and that by which another run can tell it."""
+    for section, name, text in settings_of_groups():
+        parameter = dict(Register.get_task_cls(section.step).get_params())[name]
+        yield section.name, name, MASK if is_secret(parameter) else masked(text, name), _as_decided(parameter, text)
 
 
 def _is_of_package(step: type, name: str) -> bool:
@@ -98,4 +108,5 @@ def deciding_settings(root: luigi.Task) -> dict[str, str]:
     for name, parameter in root.get_params():
         if f"{root.task_family}.{name}" in found and parameter.significant:
             found[f"{root.task_family}.{name}"] = _as_decided(parameter, root.param_kwargs[name])
-    return {**found, "recordings.root": str(recordings_root()), "results.root": str(results_root())}
+    of_groups = {f"{section}.{name}": decided for section, name, _, decided in _of_groups()}
+    return {**found, **of_groups, "recordings.root": str(recordings_root()), "results.root": str(results_root())}

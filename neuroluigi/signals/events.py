@@ -30,8 +30,8 @@ class EventOptions(SignalOptions):
 
     polarity: str = "rising"
     level: float | Sequence[float] | None = None
-    threshold: float | None = None
-    noise: float | None = None
+    threshold: float | Sequence[float] | None = None
+    noise: float | Sequence[float] | None = None
     hysteresis: float | Sequence[float] = 0.0
     release: float = 1.0
     settle: int = 1
@@ -53,12 +53,14 @@ class EventOptions(SignalOptions):
             )
         if self.polarity not in POLARITIES:
             raise ValueError(f"polarity {self.polarity!r} is not one of {', '.join(POLARITIES)}")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold {self.threshold:g} is not a fraction of the range, from 0 to 1")
+        for one in () if self.threshold is None else np.atleast_1d(self.threshold):
+            if not 0 <= one <= 1:
+                raise ValueError(f"threshold {one:g} is not a fraction of the range, from 0 to 1")
         if not np.all(np.isfinite(np.asarray(self.hysteresis, float))):
             raise ValueError("hysteresis is not a number of counts")
-        if self.noise is not None and not 0 < self.noise < math.inf:
-            raise ValueError(f"noise {self.noise:g} is not a number of standard deviations above 0")
+        for one in () if self.noise is None else np.atleast_1d(self.noise):
+            if not 0 < one < math.inf:
+                raise ValueError(f"noise {one:g} is not a number of standard deviations above 0")
         self._check_release()
         if self.settle < 1 or self.settle != int(self.settle):
             raise ValueError(f"settle {self.settle:g} is not a number of samples from 1 on")
@@ -150,9 +152,9 @@ def _levels(signal: Signal, options: EventOptions, noise: np.ndarray) -> tuple[n
         levels = np.broadcast_to(np.asarray(options.level, float), channels).copy()
     elif options.noise is not None:
         # Through a level of 0, noise that there is none of is no event.
-        levels = np.where(noise > 0, sign * options.noise * noise, math.nan)
+        levels = np.where(noise > 0, sign * np.asarray(options.noise) * noise, math.nan)
     else:
-        threshold = DEFAULT_THRESHOLD if options.threshold is None else options.threshold
+        threshold = np.asarray(DEFAULT_THRESHOLD if options.threshold is None else options.threshold)
         lowest, highest = _range(signal, is_absolute=options.polarity == "absolute")
         near, far = (highest, lowest) if options.polarity == "falling" else (lowest, highest)
         # After a band-pass events rise from 0, and the lowest value is that of another event.

@@ -1,4 +1,8 @@
-"""The value of each parameter of a task, resolved here alone: given > command line > luigi.cfg > default."""
+"""The value of each parameter of a task, resolved here alone.
+
+The first of these that has one: argument, command line, section of luigi.cfg for its group, section of the step,
+default.
+"""
 
 import functools
 import itertools
@@ -20,6 +24,7 @@ from luigi.parameter import (
 from neuroluigi.provenance.plain_data import NotPlainError, plain
 from neuroluigi.provenance.secret_values import MASK, key_of, masked, replaced
 from neuroluigi.steps.config import RunStopped, results_root
+from neuroluigi.steps.group_settings import section_of
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 
@@ -29,6 +34,10 @@ Parameters = Sequence[tuple[str, luigi.Parameter]]
 
 class ResolvedParameters(luigi.Task):
     """A task whose parameters are resolved by this module, once per run for the same class and arguments."""
+
+    # Whether groups may have settings of their own, in sections such as [Edges:mitdb_*]; its parameter `group` has the
+    # key.
+    has_group_sections = False
 
     @classmethod
     def get_params(cls):
@@ -133,7 +142,7 @@ def _resolve(task: type[luigi.Task], params: Parameters, args: tuple, kwargs: Ma
     values = dict(_given(params, args, kwargs, call))
     for name, parameter in params:
         if name not in values:
-            values[name] = _declared(family, name, parameter, call)
+            values[name] = _declared(task, name, parameter, str(values.get("group", "")), call)
     if CmdlineParser.get_instance() is None:
         _warn_of_unknown_settings(task, family)
     # Luigi keeps tasks by their values, which have to be hashable for it.
@@ -168,10 +177,13 @@ def _given(params: Parameters, args: tuple, kwargs: Mapping, call: Callable[[], 
         yield name, by_name[name].normalize(value)
 
 
-def _declared(family: str, name: str, parameter: luigi.Parameter, call: Callable[[], str]) -> object:
+def _declared(
+    task: type[luigi.Task], name: str, parameter: luigi.Parameter, group: str, call: Callable[[], str]
+) -> object:
     """Return the value of the command line, else of luigi.cfg, else the default."""
     run = CmdlineParser.get_instance()
     known = _values_of_run(run) if run else {}
+    family = section_of_group(task, name, parameter, group) or task.get_task_family()
     if (family, name, parameter) not in known:
         try:
             is_declared = parameter.has_task_value(family, name)
@@ -183,6 +195,18 @@ def _declared(family: str, name: str, parameter: luigi.Parameter, call: Callable
             raise MissingParameterException(f"{call()}: requires the '{name}' parameter to be set")
         known[family, name, parameter] = parameter.task_value(family, name)
     return known[family, name, parameter]
+
+
+def section_of_group(task: type[luigi.Task], name: str, parameter: luigi.Parameter, group: str) -> str:
+    """Return the section of luigi.cfg for a group that has the value of a parameter; "" for none."""
+    if not (group and getattr(task, "has_group_sections", False)) or name == "group":
+        return ""
+    # A parameter may take what its own section does not say from that of another step.
+    families = (task.get_task_family(), *getattr(parameter, "also_of", ()))
+    run = CmdlineParser.get_instance()
+    if run and any(getattr(run.known_args, f"{one}_{name}", None) is not None for one in families):
+        return ""
+    return section_of(families, name, group)
 
 
 def _warn_of_unknown_settings(task: type[luigi.Task], family: str) -> None:

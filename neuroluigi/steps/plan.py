@@ -34,6 +34,7 @@ from neuroluigi.steps.config import (
 )
 from neuroluigi.steps.discovery import one_look, only_looks
 from neuroluigi.steps.expectation import defaults_of, expect, recordings_problem, requirements
+from neuroluigi.steps.group_settings import check_sections
 from neuroluigi.steps.lab_code import outputs_of, required_by
 from neuroluigi.steps.long_names import refuse_long_names
 from neuroluigi.steps.plain_luigi import logged_in_one_line
@@ -48,6 +49,7 @@ class _Unchanging:
     """What is the same for all plans of a run."""
 
     def __init__(self):
+        check_sections()
         # The roots for which no two tasks make the same file.
         self.checked: set[str] = set()
         self.roots = {name: os.fspath(root) for name, root in roots_of_paths().items()}

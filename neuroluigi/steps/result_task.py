@@ -21,6 +21,9 @@ class ResultTask(ResolvedParameters):
         description="remade for these instead of [results] rerun_on",
     )
 
+    # Whether the step itself reads sections of luigi.cfg such as [Aligned:nidq], of what it has several of.
+    reads_own_sections = False
+
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         guard(cls)

@@ -57,6 +57,7 @@ class GroupTask(Step):
     """A step for one group of recordings; its files are in results/<group>/."""
 
     group = luigi.Parameter(description="key of the group, such as a-even")
+    has_group_sections = True
 
     @property
     def folder(self) -> Path:

@@ -246,7 +246,9 @@ for text in json.loads(sys.argv[1]):
     config.read_string(text)
     for section in config.sections():
         for name in config.options(section):
-            if name not in known.get(like.get(section, section), ()):
+            # A section of some groups has settings of its step.
+            step = section.partition(":")[0]
+            if name not in known.get(like.get(step, step), ()):
                 print(section, name)
 """
 
