@@ -18,8 +18,8 @@ function findEvents(aggregateFile, eventsFile, amplitudesFile, summaryFile, vara
   %                   number per channel: 0 none, 1, 2, ... the group whose median is taken off
   %   polarity        'rising' (default), 'falling', or 'absolute': the size of a sample counts
   %   level           counts, one number or one per channel; or
-  %   noise           in multiples of the noise (noiseLevel.m), below 0 for falling; or
-  %   threshold       0 to 1 (default 0.75) of the way from the minimum of a channel, or after a
+  %   noise           likewise, in multiples of the noise (noiseLevel.m), below 0 for falling; or
+  %   threshold       likewise, 0 to 1 (default 0.75) of the way from the minimum, or after a
   %                   band-pass from 0, to its maximum; for falling from the maximum down
   %   hysteresis      counts (default 0): so far from the level is a channel armed again
   %   release         0 to 1: the same, as a part of the way from 0, minimum or maximum

@@ -37,6 +37,8 @@ CASES = {
     "absolute": (PLANTED, [0], {"low": 60.0, "threshold": 0.75, "polarity": "absolute", "hysteresis": 3.0}),
     "channels in another order": (AS_WORDS, [0, 45, 77], {"channels": [3, 1, 4], "level": [2.0, 3.0, 4.0]}),
     "one channel": (PLANTED, [0], {**BAND, "channels": [2], "noise": 4.0, "noiseFrom": "all", "reference": [0]}),
+    "noise per channel": (PLANTED, [0], {**BAND, "channels": [2, 1], "noise": [4.0, 6.0]}),
+    "threshold per channel": (PLANTED, [0], {"channels": [2, 1], "threshold": [0.25, 0.5]}),
     "infinite samples": (with_infinity(), [0, 1, 900], {**BAND, "noise": 4.0}),
     "infinite samples and a reference": (with_infinity(), [0, 1, 2], {"reference": "median", "noise": 2.0}),
     "an infinite level": (with_infinity(), [0], {"threshold": 0.75}),
@@ -84,6 +86,16 @@ def test_both_find_the_same_and_say_the_same(found, name):
     for key in ("noise", "level", "release", "rate_hz"):
         np.testing.assert_allclose(*(np.array(one.pop(key), float) for one in (summary, other)), rtol=1e-9)
     assert summary == other
+
+
+@needs_octave
+def test_a_channel_has_the_multiple_and_the_fraction_that_is_its_own(found):
+    summary = as_read(found / "noise per channel", "n")[2]
+    levels, noise = (np.array(summary[name][:2]) for name in ("level", "noise"))
+    assert levels == pytest.approx(noise * [6, 4])
+    lowest, highest = PLANTED.min(axis=0)[:2], PLANTED.max(axis=0)[:2]
+    expected = lowest + np.array([0.5, 0.25]) * (highest - lowest)
+    assert as_read(found / "threshold per channel", "n")[2]["level"][:2] == pytest.approx(expected)
 
 
 def test_after_a_band_pass_a_threshold_is_counted_from_0(tmp_path):
