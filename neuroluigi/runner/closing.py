@@ -18,6 +18,7 @@ from neuroluigi.steps.plan import status_of, walk_tasks
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import CarriesSettings
 from neuroluigi.steps.target import local_path
+from neuroluigi.steps.variants import in_all_variants
 
 _MOST_NAMED = 5
 _PICTURES = (".png", ".svg", ".pdf")
@@ -40,11 +41,13 @@ class Ending:
 
 def ending(root: luigi.Task, statuses: Iterable[tuple[ResultTask, Status]], made: Container[str] = ()) -> Ending:
     """Return how a run of `root` ended: from the statuses of all results below it, and the ids of what it made."""
+    statuses = list(statuses)
     others = [(step, status) for step, status in statuses if not status.is_simply_done]
+    is_done = status_of(root).is_complete and all(status.is_complete for step, status in statuses if step.variant)
     missing = any(status.state == state.INPUT_MISSING for _, status in others)
     folder = missing_folder() if missing else None
     left_alone = [*left_alone_lines(others, folder), *_lines_on_plain_tasks(root, made)]
-    return Ending(status_of(root).is_complete, bool(folder), undone_lines(others), left_alone, _results_of(root))
+    return Ending(is_done, bool(folder), undone_lines(others), left_alone, _results_of(root))
 
 
 def _lines_on_plain_tasks(root: luigi.Task, made: Container[str]) -> Iterator[str]:
@@ -87,9 +90,10 @@ def closing_lines(worker: Worker, end: Ending, code: int, reasons: str) -> list[
 
 
 def _results_of(root: luigi.Task) -> list[Path]:
-    """Return the existing files of a task, or of those that it wraps."""
-    tasks = root.deps() if isinstance(root, luigi.WrapperTask) else [root]
-    paths = (local_path(one) for task in tasks for one in flatten(task.output()))
+    """Return the existing files of a task, or of those that it wraps, and of those that variants have of their own."""
+    roots = in_all_variants(root)
+    tasks = (task for one in roots for task in (one.deps() if isinstance(one, luigi.WrapperTask) else [one]))
+    paths = dict.fromkeys(local_path(one) for task in tasks for one in flatten(task.output()))
     return [Path(path) for path in paths if path and os.path.exists(path)]  # noqa: PTH110 (there are thousands)
 
 

@@ -21,7 +21,9 @@ from luigi.parameter import MissingParameterException, OptionalParameterMixin, P
 from luigi.task_register import Register, TaskClassAmbigiousException, TaskClassException
 
 from neuroluigi.provenance.secret_values import masked
-from neuroluigi.steps.config import RunStopped, neuroluigi, recordings, results, shown_path
+from neuroluigi.steps import variants
+from neuroluigi.steps.base import Step
+from neuroluigi.steps.config import RunStopped, neuroluigi, recordings, results, setting, shown_path
 from neuroluigi.steps.group_settings import OF_RECORDINGS, GroupSection, settings_of_groups
 from neuroluigi.steps.lab_code import describe_in_code
 from neuroluigi.steps.lab_folder import use_settings_beside
@@ -30,6 +32,7 @@ from neuroluigi.steps.parameters import default_of, is_secret
 from neuroluigi.steps.renamed import RENAMED_OPTIONS, SETTINGS, refusal, setting_in_file
 from neuroluigi.steps.settings_file import check_settings_file, wants_traceback
 from neuroluigi.steps.spawn import CarriesSettings
+from neuroluigi.steps.tasks import RecordingMaker
 
 # The sections of luigi.cfg that are this package's; Luigi's own are Luigi's to check.
 _SECTIONS = (neuroluigi, recordings, results, matlab)
@@ -45,6 +48,12 @@ def exit_on_error() -> Iterator[None]:
         if wants_traceback() or not line:
             raise
         sys.exit(line if isinstance(error, RunStopped) else f"luigi: {line}")
+
+
+def with_long_options(argv: Sequence[str]) -> list[str]:
+    """Return the words of a command line with the option of [neuroluigi] variants in place of its short form."""
+    short, long = "--variants", "--neuroluigi-variants"
+    return [long + word.removeprefix(short) if word.partition("=")[0] == short else word for word in argv]
 
 
 def named_module(argv: Sequence[str]) -> str:
@@ -227,6 +236,7 @@ def check_settings() -> None:
         _check_value(section, name, parameter, is_without_section)
     for section, name, _ in settings_of_groups():
         _check_group_setting(section, name)
+    _check_variants()
     config = luigi.configuration.get_config()
     for old, new in SETTINGS.items():
         if config.has_option(*old.split(".")):
@@ -235,6 +245,59 @@ def check_settings() -> None:
     # Luigi warns of names that it does not know as soon as it is asked.
     if (workers := luigi.interface.core().workers) < 1:
         raise RunStopped(f"luigi: --workers {workers}: there has to be at least one")
+
+
+def _check_variants() -> None:
+    """Refuse a variant of what is no parameter of a step, with a value that can't be read, or that a command line sets.
+
+    Raises RunStopped.
+    """
+    known = [Register.get_task_cls(name) for name in {section for section, *_ in Register.get_all_params()}]
+    steps = [one for one in known if issubclass(one, Step)]
+    asked_for = variants.chosen(setting(neuroluigi).variants)
+    for variant in variants.declared().values():
+        for name in variant.values:
+            found = [one for one in steps if name in {base.__name__ for base in one.__mro__}]
+            if not found:
+                near = difflib.get_close_matches(name, [one.__name__ for one in steps], n=1)
+                raise RunStopped(
+                    f"luigi: luigi.cfg, [{variants.SECTION}] {variant.name}: there is no step {name}"
+                    f"{f'; did you mean {near[0]}?' if near else ''}; a variant sets parameters of steps alone"
+                )
+            for step in found:
+                _check_variant_of(variant, step, is_chosen=variant.name in asked_for)
+
+
+def _check_variant_of(variant: variants.Variant, step: type[Step], is_chosen: bool) -> None:
+    """Refuse what a variant says of one class of steps."""
+    run, parameters = CmdlineParser.get_instance(), dict(step.get_params())
+    where = f"luigi: luigi.cfg, [{variants.SECTION}] {variant.name}"
+    names = {one for name in (base.__name__ for base in step.__mro__) for one in variant.values.get(name, ())}
+    for name in sorted(names):
+        parameter, text = parameters.get(name), variant.text_of(step, name) or ""
+        if parameter is None:
+            near = difflib.get_close_matches(name, parameters, n=1)
+            meant = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(parameters))}"
+            raise RunStopped(f"{where}: {step.__name__} has no parameter {name}; {meant}")
+        if name in ("group", "session", "index") or issubclass(step, RecordingMaker) or is_secret(parameter):
+            raise RunStopped(
+                f"{where}: {step.__name__}.{name} is the same in all variants: it says what is recorded"
+                " where, or is secret"
+            )
+        try:
+            variants.parse_value(parameter, text)
+        except (ValueError, TypeError) as error:
+            raise RunStopped(f"{where}: {step.__name__}.{name} = {text}: {error}") from error
+        family = step.get_task_family()
+        given = run and (
+            getattr(run.known_args, f"{family}_{name}", None) is not None
+            or (run.known_args.root_task == family and getattr(run.known_args, name, None) is not None)
+        )
+        if given and is_chosen:
+            raise RunStopped(
+                f"luigi: --{family}-{name.replace('_', '-')} is on the command line, and variant {variant.name} sets it"
+                " too; leave out one of them"
+            )
 
 
 def _check_group_setting(section: GroupSection, name: str) -> None:

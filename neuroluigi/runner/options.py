@@ -13,6 +13,7 @@ from neuroluigi.steps.config import recordings, recordings_root, results, result
 from neuroluigi.steps.group_settings import settings_of_groups
 from neuroluigi.steps.parameters import is_secret, seal, sealed
 from neuroluigi.steps.spawn import CarriesSettings
+from neuroluigi.steps.variants import SECTION, declared, in_command
 
 
 class InForce(NamedTuple):
@@ -109,4 +110,11 @@ def deciding_settings(root: luigi.Task) -> dict[str, str]:
         if f"{root.task_family}.{name}" in found and parameter.significant:
             found[f"{root.task_family}.{name}"] = _as_decided(parameter, root.param_kwargs[name])
     of_groups = {f"{section}.{name}": decided for section, name, _, decided in _of_groups()}
-    return {**found, **of_groups, "recordings.root": str(recordings_root()), "results.root": str(results_root())}
+    of_variants = {f"{SECTION}.{name}": repr(declared()[name].values) for name in in_command()}
+    return {
+        **found,
+        **of_groups,
+        **of_variants,
+        "recordings.root": str(recordings_root()),
+        "results.root": str(results_root()),
+    }

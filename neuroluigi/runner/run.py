@@ -31,7 +31,7 @@ from neuroluigi.provenance.run_record import run_log_path
 from neuroluigi.provenance.secret_values import may_make_key
 from neuroluigi.runner import luigid, patches, scheduler
 from neuroluigi.runner.closing import Ending, closing_lines, ending
-from neuroluigi.runner.command_line import exit_on_error, named_module, parse, use_current_folder
+from neuroluigi.runner.command_line import exit_on_error, named_module, parse, use_current_folder, with_long_options
 from neuroluigi.runner.flushing import Flushing
 from neuroluigi.runner.options import deciding_settings, without_secrets
 from neuroluigi.runner.progress import Display
@@ -248,7 +248,7 @@ class Run:
     """
 
     def __init__(self, argv: list[str], is_whole: bool = True):
-        self._argv, self._is_whole = argv, is_whole
+        self._argv, self._is_whole = with_long_options(argv), is_whole
         # What ran, as soon as anything did.
         self.worker: CheckingWorker | None = None
 
@@ -323,6 +323,7 @@ def luigi_command(argv: list[str]) -> int:
 @contextlib.contextmanager
 def command_line(argv: list[str], others: Iterable[str] = ()) -> Iterator[luigi.Task]:
     """Put luigi.cfg and a command line in force, as they are in a run; give the root task. `others` as for parse."""
+    argv = with_long_options(argv)
     if module := named_module(argv):
         use_current_folder(module)
     with patches.applied(patches.one_exact_parser(), patches.options_of_sections()):

@@ -105,7 +105,7 @@ class Attempt:
             self._finals = {one: Path(one.path) for one in flatten(self._output)}
             self._parts = {one: part_path(path) for one, path in self._finals.items()}
         except OSError as error:
-            why = f"can't write to {step.folder}: {describe_error(error)}"
+            why = f"can't write to {step.results_folder}: {describe_error(error)}"
             raise StepError(f"{step}: {why_denied(self._record_path.parent, results_root()) or why}") from error
         step.tool, step._code = {}, None
         start = start_clock()

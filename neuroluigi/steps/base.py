@@ -25,6 +25,7 @@ from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMetho
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
 from neuroluigi.steps.target import ResultFolder, ResultTarget
+from neuroluigi.steps.variants import SIGN, in_own_variant
 
 AnyParameter = TypeVar("AnyParameter", bound="luigi.Parameter[Any]")
 
@@ -96,9 +97,15 @@ class Step(CarriesSettings, ResultTask):
         raise TypeError(f"{self.task_family} is neither a GroupTask, a RecordingTask, a SessionTask nor a StudyTask")
 
     @property
+    def results_folder(self) -> Path:
+        """The folder of its files: `folder`, or of what a variant touches <folder>@<variant>."""
+        folder, variant = self.folder, self.variant
+        return path_of(folder.parent, f"{folder.name}{SIGN}{variant}") if variant else folder
+
+    @property
     def record_path(self) -> Path:
         """The path of the run record: runs/<step>.json beside the files, with the filename_parameters in its name."""
-        return path_of(self.folder, "runs", f"{'-'.join((self.task_family, *self.filename_values()))}.json")
+        return path_of(self.results_folder, "runs", f"{'-'.join((self.task_family, *self.filename_values()))}.json")
 
     def filename_values(self) -> list[str]:
         """Return the values of the filename_parameters, as they are in names of files."""
@@ -128,9 +135,9 @@ class Step(CarriesSettings, ResultTask):
         if is_above or os.path.isabs(name):  # noqa: PTH117 (there are thousands)
             raise RunStopped(
                 f"luigi: {type(self).__name__}.output() names {name!r}, which is not in the step's own folder,"
-                f" {self.folder}: give a name in it, such as {os.path.basename(name)!r}"  # noqa: PTH119
+                f" {self.results_folder}: give a name in it, such as {os.path.basename(name)!r}"  # noqa: PTH119
             )
-        return os.path.join(self.folder, name)  # noqa: PTH118 (targets hold text)
+        return os.path.join(self.results_folder, name)  # noqa: PTH118 (targets hold text)
 
     def make(self, out):
         """Make the files. `out` has the shape of output(), with a temporary Path in place of each target.
@@ -160,7 +167,8 @@ class Step(CarriesSettings, ResultTask):
         """Return whether the files are there and nothing contradicts them, here or in what they are made from."""
         if setting(results).trust_existing and os.fspath(self.record_path) not in in_doubt(results_root()):
             return all(one.exists() for one in flatten(self.output()))
-        return status_of(self).is_complete
+        with in_own_variant(self):
+            return status_of(self).is_complete
 
     def on_failure(self, exception):
         """Return the reason of a failure, for Luigi's page and e-mails; the traceback is in the log of the step."""
@@ -171,7 +179,7 @@ class Step(CarriesSettings, ResultTask):
         end_with_parent()
         self.run_outcome = Outcome()
         try:
-            with registered(f"the step {self}"):
+            with in_own_variant(self), registered(f"the step {self}"):
                 self._attempt = Attempt(self)
                 self.run_outcome = self._attempt.run()
         except StepError as error:

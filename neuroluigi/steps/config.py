@@ -97,6 +97,9 @@ class neuroluigi(luigi.Config):
     """The task that stands for the whole pipeline, and the local scheduler of a run."""
 
     task = luigi.Parameter(default="", description="the task that stands for the whole pipeline, such as PlotAll")
+    variants = WordsParameter(
+        default=(), description="variants to make beside the base, of those that [variants] declares, or all"
+    )
     fast_scheduler = luigi.BoolParameter(
         default=True,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,

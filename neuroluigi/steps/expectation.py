@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 def expect(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> Expected:
     """Return what is expected of a step's result today, by the statuses of what is directly below it."""
-    plan.examples.setdefault(type(step), step)
+    kind = (type(step), step.variant)
+    plan.examples.setdefault(kind, step)
     inputs = tuple(_inputs(below, plan))
     problem = recordings_problem(step, below, plan)
     fingerprint, unreadable = (None, "") if problem else _fingerprint(step, inputs)
@@ -58,8 +59,8 @@ def expect(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> Expected:
         other_inputs=tuple(_other_inputs(below, plan)),
         gone=tuple(_gone(below, plan)),
         requires=tuple(one for _, one in requirements(below, plan)),
-        sources=functools.partial(plan.sources, type(step)),
-        tool=plan.wanted_tool(type(step)),
+        sources=functools.partial(plan.sources, kind),
+        tool=plan.wanted_tool(kind),
         rerun_on=frozenset(step.rerun_on) or plan.rerun_on,
         roots=plan.roots,
         allow_missing=plan.allow_missing,

@@ -15,6 +15,7 @@ from neuroluigi.steps.config import RunStopped, shown_path
 from neuroluigi.steps.parameters import secrets_of
 from neuroluigi.steps.settings_file import TRACEBACK_VARIABLE
 from neuroluigi.steps.spawn import CarriesSettings
+from neuroluigi.steps.variants import in_own_variant
 
 _PACKAGE = Path(__file__).parents[1]
 _LIBRARY = Path(traceback.__file__).parent
@@ -58,8 +59,9 @@ def outputs_of(task: luigi.Task) -> list[Any]:
 
 def _asked(task: luigi.Task, name: str) -> list[Any]:
     try:
-        answer = getattr(task, name)()
-        found = flatten(answer)
+        with in_own_variant(task):
+            answer = getattr(task, name)()
+            found = flatten(answer)
     except RunStopped:
         raise
     except Exception as error:

@@ -1,7 +1,7 @@
 """The value of each parameter of a task, resolved here alone.
 
-The first of these that has one: argument, command line, section of luigi.cfg for its group, section of the step,
-default.
+The first of these that has one: argument, command line, variant, section of luigi.cfg for its group, section of the
+step, default.
 """
 
 import functools
@@ -23,8 +23,10 @@ from luigi.parameter import (
 
 from neuroluigi.provenance.plain_data import NotPlainError, plain
 from neuroluigi.provenance.secret_values import MASK, key_of, masked, replaced
+from neuroluigi.steps import variants
 from neuroluigi.steps.config import RunStopped, results_root
 from neuroluigi.steps.group_settings import section_of
+from neuroluigi.steps.touched import variant_of
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 
@@ -39,6 +41,33 @@ class ResolvedParameters(luigi.Task):
     # key.
     has_group_sections = False
 
+    # The variant that was in force when it was made, and the id that it has in the base.
+    made_for = ""
+    id_in_base = ""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.made_for, self.given = variants.current(), (args, kwargs)
+
+    @property
+    def variant(self) -> str:
+        """The variant in which it has results of its own; "" where they are those of the base."""
+        return variant_of(self) if self.made_for else ""
+
+    @property
+    def task_id(self):
+        """The id by which Luigi knows it."""
+        return f"{self.id_in_base}_{self.variant.replace('-', '_')}" if self.variant else self.id_in_base
+
+    @task_id.setter
+    def task_id(self, value):
+        self.id_in_base = value
+
+    def to_str_params(self, only_significant=False, only_public=False):
+        """Return the parameters as Luigi shows them, with the variant."""
+        shown = super().to_str_params(only_significant, only_public)
+        return {**shown, "variant": self.variant} if self.variant else shown
+
     @classmethod
     def get_params(cls):
         """Return Luigi's answer, kept: Luigi searches the whole class each time, and asks for every task."""
@@ -49,7 +78,7 @@ class ResolvedParameters(luigi.Task):
     @classmethod
     def get_param_values(cls, params, args, kwargs):
         """Return [(name, value)] of all parameters, in order; errors are of Luigi's classes and in its words."""
-        run, key = CmdlineParser.get_instance(), (cls, tuple(args), tuple(kwargs.items()))
+        run, key = CmdlineParser.get_instance(), (variants.current(), cls, tuple(args), tuple(kwargs.items()))
         if run is None or not _is_hashable(key):
             return _resolve(cls, params, args, kwargs)
         known = _values_of_run(run)
@@ -114,7 +143,8 @@ def shown_task(task: luigi.Task) -> str:
         for name, one in task.get_params()
         if one.significant and (is_secret(one) or name not in defaults or values[name] != defaults[name])
     )
-    return f"{task.get_task_family()}({', '.join(shown)})"
+    variant = variant_of(task)
+    return f"{task.get_task_family()}({', '.join(shown)}){variants.SIGN if variant else ''}{variant}"
 
 
 @functools.lru_cache(maxsize=1 << 10)
@@ -181,6 +211,8 @@ def _declared(
     task: type[luigi.Task], name: str, parameter: luigi.Parameter, group: str, call: Callable[[], str]
 ) -> object:
     """Return the value of the command line, else of luigi.cfg, else the default."""
+    if (text := _text_of_variant(task, name)) is not None:
+        return variants.parse_value(parameter, text)
     run = CmdlineParser.get_instance()
     known = _values_of_run(run) if run else {}
     family = section_of_group(task, name, parameter, group) or task.get_task_family()
@@ -195,6 +227,12 @@ def _declared(
             raise MissingParameterException(f"{call()}: requires the '{name}' parameter to be set")
         known[family, name, parameter] = parameter.task_value(family, name)
     return known[family, name, parameter]
+
+
+def _text_of_variant(task: type[luigi.Task], name: str) -> str | None:
+    """Return the text that the variant in force has for a parameter, None for none."""
+    variant = variants.current_values()
+    return variant.text_of(task, name) if variant else None
 
 
 def section_of_group(task: type[luigi.Task], name: str, parameter: luigi.Parameter, group: str) -> str:

@@ -37,12 +37,19 @@ from neuroluigi.steps.expectation import defaults_of, expect, recordings_problem
 from neuroluigi.steps.group_settings import check_sections
 from neuroluigi.steps.lab_code import outputs_of, required_by
 from neuroluigi.steps.long_names import refuse_long_names
+from neuroluigi.steps.parameters import ResolvedParameters
 from neuroluigi.steps.plain_luigi import logged_in_one_line
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import ResultFolder, ResultTarget, files_beside
+from neuroluigi.steps.touched import variant_of
+from neuroluigi.steps.variants import in_all_variants, in_force, made_for
 
 # So many tasks right below the root are worth a second process, which costs some tenths of a second.
 _WORTH_SHARING = 1_000
+
+
+# A class of steps in a variant: they have the same code and tool.
+Kind = tuple[type, str]
 
 
 class _Unchanging:
@@ -86,13 +93,24 @@ class Plan:
         self.checksums = Checksums(results_root())
         self.folders = FolderListings()
         # The code and the tool of a step are the same for all its results.
-        self.sources: Callable[[type, str], list[dict]] = functools.cache(
+        self.sources: Callable[[Kind, str], list[dict]] = functools.cache(
             lambda kind, engine: self.examples[kind].sources(engine)
         )
-        self.wanted_tool: Callable[[type], dict[str, str]] = functools.cache(
+        self.wanted_tool: Callable[[Kind], dict[str, str]] = functools.cache(
             lambda kind: self.examples[kind].wanted_tool()
         )
-        self.examples: dict[type, ResultTask] = {}
+        self.examples: dict[Kind, ResultTask] = {}
+        # What is not of this package has one id in all variants: the ids, and the variant that is known of them.
+        self.plain: set[str] = set()
+        self.made_for = ""
+
+    def turn_to(self, made_for: str) -> None:
+        """Forget of what is no task of this package, when another variant is planned, what it requires."""
+        if self.made_for != made_for:
+            for one in self.plain:
+                for known in (self.statuses, self.below, self.outputs, self.read_of):
+                    known.pop(one, None)
+            self.plain, self.made_for = set(), made_for
 
     def shared(self) -> tuple[dict[str, Any], ...]:
         """Return what is found by task, for the process that checks the other half."""
@@ -131,9 +149,18 @@ def _check(task: luigi.Task) -> state.Status:
 
 
 def walk_tasks(root: luigi.Task) -> Iterator[tuple[luigi.Task, state.Status]]:
-    """Yield every task below one with its status in a run of that one, each after those that it requires."""
-    plan = plan_below(root)
-    yield from ((current, plan.statuses[current.task_id]) for current in _in_order(root, plan))
+    """Yield every task below one with its status in a run of that one, each after those that it requires.
+
+    After those of the base come those that the variants of the command touch.
+    """
+    for one in in_all_variants(root):
+        plan = plan_below(one)
+        yield from [(task, plan.statuses[task.task_id]) for task in _in_order(one, plan) if is_of(task, one)]
+
+
+def is_of(task: luigi.Task, root: luigi.Task) -> bool:
+    """Return whether a task below a root is not shared with the base; all of the base's are its own."""
+    return not made_for(root) or bool(variant_of(task))
 
 
 def walk_statuses(root: luigi.Task) -> Iterator[tuple[ResultTask, state.Status]]:
@@ -142,14 +169,20 @@ def walk_statuses(root: luigi.Task) -> Iterator[tuple[ResultTask, state.Status]]
 
 
 def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
-    """Yield a task and all below it, each once; no status is computed."""
+    """Yield a task and all below it, each once, and what the variants of the command touch; no status is computed."""
+    for one in in_all_variants(root):
+        yield from [task for task in _below(one) if is_of(task, one)]
+
+
+def _below(root: luigi.Task) -> Iterator[luigi.Task]:
     seen, stack = set(), [root]
-    while stack:
-        current = stack.pop()
-        if current.task_id not in seen:
-            seen.add(current.task_id)
-            yield current
-            stack += required_by(current)
+    with in_force(made_for(root)):
+        while stack:
+            current = stack.pop()
+            if current.task_id not in seen:
+                seen.add(current.task_id)
+                yield current
+                stack += required_by(current)
 
 
 @one_look()
@@ -167,14 +200,27 @@ def plan_below(root: luigi.Task) -> Plan:
     plan = _check_below(root)
     if root.task_id not in plan.checked:
         _refuse_clashes_below(root, plan)
+        _refuse_plain_above_touched(root, plan)
     if any(one.is_dropped for one in plan.statuses.values()):
         _make_dropped_again(root, plan)
     return plan
 
 
+def _refuse_plain_above_touched(root: luigi.Task, plan: Plan) -> None:
+    """Raise RunStopped for a task of Luigi's own with files, which has the same ones in all variants."""
+    for task in _in_order(root, plan) if made_for(root) else ():
+        touched = next(filter(variant_of, plan.below[task.task_id]), None)
+        is_plain = not isinstance(task, (ResolvedParameters, luigi.WrapperTask))
+        if touched and is_plain:
+            raise RunStopped(
+                f"luigi: {task} is a task of Luigi's own and requires {touched}: it has the same files in all variants;"
+                " make it a step (neuroluigi.GroupTask), or do without the variant"
+            )
+
+
 def plan_together(roots: Sequence[luigi.Task]) -> None:
     """Plan a run of several tasks. Raises RunStopped as plan_below does, for tasks below different ones too."""
-    plans = [plan_below(root) for root in roots]
+    plans = [plan_below(one) for root in roots for one in in_all_variants(root)]
     if len(roots) > 1:
         _refuse_clashes([task for root in roots for task in _in_order(root, plans[-1])], plans[-1])
 
@@ -360,6 +406,8 @@ def _known_plan() -> Plan | None:
 def _open(current: luigi.Task, plan: Plan) -> list[luigi.Task]:
     """Note what is directly below a task, and return those of it that have no status yet."""
     if current.task_id not in plan.below:
+        if not isinstance(current, ResolvedParameters):
+            plan.plain.add(current.task_id)
         plan.below[current.task_id] = required_by(current)
         plan.outputs[current.task_id] = outputs_of(current)
         if isinstance(current, ResultTask):
@@ -369,7 +417,15 @@ def _open(current: luigi.Task, plan: Plan) -> list[luigi.Task]:
 
 def _check_below(root: luigi.Task) -> Plan:
     """Check what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
-    plan, stack, entered = _plan_of_run(), [root], set()
+    plan = _plan_of_run()
+    plan.turn_to(made_for(root))
+    with in_force(made_for(root)):
+        _check_all(root, plan)
+    return plan
+
+
+def _check_all(root: luigi.Task, plan: Plan) -> None:
+    stack, entered = [root], set[str]()
     while stack:
         current = stack[-1]
         if current.task_id in plan.statuses:
@@ -384,7 +440,6 @@ def _check_below(root: luigi.Task) -> Plan:
         below = plan.below[current.task_id]
         plan.statuses[current.task_id] = _status(current, below, plan)
         stack.pop()
-    return plan
 
 
 def _status(current: luigi.Task, below: list[luigi.Task], plan: Plan) -> state.Status:

@@ -12,6 +12,8 @@ from typing import Any
 
 import luigi
 
+from neuroluigi.steps.variants import in_own_variant
+
 
 class ReadingError(RuntimeError):
     """A step that reads what it does not require; the message says what to add to its requires()."""
@@ -49,6 +51,17 @@ def only_required(step: luigi.Task, required: Iterable[luigi.Task]) -> Iterator[
         _making = before
 
 
+@contextlib.contextmanager
+def unguarded() -> Iterator[None]:
+    """Refuse nothing of what this package itself reads."""
+    global _making
+    before, _making = _making, None
+    try:
+        yield
+    finally:
+        _making = before
+
+
 def guard(step: type[luigi.Task]) -> None:
     """Let requires() and output() of a class of steps be refused while a step is made that does not require it."""
     for name in ("requires", "output"):
@@ -62,7 +75,9 @@ def _guarded(method: Callable, name: str) -> Callable:
     def ask(self, *args, **kwargs):
         if _making is not None:
             _refuse_deeper(_making, self, name)
-        return method(self, *args, **kwargs)
+        # What it requires is of the variant that it was made for itself.
+        with in_own_variant(self):
+            return method(self, *args, **kwargs)
 
     ask.is_guarded = True  # type: ignore[attr-defined]
     return ask

@@ -8,17 +8,20 @@ import logging
 import multiprocessing
 import os
 import threading
+from collections.abc import Iterable, Iterator
 
 import luigi
 import psutil
 from luigi.cmdline_parser import CmdlineParser
 from luigi.setup_logging import InterfaceLogging
+from luigi.task import flatten
 
 from neuroluigi.provenance.plain_text import plain, use_plain_streams
 from neuroluigi.steps.discovery import one_look
 from neuroluigi.steps.lab_folder import use_settings_of
 from neuroluigi.steps.parameters import ResolvedParameters
 from neuroluigi.steps.plain_luigi import logged_in_one_line
+from neuroluigi.steps.variants import in_own_variant
 
 logger = logging.getLogger("luigi-interface")
 
@@ -47,6 +50,14 @@ class CarriedHandler(logging.Handler):
         raise NotImplementedError
 
 
+def _behind_plain_wrappers(tasks: Iterable[luigi.Task]) -> Iterator[luigi.Task]:
+    """Yield what wrappers of Luigi's own require, which have one id in all variants: Luigi knows those of the base."""
+    for one in tasks:
+        if isinstance(one, luigi.WrapperTask) and not isinstance(one, ResolvedParameters):
+            below = flatten(one.requires())
+            yield from (*below, *_behind_plain_wrappers(below))
+
+
 class CarriesSettings(ResolvedParameters):
     """A task that brings luigi.cfg and the command line with it into a process that was not forked.
 
@@ -61,7 +72,9 @@ class CarriesSettings(ResolvedParameters):
     @logged_in_one_line()
     def deps(self):
         """Return what Luigi asks of it when it schedules: the tasks that it requires."""
-        return super().deps()
+        with in_own_variant(self):
+            found = super().deps()
+            return [*found, *_behind_plain_wrappers(found)] if self.variant else found
 
     def __getstate__(self):
         if multiprocessing.context.get_spawning_popen() is None:
