@@ -26,6 +26,8 @@ from neuroluigi.recordings.seams import join
 from neuroluigi.recordings.table import declared_rows, describe, made_rows, selected
 
 # Names in the folder of results that are not those of groups.
+# Between the key of a group and the name of a variant, in the names of folders of results.
+VARIANT_SIGN = "@"
 RESERVED_KEYS = (
     *("recordings", "sessions", "study", "runs"),
     *("run.json", "run.log", "report.html", "ro-crate-metadata.json"),
@@ -91,6 +93,11 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
         named = ", ".join(f"{c}={v}" for c, v in values)
         key = _key(values, rows[0])
         check_folder_name(key, f"group {named}")
+        if VARIANT_SIGN in key:
+            raise RecordingsError(
+                f"group {named}: its key has a {VARIANT_SIGN}, behind which folders of results have the name of a"
+                " variant; change [recordings] group_by or the names"
+            )
         if folder_identity(key) in RESERVED_KEYS:
             raise RecordingsError(f"group {named}: in the folder of results, {key} is kept for what is not a group's")
         if other := groups.get(key_of.setdefault(folder_identity(key), key)):
@@ -121,7 +128,7 @@ def _key(values: tuple[tuple[str, str], ...], first: Recording) -> str:
     """Return the key of a group. Raises RecordingsError for a value that can't be part of a folder's name."""
     if first.columns.get("format", "") in FORMATS:
         # Not every header fills every column, and people have named no stream for folders.
-        return "-".join(as_folder_name(value) for _, value in values if value)
+        return "-".join(as_folder_name(value).replace(VARIANT_SIGN, "_") for _, value in values if value)
     for column, value in values:
         if not value and first.problems:
             raise RecordingsError(f"{first.problems[0]}; so its group is not known")

@@ -16,6 +16,7 @@ from neuroluigi.provenance.expected import name_of_other
 from neuroluigi.provenance.files import last_lines
 from neuroluigi.provenance.record import engine_and_version, read_failure, recorded_code, sibling_path
 from neuroluigi.provenance.secret_values import MASK, masked, without_seals
+from neuroluigi.recordings.groups import VARIANT_SIGN
 from neuroluigi.recordings.recording import Group
 from neuroluigi.results.alike import names_in, problem_lines, some
 from neuroluigi.results.recorded import recorded_results
@@ -26,6 +27,8 @@ from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.scope import group_of, recording_of
 from neuroluigi.steps.spawn import CarriesSettings
 from neuroluigi.steps.tasks import SESSIONS, GroupTask, SessionTask
+from neuroluigi.steps.touched import variant_of
+from neuroluigi.steps.variants import declared
 
 STUDY = "study"
 WAITING, FAILED, DROPPED = "waiting", "failed", "dropped"
@@ -97,6 +100,11 @@ def collect_statuses(root: luigi.Task, groups: Mapping[str, Group]) -> list[Resu
 
 
 def _row(task: luigi.Task, row_of: Mapping[tuple, str]) -> str:
+    variant = variant_of(task)
+    return f"{_row_in_base(task, row_of)}{VARIANT_SIGN if variant else ''}{variant}"
+
+
+def _row_in_base(task: luigi.Task, row_of: Mapping[tuple, str]) -> str:
     if group := group_of(task, row_of):
         return group
     if isinstance(task, SessionTask):
@@ -106,8 +114,9 @@ def _row(task: luigi.Task, row_of: Mapping[tuple, str]) -> str:
 
 
 def orphan_folders(results: Path, groups: Mapping[str, Group]) -> list[str]:
-    """Return the results folders that belong to no group of today."""
-    kept = {*groups, STUDY, SESSIONS, "recordings"}
+    """Return the results folders that belong to no group, or no variant, of today."""
+    of_base = (*groups, STUDY)
+    kept = {*of_base, SESSIONS, "recordings", *(f"{one}{VARIANT_SIGN}{name}" for one in of_base for name in declared())}
     folders = (folder for folder in results.glob("*/") if folder.name not in kept and (folder / "runs").is_dir())
     return sorted(folder.name for folder in folders if any(recorded_results(folder)))
 

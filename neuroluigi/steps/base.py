@@ -25,7 +25,7 @@ from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMetho
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
 from neuroluigi.steps.target import ResultFolder, ResultTarget
-from neuroluigi.steps.variants import SIGN, in_own_variant
+from neuroluigi.steps.variants import folder_of, in_own_variant
 
 AnyParameter = TypeVar("AnyParameter", bound="luigi.Parameter[Any]")
 
@@ -99,8 +99,7 @@ class Step(CarriesSettings, ResultTask):
     @property
     def results_folder(self) -> Path:
         """The folder of its files: `folder`, or of what a variant touches <folder>@<variant>."""
-        folder, variant = self.folder, self.variant
-        return path_of(folder.parent, f"{folder.name}{SIGN}{variant}") if variant else folder
+        return folder_of(self.folder, self.variant)
 
     @property
     def record_path(self) -> Path:

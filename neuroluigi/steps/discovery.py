@@ -13,7 +13,7 @@ from luigi.cmdline_parser import CmdlineParser
 
 from neuroluigi.provenance.record import has_its_name, read_record
 from neuroluigi.recordings.concatenation import is_concatenation
-from neuroluigi.recordings.groups import check_apart, find_groups, groups_of_concatenations
+from neuroluigi.recordings.groups import VARIANT_SIGN, check_apart, find_groups, groups_of_concatenations
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError, is_missing
 from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
 from neuroluigi.steps.lab_folder import without_settings
@@ -171,6 +171,8 @@ def _recorded_layouts() -> dict[str, dict]:
     layouts = {}
     for path in sorted(results_root().glob("*/runs/*.json")):
         record, group = read_record(path) or {}, path.parent.parent.name
+        if VARIANT_SIGN in group:
+            continue
         # A copy of a record, or of a folder of results, is no group.
         paths = [one["path"] for one in record.get("outputs", ())]
         is_copy = paths and not any(one.startswith(f"{group}/") for one in paths)

@@ -23,6 +23,7 @@ from luigi.parameter import (
 
 from neuroluigi.provenance.plain_data import NotPlainError, plain
 from neuroluigi.provenance.secret_values import MASK, key_of, masked, replaced
+from neuroluigi.recordings.groups import VARIANT_SIGN
 from neuroluigi.steps import variants
 from neuroluigi.steps.config import RunStopped, results_root
 from neuroluigi.steps.group_settings import section_of
@@ -144,7 +145,7 @@ def shown_task(task: luigi.Task) -> str:
         if one.significant and (is_secret(one) or name not in defaults or values[name] != defaults[name])
     )
     variant = variant_of(task)
-    return f"{task.get_task_family()}({', '.join(shown)}){variants.SIGN if variant else ''}{variant}"
+    return f"{task.get_task_family()}({', '.join(shown)}){VARIANT_SIGN if variant else ''}{variant}"
 
 
 @functools.lru_cache(maxsize=1 << 10)

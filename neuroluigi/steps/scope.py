@@ -9,6 +9,7 @@ from luigi.task import flatten
 from neuroluigi.steps.config import results_root
 from neuroluigi.steps.discovery import groups, groups_of_sessions
 from neuroluigi.steps.tasks import SESSIONS, GroupTask, SessionTask, StudyTask
+from neuroluigi.steps.variants import declared, folder_of
 
 # The group of a task that depends on no group, or on more than one; no group has such a key.
 NO_GROUP, SEVERAL = "", "/"
@@ -36,7 +37,7 @@ def groups_of_recordings() -> dict[tuple, str]:
 
 
 def folders_of_groups() -> dict[Path, str]:
-    """Return the group of each folder of results of today's recordings; "" for those of sessions and the study."""
+    """Return the group of each folder of results of today's recordings and variants; "" for sessions and the study."""
     today, root = groups(), results_root()
     of_recordings = {
         root / "recordings" / one.session / str(one.index) / one.group: key
@@ -44,7 +45,8 @@ def folders_of_groups() -> dict[Path, str]:
         for one in group.recordings
     }
     of_sessions = {root / SESSIONS / session: NO_GROUP for session in groups_of_sessions()}
-    return {root / "study": NO_GROUP, **of_sessions, **of_recordings, **{root / key: key for key in today}}
+    base = {root / "study": NO_GROUP, **of_sessions, **of_recordings, **{root / key: key for key in today}}
+    return {folder_of(folder, one): key for one in ("", *declared()) for folder, key in base.items()}
 
 
 def owners(root: luigi.Task, within: Container[str] | None = None) -> Iterator[tuple[luigi.Task, str]]:

@@ -18,17 +18,17 @@ import os
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import luigi
 from luigi.task_register import Register
 
-from neuroluigi.steps.config import RunStopped, neuroluigi, results_root, setting
+from neuroluigi.recordings.groups import VARIANT_SIGN
+from neuroluigi.steps.config import RunStopped, neuroluigi, path_of, results_root, setting
 from neuroluigi.steps.discovery import only_looks
 
 SECTION = "variants"
-# Between the name of a folder of results and that of the variant; no key of a group has it.
-SIGN = "@"
 ALL = "all"
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -197,6 +197,11 @@ def in_all_variants(root: luigi.Task) -> Iterator[luigi.Task]:
         yield one
 
 
+def folder_of(folder: Path, variant: str) -> Path:
+    """Return the folder that a variant has for its own of what lies in a folder; that folder itself for the base."""
+    return path_of(folder.parent, f"{folder.name}{VARIANT_SIGN}{variant}") if variant else folder
+
+
 def in_command() -> list[str]:
     """Return the variants of this command: those that it was asked for; one that only looks sees what there is too."""
     known = declared()
@@ -209,7 +214,7 @@ def _there(known: Container[str]) -> Iterator[str]:
     for folder in (results_root(), results_root() / "sessions"):
         with contextlib.suppress(OSError):
             for name in os.listdir(folder) if known else ():  # noqa: PTH208 (names alone)
-                yield name.rpartition(SIGN)[2]
+                yield name.rpartition(VARIANT_SIGN)[2]
 
 
 def made_for(task: luigi.Task) -> str:
