@@ -162,7 +162,9 @@ def _write_run_record(folder: Path, words: list[str]) -> None:
     made: Counter[str] = Counter()
     failed: list[str] = []
     with command_line(words) as root:
+        is_done = status_of(root).is_complete
         for step, status in walk_statuses(root):
+            is_done &= status.is_complete
             made[step.task_family] += _is_since(submitted, read_record(step.record_path))
             failed += [str(step)] if status.failure else []
         results = results_root()
@@ -173,7 +175,7 @@ def _write_run_record(folder: Path, words: list[str]) -> None:
             "failed": sorted(failed),
             "ended": timestamp(),
             "seconds": round((datetime.now().astimezone() - submitted).total_seconds(), 3),
-            "exit_code": 0 if status_of(root).is_complete else 1,
+            "exit_code": 0 if is_done else 1,
             "log": folder.relative_to(results).as_posix(),
         }
     write_run_record(results, record)

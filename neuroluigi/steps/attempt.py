@@ -294,7 +294,13 @@ class Attempt:
     def _identity(self) -> dict:
         """Return the part of the record that is known before the step runs."""
         step = self._step
-        return {"step": step.task_family, "parameters": step.significant_parameters(), "host": describe_host()}
+        variant = {"variant": step.variant} if step.variant else {}
+        return {
+            "step": step.task_family,
+            **variant,
+            "parameters": step.significant_parameters(),
+            "host": describe_host(),
+        }
 
     def _made_with(self) -> dict:
         """Return the code and the tool of the record; they are known once `make` has begun."""

@@ -100,17 +100,22 @@ class Plan:
             lambda kind: self.examples[kind].wanted_tool()
         )
         self.examples: dict[Kind, ResultTask] = {}
-        # What is not of this package has one id in all variants: the ids, and the variant that is known of them.
+        # What is no task of this package has one id in all variants: the ids, for which variant it is known now, and
+        # what is known for the others.
         self.plain: set[str] = set()
         self.made_for = ""
+        self.put_by: dict[str, list[dict]] = {}
 
     def turn_to(self, made_for: str) -> None:
-        """Forget of what is no task of this package, when another variant is planned, what it requires."""
-        if self.made_for != made_for:
-            for one in self.plain:
-                for known in (self.statuses, self.below, self.outputs, self.read_of):
-                    known.pop(one, None)
-            self.plain, self.made_for = set(), made_for
+        """Have of what is no task of this package what is known of it in a variant, in place of that in another."""
+        if self.made_for == made_for:
+            return
+        known = (self.statuses, self.below, self.outputs, self.read_of)
+        self.put_by[self.made_for] = [{one: of.pop(one) for one in self.plain if one in of} for of in known]
+        for of, before in zip(known, self.put_by.get(made_for, ()), strict=False):
+            of.update(before)
+        self.plain = {one for before in self.put_by.get(made_for, ()) for one in before}
+        self.made_for = made_for
 
     def shared(self) -> tuple[dict[str, Any], ...]:
         """Return what is found by task, for the process that checks the other half."""
@@ -198,9 +203,8 @@ def plan_below(root: luigi.Task) -> Plan:
         if len(waiting) >= _WORTH_SHARING:
             _check_by_two(waiting, plan)
     plan = _check_below(root)
-    if root.task_id not in plan.checked:
+    if f"{root.task_id} {made_for(root)}" not in plan.checked:
         _refuse_clashes_below(root, plan)
-        _refuse_plain_above_touched(root, plan)
     if any(one.is_dropped for one in plan.statuses.values()):
         _make_dropped_again(root, plan)
     return plan
@@ -227,7 +231,8 @@ def plan_together(roots: Sequence[luigi.Task]) -> None:
 
 def _refuse_clashes_below(root: luigi.Task, plan: Plan) -> None:
     _refuse_clashes(_in_order(root, plan), plan)
-    plan.checked.add(root.task_id)
+    _refuse_plain_above_touched(root, plan)
+    plan.checked.add(f"{root.task_id} {made_for(root)}")
 
 
 def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
