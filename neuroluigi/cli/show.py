@@ -16,6 +16,7 @@ from neuroluigi.cli.tables import console, print_fitting, print_json, print_tabl
 from neuroluigi.cluster import slurm
 from neuroluigi.provenance.plain_text import unfiltered
 from neuroluigi.provenance.record import read_record
+from neuroluigi.recordings.groups import split_row
 from neuroluigi.recordings.recording import Group
 from neuroluigi.results.bad_channels import candidates_line, find_candidates
 from neuroluigi.results.events import read_events
@@ -184,7 +185,7 @@ def _write(form: str, is_raw: bool, columns: Sequence[str], blocks: Iterable[Ite
 @_output_options
 @click.pass_context
 def results_command(context, where, sort, columns, as_counts, form, is_raw):
-    """Print the numbers of all results: a row per group and channel.
+    """Print the numbers of all results: a row per group, variant and channel.
 
     \b
     Example:
@@ -218,8 +219,8 @@ def results_command(context, where, sort, columns, as_counts, form, is_raw):
         if named:
             print_table(shown, cells, table.numeric)
         else:
-            kept = ("group", "channel", table.unit)
-            described = ("group", "channel", *table.described)
+            kept = ("group", "variant", "channel", table.unit)
+            described = (*(n for n in ("group", table.variant, "channel") if n), *table.described)
             of_steps = [name for name in shown if name not in described]
             print_fitting(shown, cells, described, table.numeric, kept, of_steps)
         if line := candidates_line(find_candidates(table, rows)):
@@ -234,7 +235,7 @@ def results_command(context, where, sort, columns, as_counts, form, is_raw):
 @_output_options
 @click.pass_context
 def events_command(context, group, name, where, as_counts, form, is_raw):
-    """Print the events of a group; GROUP comes before all settings.
+    """Print the events of a group, or of a variant of it (a-even@strict); GROUP comes before all settings.
 
     \b
     Examples:
@@ -263,10 +264,11 @@ def events_command(context, group, name, where, as_counts, form, is_raw):
     if group.startswith("-"):
         raise RunStopped("neuroluigi: the group comes first: neuroluigi events GROUP [OPTIONS]")
     with pipeline_of(context) as root:
-        today = groups()
-        answered(check_known, "group", group, list(today))
-        files = files_of_groups(root, [group])[group]
-        folder = results_root() / group
+        key, _ = split_row(group)
+        answered(check_known, "group", key, list(groups()))
+        of_variants = files_of_groups(root, [key])
+        answered(check_known, "group", group, list(of_variants))
+        files, folder = of_variants[group], results_root() / group
     for one in files:
         if one.hidden == FAILED and one.path.suffix == ".npy" and name in ("", one.path.stem) and one.path.is_file():
             click.echo(f"neuroluigi: {one.path.name} is of before its step failed, see neuroluigi status", err=True)

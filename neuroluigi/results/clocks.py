@@ -5,21 +5,28 @@ from pathlib import Path
 from typing import Any
 
 from neuroluigi.provenance.files import read_json
+from neuroluigi.recordings.groups import split_row
 from neuroluigi.recordings.sample_times import ClockMap
 from neuroluigi.results.recorded import recorded_results
 from neuroluigi.steps.tasks import SESSIONS
+from neuroluigi.steps.variants import folder_of
 
 _FILE = "aligned.json"
 _NEEDED = frozenset({"clock", "counters", "seconds", "before", "after"})
 
 
-def clock_maps(layout: Mapping[str, Any], results: Path) -> dict[tuple[str, str], ClockMap]:
-    """Return the maps of the clocks of a group's sessions, by session and clock; `layout` is its aggregate.json."""
+def clock_maps(layout: Mapping[str, Any], folder: Path) -> dict[tuple[str, str], ClockMap]:
+    """Return the maps of the clocks of a group's sessions, by session and clock.
+
+    `layout` is its aggregate.json, `folder` that of its results, or of those of a variant: where a session has a folder
+    of that variant, its clocks are those.
+    """
+    sessions_of, variant = folder.parent / SESSIONS, split_row(folder.name)[1]
     sessions = {row["session"] for row in layout["recordings"] if row.get("clock")}
     return {
         (session, stream["clock"]): ClockMap.of(stream)
         for session in sessions
-        for stream in _streams(results / SESSIONS / session)
+        for stream in _streams(folder_of(sessions_of / session, variant)) or _streams(sessions_of / session)
     }
 
 

@@ -60,4 +60,4 @@ def test_without_a_result_for_all_recordings_they_are_those_of_the_group(results
 
 
 def test_nothing_is_looked_for_without_a_counter(tmp_path):
-    assert clock_maps({"recordings": [{"session": "m", "first_sample": 0}]}, tmp_path) == {}
+    assert clock_maps({"recordings": [{"session": "m", "first_sample": 0}]}, tmp_path / "m") == {}
