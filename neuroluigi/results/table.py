@@ -124,9 +124,7 @@ def collect_table(
     described = {key: _describe(group) for key, group in groups.items()}
     # A table of recordings need not have what their headers say.
     known = [n for n in _OF_CHANNEL if any(getattr(one, n) for of_group in measures.values() for one in of_group)]
-    renamed = {
-        n: f"recordings.{n}" if n in taken else n for n in dict.fromkeys([*_names(described.values()), *known])
-    }
+    renamed = {n: f"recordings.{n}" if n in taken else n for n in dict.fromkeys([*_names(described.values()), *known])}
     cells = {key: {renamed[n]: cell or None for n, cell in one.items()} for key, one in described.items()}
     rows: list[dict[str, Cell]] = [
         {
