@@ -48,6 +48,7 @@ from neuroluigi.results.status import (
     status_as_data,
 )
 from neuroluigi.results.table import collect_table, select_rows
+from neuroluigi.results.variant_cost import variant_costs
 from neuroluigi.runner.luigi_script import NAMES, restore_scripts
 from neuroluigi.steps.config import RunStopped, results_root, shown_path
 from neuroluigi.steps.discovery import groups
@@ -65,8 +66,12 @@ def status_command(context, only, rows, as_json):
     """Show the state of every result, and what a run would do and why.
 
     \b
-    Example:
+    Examples:
       neuroluigi status --only stale,failed --group a-even
+      neuroluigi status --variants strict
+
+    Variants are those that have results, and with --variants others: what is to be made of each, and how long that took
+    in the base.
 
     Exit status 0 when everything is done, 1 when not.
     """
@@ -87,6 +92,7 @@ def status_command(context, only, rows, as_json):
                 "orphans": orphans,
                 "not_ours": [str(path) for path in foreign],
                 "slurm": cluster,
+                "variants": [{**dataclasses.asdict(one), "results": one.results} for one in variant_costs(shown)],
             }
             print_json(listed)
         else:
@@ -103,6 +109,8 @@ def _print_status(entries: list[ResultStatus], groups: dict[str, Group], orphans
     screen = console()
     if lines := reason_lines(entries, groups):
         screen.print(Text("\n" + "\n".join(lines)))
+    if costs := list(variant_costs(entries)):
+        screen.print(Text("\n" + "\n".join(map(str, costs))))
     if orphans:
         screen.print(Text(f"\nResults of no group of today: {', '.join(orphans)}; see neuroluigi clean --orphans"))
 

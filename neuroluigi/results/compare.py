@@ -44,7 +44,7 @@ def compare_variants(table: Table, chosen: Sequence[str]) -> Table:
     names = numbers_of(table)
     places: defaultdict[tuple[Cell, Cell], dict[str, Mapping[str, Cell]]] = defaultdict(dict)
     for row in table.rows:
-        places[row["group"], row["channel"]][str(table.variant and row[table.variant] or BASE)] = row
+        places[row["group"], row["channel"]][str((table.variant and row[table.variant]) or BASE)] = row
     # Of a group that none of the variants touches there is nothing to compare.
     compared = [one for one in places.values() if len(one.keys() & set(chosen)) > 1]
     rows = [

@@ -202,10 +202,25 @@ def folder_of(folder: Path, variant: str) -> Path:
     return path_of(folder.parent, f"{folder.name}{VARIANT_SIGN}{variant}") if variant else folder
 
 
+# Whether what is there counts in a run too.
+_has_all_there = False
+
+
+@contextlib.contextmanager
+def all_there() -> Iterator[None]:
+    """Have the variants that have results among those of a command, as where it only looks: a run writes reports."""
+    global _has_all_there
+    before, _has_all_there = _has_all_there, True
+    try:
+        yield
+    finally:
+        _has_all_there = before
+
+
 def in_command() -> list[str]:
     """Return the variants of this command: those that it was asked for; one that only looks sees what there is too."""
     known = declared()
-    names = {*chosen(setting(neuroluigi).variants), *(_there(known) if only_looks() else ())}
+    names = {*chosen(setting(neuroluigi).variants), *(_there(known) if _has_all_there or only_looks() else ())}
     return [one for one in known if one in names]
 
 

@@ -28,6 +28,7 @@ from neuroluigi.steps.config import RunStopped, registered, results_root
 from neuroluigi.steps.plan import discard_statuses
 from neuroluigi.steps.spawn import CarriesSettings
 from neuroluigi.steps.target import ResultTarget
+from neuroluigi.steps.variants import all_there
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -100,7 +101,8 @@ def _gather(root: luigi.Task, page: Path) -> "Facts":
     # Imported here: a run that makes no report should not wait for it.
     from neuroluigi.results.report.facts import gather
 
-    return gather(root, page)
+    with all_there():
+        return gather(root, page)
 
 
 def _has_digest(page: Path, digest: str) -> bool:
@@ -130,10 +132,13 @@ def _render(facts: "Facts", page: Path, digest: str) -> str:
     import jinja2
     from markupsafe import Markup
 
-    from neuroluigi.results.report import event_steps, methods, numbers, sections
+    from neuroluigi.results.report import event_steps, methods, numbers, sections, variants
     from neuroluigi.results.report.facts import shown_time
 
     style, script = ((_HERE / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    every_plot = sections.plots(facts)
+    of_base, of_variants = (_with_thumbnails(some, page) for some in variants.shown_plots(every_plot))
+    left_out = len(every_plot) - len(of_base) - len(of_variants)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -150,7 +155,8 @@ def _render(facts: "Facts", page: Path, digest: str) -> str:
         picture=Markup(sections.picture(facts)),
         timeline=Markup(sections.timeline(facts)),
         numbers=numbers.numbers(facts),
-        galleries=sections.galleries(_with_thumbnails(sections.plots(facts), page)),
+        galleries=sections.galleries(of_base),
+        variants=variants.variants(facts, of_base, of_variants, left_out),
         events=event_steps.event_steps(facts),
         details=_packed(methods.details(facts)),
     )
