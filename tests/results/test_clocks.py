@@ -1,6 +1,7 @@
 """Clocks of streams by aligned.json."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -57,6 +58,27 @@ def test_without_a_result_for_all_recordings_they_are_those_of_the_group(results
     else:
         file.write_text("{")
     assert seconds(results)[:3] == pytest.approx([-0.1, 0, 0.5])
+
+
+def test_a_variant_has_its_own_clocks_where_it_has_any(results):
+    folder = results / "m-nidq@late"
+    folder.mkdir()
+    np.save(folder / "lines.npy", np.array([[0, -1, 0, 1]]))
+    files = [folder / "lines.npy", results / "m-nidq" / "aggregate.json"]
+
+    def first() -> float:
+        columns, ((row,),) = read_events(folder, files, "lines")
+        return row[columns.index("seconds")]
+
+    # As the second of all events of the base.
+    assert first() == pytest.approx(9.0)
+    session = results / "sessions" / "m@late"
+    shutil.copytree(results / "sessions" / "m", session)
+    late = {**STREAM, "seconds": [one + 100 for one in STREAM["seconds"]]}
+    (session / "aligned.json").write_text(json.dumps({"session": "m", "streams": [late], "unaligned": []}))
+    record = session / "runs" / "Aligned.json"
+    record.write_text(record.read_text().replace("sessions/m/", "sessions/m@late/"))
+    assert first() == pytest.approx(109.0)
 
 
 def test_nothing_is_looked_for_without_a_counter(tmp_path):
