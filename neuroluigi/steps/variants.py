@@ -202,25 +202,26 @@ def folder_of(folder: Path, variant: str) -> Path:
     return path_of(folder.parent, f"{folder.name}{VARIANT_SIGN}{variant}") if variant else folder
 
 
-# Whether what is there counts in a run too.
-_has_all_there = False
+# Whether variants that have results count as those of the command; None: where it only looks.
+_counts_those_there: bool | None = None
 
 
 @contextlib.contextmanager
-def all_there() -> Iterator[None]:
-    """Have the variants that have results among those of a command, as where it only looks: a run writes reports."""
-    global _has_all_there
-    before, _has_all_there = _has_all_there, True
+def those_there(counts: bool) -> Iterator[None]:
+    """Have the variants that have results among those of the command or not, whether it only looks or runs."""
+    global _counts_those_there
+    before, _counts_those_there = _counts_those_there, counts
     try:
         yield
     finally:
-        _has_all_there = before
+        _counts_those_there = before
 
 
 def in_command() -> list[str]:
     """Return the variants of this command: those that it was asked for; one that only looks sees what there is too."""
     known = declared()
-    names = {*chosen(setting(neuroluigi).variants), *(_there(known) if _has_all_there or only_looks() else ())}
+    has_more = only_looks() if _counts_those_there is None else _counts_those_there
+    names = {*chosen(setting(neuroluigi).variants), *(_there(known) if has_more else ())}
     return [one for one in known if one in names]
 
 

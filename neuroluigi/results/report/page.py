@@ -28,7 +28,7 @@ from neuroluigi.steps.config import RunStopped, registered, results_root
 from neuroluigi.steps.plan import discard_statuses
 from neuroluigi.steps.spawn import CarriesSettings
 from neuroluigi.steps.target import ResultTarget
-from neuroluigi.steps.variants import all_there
+from neuroluigi.steps.variants import those_there
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -101,7 +101,8 @@ def _gather(root: luigi.Task, page: Path) -> "Facts":
     # Imported here: a run that makes no report should not wait for it.
     from neuroluigi.results.report.facts import gather
 
-    with all_there():
+    # Those that a run is not asked for have results all the same.
+    with those_there(counts=True):
         return gather(root, page)
 
 
