@@ -140,8 +140,9 @@ def chosen(words: Sequence[str]) -> list[str]:
     return [one for one in known if one in words or ALL in words]
 
 
-# The variant in force, "" for the base.
+# The variant in force, "" for the base, and what it is.
 _current = ""
+_current_values: Variant | None = None
 
 
 def current() -> str:
@@ -151,7 +152,7 @@ def current() -> str:
 
 def current_values() -> Variant | None:
     """Return the variant that is in force."""
-    return declared().get(_current) if _current else None
+    return _current_values
 
 
 @contextlib.contextmanager
@@ -178,11 +179,11 @@ def in_own_variant(task: luigi.Task) -> contextlib.AbstractContextManager[None]:
 
 
 def _switch_to(name: str) -> None:
-    global _current
+    global _current, _current_values
     # Luigi gives the same object for the same parameters, and a task has those of the base where it is not touched
     # itself.
     Register.clear_instance_cache()
-    _current = name
+    _current, _current_values = name, declared().get(name) if name else None
 
 
 def in_all_variants(root: luigi.Task) -> Iterator[luigi.Task]:

@@ -13,6 +13,22 @@ from tests.steps.test_group_settings import ask, declare
 
 NUMPY = ("--matlab-engine", "numpy")
 
+# At its end, each command writes how often it checked which result.
+COUNTED = """
+import atexit
+from collections import Counter
+from neuroluigi.provenance import state
+
+checked, check_result = Counter(), state.check_result
+
+def counted(expected, *others):
+    checked[expected.record] += 1
+    return check_result(expected, *others)
+
+state.check_result = counted
+atexit.register(lambda: Path("checked.json").write_text(json.dumps(checked)))
+"""
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory) -> Pipeline:
@@ -21,6 +37,7 @@ def lab(tmp_path_factory) -> Pipeline:
     (lab.folder / "luigi.cfg").write_text("[neuroluigi]\ntask = PlotAll\n\n[FakeRecording]\nsessions = a\ncount = 2\n")
     lines = ("strict = Edges.threshold=0.9", "loose = Edges.threshold=0.5", "none = Edges.settle=2")
     declare(lab, "variants", *lines)
+    lab.add(f"import json\nfrom pathlib import Path\n{COUNTED}")
     lab.run("PlotAll", *NUMPY, "--workers", "1", "--variants", "loose,strict")
     return lab
 
@@ -102,6 +119,16 @@ def test_status_says_what_a_variant_would_cost(lab):
     ]
     assert cost["steps"] == {"Edges": 2, "Plot": 2} and cost["results"] == cost["known"] == 4
     assert cost["seconds"] == pytest.approx(sum(one["seconds"] for one in records), abs=1e-3)
+
+
+def test_no_result_is_checked_twice(lab):
+    ask(lab, "status", "--variants", "none", code=1)
+    checked = json.loads((lab.folder / "checked.json").read_text())
+    assert set(checked.values()) == {1}
+    rows = [record.split("/runs/")[0].rpartition("/")[2] for record in checked if record.endswith("Edges.json")]
+    names = ("", "@strict", "@loose", "@none")
+    assert sorted(rows) == sorted(f"{group}{name}" for group in ("a-even", "a-odd") for name in names)
+    assert len([record for record in checked if record.endswith("Stats.json")]) == 2
 
 
 def test_the_report_has_a_section_on_variants(lab):
