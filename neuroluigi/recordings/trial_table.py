@@ -58,7 +58,7 @@ def read_trials(path: Path, session: str) -> TrialTable:
         columns, rows = _columns_of(found), [origin for origin, _ in found]
     table = TrialTable(columns, rows)
     if _SESSION in columns:
-        table = table.taken([n for n, one in enumerate(columns[_SESSION]) if str(one) == session])
+        table = table.taken([n for n, one in enumerate(columns[_SESSION]) if _as_name(one) == session])
         table = TrialTable({name: cells for name, cells in table.columns.items() if name != _SESSION}, table.rows)
     if not table.rows:
         of_session = f" of the session {session}" if _SESSION in columns else ""
@@ -105,6 +105,11 @@ def overlapping(table: TrialTable) -> int:
         count += start < latest  # type: ignore[operator]
         latest = max(latest, stop if isinstance(stop, float) else latest)
     return count
+
+
+def _as_name(cell: Cell) -> str:
+    """Return a cell as the name of a session: Matlab has 20240102 as a double."""
+    return f"{cell:.15g}" if isinstance(cell, float) else str(cell)
 
 
 def _columns_of(rows: Sequence[Row]) -> dict[str, list[Cell]]:

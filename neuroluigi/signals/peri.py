@@ -106,7 +106,9 @@ def recorded_around(moments: Moments, stretches: Stretches, bins: Bins) -> Recor
     changes = np.zeros((moments.conditions, bins.count + 1), np.int64)
     whole = np.zeros(len(moments.times), np.int64)
     runs = stretches.run_at(moments.times) if len(stretches.begins) else whole
-    for begin, end, run in zip(stretches.begins.tolist(), stretches.ends.tolist(), stretches.runs.tolist(), strict=True):
+    for begin, end, run in zip(
+        stretches.begins.tolist(), stretches.ends.tolist(), stretches.runs.tolist(), strict=True
+    ):
         near = slice(*np.searchsorted(moments.times, (begin - bins.last, end - bins.first)))
         starts = moments.times[near] + bins.first
         first = np.clip(-((starts - begin) // bins.width), 0, bins.count)
