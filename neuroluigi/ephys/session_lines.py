@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _PLACE = re.compile(rf"(\d{{1,6}}|{TTL})\.(\d{{1,3}})|(\d{{1,6}})", re.ASCII)
 _FORMS = (
-    "a line is STREAM:LINE, or LINE alone; LINE is CHANNEL.BIT of a word, ttl.BIT, CHANNEL of an analog line, from 0, or"
-    " a name"
+    "a line is STREAM:LINE, or LINE alone; LINE is CHANNEL.BIT of a word, ttl.BIT, CHANNEL of an analog one, from 0,"
+    " or a name"
 )
 
 
@@ -184,7 +184,7 @@ def _of_channel(line: SessionLine, targets: Any, layout: Mapping[str, Any]) -> t
 
 def _places(line: SessionLine, summary: Mapping[str, Any]) -> tuple[set[tuple[int, int]], Sequence[str]]:
     """Return channel and bit of the lines that are meant among those of a lines.json, and the names of all."""
-    named = [((one["channel"], one["bit"]), one["name"]) for one in summary["lines"]]
+    named = [((one["channel"], one["bit"]), one["name"]) for one in summary["lines"] if "rises" in one]
     if line.name:
         places = {place for place, name in named if name == line.name}
     else:

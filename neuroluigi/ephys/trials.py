@@ -23,7 +23,6 @@ from neuroluigi.recordings.trial_table import (
 )
 from neuroluigi.steps.config import RunStopped, recordings_root
 from neuroluigi.steps.describe import StepError
-from neuroluigi.steps.discovery import groups, groups_of_sessions
 from neuroluigi.steps.spawn import CarriesSettings
 from neuroluigi.steps.target import RecordingTarget
 
@@ -35,26 +34,13 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 
 class TrialFile(CarriesSettings, luigi.ExternalTask):
-    """The table of trials of a session, as a lab wrote it."""
+    """A table of trials as a lab wrote it."""
 
-    session = luigi.Parameter(description="session of recordings")
-    table = luigi.Parameter(description="path below [recordings] root, with columns of the session in braces")
+    table = luigi.Parameter(description="path below [recordings] root")
 
     def output(self):
-        path = os.path.join(recordings_root(), _FIELD.sub(self._value, self.table))  # noqa: PTH118 (targets hold text)
-        return RecordingTarget(path, recording=f"{self.session}/{os.path.basename(path)}")  # noqa: PTH119
-
-    def _value(self, field: re.Match[str]) -> str:
-        """Return what the session's recordings have in a column, which is the same in all."""
-        name, known = field[1], groups()
-        of_session = [one for key in groups_of_sessions().get(self.session, ()) for one in known[key].recordings]
-        values = {one.columns.get(name, "") for one in of_session if one.session == self.session}
-        if len(values) != 1 or "" in values:
-            has = f"several values, {', '.join(sorted(values))}" if len(values) > 1 else "no value"
-            raise RunStopped(
-                f"luigi: [Trials] table {self.table}: the column {name} has {has} in the session {self.session}"
-            )
-        return values.pop()
+        path = os.path.join(recordings_root(), self.table)  # noqa: PTH118 (targets hold text)
+        return RecordingTarget(path, recording=self.table)
 
 
 class Trials(LineTask):
@@ -69,12 +55,12 @@ class Trials(LineTask):
         default=None,
         positional=False,
         description="the lab's table of the trials of a session, .csv, .tsv or .mat: a path below [recordings] root, in"
-        " which {session} and other columns of the recordings have their values",
+        " which {session} and other columns of the recordings are replaced",
     )
     line = luigi.OptionalStrParameter(
         default=None,
         positional=False,
-        description="in place of a table: a line, such as nidq:8.0, camera or ttl.1, that rises where a trial starts and"
+        description="in place of a table: a line, such as nidq:8.0, camera or ttl.1: it rises where a trial starts and"
         " falls where it stops; of an analog one, its channel",
     )
     unit = luigi.ChoiceParameter(
@@ -107,7 +93,19 @@ class Trials(LineTask):
     @property
     def table_files(self) -> list[luigi.Task]:
         """The tasks for the lab's table, for requires(); none where a line says it."""
-        return [TrialFile(self.session, self.table)] if self.table else []
+        return [TrialFile(_FIELD.sub(self._value_of, self.table))] if self.table else []
+
+    def _value_of(self, field: re.Match[str]) -> str:
+        """Return what the session's recordings have in a column, which is the same in all."""
+        recordings = (one for group in self.groups.values() for one in group.recordings if one.session == self.session)
+        values = {one.columns.get(field[1], "") for one in recordings}
+        if len(values) != 1 or "" in values:
+            has = f"several values, {', '.join(sorted(values))}" if len(values) > 1 else "no value"
+            raise RunStopped(
+                f"luigi: [{self.task_family}] table {self.table}: the column {field[1]} of the recordings has {has} in"
+                f" the session {self.session}"
+            )
+        return values.pop()
 
     def output(self):
         return self.result("trials.csv", TrialsTarget)
@@ -118,7 +116,7 @@ class Trials(LineTask):
         table = self._of_line(line) if line else self._of_table()
         table = self._within(table, span)
         starts = table.columns[START]
-        in_order = sorted(range(len(starts)), key=starts.__getitem__)
+        in_order = sorted(range(len(starts)), key=lambda n: float(starts[n] or 0))
         table = table.taken(in_order)
         said = [f"{len(starts)} trials"]
         said += [] if in_order == list(range(len(starts))) else ["put into the order of their starts"]
@@ -185,7 +183,7 @@ class Trials(LineTask):
         return found[0]
 
     def _within(self, table: TrialTable, span: tuple[float, float]) -> TrialTable:
-        """Return the trials within the session's seconds. Raises RecordingsError for others, unless they are dropped."""
+        """Return the trials within the session's seconds. RecordingsError for others, unless they are dropped."""
         wrong = outside(table, (span[0] - _TOLERANCE, span[1] + _TOLERANCE))
         if not wrong:
             return table

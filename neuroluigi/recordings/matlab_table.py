@@ -3,6 +3,7 @@
 Files of version 7.3 are HDF5, where a struct is a group, and a cell, or a field of a struct array, has references.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def _cell(value: Any) -> Any:
         # An empty field of a struct array.
         value = None if not value.size else value.item() if value.size == 1 else value.tolist()
     value = int(value) if isinstance(value, bool) else value
-    return None if value == "" or value != value else value
+    return None if value == "" or (isinstance(value, float) and math.isnan(value)) else value
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -105,8 +106,10 @@ def _load_old(path: Path) -> dict[str, Any]:
 
 def _listed(value: Any) -> Any:
     """Return an array of structs as a list of them."""
-    is_structs = getattr(value, "dtype", None) == object and value.size and isinstance(value.flat[0], Mapping)
-    return list(value.flat) if is_structs else value
+    import numpy as np
+
+    is_cells = isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.size
+    return list(value.flat) if is_cells and isinstance(value.flat[0], Mapping) else value
 
 
 def _load_hdf5(path: Path) -> dict[str, Any]:

@@ -64,13 +64,14 @@ def read_trials(path: Path, session: str) -> TrialTable:
         of_session = f" of the session {session}" if _SESSION in columns else ""
         raise RecordingsError(f"{path} has no trials{of_session}; see [Trials] table")
     typed = {name: _typed(name, cells, table.rows) for name, cells in table.columns.items()}
-    return TrialTable({START: typed[START], STOP: [None] * len(table.rows)} | typed, table.rows)
+    first: dict[str, Sequence[Cell]] = {START: typed[START], STOP: [None] * len(table.rows)}
+    return TrialTable(first | typed, table.rows)
 
 
 def as_seconds(table: TrialTable, seconds_of: Callable[[list[float]], list[float]]) -> TrialTable:
     """Return a table with times in seconds, float, by what they are in its own unit."""
 
-    def converted(cells: Sequence[Cell]) -> list[Cell]:
+    def converted(cells: Sequence[Cell]) -> Sequence[Cell]:
         known = [n for n, one in enumerate(cells) if one is not None]
         seconds = iter(seconds_of([float(cells[n]) for n in known]))  # type: ignore[arg-type]
         return [None if one is None else next(seconds) for one in cells]
@@ -95,7 +96,7 @@ def outside(table: TrialTable, span: tuple[float, float]) -> dict[int, str]:
         for n, one in enumerate(table.columns[name]):
             if isinstance(one, float) and not span[0] <= one <= span[1]:
                 found.setdefault(n, f"{table.rows[n]}, column {name}: {one:.10g} s")
-    return found
+    return dict(sorted(found.items()))
 
 
 def overlapping(table: TrialTable) -> int:
@@ -116,8 +117,7 @@ def _columns_of(rows: Sequence[Row]) -> dict[str, list[Cell]]:
     for origin, row in rows:
         if BEYOND in row:
             raise RecordingsError(
-                f"{origin}: {row[BEYOND]!r} stands right of the last column; where the decimal sign is a comma, separate"
-                " columns by semicolons, and write a point"
+                f"{origin}: {row[BEYOND]!r} stands right of the last column; a decimal comma has to be a point"
             )
     names = dict.fromkeys(name for _, row in rows for name in row if name)
     return {name: [row.get(name, "") for _, row in rows] for name in names}

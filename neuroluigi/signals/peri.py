@@ -33,7 +33,7 @@ class Bins:
 
     @classmethod
     def of(cls, before: float, after: float, width: float) -> "Bins":
-        """Return the bins of a window in ms. Raises ValueError where it is not a whole number of bins on either side."""
+        """Return the bins of a window in ms; ValueError where it is not a whole number of them on either side."""
         named = {"before": before, "after": after, "bin": width}
         for name, value in named.items():
             if not 0 <= value < math.inf:
@@ -185,7 +185,7 @@ def _expanded(firsts: np.ndarray, ends: np.ndarray, moment: int) -> tuple[np.nda
 
 @dataclass(frozen=True)
 class Response:
-    """What is said of a histogram: mean rate before the moment, highest rate of a bin from it on, and where that begins.
+    """What is said of a histogram: mean rate before the moment, highest rate of a bin after it, and where that begins.
 
     Rates are per second; None where nothing was recorded there, or the window has no such part.
     """

@@ -52,8 +52,11 @@ def peri_figure(
     trials: np.ndarray,
     values: Sequence[str],
     by: str,
+    moment: str,
 ) -> "Figure":
-    """Return the figure; `trials` are those of chosen_trials(), `values` the conditions, of the column `by`."""
+    """Return the figure; `trials` are those of chosen_trials(), `values` the conditions, of the column `by`, and
+    `moment` is what they are around, for people.
+    """
     columns = min(_COLUMNS, max(1, len(panels)))
     rows = max(1, -(-len(panels) // columns))
     shown = len(trials)
@@ -85,7 +88,7 @@ def peri_figure(
         raster.tick_params(labelbottom=False)
         head = "  ".join(filter(None, (panel.what, shortened(panel.name))))
         as_written(raster.set_title("\n".join(filter(None, (panel.group, head))), fontsize=9, loc="left"))
-        histogram.set_xlabel("ms", fontsize=8)
+        as_written(histogram.set_xlabel(f"ms from {moment}", fontsize=8))
         if column == 0:
             raster.set_ylabel(f"trial, by {by}" if by else "trial", fontsize=8)
             as_written(raster.yaxis.label)
@@ -114,7 +117,7 @@ def _draw_raster(ax: "Axes", panel: Panel, moments: Moments, row_of: np.ndarray,
         x, y = offset[condition == one] / _NS_PER_MS, row_of[moment[condition == one]]
         ax.vlines(x, y - 0.45, y + 0.45, color=_colour(one), linewidth=1.1 if len(offset) < _FEW_TICKS else 0.5)
     ax.set_ylim(rows - 0.5, -0.5)
-    ax.yaxis.get_major_locator().set_params(integer=True, nbins=5)
+    ax.locator_params(axis="y", integer=True, nbins=5)
 
 
 def _draw_histogram(ax: "Axes", panel: Panel, bins: Bins) -> None:

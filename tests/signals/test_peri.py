@@ -1,6 +1,7 @@
 """Counts around moments: by hand, at edges and gaps, and against a loop over all events and moments."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -120,7 +121,7 @@ TIMES = st.lists(st.integers(0, 300), max_size=40).map(sorted)
 def test_like_a_loop_over_all_events_and_moments(events, moments, data):
     bins = Bins(-7 * 3, 3, data.draw(st.integers(7, 20)))
     cuts = sorted({0, 301, *data.draw(st.lists(st.integers(1, 300), max_size=4))})
-    spans = [(a, b - data.draw(st.integers(0, min(5, b - a - 1)))) for a, b in zip(cuts, cuts[1:], strict=False)]
+    spans = [(a, b - data.draw(st.integers(0, min(5, b - a - 1)))) for a, b in pairwise(cuts)]
     runs = np.cumsum([0, *(data.draw(st.integers(0, 1)) for _ in spans[1:])]).tolist()
     events = [one for one in events if any(a <= one < b for a, b in spans)]
     rows = [data.draw(st.integers(-1, 2)) for _ in events]
