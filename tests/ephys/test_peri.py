@@ -177,5 +177,6 @@ def test_a_response_is_in_the_right_bin_on_the_aligned_clock_alone(lab):
     settings(lab, "Aligned:nidq", method="header")
     run(lab, "Around", *asked)
     by_header = [count for _, count in counted(lab)["0", "", ""]]
-    late = int(np.count_nonzero(0.025 - stimuli * PPM / 1e6 < 0.02))
+    seen = np.ceil(stimuli * ni_rate) / 2500
+    late = int(np.count_nonzero(np.round((stimuli + 0.025) * probe_rate) / probe_rate - seen < 0.02))
     assert by_header == [0, 0, 0, late, 51 - late, 0] and late > 25
