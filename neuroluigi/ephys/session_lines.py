@@ -202,6 +202,9 @@ def _of_bits(places: set[tuple[int, int]], targets: Mapping[str, Any]) -> tuple[
     changes, outside = targets["lines"].load(), targets["summary"].load()["outside"]
     is_wanted = (np.asarray(changes[:, 1]) == channel) & (np.asarray(changes[:, 2]) == bit)
     # Where these lie among the samples is not what their number says.
-    is_wanted[np.array(outside, np.int64)] = False
+    outside = [row for row in outside if is_wanted[row]]
+    is_wanted[outside] = False
+    if outside:
+        print(f"{len(outside)} changes of the line are outside the samples, and left out")
     wanted = np.asarray(changes[is_wanted])
     return wanted[:, 0], wanted[:, 3] == 1

@@ -123,7 +123,7 @@ def _draw_raster(ax: "Axes", panel: Panel, moments: Moments, row_of: np.ndarray,
 def _draw_histogram(ax: "Axes", panel: Panel, bins: Bins) -> None:
     rates, highest = rates_hz(panel.counts, panel.trials, bins), 0.0
     for condition, one in enumerate(rates):
-        ax.stairs(one, bins.edges_ms, color=_colour(condition), linewidth=1.3)
+        ax.stairs(one, bins.edges_ms, baseline=None, color=_colour(condition), linewidth=1.3)
         if len(rates) == 1:
             ax.stairs(np.nan_to_num(one), bins.edges_ms, color=_colour(condition), fill=True, alpha=0.18, linewidth=0)
         highest = max(highest, float(np.nanmax(one)) if np.isfinite(one).any() else 0.0)

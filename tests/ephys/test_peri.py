@@ -64,7 +64,7 @@ def test_counts_over_a_seam_in_a_group_of_several_sessions(lab):
     log = (folder_of(lab) / "runs" / "Around.log").read_text(encoding="utf-8")
     assert (
         log.strip()
-        == "a: Fires, threshold crossings, not sorted, 6 in the windows; 1 partly recorded: only whole bins count"
+        == "a: Fires, threshold crossings, not sorted, 6 events in the windows; 1 partly recorded: only whole bins count"
     )
     assert "Nothing to make" in run(lab, "Around", *asked, "--by", "side")
     out = run(lab, "Around", *asked, "--align", "cue_time", "--channels", "0", "--shown", "0")
