@@ -68,7 +68,7 @@ class OfUnits(Events):
         task = step.requires()["groups"][group]["units"]
         folder = next(one.path for one in flatten(step.input()["groups"][group]["units"]))
         try:
-            units = read_units(folder)
+            units = read_units(folder, sum(row["samples"] for row in layout["recordings"]))
         except ValueError as error:
             raise StepError(f"{task.task_family} of {group} is no sorter's folder: {error}") from error
         wanted = {*step.units}

@@ -11,7 +11,7 @@ from neuroluigi.ephys.channels import GroupChannels
 from neuroluigi.ephys.line_parameters import TTL
 from neuroluigi.ephys.session_clock import ClockedTask
 from neuroluigi.recordings.formats.reader import DIGITAL, UNKNOWN
-from neuroluigi.recordings.recording import Group
+from neuroluigi.recordings.recording import Group, RecordingsError
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.describe import StepError
 
@@ -51,7 +51,7 @@ class SessionLine:
     def groups(self, groups: Mapping[str, Group], session: str) -> dict[str, bool]:
         """Return the groups of a session in which the line is or may be, and whether it is an analog channel there.
 
-        Raises RunStopped where none has it, or several streams do.
+        Raises RecordingsError where none has it, or several streams do.
         """
         named = {key: group for key, group in groups.items() if self.stream in ("", key, _stream(key, group, session))}
         found = {key: kind for key, group in named.items() if (kind := self._kind_in(group)) is not None}
@@ -60,14 +60,14 @@ class SessionLine:
             found = {key: False for key, group in named.items() if _has_lines(group)} or dict.fromkeys(named, False)
         streams = {key: _stream(key, groups[key], session) for key in groups}
         if not found:
-            raise RunStopped(
-                f"luigi: line {self.text}: no stream of the session {session} has it; they are"
+            raise RecordingsError(
+                f"line {self.text}: no stream of the session {session} has it; they are"
                 f" {', '.join(dict.fromkeys(streams.values()))}; {_FORMS}"
             )
         several = dict.fromkeys(streams[key] for key in found)
         if len(several) > 1 and not self.name:
-            raise RunStopped(
-                f"luigi: line {self.text}: {', '.join(several)} have one; write which, such as"
+            raise RecordingsError(
+                f"line {self.text}: {', '.join(several)} have one; write which, such as"
                 f" {next(iter(several))}:{self.text}"
             )
         return found
@@ -120,9 +120,25 @@ class LineTask(ClockedTask):
 
     @property
     def groups_with_line(self) -> dict[str, bool]:
-        """The groups in which the line is or may be, and whether it is an analog channel there."""
+        """The groups in which the line is or may be, and whether it is an analog channel there; none with a problem."""
         line = self.session_line
-        return line.groups(self.groups, self.session) if line else {}
+        try:
+            return line.groups(self.groups, self.session) if line else {}
+        except RecordingsError:
+            # Then the step fails with it, and other sessions go on.
+            self.lacks_recordings = True
+            return {}
+
+    def recordings_problem(self) -> str:
+        if problem := super().recordings_problem():
+            return problem
+        line = self.session_line
+        try:
+            if line:
+                line.groups(self.groups, self.session)
+        except RecordingsError as error:
+            return str(error)
+        return ""
 
     def is_analog(self, group: str) -> bool:
         """Return whether the line is an analog channel of a group."""

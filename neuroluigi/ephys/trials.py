@@ -92,8 +92,26 @@ class Trials(LineTask):
 
     @property
     def table_files(self) -> list[luigi.Task]:
-        """The tasks for the lab's table, for requires(); none where a line says it."""
-        return [TrialFile(_FIELD.sub(self._value_of, self.table))] if self.table else []
+        """The tasks for the lab's table, for requires(); none where a line says it, or where its name is not known."""
+        try:
+            return [TrialFile(self._table_path())] if self.table else []
+        except RecordingsError:
+            # Then the step fails with it, and other sessions go on.
+            self.lacks_recordings = True
+            return []
+
+    def recordings_problem(self) -> str:
+        if problem := super().recordings_problem():
+            return problem
+        try:
+            self._table_path()
+        except RecordingsError as error:
+            return str(error)
+        return ""
+
+    def _table_path(self) -> str:
+        """Return the path of the table below the root. Raises RecordingsError where a column does not say it."""
+        return _FIELD.sub(self._value_of, self.table or "")
 
     def _value_of(self, field: re.Match[str]) -> str:
         """Return what the session's recordings have in a column, which is the same in all."""
@@ -101,9 +119,9 @@ class Trials(LineTask):
         values = {one.columns.get(field[1], "") for one in recordings}
         if len(values) != 1 or "" in values:
             has = f"several values, {', '.join(sorted(values))}" if len(values) > 1 else "no value"
-            raise RunStopped(
-                f"luigi: [{self.task_family}] table {self.table}: the column {field[1]} of the recordings has {has} in"
-                f" the session {self.session}"
+            raise RecordingsError(
+                f"[{self.task_family}] table {self.table}: the column {field[1]} of the recordings has {has} in the"
+                f" session {self.session}"
             )
         return values.pop()
 

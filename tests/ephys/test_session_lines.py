@@ -4,7 +4,7 @@ import pytest
 
 from neuroluigi.ephys.session_lines import SessionLine
 from neuroluigi.recordings.formats.reader import Channel, LineFiles, RecordedFile
-from neuroluigi.recordings.recording import Group, Recording
+from neuroluigi.recordings.recording import Group, Recording, RecordingsError
 from neuroluigi.steps.config import RunStopped
 
 
@@ -74,5 +74,5 @@ def test_groups_that_have_a_line(text, found):
     ],
 )
 def test_what_no_stream_has_or_several(text, words):
-    with pytest.raises(RunStopped, match=words):
+    with pytest.raises(RecordingsError, match=words):
         SessionLine.parse(text).groups(GROUPS, "s")

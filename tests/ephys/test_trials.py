@@ -3,7 +3,6 @@
 import pytest
 
 import targets
-from neuroluigi.steps.target import DamagedError
 from tests.conftest import Pipeline
 from tests.ephys.session_lab import folder_of, run, session_lab, settings, write_raw, write_trials
 
@@ -98,14 +97,3 @@ def test_of_a_line(lab):
 def test_of_an_analog_line(lab):
     write_raw(lab, ("s", 0, [[200, *range(300, 350)], []]))
     assert trials(lab, "--line", "0", "--Photodiode-channels", "0") == "start_time,stop_time\n0.2,0.201\n0.3,0.35\n"
-
-
-@pytest.mark.parametrize(
-    "text, words",
-    [("a,b\n1,2\n", "no column start_time"), ("side,start_time\n1,2\n", "does not begin with start_time")],
-)
-def test_a_file_that_is_none(tmp_path, text, words):
-    path = tmp_path / "trials.csv"
-    path.write_text(text)
-    with pytest.raises(DamagedError, match=words):
-        targets.Trials(path).check(path)
