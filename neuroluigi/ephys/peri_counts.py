@@ -79,7 +79,7 @@ class Counted:
     @property
     def in_words(self) -> str:
         """What was counted, for people."""
-        said = f"{self.group}: {self.what}, {count_of(int(self.counts.sum()), 'event')} in the windows"
+        said = f"{self.group}: {self.what}, {count_of(int(self.counts.sum()), self._events.noun)} in the windows"
         missing = [f"{self.coverage[name]} {text}" for name, text in _MISSING.items() if self.coverage[name]]
         return f"{said}; {' and '.join(missing)} recorded: only whole bins count" if missing else said
 

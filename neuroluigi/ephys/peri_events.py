@@ -36,6 +36,8 @@ class Events:
 
     rows: list[Row]
     what: str
+    # What one of them is called.
+    noun = "event"
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield times in ns, and the row of each, -1 for none."""
@@ -63,6 +65,8 @@ class OfChannels(Events):
 
 class OfUnits(Events):
     """Those of a sorter: a row per unit."""
+
+    noun = "spike"
 
     def __init__(self, step: "Peri", group: str, layout: Mapping[str, Any], times: "SampleTimes"):
         task = step.requires()["groups"][group]["units"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_TRIALS = 200
 _COLUMNS = 4
 # Inches
-_PANEL_HEIGHT, _LEFT, _RIGHT, _BOTTOM, _GAP, _BETWEEN = 3.4, 0.75, 0.25, 0.5, 0.75, 0.6
+_PANEL_HEIGHT, _LEFT, _RIGHT, _BOTTOM, _GAP, _BETWEEN, _LEGEND = 3.4, 0.75, 0.25, 0.5, 0.75, 0.6, 0.35
 _NS_PER_MS = 1_000_000
 _FEW_TICKS = 4000
 
@@ -63,14 +63,15 @@ def peri_figure(
     lines = list(summary)
     if shown < len(moments.times):
         lines.append(f"rasters: {shown} of {len(moments.times)} trials, evenly spaced")
-    figure, top = titled_figure(title, lines, rows * _PANEL_HEIGHT + (rows - 1) * _BETWEEN + _BOTTOM + 0.35)
+    head = _LEGEND if len(values) > 1 else 0.0
+    figure, top = titled_figure(title, lines, rows * _PANEL_HEIGHT + (rows - 1) * _BETWEEN + _BOTTOM + head)
     width, height = figure.get_size_inches()
     # Of few panels, none is stretched over all of the width.
     each = min(5.0, (width - _LEFT - _RIGHT - (columns - 1) * _GAP) / columns)
     row_of = _rows_of_trials(moments, trials)
     for n, panel in enumerate(panels):
         row, column = divmod(n, columns)
-        left, upper = _LEFT + column * (each + _GAP), height - top - 0.35 - row * (_PANEL_HEIGHT + _BETWEEN)
+        left, upper = _LEFT + column * (each + _GAP), height - top - head - row * (_PANEL_HEIGHT + _BETWEEN)
         raster_height, histogram_height = 0.6 * _PANEL_HEIGHT - 0.1, 0.4 * _PANEL_HEIGHT
         raster, histogram = (
             figure.add_axes((left / width, bottom / height, each / width, high / height))
@@ -86,8 +87,8 @@ def peri_figure(
             ax.axvline(0, color=MUTED, linewidth=0.8, linestyle=":")
             ax.set_xlim(bins.first / _NS_PER_MS, bins.last / _NS_PER_MS)
         raster.tick_params(labelbottom=False)
-        head = "  ".join(filter(None, (panel.what, shortened(panel.name))))
-        as_written(raster.set_title("\n".join(filter(None, (panel.group, head))), fontsize=9, loc="left"))
+        words = "  ".join(filter(None, (panel.what, shortened(panel.name))))
+        as_written(raster.set_title("\n".join(filter(None, (panel.group, words))), fontsize=9, loc="left"))
         as_written(histogram.set_xlabel(f"ms from {moment}", fontsize=8))
         if column == 0:
             raster.set_ylabel(f"trial, by {by}" if by else "trial", fontsize=8)
