@@ -72,7 +72,7 @@ def test_one_table_of_several_sessions(tmp_path):
         ("start_time\n1e999\n", "row 2, column start_time: 1e999 is not a finite number"),
         ("start_time;x\n1,5;2\n", "row 2, column start_time: 1,5 has a decimal comma; write a point"),
         ("start_time;x\n1;2\n2;2,5\n", "row 3, column x: 2,5 has a decimal comma"),
-        ("start_time,x\n1,5,2\n", "row 2: '2' stands right of the last column; where the decimal sign"),
+        ("start_time,x\n1,5,2\n", "row 2: '2' stands right of the last column; a decimal comma has to be a point"),
         ("start_time,x,x\n1,5,2\n", "more than one column 'x'"),
         ("onset,x\n1,5\n", "has no column start_time; its columns are: onset, x; see .Trials. table"),
         ("start_time,x\n", "has no trials; see .Trials. table"),

@@ -116,7 +116,7 @@ def test_windows_of_a_tenth_of_a_ms():
 TIMES = st.lists(st.integers(0, 300), max_size=40).map(sorted)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TIMES, TIMES, st.data())
 def test_like_a_loop_over_all_events_and_moments(events, moments, data):
     bins = Bins(-7 * 3, 3, data.draw(st.integers(7, 20)))
