@@ -18,8 +18,7 @@ PAGE = DOCS / "sorting.md"
 
 # As much of the library as the script of the page uses. It finds the spikes that are planted.
 KILOSORT = """
-import json
-import shutil
+from pathlib import Path
 
 import numpy as np
 
