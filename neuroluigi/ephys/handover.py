@@ -16,6 +16,7 @@ from neuroluigi.recordings.formats.reader import AP, DIGITAL, UNKNOWN
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, RecordingsError
 from neuroluigi.steps.config import declared_roots, roots_of_paths
 from neuroluigi.steps.describe import StepError
+from neuroluigi.steps.target import ResultTarget
 
 # The version of SpikeInterface whose files these are; later ones read them too.
 _SPIKEINTERFACE, _PROBEINTERFACE = "0.105.3", "0.4.2"
@@ -28,6 +29,12 @@ _IN_MICROVOLTS = {"uV": 1.0, "µV": 1.0, "μV": 1.0, "mV": 1e3, "V": 1e6, "nV": 
 _SORTED_KINDS = (AP, UNKNOWN)
 # In um: so far apart, channels whose places nobody knows are sorted each for itself.
 _FAR = 1000.0
+
+
+class _OfOthers(ResultTarget):
+    """A file that another program reads: nothing in it is a value for tables."""
+
+    shown = ()
 
 
 class Handover(ReadyMade):
@@ -66,7 +73,8 @@ class Handover(ReadyMade):
         with contextlib.suppress(RecordingsError):
             if not self._group().problems and _placed(given_channels(self._group(), self.input()).described):
                 names |= {"places": "probegroup.json", "shanks": "properties/group.npy"}
-        return {key: self.result(os.path.join(self._below, name)) for key, name in names.items()}  # noqa: PTH118
+        paths = {key: os.path.join(self._below, name) for key, name in names.items()}  # noqa: PTH118
+        return {key: self.result(path, _OfOthers) for key, path in paths.items()}
 
     def fingerprint(self):
         # What aggregate.json does not count: where the samples lie, and which channels somebody calls bad.

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import Pipeline
 from tests.recordings.test_found import write_run
+from tests.results.conftest import ask
 
 STEPS = """
 class FilteredHandover(ephys.Handover):
@@ -33,6 +34,7 @@ SITES = {"~snsGeomMap": "(NP1000,1,0,70)(0:27:0:1)(0:59:0:1)(0:11:20:0)(0:43:20:
 @pytest.fixture
 def lab(pipeline) -> Pipeline:
     pipeline.add(STEPS)
+    pipeline.real = True  # `ask` adds no settings
     return pipeline
 
 
@@ -88,6 +90,12 @@ def test_of_a_file_that_is_read_where_it_lies(lab):
     expected = {"chanMap": [0, 1, 3], "xc": [27, 59, 43], "yc": [0, 0, 20], "kcoords": [0, 0, 0], "n_chan": 3}
     assert probe == expected
     assert np.array_equal(samples_of(folder), np.arange(50).reshape(10, 5))
+    # Nothing in these files is a value for tables.
+    config = lab.folder / "luigi.cfg"
+    config.write_text(f"[neuroluigi]\ntask = Handovers\n[recordings]\nroot = {lab.folder / 'raw'}\n")
+    notes: list[str] = []
+    assert "m-0-imec0.ap" in (shown := ask(lab, "results", "--json", notes=notes))
+    assert "n_chan" not in shown and "kilosort_probe.json" not in "".join(notes)
     # What somebody calls bad is left out, and where the recordings lie is said anew.
     words = ("--recordings-bad-channels", "AP1", "--recordings-root", lab.folder / "moved")
     (lab.folder / "raw").rename(lab.folder / "moved")
