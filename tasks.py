@@ -47,6 +47,13 @@ class Flat(ephys.Flat):
         return Aggregate(self.group)
 
 
+class Handover(ephys.Handover):
+    """Files by which SpikeInterface, phy and Kilosort open the group's samples where they lie."""
+
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "flat": Flat(self.group)}
+
+
 class Stats(ephys.Stats):
     """Count, minimum, maximum, mean and standard deviation of each channel."""
 

@@ -16,12 +16,14 @@ from neuroluigi.ephys.aggregate import Aggregate
 from neuroluigi.ephys.aligned import Aligned
 from neuroluigi.ephys.by_kind import PlotAll
 from neuroluigi.ephys.crossings import Beats, Crossings, Photodiode, Spikes
+from neuroluigi.ephys.curated import Curated
 from neuroluigi.ephys.decoded import Decoded
 from neuroluigi.ephys.downsampled import Downsampled
 from neuroluigi.ephys.edges import Edges
 from neuroluigi.ephys.event_plots import EventPlots
 from neuroluigi.ephys.filtered import Filtered
 from neuroluigi.ephys.flat import Flat
+from neuroluigi.ephys.handover import Handover
 from neuroluigi.ephys.lines import Lines
 from neuroluigi.ephys.peri import Peri
 from neuroluigi.ephys.plot import Plot
@@ -39,12 +41,14 @@ __all__ = [
     "Aligned",
     "Beats",
     "Crossings",
+    "Curated",
     "Decoded",
     "Downsampled",
     "Edges",
     "EventPlots",
     "Filtered",
     "Flat",
+    "Handover",
     "Lines",
     "Peri",
     "Photodiode",
