@@ -24,6 +24,7 @@ from neuroluigi.ephys.filtered import Filtered
 from neuroluigi.ephys.flat import Flat
 from neuroluigi.ephys.lines import Lines
 from neuroluigi.ephys.plot import Plot
+from neuroluigi.ephys.pulses import Pulses
 from neuroluigi.ephys.snippets import Snippets
 from neuroluigi.ephys.spectrum import Spectrum
 from neuroluigi.ephys.stats import Stats
@@ -47,6 +48,7 @@ __all__ = [
     "Photodiode",
     "Plot",
     "PlotAll",
+    "Pulses",
     "Snippets",
     "Spectrum",
     "Spikes",

@@ -27,11 +27,11 @@ _SET_OFFSET = 0.4
 class Aligned(ReadyMadeName, SessionTask):
     """All streams of a session on the clock of the first one with channels of kind ap, or else of the first one.
 
-    Requires {group: {"aggregate": an Aggregate, "pulses": its Lines, or Crossings where the pulses are analog}} for the
-    groups with pulses (groups_with_pulses), and by itself the files of events (TTL) that a rig wrote. Makes
+    Requires {group: {"aggregate": an Aggregate, "pulses": its Lines, or Pulses where these are analog}} for the groups
+    with pulses (groups_with_pulses), and by itself the files of events (TTL) that a rig wrote. Makes
     aligned.json ("clocks"; see clock_files.Clocks) and aligned.png, how far each pulse is from a line. A stream has
-    settings in a section of its own, such as [Aligned:nidq]: line, period, offset, and method (pulses, recorded: by
-    the seconds that the rig wrote, or none). Where it is not certain which pulses are the same, it fails.
+    settings in a section of its own, such as [Aligned:nidq]: line, threshold of an analog one, period, offset, and
+    method (pulses, recorded: by the seconds that the rig wrote, or none). Where it is not certain which pulses are the same, it fails.
     """
 
     preload = ("matplotlib.figure",)
@@ -50,7 +50,7 @@ class Aligned(ReadyMadeName, SessionTask):
     def is_analog(self, group: str) -> bool:
         """Return whether the pulses of a group are those of an analog channel."""
         streams, _ = self._streams()
-        return any(one.line.isdecimal() for one in streams if group in one.groups)
+        return any(one.analog_line for one in streams if group in one.groups)
 
     def output(self):
         return {"clocks": self.result("aligned.json", Clocks), "picture": self.result("aligned.png")}
@@ -182,6 +182,7 @@ class _Run:
             "ppm": found.ppm,
             "residuals": {"largest": float(abs(residuals).max()), "rms": float(np.sqrt(np.mean(residuals**2)))},
             "line": stream.line,
+            **self._level(stream),
             "period": period,
             "period_from": period_from,
             "offset": float(clock.to_seconds(np.array(0))),
@@ -211,6 +212,10 @@ class _Run:
                 events = np.load(_table_of(self._inputs[group]["pulses"]), mmap_mode="r")
                 counts.append(counts_at(rises_in(events, sync.channel, sync.bit), self._layouts[group], stream.clock))
         return Pulses(np.concatenate([np.empty(0, np.int64), *counts]), stream.rate)
+
+    def _level(self, stream: Stream) -> dict[str, Any]:
+        line = stream.analog_line
+        return {"threshold": line.level, "threshold_from": line.level_from} if line else {}
 
     def _period(self, stream: Stream, pulses: "Pulses") -> tuple[float, str]:
         """Return the seconds from pulse to pulse, and who says so."""
@@ -291,10 +296,17 @@ def _in_words(one: Mapping[str, Any]) -> str:
     if one["method"] == RECORDED:
         return f"{one['stream']} to {one['reference']}: by the seconds that the rig wrote"
     numbers = len(one["counters"]), len(one["unmatched"]), len(one["unmatched_reference"])
+    level = f", analog pulses at {_level_in_words(one)}" if "threshold" in one else ""
+    level = f", analog pulses at {_level_in_words(one)}" if "threshold" in one else ""
     text = (
         f"{one['stream']} to {one['reference']}: {one['ppm']:+.2f} ppm, largest residual"
         f" {one['residuals']['largest']:.3f} samples, {numbers[0]} pulses, without a partner {numbers[1]} of it and"
-        f" {numbers[2]} of {one['reference']}"
+        f" {numbers[2]} of {one['reference']}{level}"
     )
     difference = one["recorded_difference"]
     return text if difference is None else f"{text}; the seconds of the rig differ by {1e6 * difference:.0f} us"
+
+
+def _level_in_words(one: Mapping[str, Any]) -> str:
+    level = one["threshold"]
+    return f"{level} ({one['threshold_from']})" if isinstance(level, str) else f"{level:g} of the channel's range"

@@ -10,6 +10,7 @@ import pytest
 from neuroluigi.ephys.clock_files import Clocks
 from tests import commands
 from tests.conftest import BIN, FORMATS, Pipeline, clean_environment, needs_formats
+from tests.ephys.spikeglx_run import NI_PPM, PULSES, RATES, write_analog, write_stream
 
 THREE = FORMATS / "openephys/three_streams_v0.6"
 SESSION = "three_streams_v0.6"
@@ -89,31 +90,8 @@ def test_three_streams_of_a_real_rig(lab):
     assert found["PXIe-6341"]["seconds"][0] == pytest.approx(0.007588034)
 
 
-# A run of SpikeGLX: 40 s of a probe, one channel and the sync word, and of NI with a digital word; pulses each second.
-PROBE = "typeThis=imec\nimSampRate=3000\nimMaxInt=512\nimAiRangeMax=0.6\nimDatPrb_type=0\nimDatPrb_sn=7\n"
-PROBE += "acqApLfSy=1,0,1\nsnsApLfSy=1,0,1\nnSavedChans=2\nsyncSourceIdx=2\nsyncSourcePeriod=1\n"
-NI = "typeThis=nidq\nniSampRate=2500\nniMaxInt=32768\nniAiRangeMax=5\nacqMnMaXaDw=0,0,1,1\nsnsMnMaXaDw=0,0,1,1\n"
-NI += "nSavedChans=2\nsyncSourceIdx=2\nsyncSourcePeriod=1\nsyncNiChanType=0\nsyncNiChan=3\nsyncNiThresh=1.1\n"
-NI_PPM = 100.0
-RATES = {"imec0.ap": 3000.0, "nidq": 2500 * (1 + NI_PPM / 1e6)}
-PULSES = 10.3 + np.arange(40)
-
-
 def write(lab: Pipeline, stream: str, begin: float, pulses=PULSES, gate: int = 0, **values) -> None:
-    """Write a recording of a stream from second `begin` of the run on."""
-    rate, seconds = RATES[stream], 40
-    start, samples = round(begin * rate), round(seconds * rate)
-    high = np.zeros(start + samples + round(rate), bool)
-    for rise in pulses:
-        high[int(np.ceil(rise * rate)) : int(np.ceil((rise + 0.5) * rate))] = True
-    bit = 6 if stream == "imec0.ap" else 3
-    word = high[start : start + samples] * (1 << bit)
-    folder = lab.folder / "raw" / f"m_g{gate}"
-    folder.mkdir(exist_ok=True)
-    np.stack([np.arange(samples) % 50, word], axis=1).astype("<i2").tofile(folder / f"m_g{gate}_t0.{stream}.bin")
-    said = PROBE if stream == "imec0.ap" else NI
-    said += f"firstSample={start}\nfileSizeBytes={4 * samples}\n" + "".join(f"{k}={v}\n" for k, v in values.items())
-    (folder / f"m_g{gate}_t0.{stream}.meta").write_text(said)
+    write_stream(lab.folder / "raw", stream, begin, pulses, gate, **values)
 
 
 def test_a_run_of_spikeglx_and_its_gates(lab):
@@ -193,12 +171,29 @@ def test_a_reference_without_a_line_is_named(lab):
     assert content["unaligned"] == [{"stream": "nidq", "groups": ["m-0-nidq"], "why": "left out by its settings"}]
 
 
-def test_pulses_of_an_analog_channel_are_crossings(lab):
+def test_pulses_of_an_analog_channel_are_found_at_the_threshold_of_the_header(lab):
     write(lab, "imec0.ap", 10)
-    write(lab, "nidq", 10, snsMnMaXaDw="0,0,2,0", acqMnMaXaDw="0,0,2,0", syncNiChanType=1, syncNiChan=1)
-    assert "1 Crossings" in run(lab, "m")
+    # A fraction of 0.75 of the range is 3.6 V, which the glitch alone reaches.
+    write_analog(lab.folder / "raw", 3.3, glitch_volts=4.5, noise=0.05)
+    out = run(lab, "m")
+    assert "1 Pulses" in out and "Crossings" not in out
     one = clocks(lab, "m")["nidq"]
-    assert (one["line"], len(one["counters"]), one["unmatched"]) == ("1", 40, [])
+    assert (one["line"], one["threshold"], one["threshold_from"]) == ("1", "1.1 V", "header")
+    glitch = int(np.ceil(PULSES[0] * RATES["nidq"])) - 700
+    assert (len(one["counters"]), one["unmatched"]) == (40, [glitch])
+    assert np.abs(np.array(one["seconds"]) + 10 - PULSES).max() < 6e-4
+    # Above all pulses: nothing else takes the place of the level.
+    settings(lab, "nidq", threshold="3.6 V")
+    assert "the stream has 1 pulses, too few" in reason(lab)
+    # Another line has a level of its own.
+    settings_file = lab.folder / "luigi.cfg"
+    settings_file.write_text(settings_file.read_text().replace("threshold = 3.6 V", "line = 0\noffset = -0.08"))
+    run(lab, "m")
+    one = clocks(lab, "m")["nidq"]
+    assert (one["line"], one["threshold"], one["threshold_from"], one["unmatched"]) == ("0", 0.5, "range", [])
+    assert one["seconds"][0] == pytest.approx(0.3, abs=6e-4)
+    log = (lab.results / "sessions/m/runs/Aligned.log").read_text(encoding="utf-8")
+    assert "analog pulses at 0.5 of the channel's range" in log
 
 
 def test_settings_that_are_none_stop_the_run(lab):

@@ -15,6 +15,10 @@ def test_what_is_not_set_is_not_known(declare):  # noqa: F811
     assert settings_of("nidq") == StreamSettings()
     declare("Aligned:nidq", line="1.3", period="2", offset="-0.5", method="recorded")
     assert settings_of("nidq") == StreamSettings("1.3", 2.0, -0.5, "recorded")
+    declare("Aligned:imec", threshold="1.10 V")
+    assert settings_of("imec").threshold == "1.1 V"
+    declare("Aligned:imec", threshold="0.4")
+    assert settings_of("imec").threshold == 0.4
 
 
 @pytest.mark.parametrize(
@@ -24,6 +28,8 @@ def test_what_is_not_set_is_not_known(declare):  # noqa: F811
         ({"method": "guess"}, "method guess: it is one of pulses, recorded, none"),
         ({"period": "0"}, "above 0"),
         ({"offset": "soon"}, "offset soon: it is a number of seconds"),
+        ({"threshold": "1.1"}, r"threshold 1.1: it is a number with a unit, such as 1.1 V, or a fraction"),
+        ({"threshold": "high"}, "threshold high: it is a number with a unit"),
         ({"period": "nan"}, "period nan: it is a number of seconds"),
     ],
 )
