@@ -12,7 +12,7 @@ from neuroluigi.recordings.formats.reader import AP, Sync
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
 from neuroluigi.steps.config import RunStopped
 
-PULSES, RECORDED, NONE = METHODS = ("pulses", "recorded", "none")
+PULSES, RECORDED, HEADER, NONE = METHODS = ("pulses", "recorded", "header", "none")
 TTL = "ttl"
 # Of the range of a channel: where nobody says the level of its pulses.
 _MIDDLE = 0.5
@@ -26,13 +26,14 @@ class StreamSettings:
 
     `line` is CHANNEL.BIT of a word, ttl.BIT of the events that a rig wrote, or an analog CHANNEL; `offset` the seconds
     from the session's first sample on the reference to that of the stream, `threshold` the level of analog pulses:
-    text of a number and a unit, such as 1.1 V, or a fraction of the channel's range.
+    text of a number and a unit, such as 1.1 V, or a fraction of the channel's range. The `method` is that of
+    aligned.json.
     """
 
     line: str | None = None
     period: float | None = None
     offset: float | None = None
-    method: str = PULSES
+    method: str | None = None
     threshold: float | str | None = None
 
 
@@ -90,9 +91,16 @@ class Stream:
         return replace(sync, channel=channel, bit=None if analog else int(bit), threshold=threshold)
 
     @property
+    def method(self) -> str:
+        """How its clock is found: without pulses by the header alone, where nothing else is set."""
+        sync, settings = self.sync, self.settings
+        had_none = sync is not None and sync.is_on is False and settings.line is None
+        return settings.method or (HEADER if had_none else PULSES)
+
+    @property
     def line(self) -> str:
-        """The line of its pulses, in the form of the settings; "" where none is known."""
-        sync = self.sync
+        """The line of its pulses, in the form of the settings; "" where none is known, or looked at."""
+        sync = self.sync if self.method == PULSES else None
         if sync is None or sync.bit is None:
             return "" if sync is None or sync.channel is None else str(sync.channel)
         return f"{TTL if sync.channel is None else sync.channel}.{sync.bit}"
@@ -100,7 +108,7 @@ class Stream:
     @property
     def analog_line(self) -> AnalogLine | None:
         """The analog channel of its pulses, None where they are bits. The middle of its range is nobody's level."""
-        sync = self.sync
+        sync = self.sync if self.method == PULSES else None
         if sync is None or sync.channel is None or sync.bit is not None:
             return None
         if self.settings.threshold is not None:
@@ -166,8 +174,8 @@ def settings_of(name: str) -> StreamSettings:
             f"luigi: luigi.cfg, [{section}] {min(unknown)}: there is no such setting; there are: line, method, offset,"
             " period, threshold"
         )
-    method = said.get("method", PULSES)
-    if method not in METHODS:
+    method = said.get("method")
+    if method is not None and method not in METHODS:
         raise RunStopped(f"luigi: luigi.cfg, [{section}] method {method}: it is one of {', '.join(METHODS)}")
     numbers = {key: _number(section, key, said[key]) for key in ("period", "offset") if key in said}
     if numbers.get("period", 1) <= 0:
