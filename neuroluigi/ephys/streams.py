@@ -75,6 +75,11 @@ class Stream:
         return recorded is not None and any(one.kind == AP for one in recorded.channels)
 
     @property
+    def has_seconds(self) -> bool:
+        """Whether the rig wrote seconds beside the samples of all its recordings."""
+        return all(one.recorded is not None and one.recorded.seconds_file for _, one in self.recordings)
+
+    @property
     def sync(self) -> Sync | None:
         """What its header says of clock and pulses, with the line of the settings in place of that."""
         recorded = self.recordings[0][1].recorded
@@ -118,6 +123,7 @@ class Stream:
         return AnalogLine(sync.channel, _MIDDLE, "range")
 
 
+_NO_CLOCK = "no header says how its clock goes with those of others"
 _FORMS = "it is CHANNEL.BIT, ttl.BIT or, of an analog one, CHANNEL, from 0"
 
 
@@ -133,7 +139,7 @@ def streams_of(groups: Mapping[str, Group], session: str) -> tuple[list[Stream],
             if recorded and recorded.clock and recorded.sync and recording.sampling_rate_hz:
                 found.setdefault(recorded.clock, []).append((key, recording))
             else:
-                why = "no header says how its clock goes with those of others"
+                why = (recorded.sync_problem if recorded else "") or _NO_CLOCK
                 unaligned.append({"stream": _name(key, recording), "groups": [key], "why": why})
     streams = []
     for clock, recordings in found.items():

@@ -22,7 +22,7 @@ _OUTLIER_SAMPLES, _OUTLIER_MEDIANS = 4, 10
 # The same for an interval and the median of all.
 _USUAL_SAMPLES, _USUAL_MEDIANS = 2, 3
 # What the ratio of two clocks, measured over a recording, may change within it: quartz does not wander as far.
-_WANDER = 20e-6
+WANDER = 20e-6
 # The first pulses, by which the offset is found.
 _FIRST_PULSES = 32
 # An expectation is the median of so many offsets before it, so that one wrong pulse does not move it.
@@ -109,7 +109,7 @@ def align(reference: Pulses, stream: Pulses, period: float, first: FirstOffset) 
         _regular(one, period, sample, name) for one, name in zip(times, ("the reference", "the stream"), strict=True)
     )
     ratio = of_reference / of_stream
-    known_to = 2 * sample / (period * min(map(len, times))) + _WANDER
+    known_to = 2 * sample / (period * min(map(len, times))) + WANDER
     expected = times[1] * ratio
     start = _first_common(times[0], expected, period)
     uncertainty = first.uncertainty + known_to * abs(float(expected[start]))
@@ -138,6 +138,40 @@ def align(reference: Pulses, stream: Pulses, period: float, first: FirstOffset) 
         stops=stops,
         rates=(stream.rate, reference.rate),
     )
+
+
+def shifts_of_stops(reference: Pulses, stream: Pulses, period: float, found: Alignment) -> list[int]:
+    """Return by how many periods the stream would have to be shifted so that both see the same stops; 0: by none.
+
+    A stop of the generator is of no whole number of periods, and so of a length of its own: one that is as long in both
+    streams is the same one. [] where there is none.
+    """
+    times = _seconds(reference, 0), _seconds(stream, 0)
+    line = found.breakpoints(0)
+    at = np.interp(_counts(stream), line["counters"], line["seconds"])
+    # As long as on the reference: the clocks count at rates of their own.
+    ours, theirs = (_stops(one, period) for one in (times[0], times[1] / (1 + found.ppm / 1e6)))
+    tolerance = 4 / min(reference.rate, stream.rate)
+    shifts = []
+    for place, length in ours:
+        for other, of_stream in theirs:
+            reach = tolerance + WANDER * length
+            shift = (times[0][place] - at[other]) / period
+            if abs(length - of_stream) < reach < _TOLERANCE * period and abs(shift - round(shift)) < _TOLERANCE:
+                shifts.append(round(shift))
+    return sorted(set(shifts), key=abs)
+
+
+def _stops(times: np.ndarray, period: float) -> list[tuple[int, float]]:
+    """Return the positions of the pulses before a stop, and how many seconds it is to the next one."""
+    intervals = np.diff(times)
+    return [(place, float(intervals[place])) for place in np.flatnonzero(_are_stops(intervals, period)).tolist()]
+
+
+def _are_stops(intervals: np.ndarray, period: float) -> np.ndarray:
+    """Return which intervals are longer than a period, and of no whole number of them."""
+    periods = intervals / period
+    return (abs(periods - np.rint(periods)) >= _TOLERANCE) & (periods > 1.5)
 
 
 def _counts(pulses: Pulses) -> np.ndarray:
@@ -170,7 +204,7 @@ def _regular(times: np.ndarray, period: float, sample: float, name: str) -> tupl
     apart = abs(single - np.median(single))
     usual = single[apart <= _USUAL_SAMPLES * sample + _USUAL_MEDIANS * np.median(apart)]
     missing = int(periods[is_whole & (periods > 1)].sum() - np.count_nonzero(is_whole & (periods > 1)))
-    stops = int(np.count_nonzero(~is_whole & (intervals > 1.5 * period)))
+    stops = int(np.count_nonzero(_are_stops(intervals, period)))
     return float(usual.mean()), missing, stops
 
 

@@ -66,12 +66,15 @@ def test_three_streams_of_a_real_rig(lab):
         assert one["ppm"] == pytest.approx(ppm, abs=0.006)
         assert one["residuals"]["largest"] == pytest.approx(largest, abs=0.001)
         assert (one["offset_from"], one["period_from"], one["line"]) == ("header", "pulses", "ttl.0")
-        assert one["recorded_difference"] < 20e-6
+    # The seconds that the rig wrote of the same pulse, beside the events of each stream.
+    assert found["PXIe-6341"]["recorded_difference"] == pytest.approx(183.08e-6, abs=5e-9)
+    assert found["ProbeC"]["recorded_difference"] == pytest.approx(123.78e-6, abs=5e-9)
     log = (lab.results / "sessions" / SESSION / "runs" / "Aligned.log").read_text(encoding="utf-8")
     assert "PXIe-6341 to ProbeB: +115.81 ppm, largest residual 1.478 samples, 837 pulses" in log
-    assert "the seconds of the rig differ by 17 us" in log
+    assert "the seconds that the rig wrote differ by 183 us at most" in log
     # The first sample of NI is where the rig's own seconds say, 7.588 ms after that of the probe.
-    ni = Clocks(lab.results / "sessions" / SESSION / "aligned.json").maps()[SESSION, found["PXIe-6341"]["clock"]]
+    ni_clock, counts = found["PXIe-6341"]["clock"], np.array(found["PXIe-6341"]["counters"])
+    ni = Clocks(lab.results / "sessions" / SESSION / "aligned.json").maps()[SESSION, ni_clock]
     assert ni.to_seconds(np.array(1867001)) == pytest.approx(0.007588, abs=20e-6)
     assert "Nothing" in run(lab, SESSION)
     # The same pulse is at the same time in the events of each stream.
@@ -81,13 +84,32 @@ def test_three_streams_of_a_real_rig(lab):
         assert np.abs(rises[name] - rises["ProbeB"]).max() < 1e-9
     # The files of events are inputs.
     record = json.loads((lab.results / "sessions" / SESSION / "runs" / "Aligned.json").read_text(encoding="utf-8"))
-    assert sum("/TTL/" in one["path"] for one in record["inputs"]) == 9
+    assert sum("/TTL/" in one["path"] for one in record["inputs"]) == 12
+    assert sum(one["path"].endswith("timestamps.npy") for one in record["inputs"]) == 6
     settings(lab, "ProbeC", method="none")
     settings(lab, "PXIe-6341", method="recorded")
     assert "Made: 1 Aligned" in run(lab, SESSION)
     found = clocks(lab, SESSION)
-    assert list(found) == ["ProbeB", "PXIe-6341"] or list(found) == ["PXIe-6341", "ProbeB"]
+    assert {*found} == {"ProbeB", "PXIe-6341"}
     assert found["PXIe-6341"]["seconds"][0] == pytest.approx(0.007588034)
+    # At its own pulses, as far as these seconds are apart for both streams.
+    recorded = Clocks(lab.results / "sessions" / SESSION / "aligned.json").maps()[SESSION, ni_clock]
+    assert np.abs(recorded.to_seconds(counts) - rises["ProbeB"]).max() == pytest.approx(186e-6, abs=60e-6)
+
+
+@needs_formats
+def test_seconds_that_are_no_clocks_are_named(lab):
+    shutil.copytree(THREE, lab.folder / "raw" / SESSION, copy_function=shutil.copyfile)
+    settings(lab, "ProbeC", method="recorded")
+    (file,) = lab.folder.glob("raw/**/continuous/*ProbeC/timestamps.npy")
+    seconds = np.load(file)
+    np.save(file, np.where(np.arange(100) == 40, np.nan, seconds))
+    out = run(lab, SESSION, code=30)
+    assert "timestamps.npy has nan at 40 after 62.12" in out and "seconds have to increase; copy it again" in out
+    np.save(file, seconds[:-1])
+    out = run(lab, SESSION, code=30)
+    assert "[Aligned:ProbeC] method = recorded: " in out
+    assert "timestamps.npy has seconds of shape (99,) for 100 samples; copy it again" in out
 
 
 def write(lab: Pipeline, stream: str, begin: float, pulses=PULSES, gate: int = 0, **values) -> None:
@@ -138,6 +160,9 @@ def test_what_leaves_it_open_is_a_failure_that_names_the_settings(lab):
     one = clocks(lab, "m")["nidq"]
     assert (one["offset_from"], one["period_from"], len(one["counters"])) == ("setting", "setting", 40)
     assert one["seconds"][0] == pytest.approx(0.3, abs=6e-4)
+    # Residuals are as good one period on, but the counters of both headers began within 0.1 s.
+    settings_file.write_text(settings_file.read_text().replace("offset = -0.49", "offset = 0.51"))
+    assert "offset is 0.51 s, and by the headers 0.000" in reason(lab)
 
 
 def test_a_stream_of_its_own_line_and_one_without_any(lab):

@@ -69,7 +69,9 @@ def test_a_header_without_a_level_has_the_middle_of_the_range(raw):
 
 def test_what_has_no_such_channel_is_an_error(raw, declare):  # noqa: F811
     declare("Aligned:nidq", line="7")
-    with pytest.raises(RecordingsError, match=r"channel 7, by \[Aligned:STREAM\] line .* is not there: it has channels 0"):
+    with pytest.raises(
+        RecordingsError, match=r"channel 7, by \[Aligned:STREAM\] line .* is not there: it has channels 0"
+    ):
         options()
     declare("Aligned:nidq", line="1.3")
     with pytest.raises(RecordingsError, match=r"which analog channel has the pulses; set line in \[Aligned:nidq\]"):
@@ -97,5 +99,5 @@ def test_recordings_of_a_group_that_differ_are_an_error(raw, declare):  # noqa: 
 def test_a_word_is_no_analog_channel(raw, declare):  # noqa: F811
     write_stream(raw, "nidq", 10)
     declare("Aligned:nidq", line="1")
-    with pytest.raises(RecordingsError, match="is a word: line is CHANNEL.BIT"):
+    with pytest.raises(RecordingsError, match=r"is a word: line is CHANNEL.BIT"):
         options()

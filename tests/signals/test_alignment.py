@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from neuroluigi.recordings.sample_times import ClockMap
-from neuroluigi.signals.alignment import Alignment, FirstOffset, Pulses, align
+from neuroluigi.signals.alignment import Alignment, FirstOffset, Pulses, align, shifts_of_stops
 from tests.conftest import FORMATS, needs_formats
 
 RATES = 30000.0, 25000.0
@@ -140,6 +140,28 @@ def test_a_generator_that_stops_and_resumes():
     world[100:] += 1e5
     with pytest.raises(ValueError, match="unknown"):
         align(on_reference(world), on_stream(world), 1.0, FIRST)
+
+
+@pytest.mark.parametrize("shift", [-3, -1, 0, 1, 2])
+def test_a_stop_that_both_saw_tells_of_an_offset_that_is_wrong_by_whole_periods(shift):
+    world = seconds_of_pulses()
+    world[100:] += 77.4
+    pulses = on_reference(world), on_stream(np.delete(world, [30, 150]))
+    wrong = FirstOffset(AHEAD, -shift * RATES[0], 0.1)
+    found = align(*pulses, 1.0, wrong)
+    # Nothing else would say so: it is as good as the right one.
+    assert abs(found.residuals).max() < 2
+    assert shifts_of_stops(*pulses, 1.0, found) == [shift]
+
+
+def test_where_both_saw_no_stop_nothing_tells():
+    world = seconds_of_pulses()
+    pulses = on_reference(world), on_stream(world)
+    assert shifts_of_stops(*pulses, 1.0, align(*pulses, 1.0, FIRST)) == []
+    # One of them lost the last pulse before it: that is longer by a period.
+    world[100:] += 77.4
+    pulses = on_reference(world), on_stream(np.delete(world, 99))
+    assert shifts_of_stops(*pulses, 1.0, align(*pulses, 1.0, FIRST)) == []
 
 
 @pytest.mark.parametrize("late", [1, 2, 50])
