@@ -125,7 +125,7 @@ def _with_files(declared: Any) -> Any:
         with_seconds = [recording for one in looked_at if one.has_seconds for _, recording in one.recordings]
         with_lines = [recording for one in looked_at if one.line.startswith(TTL) for _, recording in one.recordings]
         # The seconds of lines are beside their counters.
-        with_lines += [one for one in with_seconds if one.recorded.line_files and one.recorded.line_files.seconds]
+        with_lines += [one for one in with_seconds if SecondsFiles(*one.identity).of_lines]
         files = dict.fromkeys([
             *(LineEvents(*one.identity) for one in with_lines),
             *(SecondsFiles(*one.identity) for one in with_seconds),

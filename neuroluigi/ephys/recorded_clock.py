@@ -23,11 +23,16 @@ _MINUTE = 60.0
 class SecondsFiles(OfRecording, CarriesSettings, luigi.ExternalTask):
     """The files with the seconds that a rig wrote beside a recording: inputs of Aligned alone."""
 
+    @property
+    def of_lines(self) -> str:
+        """The path of those of the changes of lines, "" where there is none."""
+        recorded = self.recording.recorded
+        return recorded.line_files.seconds if recorded and recorded.line_files else ""
+
     def output(self):
         recording = self.recording
         recorded = recording.recorded
-        files = recorded.line_files if recorded else None
-        paths = {"samples": recorded.seconds_file if recorded else "", "lines": files.seconds if files else ""}
+        paths = {"samples": recorded.seconds_file if recorded else "", "lines": self.of_lines}
         name = f"{recording.session}/{recording.index}/seconds"
         there = {kind: path for kind, path in paths.items() if path}
         return [RecordingTarget(path, recording=f"{name}/{kind}/{Path(path).name}") for kind, path in there.items()]

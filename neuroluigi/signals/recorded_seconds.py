@@ -116,7 +116,8 @@ class RecordedSeconds:
     def at(self, counts: np.ndarray) -> np.ndarray:
         """Return the seconds at some counts, NaN where the rig wrote none."""
         found = np.full(len(counts), np.nan)
-        for one in (*self.samples, *self.lines):
+        known: list[SecondsOfSamples | SecondsOfLines] = [*self.samples, *self.lines]
+        for one in known:
             found = np.where(np.isfinite(found), found, one.at(counts))
         return found
 
@@ -130,7 +131,7 @@ class RecordedSeconds:
         counts, seconds = (np.concatenate(parts) for parts in zip(*of_samples, *outside, strict=True))
         order = np.argsort(counts, kind="stable")
         counts, seconds = counts[order], seconds[order]
-        files = {one.file for one in (*self.samples, *self.lines)}
+        files = {one.file for one in self.samples} | {one.file for one in self.lines}
         _check_increasing(" and ".join(sorted(files)), seconds, 0)
         return counts, seconds
 

@@ -39,14 +39,22 @@ def clocks(lab: Pipeline, session: str) -> dict[str, dict]:
     return {one["stream"]: one for one in target.load()["streams"]}
 
 
-def rises_of(lab: Pipeline, group: str) -> np.ndarray:
-    """Return the seconds that `neuroluigi events` prints for the rises of the first line of a group."""
-    wanted = ("--name", "lines", "--where", "bit=0", "--where", "value=1", "--json", "--recordings-root", "raw")
-    command = [BIN / "neuroluigi", "--task", "PlotAll", "events", group, *wanted]
+def events_of(lab: Pipeline, group: str, *where: str) -> tuple[list[dict], str]:
+    """Return the changes of lines that `neuroluigi events` prints of a group, and what it prints on stderr."""
+    wanted = [word for one in where for word in ("--where", one)]
+    command = [BIN / "neuroluigi", "--task", "PlotAll", "events", group, "--name", "lines", *wanted, "--json"]
     done = commands.run(
-        command, cwd=lab.folder, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True
-    )
-    return np.array([row["seconds"] for row in json.loads(done.stdout)])
+        [*command, "--recordings-root", "raw"],
+        cwd=lab.folder, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout), done.stderr
+
+
+def rises_of(lab: Pipeline, group: str) -> np.ndarray:
+    """Return the seconds of the rises of the first line of a group; no warning is printed."""
+    rows, errors = events_of(lab, group, "bit=0", "value=1")
+    assert "aligned.json" not in errors and "warning" not in rows[0]
+    return np.array([row["seconds"] for row in rows])
 
 
 @needs_formats
@@ -139,6 +147,12 @@ def test_a_run_of_spikeglx_and_its_gates(lab):
         # The probe's first kept sample was 10 s after the start of the run.
         assert clock.to_seconds(moment * RATES["nidq"]) == pytest.approx(moment - 10, abs=6e-4)
     assert (lab.results / "sessions/m/aligned.png").stat().st_size > 1000
+    # Of one that is stale, `events` says so.
+    settings(lab, "nidq", period="1.0")
+    rows, errors = events_of(lab, "m-0-nidq", "value=1")
+    assert "neuroluigi: results/sessions/m/aligned.json is stale (" in errors
+    assert "and seconds are by it; make it again: neuroluigi run Aligned --session m" in errors
+    assert rows[0]["seconds"] == pytest.approx(3.3, abs=6e-4) and "is stale" in rows[0]["warning"]
 
 
 def reason(lab: Pipeline) -> str:

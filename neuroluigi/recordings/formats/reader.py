@@ -130,7 +130,8 @@ class RecordedFile:
     recording's row in a table: session, index, and what the format knows. Each warning and problem is a sentence that
     names the file; a recording with a problem can't be analysed. `line_files` has changes of digital lines that are no
     samples, `sync` how its clock goes with those of other streams; `sync_problem` is a sentence on why that is not
-    known where it could be. `seconds_file` has the second of each sample by the rig's own clock, "" where there is none.
+    known where it could be. `seconds_file` has the second of each sample by the rig's own clock, "" where there is
+    none.
 
     Of one that is encoded, whose samples don't lie in its files as they are, there are no parts: `decode()` yields its
     samples in blocks, arrays of (samples, channels) of any byte order; see decoding.decoded_blocks.
