@@ -155,6 +155,36 @@ def test_a_run_of_spikeglx_and_its_gates(lab):
     assert rows[0]["seconds"] == pytest.approx(3.3, abs=6e-4) and "is stale" in rows[0]["warning"]
 
 
+ON_ONE_CLOCK = """
+class Shown(ephys.Traces):
+    def requires(self):
+        aligned = [Aligned(session) for session in {one.session: None for one in self.recordings}]
+        return {"aggregate": Aggregate(self.group), "aligned": aligned}
+
+
+class ShownPlots(ephys.EventPlots):
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "events": Crossings(self.group), "aligned": Aligned("m")}
+"""
+
+
+def test_pictures_are_drawn_on_the_clock_of_the_session(lab):
+    write(lab, "imec0.ap", 10)
+    write_analog(lab.folder / "raw", 3.3)
+    lab.add(ON_ONE_CLOCK)
+    asked = ("--group", "m-0-nidq", "--recordings-root", "raw", "--matlab-engine", "numpy", "--Plot-format", "svg")
+    lab.run("Shown", *asked, "--Plot-window", "1-3")
+    text = (lab.results / "m-0-nidq/traces.svg").read_text()
+    assert "time on the clock of imec0.ap [s]" in text and "time [s]" not in text
+    lab.run("ShownPlots", *asked)
+    for name in ("rates", "raster"):
+        assert "time on the clock of imec0.ap [s]" in (lab.results / f"m-0-nidq/crossings_{name}.svg").read_text()
+    # One that is left out has no time there.
+    settings(lab, "nidq", method="none")
+    out = lab.run("Shown", *asked, code=30)
+    assert "has no clock of all recordings of the group m-0-nidq: see there why it is not aligned" in out
+
+
 def reason(lab: Pipeline) -> str:
     out = run(lab, "m", code=30)
     return next(line for line in out.splitlines() if "is not aligned with" in line)
