@@ -87,7 +87,8 @@ class Aligned(ReadyMadeName, SessionTask):
                 raise StepError(f"[Aligned:{one['stream']}] method = {RECORDED}: {one['why']}")
         described: list[dict[str, Any]] = []
         alignments: dict[str, Alignment] = {}
-        for run in dict.fromkeys(one.sync.run for one in streams if one.sync):
+        runs = list(dict.fromkeys(one.sync.run for one in streams if one.sync))
+        for run in runs:
             of_run = [one for one in streams if one.sync and one.sync.run == run]
             one_clock = _Run(of_run, self.input())
             for stream in of_run:
@@ -104,6 +105,8 @@ class Aligned(ReadyMadeName, SessionTask):
                     alignments[label] = alignment
         lines = [_in_words(one) for one in described]
         print("\n".join([*lines, *(f"{one['stream']}: not aligned: {one['why']}" for one in unaligned)]))
+        if len(runs) > 1:
+            print(f"These are {len(runs)} runs, each with a zero of its own: seconds of one are not those of another.")
         content = {"session": self.session, "streams": described, "unaligned": unaligned}
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         out["clocks"].write_text(text, encoding="utf-8")
@@ -215,19 +218,23 @@ class _Run:
         import numpy as np
 
         from neuroluigi.signals.alignment import Pulses
-        from neuroluigi.signals.stream_counts import counts_at, rises_in, ttl_counts
+        from neuroluigi.signals.stream_counts import counts_at, first_count, rises_in, ttl_counts
 
-        sync, counts = stream.sync, list[np.ndarray]()
+        sync, counts, begins = stream.sync, list[np.ndarray](), list[int]()
         if sync is None or not stream.line:
             raise ValueError(f"of {stream.name} {_NO_LINE}")
         if sync.channel is None:
-            files = [one.recorded.line_files for _, one in stream.recordings if one.recorded]
+            recorded = [one.recorded for _, one in stream.recordings if one.recorded]
+            files = [one.line_files for one in recorded]
+            begins = [one.start_sample for one in recorded if one.start_sample is not None]
             counts = [ttl_counts(one.states, one.counters, sync.bit or 0) for one in files if one]
         else:
             for group in stream.groups:
                 events = np.load(_table_of(self._inputs[group]["pulses"]), mmap_mode="r")
-                counts.append(counts_at(rises_in(events, sync.channel, sync.bit), self._layouts[group], stream.clock))
-        return Pulses(np.concatenate([np.empty(0, np.int64), *counts]), stream.rate)
+                layout = self._layouts[group]
+                begins += [first_count(row) for row in layout["recordings"] if row.get("clock") == stream.clock]
+                counts.append(counts_at(rises_in(events, sync.channel, sync.bit), layout, stream.clock))
+        return Pulses(np.concatenate([np.empty(0, np.int64), *counts]), stream.rate, tuple(begins))
 
     def _level(self, stream: Stream) -> dict[str, Any]:
         line = stream.analog_line

@@ -14,9 +14,11 @@ RATES = {"imec0.ap": 3000.0, "nidq": 2500 * (1 + NI_PPM / 1e6)}
 PULSES = 10.3 + np.arange(40)
 
 
-def write_stream(raw: Path, stream: str, begin: float, pulses=PULSES, gate: int = 0, **values) -> None:
+def write_stream(
+    raw: Path, stream: str, begin: float, pulses=PULSES, gate: int = 0, seconds: int = 40, **values
+) -> None:
     """Write a recording of a stream from second `begin` of the run on into a folder of recordings."""
-    rate, seconds = RATES[stream], 40
+    rate = RATES[stream]
     start, samples = round(begin * rate), round(seconds * rate)
     high = np.zeros(start + samples + round(rate), bool)
     for rise in pulses:
