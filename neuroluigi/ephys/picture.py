@@ -11,10 +11,10 @@ from neuroluigi.ephys.clock_files import Clocks
 from neuroluigi.ephys.ready_made import ReadyMade
 from neuroluigi.ephys.signal_task import given_channels
 from neuroluigi.recordings.sample_times import SampleTimes
-from neuroluigi.signals.aggregate import Clock
 from neuroluigi.signals.drawn_time import parse_window
 from neuroluigi.signals.found_events import FoundEvents, read_events
 from neuroluigi.signals.picture import FORMATS
+from neuroluigi.signals.time_axis import Clock
 from neuroluigi.steps.config import RunStopped, WordsParameter
 from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.target import ResultTarget

@@ -3,7 +3,7 @@
 import functools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,23 +25,12 @@ class SamplePart:
 
 
 @dataclass(frozen=True)
-class Clock:
-    """A clock on which a group's samples are shown: that of the stream `name`.
-
-    `seconds` returns the seconds of 0-based samples, int64 (n,), of the group; they increase.
-    """
-
-    name: str
-    seconds: Callable[[np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
 class AggregateFile:
     """What an aggregate.json at `path` says; `content` is all of it.
 
     `dtype` and `kinds` ("ap", "digital", ..., or "unknown") are those of the `channels`. `segments` are the 0-based
     samples that have no predecessor; the `parts` have all samples in order. `bad` are channels, 0-based, that somebody
-    said are. `clock` is one that is not the group's own, None where its own counts.
+    said are.
     """
 
     path: str
@@ -54,7 +43,6 @@ class AggregateFile:
     parts: tuple[SamplePart, ...]
     content: Mapping[str, Any] = field(repr=False)
     bad: frozenset[int] = frozenset()
-    clock: Clock | None = field(default=None, repr=False)
 
     @functools.cached_property
     def bytes_per_sample(self) -> int:
@@ -62,16 +50,15 @@ class AggregateFile:
         return np.dtype(self.dtype).itemsize * self.channels
 
 
-def read_aggregate(path: str | os.PathLike[str], bad: Iterable[int] = (), clock: Clock | None = None) -> AggregateFile:
+def read_aggregate(path: str | os.PathLike[str], bad: Iterable[int] = ()) -> AggregateFile:
     """Return what an aggregate.json says; the files of its parts are there, and as long as it says.
 
-    `bad` are channels, 0-based, that pictures leave out, `clock` that of their time. Raises ValueError for a file that
-    is no aggregate.json, and for a part that is shorter; OSError.
+    `bad` are channels, 0-based, that pictures leave out. Raises ValueError for a file that is no aggregate.json, and
+    for a part that is shorter; OSError.
     """
     path = os.fspath(path)
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        found = replace(_described(path, content), bad=frozenset(bad), clock=clock)
+        found = replace(_described(path, json.loads(Path(path).read_text(encoding="utf-8"))), bad=frozenset(bad))
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no aggregate.json ({error!r}); make Aggregate again") from error
     ends: dict[str, int] = {}

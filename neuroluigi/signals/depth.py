@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroluigi.signals.aggregate import Clock, read_aggregate
+from neuroluigi.signals.aggregate import read_aggregate
 from neuroluigi.signals.drawn_time import draw_gaps, label_gaps, label_recordings, summary, time_label
 from neuroluigi.signals.found_events import FoundEvents
 from neuroluigi.signals.picture import NOT_LOOKED_AT, as_written, count_of, plain_axes, titled_figure
 from neuroluigi.signals.rates import add_colour_bar, bins_in_words, highest_shown, rates_over_time
 from neuroluigi.signals.shown_channels import described_channels
-from neuroluigi.signals.time_axis import time_axis
+from neuroluigi.signals.time_axis import Clock, time_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,8 +70,8 @@ def depth_figure(
 
     Time is that of the `clock`, by default the group's own.
     """
-    aggregate = read_aggregate(aggregate_file, clock=clock)
-    axis, counts = time_axis(aggregate), events.counts(aggregate)
+    aggregate = read_aggregate(aggregate_file)
+    axis, counts = time_axis(aggregate, clock), events.counts(aggregate)
     shanks, rates = shanks_of(described_channels(aggregate)), rates_over_time(events, aggregate, axis)
     of_channels, is_looked_at = rates.of(rates.counts), np.array([count is not None for count in counts])
     images = [rates_by_depth(shank, of_channels, is_looked_at) for shank in shanks]
@@ -93,7 +93,7 @@ def depth_figure(
         ax.set_ylabel(name, fontsize=8)
         draw_gaps(ax, axis)
     add_colour_bar(figure, axes[0], mesh, f"{rates.unit} and channel")
-    as_written(axes[-1].set_xlabel(time_label(aggregate), fontsize=9))
+    as_written(axes[-1].set_xlabel(time_label(aggregate, axis), fontsize=9))
     axes[-1].xaxis.set_major_formatter("{x:.10g}")
     label_gaps(axes[0], axis, aggregate.sampling_rate_hz)
     label_recordings(axes[0], aggregate, axis)

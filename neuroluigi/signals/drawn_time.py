@@ -57,9 +57,9 @@ def shown_span(window: str, aggregate: AggregateFile, axis: TimeAxis, middle: in
 
 
 def _extent(aggregate: AggregateFile, axis: TimeAxis) -> str:
-    if aggregate.clock:
+    if axis.clock:
         first, last = (float(axis.x(place)) for place in (0, axis.length))
-        return f"seconds {first:.10g} to {last:.10g} on the clock of {aggregate.clock.name}"
+        return f"seconds {first:.10g} to {last:.10g} on the clock of {axis.clock}"
     return f"{float(axis.x(axis.length)):.10g} {'s' if aggregate.sampling_rate_hz else 'samples'}"
 
 
@@ -72,10 +72,10 @@ def detail(axis: TimeAxis, middle: int | None) -> tuple[int, int]:
     return first, min(first + DETAIL_SAMPLES, end)
 
 
-def time_label(aggregate: AggregateFile) -> str:
+def time_label(aggregate: AggregateFile, axis: TimeAxis) -> str:
     """Return what is along an axis of time."""
-    if aggregate.clock:
-        return f"time on the clock of {shortened(aggregate.clock.name)} [s]"
+    if axis.clock:
+        return f"time on the clock of {shortened(axis.clock)} [s]"
     return "time [s]" if aggregate.sampling_rate_hz else "sample"
 
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuroluigi.signals.aggregate import Clock, read_aggregate
+from neuroluigi.signals.aggregate import read_aggregate
 from neuroluigi.signals.drawn_time import shown_span, summary
 from neuroluigi.signals.found_events import FoundEvents
 from neuroluigi.signals.picture import count_of, save_picture, shortened
 from neuroluigi.signals.shown_channels import COUNTS, shown_channels
-from neuroluigi.signals.time_axis import time_axis
+from neuroluigi.signals.time_axis import Clock, time_axis
 from neuroluigi.signals.traces import Rows
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def group_figure(
     per channel, `threshold` the fraction of the range that they are, or None where the level was given. For `window`
     see drawn_time.shown_span(); time is that of the `clock`, by default by the group's own counters.
     """
-    aggregate = read_aggregate(aggregate_file, bad, clock)
-    axis, counts = time_axis(aggregate), FoundEvents("edges", edges).counts(aggregate)
+    aggregate = read_aggregate(aggregate_file, bad)
+    axis, counts = time_axis(aggregate, clock), FoundEvents("edges", edges).counts(aggregate)
     shown = shown_channels(aggregate, channels, counts if channels else None)
     given = np.array([levels[one.number] * one.scale + one.offset for one in shown])
     middle = int(edges[len(edges) // 2, 0]) if len(edges) else None

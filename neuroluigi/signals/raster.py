@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuroluigi.signals.aggregate import AggregateFile, Clock, read_aggregate
+from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.drawn_time import (
     EVENT_WINDOW,
     draw_gaps,
@@ -21,7 +21,7 @@ from neuroluigi.signals.found_events import FoundEvents
 from neuroluigi.signals.picture import SAMPLES, as_written, count_of, inches, plain_axes, shortened, titled_figure
 from neuroluigi.signals.rates import add_colour_bar, counts_between, draw_image
 from neuroluigi.signals.shown_channels import described_channels
-from neuroluigi.signals.time_axis import TimeAxis, time_axis
+from neuroluigi.signals.time_axis import Clock, TimeAxis, time_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,8 +45,8 @@ def raster_figure(
 
     Time is that of the `clock`, by default the group's own.
     """
-    aggregate = read_aggregate(aggregate_file, clock=clock)
-    axis, counts = time_axis(aggregate), events.counts(aggregate)
+    aggregate = read_aggregate(aggregate_file)
+    axis, counts = time_axis(aggregate, clock), events.counts(aggregate)
     looked_at = [n for n, count in enumerate(counts) if count is not None]
     middle = events.typical(looked_at) if window == EVENT_WINDOW else None
     span = shown_span(window, aggregate, axis, middle)
@@ -70,7 +70,7 @@ def raster_figure(
         _name_rows(ax, aggregate, looked_at)
     ax.set_xlim(*times)
     ax.xaxis.set_major_formatter("{x:.10g}")
-    as_written(ax.set_xlabel(time_label(aggregate), fontsize=9))
+    as_written(ax.set_xlabel(time_label(aggregate, axis), fontsize=9))
     ax.set_ylabel("channel", fontsize=8)
     plain_axes(ax)
     left = 0.6 + inches(label.get_text() for label in ax.get_yticklabels())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuroluigi.signals.aggregate import AggregateFile, Clock, read_aggregate
+from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.drawn_time import draw_gaps, label_gaps, label_recordings, summary, time_label
 from neuroluigi.signals.envelope import SAMPLE_OF, mapped_anew
 from neuroluigi.signals.found_events import FoundEvents
@@ -25,7 +25,7 @@ from neuroluigi.signals.picture import (
     titled_figure,
 )
 from neuroluigi.signals.shown_channels import ACTIVE, MAX_CHANNELS, ShownChannel, shown_channels
-from neuroluigi.signals.time_axis import TimeAxis, time_axis
+from neuroluigi.signals.time_axis import Clock, TimeAxis, time_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,8 +114,8 @@ def rates_figure(
     `channels` are those of shown_channels(), by default the most active ones; time is that of the `clock`, by default
     the group's own.
     """
-    aggregate = read_aggregate(aggregate_file, clock=clock)
-    axis, counts = time_axis(aggregate), events.counts(aggregate)
+    aggregate = read_aggregate(aggregate_file)
+    axis, counts = time_axis(aggregate, clock), events.counts(aggregate)
     shown = shown_channels(aggregate, channels or (ACTIVE,), counts)
     rates = rates_over_time(events, aggregate, axis)
     has_image = aggregate.channels > MAX_CHANNELS
@@ -148,7 +148,7 @@ def rates_figure(
         add_colour_bar(figure, axes[-1], image, rates.unit)
     for ax in axes:
         draw_gaps(ax, axis)
-    as_written(axes[-1].set_xlabel(time_label(aggregate), fontsize=9))
+    as_written(axes[-1].set_xlabel(time_label(aggregate, axis), fontsize=9))
     axes[-1].xaxis.set_major_formatter("{x:.10g}")
     label_gaps(axes[0], axis, aggregate.sampling_rate_hz)
     label_recordings(axes[0], aggregate, axis)

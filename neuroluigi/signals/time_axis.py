@@ -1,15 +1,26 @@
 """When the samples of a group were taken, by the counters of its recordings: gaps of known length have that length."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from neuroluigi.signals.aggregate import AggregateFile, Clock
+from neuroluigi.signals.aggregate import AggregateFile
 
 # Of a clock that bends at each pulse, by less than a sample, nothing is lost in a picture.
 _KNOTS_PER_SECOND = 20
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A clock on which a group's samples are shown: that of the stream `name`.
+
+    `seconds` returns the seconds of 0-based samples, int64 (n,), of the group; they increase.
+    """
+
+    name: str
+    seconds: Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -18,8 +29,8 @@ class TimeAxis:
 
     `gaps` (int64) are the 0-based samples before which samples are missing, in order, `missing` how many. `seams` are
     the samples at which something begins anew and nobody knows how many are missing, or none are. There are `per_x`
-    places in a second; on a clock that is not the group's own, `knots` are places and their seconds, between which it
-    goes on straight.
+    places in a second; on a clock that is not the group's own, that of the stream `clock`, `knots` are places and their
+    seconds, between which it goes on straight.
     """
 
     samples: int
@@ -27,6 +38,7 @@ class TimeAxis:
     missing: np.ndarray
     seams: tuple[int, ...]
     per_x: float = 1
+    clock: str = ""
     knots: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
@@ -72,8 +84,11 @@ def stretches(axis: TimeAxis, first: int, last: int) -> list[tuple[int, int]]:
     return list(pairwise(cuts))
 
 
-def time_axis(aggregate: AggregateFile) -> TimeAxis:
-    """Return the axis of a group by its aggregate.json, with a seam at each recording, and segment, that has no gap."""
+def time_axis(aggregate: AggregateFile, clock: Clock | None = None) -> TimeAxis:
+    """Return the axis of a group by its aggregate.json, with a seam at each recording, and segment, that has no gap.
+
+    Raises ValueError for a clock on which the group's samples have no place.
+    """
     content: Mapping = aggregate.content
     known = [gap for gap in content.get("gaps", ()) if gap["missing"]]
     begins = {*aggregate.segments, *(recording["first_sample"] for recording in content["recordings"])}
@@ -84,7 +99,7 @@ def time_axis(aggregate: AggregateFile) -> TimeAxis:
         seams=tuple(sorted(begins - {0, *(gap["sample"] for gap in known)})),
         per_x=aggregate.sampling_rate_hz or 1,
     )
-    return replace(axis, knots=_knots(axis, aggregate.clock)) if aggregate.clock else axis
+    return replace(axis, clock=clock.name, knots=_knots(axis, clock)) if clock else axis
 
 
 def _knots(axis: TimeAxis, clock: Clock) -> tuple[np.ndarray, np.ndarray]:

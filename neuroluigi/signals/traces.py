@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuroluigi.signals.aggregate import AggregateFile, Clock, read_aggregate
+from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.blocks import blocks
 from neuroluigi.signals.drawn_time import (
     DETAIL_SAMPLES,
@@ -40,7 +40,7 @@ from neuroluigi.signals.picture import (
     titled_figure,
 )
 from neuroluigi.signals.shown_channels import ACTIVE, ShownChannel, shown_channels
-from neuroluigi.signals.time_axis import TimeAxis, time_axis
+from neuroluigi.signals.time_axis import Clock, TimeAxis, time_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +109,7 @@ class Rows:
         begin, end = self.span
         whole[0].set_xlim(self.axis.x(begin - 0.5), self.axis.x(end - 0.5))
         for ax in axes[-1]:
-            as_written(ax.set_xlabel(time_label(self.aggregate), fontsize=9))
+            as_written(ax.set_xlabel(time_label(self.aggregate, self.axis), fontsize=9))
         _make_room(figure, axes, top, texts)
         label_gaps(whole[0], self.axis, self.aggregate.sampling_rate_hz)
         label_recordings(whole[0], self.aggregate, self.axis)
@@ -182,8 +182,8 @@ def traces_figure(
     `channels` are those of shown_channels(), by default the most active ones where there are events; for `window` see
     drawn_time.shown_span(); time is that of the `clock`, by default the group's own.
     """
-    aggregate = read_aggregate(aggregate_file, bad, clock)
-    axis, counts = time_axis(aggregate), events.counts(aggregate) if events else None
+    aggregate = read_aggregate(aggregate_file, bad)
+    axis, counts = time_axis(aggregate, clock), events.counts(aggregate) if events else None
     shown = shown_channels(aggregate, channels or ((ACTIVE,) if events and len(events.table) else ()), counts)
     numbers = [one.number for one in shown]
     middle = events.typical(numbers) if events else None

@@ -1,12 +1,10 @@
 """Which part of the time is shown, and what is written of it."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from neuroluigi.signals.aggregate import Clock, read_aggregate
+from neuroluigi.signals.aggregate import read_aggregate
 from neuroluigi.signals.drawn_time import (
     draw_gaps,
     label_gaps,
@@ -16,7 +14,7 @@ from neuroluigi.signals.drawn_time import (
     summary,
     time_label,
 )
-from neuroluigi.signals.time_axis import time_axis
+from neuroluigi.signals.time_axis import Clock, time_axis
 from tests.signals.aggregates import write_aggregate
 
 
@@ -73,9 +71,8 @@ def test_a_window_is_in_seconds_of_the_clock_that_is_shown(gapped):
     clock = Clock(
         "imec0.ap", lambda samples: np.where(samples < 1000, 2 + samples / 1000, 6.5 + (samples - 1000) / 1000)
     )
-    aggregate = replace(aggregate, clock=clock)
-    axis = time_axis(aggregate)
-    assert time_label(aggregate) == "time on the clock of imec0.ap [s]"
+    axis = time_axis(aggregate, clock)
+    assert time_label(aggregate, axis) == "time on the clock of imec0.ap [s]"
     assert shown_span("2.25-7", aggregate, axis, None) == (250, 4500)
     assert shown_span("0-100", aggregate, axis, None) == (0, 5000)
     with pytest.raises(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from neuroluigi.signals.aggregate import Clock, read_aggregate
-from neuroluigi.signals.time_axis import TimeAxis, stretches, time_axis
+from neuroluigi.signals.aggregate import read_aggregate
+from neuroluigi.signals.time_axis import Clock, TimeAxis, stretches, time_axis
 from tests.signals.aggregates import write_aggregate
 
 # 0 1 2 . . . 3 4 . 5
@@ -53,7 +53,7 @@ def on_a_clock(tmp_path, seconds):
     path = write_aggregate(
         tmp_path, np.zeros((200, 1), "int16"), [0, 100], recordings=recordings, gaps=gaps, sampling_rate_hz=100.0
     )
-    return time_axis(read_aggregate(path, clock=Clock("probe", seconds)))
+    return time_axis(read_aggregate(path), Clock("probe", seconds))
 
 
 def test_without_a_clock_x_is_places_by_the_rate(tmp_path):
