@@ -54,7 +54,8 @@ def _warning(session: str, path: Path) -> str:
             f" neuroluigi accept; else remove it, and {made_again}"
         )
     entry = _status_of(session, result)
-    if entry is None or entry.status.is_simply_done:
+    # What a run would leave as it is, such as after a change of code alone, is as good as ever.
+    if entry is None or not entry.status.todo:
         return ""
     reasons = "; ".join(filter(None, [*(reason.text for reason in entry.status.reasons), entry.failure]))
     return f"is {_in_words(entry)}{f' ({reasons})' if reasons else ''}, and seconds are by it; {made_again}"
