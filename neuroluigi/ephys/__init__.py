@@ -23,12 +23,14 @@ from neuroluigi.ephys.event_plots import EventPlots
 from neuroluigi.ephys.filtered import Filtered
 from neuroluigi.ephys.flat import Flat
 from neuroluigi.ephys.lines import Lines
+from neuroluigi.ephys.peri import Peri
 from neuroluigi.ephys.plot import Plot
 from neuroluigi.ephys.pulses import Pulses
 from neuroluigi.ephys.snippets import Snippets
 from neuroluigi.ephys.spectrum import Spectrum
 from neuroluigi.ephys.stats import Stats
 from neuroluigi.ephys.traces import Traces
+from neuroluigi.ephys.trials import Trials
 from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.blocks import blocks
 
@@ -45,6 +47,7 @@ __all__ = [
     "Filtered",
     "Flat",
     "Lines",
+    "Peri",
     "Photodiode",
     "Plot",
     "PlotAll",
@@ -54,6 +57,7 @@ __all__ = [
     "Spikes",
     "Stats",
     "Traces",
+    "Trials",
     "blocks",
     "read_aggregate",
 ]
