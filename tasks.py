@@ -124,6 +124,13 @@ class Lines(ephys.Lines):
         return Aggregate(self.group)
 
 
+class Pulses(ephys.Pulses):
+    """The pulses of an analog line by which streams are aligned."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Aligned(ephys.Aligned):
     """All streams of a session on one clock, by the pulses that all of them get."""
 
@@ -131,7 +138,7 @@ class Aligned(ephys.Aligned):
         return {
             group: {
                 "aggregate": Aggregate(group),
-                "pulses": Crossings(group) if self.is_analog(group) else Lines(group),
+                "pulses": Pulses(group) if self.is_analog(group) else Lines(group),
             }
             for group in self.groups_with_pulses
         }

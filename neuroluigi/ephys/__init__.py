@@ -27,6 +27,7 @@ from neuroluigi.ephys.handover import Handover
 from neuroluigi.ephys.lines import Lines
 from neuroluigi.ephys.peri import Peri
 from neuroluigi.ephys.plot import Plot
+from neuroluigi.ephys.pulses import Pulses
 from neuroluigi.ephys.snippets import Snippets
 from neuroluigi.ephys.spectrum import Spectrum
 from neuroluigi.ephys.stats import Stats
@@ -54,6 +55,7 @@ __all__ = [
     "Photodiode",
     "Plot",
     "PlotAll",
+    "Pulses",
     "Snippets",
     "Spectrum",
     "Spikes",
