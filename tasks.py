@@ -47,6 +47,13 @@ class Flat(ephys.Flat):
         return Aggregate(self.group)
 
 
+class Handover(ephys.Handover):
+    """Files by which SpikeInterface, phy and Kilosort open the group's samples where they lie."""
+
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "flat": Flat(self.group)}
+
+
 class Stats(ephys.Stats):
     """Count, minimum, maximum, mean and standard deviation of each channel."""
 
@@ -117,6 +124,13 @@ class Lines(ephys.Lines):
         return Aggregate(self.group)
 
 
+class Pulses(ephys.Pulses):
+    """The pulses of an analog line by which streams are aligned."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Aligned(ephys.Aligned):
     """All streams of a session on one clock, by the pulses that all of them get."""
 
@@ -124,9 +138,38 @@ class Aligned(ephys.Aligned):
         return {
             group: {
                 "aggregate": Aggregate(group),
-                "pulses": Crossings(group) if self.is_analog(group) else Lines(group),
+                "pulses": Pulses(group) if self.is_analog(group) else Lines(group),
             }
             for group in self.groups_with_pulses
+        }
+
+
+class Trials(ephys.Trials):
+    """The trials of a session, by a table of the lab's or by a line, in seconds of its clock."""
+
+    def requires(self):
+        return {
+            "groups": {group: {"aggregate": Aggregate(group)} for group in self.groups},
+            "table": self.table_files,
+            "moments": {
+                group: Photodiode(group) if self.is_analog(group) else Lines(group) for group in self.groups_with_line
+            },
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class Peri(ephys.Peri):
+    """Rasters and histograms of spikes around a moment of each trial, or a line."""
+
+    def requires(self):
+        spikes = {group: {"events": Spikes(group)} for group in self.groups_with_spikes}
+        return {
+            "groups": {group: {"aggregate": Aggregate(group), **spikes.get(group, {})} for group in self.groups},
+            "moments": {
+                group: Photodiode(group) if self.is_analog(group) else Lines(group) for group in self.groups_with_line
+            },
+            **({"trials": Trials(self.session)} if self.needs_trials else {}),
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
         }
 
 
