@@ -11,7 +11,7 @@ from luigi.task import flatten
 from neuroluigi.ephys.clock_files import Clocks
 from neuroluigi.ephys.lines import LineEvents
 from neuroluigi.ephys.ready_made import ReadyMadeName
-from neuroluigi.ephys.streams import NONE, RECORDED, Stream, streams_of
+from neuroluigi.ephys.streams import HEADER, NONE, PULSES, RECORDED, Stream, streams_of
 from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.tasks import SessionTask
 
@@ -30,8 +30,9 @@ class Aligned(ReadyMadeName, SessionTask):
     Requires {group: {"aggregate": an Aggregate, "pulses": its Lines, or Crossings where the pulses are analog}} for the
     groups with pulses (groups_with_pulses), and by itself the files of events (TTL) that a rig wrote. Makes
     aligned.json ("clocks"; see clock_files.Clocks) and aligned.png, how far each pulse is from a line. A stream has
-    settings in a section of its own, such as [Aligned:nidq]: line, period, offset, and method (pulses, recorded: by
-    the seconds that the rig wrote, or none). Where it is not certain which pulses are the same, it fails.
+    settings in a section of its own, such as [Aligned:nidq]: line, period, offset, and method: pulses; recorded, by the
+    seconds that the rig wrote; header, by its counters alone, as where no pulses were on; or none. Where it is not
+    certain which pulses are the same, it fails.
     """
 
     preload = ("matplotlib.figure",)
@@ -85,8 +86,8 @@ class Aligned(ReadyMadeName, SessionTask):
             of_run = [one for one in streams if one.sync and one.sync.run == run]
             one_clock = _Run(of_run, self.input())
             for stream in of_run:
-                if stream.settings.method == NONE or not (stream.line or stream.settings.method == RECORDED):
-                    why = "left out by its settings" if stream.settings.method == NONE else _NO_LINE
+                if stream.method == NONE or (stream.method == PULSES and not stream.line):
+                    why = "left out by its settings" if stream.method == NONE else _NO_LINE
                     if stream is not one_clock.reference:
                         unaligned.append({"stream": stream.name, "groups": stream.groups, "why": why})
                         continue
@@ -154,25 +155,30 @@ class _Run:
             slope = 1 / stream.rate
             line = {"counters": [self._zero], "seconds": [0.0], "before": slope, "after": slope}
             return {**known, "method": "reference", **line}, None
-        if stream.settings.method == RECORDED:
-            return {**known, "method": RECORDED, **self._recorded(stream)}, None
+        alignment = None
         try:
-            found, alignment = self._by_pulses(stream)
+            if stream.method == RECORDED:
+                found = self._recorded(stream)
+            elif stream.method == HEADER:
+                found = self._by_header(stream)
+            else:
+                found, alignment = self._by_pulses(stream)
         except ValueError as error:
             hint = f"; its settings are those of [Aligned:{stream.name}]"
             raise StepError(f"{stream.name} is not aligned with {self.reference.name}: {error}{hint}") from error
-        return {**known, "method": "pulses", **found}, alignment
+        return {**known, "method": stream.method, **found}, alignment
 
     def _by_pulses(self, stream: Stream) -> tuple[dict[str, Any], "Alignment"]:
         import numpy as np
 
+        from neuroluigi.recordings.sample_times import ClockMap
         from neuroluigi.signals.alignment import align
 
         pulses = self._pulses(self.reference), self._pulses(stream)
         period, period_from = self._period(stream, pulses[0])
         first = self._first_offset(stream, period)
         found = align(*pulses, period, first)
-        clock = found.clock_map(self._zero)
+        clock = ClockMap(**found.breakpoints(self._zero))
         residuals = found.residuals
         return {
             "counters": clock.counters.tolist(),
@@ -246,6 +252,13 @@ class _Run:
         starts = (one.recorded.start_sample for _, one in stream.recordings if one.recorded)
         return min(known or [one for one in starts if one is not None])
 
+    def _by_header(self, stream: Stream) -> dict[str, Any]:
+        """Return the line by which both clocks count as their headers say."""
+        first, slope = self._first_offset(stream, period=0.0), 1 / stream.rate
+        seconds = (first.reference - self._zero) / self.reference.rate
+        line = {"counters": [first.stream], "seconds": [seconds], "before": slope, "after": slope}
+        return {**line, "offset": seconds - first.stream * slope, "uncertainty": first.uncertainty}
+
     def _recorded(self, stream: Stream) -> dict[str, Any]:
         """Return the line through the seconds that the rig wrote. Raises StepError where it wrote none."""
         sync, other = stream.sync, self.reference.sync
@@ -290,6 +303,11 @@ def _in_words(one: Mapping[str, Any]) -> str:
         return f"{one['stream']}: the reference"
     if one["method"] == RECORDED:
         return f"{one['stream']} to {one['reference']}: by the seconds that the rig wrote"
+    if one["method"] == HEADER:
+        return (
+            f"{one['stream']} to {one['reference']}: by the counters of their headers alone, without pulses: to"
+            f" {one['uncertainty']:g} s, and as far as both clocks keep their rates"
+        )
     numbers = len(one["counters"]), len(one["unmatched"]), len(one["unmatched_reference"])
     text = (
         f"{one['stream']} to {one['reference']}: {one['ppm']:+.2f} ppm, largest residual"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from neuroluigi.steps.target import DamagedError, ResultTarget
 
 if TYPE_CHECKING:
-    from neuroluigi.signals.alignment import ClockMap
+    from neuroluigi.recordings.sample_times import ClockMap
 
 
 class Clocks(ResultTarget):
@@ -16,7 +16,8 @@ class Clocks(ResultTarget):
     Each of the streams has its name, `stream`, the groups that it is in, its `clock` as in aggregate.json and its
     sampling_rate_hz, and the map to seconds since the session's first kept sample on the `reference` stream: at each of
     the `counters` the `seconds`, in between straight lines, `before` and `after` them so many seconds per count.
-    `method` is pulses, recorded (by the seconds that the rig wrote) or reference.
+    `method` is pulses, recorded (by the seconds that the rig wrote), header (by the counters of the headers alone,
+    known to `uncertainty` seconds) or reference.
 
     By pulses there are `ppm`, by how many millionths it has more counts per second of the reference than its rate,
     `residuals` (largest and rms, in samples, of a straight line), `line`, `period` and `period_from`, the `offset` in
@@ -29,16 +30,12 @@ class Clocks(ResultTarget):
         """Return the content."""
         return json.loads(Path(self.path).read_text(encoding="utf-8"))
 
-    def maps(self) -> dict[str, "ClockMap"]:
-        """Return the map from counts to seconds for each `clock`."""
-        import numpy as np
+    def maps(self) -> dict[tuple[str, str], "ClockMap"]:
+        """Return the map from counts to seconds for each clock, by session and `clock`."""
+        from neuroluigi.recordings.sample_times import ClockMap
 
-        from neuroluigi.signals.alignment import ClockMap
-
-        return {
-            one["clock"]: ClockMap(np.array(one["counters"]), np.array(one["seconds"]), one["before"], one["after"])
-            for one in self.load()["streams"]
-        }
+        content = self.load()
+        return {(content["session"], one["clock"]): ClockMap.of(one) for one in content["streams"]}
 
     def check(self, path: Path) -> None:
         super().check(path)

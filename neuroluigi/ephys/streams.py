@@ -11,7 +11,7 @@ from neuroluigi.recordings.formats.reader import AP, Sync
 from neuroluigi.recordings.recording import Group, Recording
 from neuroluigi.steps.config import RunStopped
 
-PULSES, RECORDED, NONE = METHODS = ("pulses", "recorded", "none")
+PULSES, RECORDED, HEADER, NONE = METHODS = ("pulses", "recorded", "header", "none")
 TTL = "ttl"
 
 _LINE = re.compile(r"(\d{1,6}|ttl)\.(\d{1,3})|(\d{1,6})", re.ASCII)
@@ -22,13 +22,13 @@ class StreamSettings:
     """What [Aligned:STREAM] of luigi.cfg says; None is what it does not.
 
     `line` is CHANNEL.BIT of a word, ttl.BIT of the events that a rig wrote, or an analog CHANNEL; `offset` the seconds
-    from the session's first sample on the reference to that of the stream.
+    from the session's first sample on the reference to that of the stream. The `method` is that of aligned.json.
     """
 
     line: str | None = None
     period: float | None = None
     offset: float | None = None
-    method: str = PULSES
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,16 @@ class Stream:
         return replace(sync, channel=channel, bit=None if analog else int(bit))
 
     @property
+    def method(self) -> str:
+        """How its clock is found: without pulses by the header alone, where nothing else is set."""
+        sync, settings = self.sync, self.settings
+        had_none = sync is not None and sync.is_on is False and settings.line is None
+        return settings.method or (HEADER if had_none else PULSES)
+
+    @property
     def line(self) -> str:
-        """The line of its pulses, in the form of the settings; "" where none is known."""
-        sync = self.sync
+        """The line of its pulses, in the form of the settings; "" where none is known, or looked at."""
+        sync = self.sync if self.method == PULSES else None
         if sync is None or sync.bit is None:
             return "" if sync is None or sync.channel is None else str(sync.channel)
         return f"{TTL if sync.channel is None else sync.channel}.{sync.bit}"
@@ -116,8 +123,8 @@ def settings_of(name: str) -> StreamSettings:
             f"luigi: luigi.cfg, [{section}] {min(unknown)}: there is no such setting; there are: line, method, offset,"
             " period"
         )
-    method = said.get("method", PULSES)
-    if method not in METHODS:
+    method = said.get("method")
+    if method is not None and method not in METHODS:
         raise RunStopped(f"luigi: luigi.cfg, [{section}] method {method}: it is one of {', '.join(METHODS)}")
     numbers = {key: _number(section, key, said[key]) for key in ("period", "offset") if key in said}
     if numbers.get("period", 1) <= 0:

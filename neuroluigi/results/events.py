@@ -9,7 +9,8 @@ import numpy as np
 
 from neuroluigi.provenance.files import read_json
 from neuroluigi.recordings.concatenation import describe_channels, is_concatenation
-from neuroluigi.results.clocks import ToSeconds, clocks_of
+from neuroluigi.recordings.sample_times import SampleTimes
+from neuroluigi.results.clocks import clock_maps
 from neuroluigi.results.event_array import LINES, EventArray
 from neuroluigi.results.output import Cell
 from neuroluigi.results.physical import Measure, has_offset, measure_of
@@ -78,7 +79,7 @@ def read_events(
             raise QueryError(f"{beside} has shape {amplitudes.shape}, and {path.name} {array.shape[0]} events")
         summary = path.with_suffix(".json")
         said = (read_json(summary) if summary in there else None) or {}
-        view = _View(layout, said, array, amplitudes, as_counts, clocks_of(layout, folder.parent))
+        view = _View(layout, said, array, amplitudes, as_counts, SampleTimes(layout, clock_maps(layout, folder.parent)))
         numeric = [one for one in view.columns if one not in _TEXTS]
         conditions = [parse_condition(text, view.columns, numeric) for text in where]
         return view.columns, _rows(view, conditions, opened.pop_all())
@@ -168,10 +169,11 @@ class _View:
         array: EventArray,
         amplitudes: EventArray | None,
         as_counts: bool,
-        clocks: Sequence[ToSeconds],
+        times: SampleTimes,
     ):
         self._array, self._amplitudes = array, amplitudes
-        self._places = _Places(layout, clocks)
+        self._times, rows = times, layout["recordings"]
+        self._sessions, self._indices = ([row[name] for row in rows] for name in ("session", "index"))
         channels = describe_channels(layout)
         # The last one is for a channel that is none of the recording, as lines of other files are.
         self._names: list[Cell] = [*(str(one.get("name") or "") or None for one in channels), None]
@@ -192,7 +194,7 @@ class _View:
         for block in self._array.blocks():
             sample, channel, *more = block.T
             which = np.where((channel >= 0) & (channel < len(self._names) - 1), channel, len(self._names) - 1)
-            columns: dict[str, _Column] = {**self._places.columns(sample), "channel": channel}
+            columns: dict[str, _Column] = {**self._places_of(sample), "channel": channel}
             columns["name"] = _Listed(which, self._names)
             columns |= zip(self._array.more_columns, more, strict=True)
             if "line" in self.columns:
@@ -201,6 +203,18 @@ class _View:
                 columns["amplitude"] = self._in_units(next(amplitudes), which)
                 columns["unit"] = _Listed(which, [one.unit or None for one in self._measures])
             yield columns
+
+    def _places_of(self, sample: np.ndarray) -> dict[str, _Column]:
+        """Return the columns of EVENT_COLUMNS but channel."""
+        which = self._times.recording_of(sample)
+        return {
+            "session": _Listed(which, self._sessions),
+            "index": _Listed(which, self._indices),
+            "sample": sample,
+            "recording_sample": self._times.in_recording(sample),
+            "seconds": self._times.seconds(sample),
+            "recording_seconds": self._times.seconds_in_recording(sample),
+        }
 
     def _in_units(self, amplitudes: np.ndarray, which: np.ndarray) -> np.ndarray:
         scale, offset = (np.array([getattr(one, name) for one in self._measures]) for name in ("scale", "offset"))
@@ -217,74 +231,3 @@ def _names_of_lines(said: Mapping[str, Any]) -> dict[tuple[int, int], str]:
     objects = (one for value in said.values() if isinstance(value, list) for one in value if isinstance(one, dict))
     named = (one for one in objects if one.get("name") and {"channel", "bit"} <= one.keys())
     return {(one["channel"], one["bit"]): str(one["name"]) for one in named}
-
-
-class _Places:
-    """Where samples of a concatenation lie: in which recording, and when, by the clock of each where that is known."""
-
-    def __init__(self, layout: Mapping, clocks: Sequence[ToSeconds]):
-        recordings = layout["recordings"]
-        self._rate = layout.get("sampling_rate_hz")
-        self._first_samples = np.array([row["first_sample"] for row in recordings])
-        self._dropped = np.array([row.get("dropped_samples") or 0 for row in recordings])
-        self._sessions, self._indices = ([row[name] for row in recordings] for name in ("session", "index"))
-        self._clocks = clocks
-        self._starts = np.array([row.get("start_sample") or 0 for row in recordings])
-        self._missing = _Missing(layout.get("gaps", ()))
-        self._zero = _zero(layout)
-
-    def columns(self, sample: np.ndarray) -> dict[str, _Column]:
-        """Return the columns of EVENT_COLUMNS but channel."""
-        # Changes of lines may be in front of the first sample.
-        which = np.maximum(np.searchsorted(self._first_samples, sample, side="right") - 1, 0)
-        firsts = self._first_samples[which]
-        within = sample - firsts
-        since = self._missing.between(firsts, sample)
-        counted = (
-            (sample - self._zero + self._missing.between(self._first_samples[:1], sample)),
-            (within + self._dropped[which] + since),
-        )
-        seconds, recording_seconds = (
-            one / self._rate if self._rate else np.full(len(sample), np.nan) for one in counted
-        )
-        if self._clocks:
-            seconds = self._aligned(which, self._starts[which] + counted[1])
-        return {
-            "session": _Listed(which, self._sessions),
-            "index": _Listed(which, self._indices),
-            "sample": sample,
-            "recording_sample": within,
-            "seconds": seconds,
-            "recording_seconds": recording_seconds,
-        }
-
-    def _aligned(self, which: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Return the seconds on the reference at counts of the clocks of recordings."""
-        seconds = np.empty(len(counts))
-        for one in np.unique(which).tolist():
-            seconds[which == one] = self._clocks[one](counts[which == one])
-        return seconds
-
-
-def _zero(layout: Mapping) -> int:
-    """Return the sample, counted from the group's first kept one, at which its seconds are 0.
-
-    It is the group's own first sample: without aligned.json, nothing says how its clock goes with that of others.
-    """
-    return layout["recordings"][0]["first_sample"]
-
-
-class _Missing:
-    """How many samples are missing at the gaps of a concatenation, each {"sample": the first after it, "missing"}."""
-
-    def __init__(self, gaps: Sequence[Mapping]):
-        counts = np.array([np.nan if gap["missing"] is None else gap["missing"] for gap in gaps], float)
-        self._samples = np.array([gap["sample"] for gap in gaps], int)
-        self._counts = np.append(0, np.cumsum(np.nan_to_num(counts)))
-        self._unknown = np.append(0, np.cumsum(np.isnan(counts)))
-
-    def between(self, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-        """Return how many are missing behind the samples `first`, up to `last`; NaN where it is not known."""
-        before, after = (np.searchsorted(self._samples, one, side="right") for one in (first, last))
-        is_known = self._unknown[after] == self._unknown[before]
-        return np.where(is_known, self._counts[after] - self._counts[before], np.nan)

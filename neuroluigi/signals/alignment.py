@@ -7,6 +7,7 @@ tells which belongs to which. Whatever leaves that open is an error, never a gue
 from collections import deque
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -74,12 +75,16 @@ class Alignment:
         """How far each count of the stream is from the straight line through all of them, in counts."""
         return self._line()[1]
 
-    def clock_map(self, zero: float) -> "ClockMap":
-        """Return the map to seconds of the reference since its count `zero`."""
+    def breakpoints(self, zero: float) -> dict[str, Any]:
+        """Return the map to seconds of the reference since its count `zero`.
+
+        It is a line from each pulse to the next: their `counters` in the stream and `seconds`, and the slopes `before`
+        and `after` them, in seconds per count.
+        """
         seconds = (self.reference - zero) / self.rates[1]
         firsts, lasts = slice(0, _PULSES_OF_SLOPE), slice(-_PULSES_OF_SLOPE, None)
-        slopes = (_slope(self.stream[which], seconds[which]) for which in (firsts, lasts))
-        return ClockMap(self.stream, seconds, *slopes)
+        before, after = (_slope(self.stream[which], seconds[which]) for which in (firsts, lasts))
+        return {"counters": self.stream, "seconds": seconds, "before": before, "after": after}
 
     def _line(self) -> tuple[float, np.ndarray]:
         """Return the slope, which is 1 for two clocks that do as their headers say, and the residuals."""
@@ -88,33 +93,6 @@ class Alignment:
         slope = _slope(expected, counted)
         residuals = counted - slope * expected
         return slope, residuals - residuals.mean()
-
-
-@dataclass(frozen=True)
-class ClockMap:
-    """Seconds of a reference by the counts of a stream: a line from each breakpoint to the next.
-
-    `before` and `after` are the slopes in front of the first breakpoint and behind the last one, seconds per count.
-    """
-
-    counters: np.ndarray
-    seconds: np.ndarray
-    before: float
-    after: float
-
-    def to_seconds(self, counter: np.ndarray) -> np.ndarray:
-        """Return the seconds at counts of the stream."""
-        first, last = self.counters[0], self.counters[-1]
-        counter = np.asarray(counter)
-        within = np.interp(counter, self.counters, self.seconds)
-        return within + self.before * np.minimum(counter - first, 0) + self.after * np.maximum(counter - last, 0)
-
-    def to_counter(self, seconds: np.ndarray) -> np.ndarray:
-        """Return the counts of the stream at seconds, with fractions."""
-        first, last = self.seconds[0], self.seconds[-1]
-        seconds = np.asarray(seconds)
-        within = np.interp(seconds, self.seconds, self.counters)
-        return within + np.minimum(seconds - first, 0) / self.before + np.maximum(seconds - last, 0) / self.after
 
 
 def align(reference: Pulses, stream: Pulses, period: float, first: FirstOffset) -> Alignment:

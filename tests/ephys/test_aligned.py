@@ -70,7 +70,7 @@ def test_three_streams_of_a_real_rig(lab):
     assert "PXIe-6341 to ProbeB: +115.81 ppm, largest residual 1.478 samples, 837 pulses" in log
     assert "the seconds of the rig differ by 17 us" in log
     # The first sample of NI is where the rig's own seconds say, 7.588 ms after that of the probe.
-    ni = Clocks(lab.results / "sessions" / SESSION / "aligned.json").maps()[found["PXIe-6341"]["clock"]]
+    ni = Clocks(lab.results / "sessions" / SESSION / "aligned.json").maps()[SESSION, found["PXIe-6341"]["clock"]]
     assert ni.to_seconds(np.array(1867001)) == pytest.approx(0.007588, abs=20e-6)
     assert "Nothing" in run(lab, SESSION)
     # The same pulse is at the same time in the events of each stream.
@@ -132,7 +132,9 @@ def test_a_run_of_spikeglx_and_its_gates(lab):
     # Those before NI was recorded, the one that it did not see, and the last one, after it.
     assert ni["unmatched_reference"] == [int(np.ceil(one * 3000)) for one in (*PULSES[[0, 1, 2, 20]], later[-1])]
     assert ni["ppm"] == pytest.approx(NI_PPM, abs=3)
-    (clock,) = (one for name, one in Clocks(lab.results / "sessions/m/aligned.json").maps().items() if "nidq" in name)
+    (clock,) = (
+        one for (_, name), one in Clocks(lab.results / "sessions/m/aligned.json").maps().items() if "nidq" in name
+    )
     for moment in (12.5, 33.3, 60, 100):
         # The probe's first kept sample was 10 s after the start of the run.
         assert clock.to_seconds(moment * RATES["nidq"]) == pytest.approx(moment - 10, abs=6e-4)
@@ -171,6 +173,24 @@ def test_a_stream_of_its_own_line_and_one_without_any(lab):
     settings(lab, "nidq", line="1.3")
     run(lab, "m")
     assert len(clocks(lab, "m")["nidq"]["counters"]) == 40
+
+
+@needs_formats
+def test_a_run_without_pulses_goes_by_its_counters(lab):
+    shutil.copytree(FORMATS / "spikeglx/CI0_overlap1", lab.folder / "raw/CI0", copy_function=shutil.copyfile)
+    session = "5-19-2022-CI0"
+    assert "1 Aligned" in run(lab, session)
+    found = clocks(lab, session)
+    assert {name: one["method"] for name, one in found.items()} == {
+        "imec0.ap": "reference", "imec0.lf": "header", "imec1.ap": "header", "imec1.lf": "header",
+    }  # fmt: skip
+    # The counters at its first sample, and at that of the reference.
+    clock = Clocks(lab.results / "sessions" / session / "aligned.json").maps()[session, found["imec1.ap"]["clock"]]
+    assert float(clock.to_seconds(373748)) == pytest.approx(373748 / 29999.762343 - 373751 / 30000.061088, abs=1e-9)
+    log = (lab.results / "sessions" / session / "runs" / "Aligned.log").read_text(encoding="utf-8")
+    assert "imec1.lf to imec0.ap: by the counters of their headers alone, without pulses: to 0.1 s" in log
+    settings(lab, "imec1.ap", line="384.6")
+    assert "imec1.ap is not aligned with imec0.ap: " in run(lab, session, code=30)
 
 
 def test_a_session_without_any_clock_fails(lab):

@@ -16,7 +16,7 @@ def test_the_maps_are_by_clock(tmp_path):
     path.write_text(json.dumps({"session": "m", "streams": [STREAM], "unaligned": []}))
     target = Clocks(path)
     target.check(path)
-    assert target.maps()["m nidq"].to_seconds([-50, 50, 200]).tolist() == [0.0, 1.5, 3.0]
+    assert target.maps()["m", "m nidq"].to_seconds([-50, 50, 200]).tolist() == [0.0, 1.5, 3.0]
 
 
 @pytest.mark.parametrize(

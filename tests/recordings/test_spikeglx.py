@@ -507,8 +507,12 @@ def test_the_pulses_of_all_devices_and_the_clock_of_the_run(tmp_path):
     text = AP.read_text()
     period = float(re.search(r"^syncSourcePeriod=(.*)", text, re.MULTILINE)[1])
     is_off = "\nsyncSourceIdx=0" in text
-    assert recording.sync == Sync(run, 0, 0.0, 0.1, channel=384, bit=6, period=None if is_off else period)
-    assert only(NIDQ.parent).sync == Sync("spikeglx DigitalChannelTest", 0, 0.0, 0.1, channel=0, bit=0, period=1.0)
+    assert recording.sync == Sync(
+        run, 0, 0.0, 0.1, channel=384, bit=6, period=None if is_off else period, is_on=not is_off
+    )
+    assert only(NIDQ.parent).sync == Sync(
+        "spikeglx DigitalChannelTest", 0, 0.0, 0.1, channel=0, bit=0, period=1.0, is_on=True
+    )
     # Without a counter nothing is known.
     assert only(made(tmp_path / "a", AP, firstSample=None)).sync is None
     assert only(made(tmp_path / "b", AP, syncSourceIdx=2, syncSourcePeriod=2)).sync.period == 2
@@ -522,4 +526,6 @@ def test_an_analog_channel_with_the_pulses_is_one_of_those_that_were_acquired(tm
         tmp_path, NIDQ, "run_g0_t0.nidq", acqMnMaXaDw="2,1,3,2", snsMnMaXaDw="1,1,2,2", nSavedChans=6,
         snsSaveChanSubset="1,2,3,5,6,7", syncNiChanType=1, syncNiChan=number,
     )  # fmt: skip
-    assert only(tmp_path).sync == Sync("spikeglx run", 0, 0.0, 0.1, channel=channel, threshold=1.1, period=1.0)
+    assert only(tmp_path).sync == Sync(
+        "spikeglx run", 0, 0.0, 0.1, channel=channel, threshold=1.1, period=1.0, is_on=True
+    )

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from neuroluigi.results.clocks import clocks_of
+from neuroluigi.results.clocks import clock_maps
 from neuroluigi.results.events import read_events
 
 STREAM = {"clock": "m nidq", "counters": [100, 200], "seconds": [10.0, 11.0], "before": 0.02, "after": 0.01}
@@ -60,4 +60,4 @@ def test_without_a_result_for_all_recordings_they_are_those_of_the_group(results
 
 
 def test_nothing_is_looked_for_without_a_counter(tmp_path):
-    assert clocks_of({"recordings": [{"session": "m", "first_sample": 0}]}, tmp_path) == []
+    assert clock_maps({"recordings": [{"session": "m", "first_sample": 0}]}, tmp_path) == {}

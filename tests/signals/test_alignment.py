@@ -5,6 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from neuroluigi.recordings.sample_times import ClockMap
 from neuroluigi.signals.alignment import Alignment, FirstOffset, Pulses, align
 from tests.conftest import FORMATS, needs_formats
 
@@ -183,7 +184,7 @@ def test_less_than_four_fifths_of_the_pulses():
 
 def test_the_map_runs_through_the_pulses_and_on_both_ways():
     world = seconds_of_pulses()
-    clock = align(on_reference(world), on_stream(world), 1.0, FIRST).clock_map(zero=RATES[0])
+    clock = ClockMap(**align(on_reference(world), on_stream(world), 1.0, FIRST).breakpoints(zero=RATES[0]))
     seconds = np.array([-50.0, 0.0, 17.77, 150.0, 400.0])
     # The reference's count of one second is the zero.
     counters = (seconds + 1) * RATES[1] * (1 + PPM / 1e6) + AHEAD

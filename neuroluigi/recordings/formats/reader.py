@@ -103,7 +103,8 @@ class Sync:
     At `count` of its clock it was second `seconds` of a clock that the streams of the same `run` share, known to
     `uncertainty` seconds; `end` is a later pair of these, where the rig has one. The pulses are bit `bit` of the words
     of `channel`, from 0; without a channel bit `bit` of the line_files; without a bit the analog `channel`, above
-    `threshold` in volts. They come every `period` seconds. None is what is not said.
+    `threshold` in volts. They come every `period` seconds; where `is_on` is False, there were none. None is what is not
+    said.
     """
 
     run: str
@@ -114,6 +115,7 @@ class Sync:
     bit: int | None = None
     threshold: float | None = None
     period: float | None = None
+    is_on: bool | None = None
     end: tuple[int, float] | None = None
 
 

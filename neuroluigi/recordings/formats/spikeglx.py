@@ -234,13 +234,15 @@ class _Channels:
             number = as_count(self._meta.get("syncNiChan"))
             channel = None if number is None else self._places.get(number)
             threshold = as_number(self._meta.get("syncNiThresh"))
-        has_source = self._meta.get("syncSourceIdx", _NO_SOURCE) != _NO_SOURCE
+        source = self._meta.get("syncSourceIdx")
+        is_on = None if source is None else source != _NO_SOURCE
         return Sync(
             *(run, 0, 0.0, _UNCERTAINTY),
             channel=channel,
             bit=len(bits) - 1 if bits else None,
             threshold=threshold,
-            period=as_number(self._meta.get("syncSourcePeriod")) if has_source else None,
+            period=as_number(self._meta.get("syncSourcePeriod")) if is_on else None,
+            is_on=is_on,
         )
 
     def _channels(self) -> Iterator[Channel]:
