@@ -23,6 +23,7 @@ from neuroluigi.ephys.event_plots import EventPlots
 from neuroluigi.ephys.filtered import Filtered
 from neuroluigi.ephys.flat import Flat
 from neuroluigi.ephys.lines import Lines
+from neuroluigi.ephys.nwb import NWB, NWBAll
 from neuroluigi.ephys.plot import Plot
 from neuroluigi.ephys.snippets import Snippets
 from neuroluigi.ephys.spectrum import Spectrum
@@ -32,6 +33,7 @@ from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.blocks import blocks
 
 __all__ = [
+    "NWB",
     "Aggregate",
     "AggregateFile",
     "Aligned",
@@ -44,6 +46,7 @@ __all__ = [
     "Filtered",
     "Flat",
     "Lines",
+    "NWBAll",
     "Photodiode",
     "Plot",
     "PlotAll",
