@@ -135,14 +135,14 @@ class NWB(ephys.NWB):
 
     def requires(self):
         steps = {"ap": Spikes, "digital": Lines}
-        groups = {
+        of_groups = {
             group: {
                 "aggregate": Aggregate(group),
                 "events": [steps[kind](group) for kind in self.kinds_of(group) if kind in steps],
             }
             for group in self.groups
         }
-        return {"groups": groups, **({"aligned": Aligned(self.session)} if self.has_several_streams else {})}
+        return {"groups": of_groups} | ({"aligned": Aligned(self.session)} if self.has_several_streams else {})
 
 
 class NWBAll(ephys.NWBAll):

@@ -239,8 +239,8 @@ def nwb_command(context, session):
       neuroluigi export nwb --NWB-species "Mus musculus" --NWB-sex F --NWB-age P90D
       neuroluigi export nwb --session m1 --NWB-raw copy
 
-    It runs NWBAll of tasks.py, or NWB of one session, as any other task: what is done stays done, each file is validated
-    before it is there, and what is lacking to describe a session is named before anything is made.
+    It runs NWBAll of tasks.py, or NWB of one session, as any other task: what is done stays done, each file is
+    validated before it is there, and what is lacking to describe a session is named before anything is made.
     """
     module, _ = context.obj
     use_current_folder(module)

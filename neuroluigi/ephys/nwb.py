@@ -238,7 +238,9 @@ def _where_all_is_said(declared: Any) -> Any:
 
     def requires(step: NWB) -> dict[str, Any]:
         if not only_looks() and importlib.util.find_spec("pynwb") is None:
-            raise RunStopped("luigi: NWB files are written by pynwb, which is not installed: pip install 'neuroluigi[nwb]'")
+            raise RunStopped(
+                "luigi: NWB files are written by pynwb, which is not installed: pip install 'neuroluigi[nwb]'"
+            )
         step.lacks_recordings = bool(step.recordings_problem())
         return {} if step.lacks_recordings else declared(step)
 

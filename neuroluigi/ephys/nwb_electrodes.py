@@ -13,9 +13,7 @@ UNKNOWN_LOCATION = "unknown"
 _MICROMETRES = "micrometres from the origin of the probe"
 
 
-def add_electrodes(
-    file: "NWBFile", located: Sequence[tuple[SessionGroup, str]]
-) -> list[str]:
+def add_electrodes(file: "NWBFile", located: Sequence[tuple[SessionGroup, str]]) -> list[str]:
     """Add a row for each electrode, and note it in the groups; return sentences on what is not known.
 
     Channels at the same place of a probe, of two bands or two gates, are one electrode.
@@ -52,8 +50,7 @@ def add_electrodes(
                     **({"rel_x": _number(channel, "x"), "rel_y": _number(channel, "y")} if has_places else {}),
                 )
     return [
-        f"where {name} is in the brain is not known: write a column location, or set [NWB] location"
-        for name in unknown
+        f"where {name} is in the brain is not known: write a column location, or set [NWB] location" for name in unknown
     ]
 
 

@@ -1,4 +1,4 @@
-"""The events of a session in an NWB file: a table per step and group, at the seconds that `neuroluigi events` prints."""
+"""The events of a session in an NWB file: a table per step and group, with the seconds of `neuroluigi events`."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any

@@ -89,7 +89,7 @@ class SessionGroup:
 
 
 def check_group(group: Group, needs_scales: bool) -> None:
-    """Raise RecordingsError for a group for which NWB has no place here, with `needs_scales` if counts have no scale."""
+    """Raise RecordingsError for a group that can't be in the file, with `needs_scales` for one without scales."""
     recording, channels = group.recordings[0], channels_of(group.recordings[0])
     units = {one.get("unit", "") for one in channels}
     if any(map(_CURRENTS.fullmatch, units)) or recording.path.lower().endswith(_INTRACELLULAR):
@@ -115,7 +115,9 @@ def check_group(group: Group, needs_scales: bool) -> None:
         )
 
 
-def session_group(session: str, group: Group, label: str, content: Mapping[str, Any], times: SampleTimes) -> SessionGroup:
+def session_group(
+    session: str, group: Group, label: str, content: Mapping[str, Any], times: SampleTimes
+) -> SessionGroup:
     """Return what a group has of a session, by the content of its aggregate.json."""
     rows = [row for row in content["recordings"] if row["session"] == session]
     return SessionGroup(session, group, label, content, times, rows)

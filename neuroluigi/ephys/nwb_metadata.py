@@ -1,7 +1,7 @@
 """What is said of a session and its subject in an NWB file: by columns of its recordings, or else by settings."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -141,7 +141,7 @@ def _mistakes(values: Mapping[str, str]) -> dict[str, str]:
     """Return what is wrong with each value that archives would refuse."""
     found = {}
     sexes = _SEXES_OF_WORMS if values.get("species") in _WORMS else _SEXES
-    rules = {
+    rules: dict[str, tuple[Callable[[str], object], str]] = {
         "species": (_SPECIES.fullmatch, "is no Latin name of two words, such as Mus musculus"),
         "sex": (sexes.__contains__, f"is none of {', '.join(sexes)}"),
         "age": (_is_age, "is no duration such as P90D (P2Y, P8W), nor a range of them, the shorter one first"),

@@ -36,7 +36,9 @@ def add_signals(file: "NWBFile", group: SessionGroup, aggregate: AggregateFile, 
         for one in _series_of(group):
             suffix = [group.label, str(row["index"]) if len(group.rows) > 1 else ""]
             name = "_".join(filter(None, (one.name, *suffix)))
-            series = _series(file, group, aggregate, one, names.add(f"{name} {len(names.given)}", name), first, end, timing)
+            series = _series(
+                file, group, aggregate, one, names.add(f"{name} {len(names.given)}", name), first, end, timing
+            )
             file.add_acquisition(series)
             if "timestamps" in timing:
                 # The others of the recording have a link to these.
@@ -50,7 +52,7 @@ def _series_of(group: SessionGroup) -> Iterator[_Series]:
         volts = VOLTS.get(unit, 1.0)
         offset = volts * channel.get("offset", 0.0)
         if group.is_electrical(place):
-            key = (_NAMES[kind], True, volts, offset)
+            key: tuple = (_NAMES[kind], True, volts, offset)
         elif kind == DIGITAL:
             key = (_OTHER_NAMES[kind], False)
         else:

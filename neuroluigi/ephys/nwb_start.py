@@ -38,7 +38,8 @@ def _zone(name: str) -> tzinfo | None:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise StartUnknownError(
-            "timezone", f"there is no zone {name!r}; a name such as Europe/Zurich, or UTC (on Windows, pip install tzdata)"
+            "timezone",
+            f"there is no zone {name!r}; a name such as Europe/Zurich, or UTC (on Windows, pip install tzdata)",
         ) from None
 
 

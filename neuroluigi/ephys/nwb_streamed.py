@@ -55,7 +55,8 @@ def _pieces() -> Any:
 
         def _get_data(self, selection: tuple[slice, ...]) -> np.ndarray:
             rows, *columns = selection
-            return self._read(rows.start, rows.stop)[(slice(None), *columns)]
+            wanted = (slice(None), *columns)
+            return self._read(rows.start, rows.stop)[wanted]
 
         def _get_maxshape(self) -> tuple:
             return self._shape

@@ -239,7 +239,7 @@ def _first_value(node: Node, name: str) -> object:
         return None
     dataset = found.dataset()
     value = dataset[()] if dataset.shape == () else dataset[0] if dataset.size else None
-    return value.item() if hasattr(value, "item") else value
+    return value if value is None or isinstance(value, bytes) else value.item()
 
 
 def _times(series: Node, samples: int) -> tuple[float | None, tuple[Gap, ...]]:

@@ -129,8 +129,8 @@ class RecordedFile:
     is none. `sidecars` are the absolute paths of the other files whose content is in here. `columns` are those of the
     recording's row in a table: session, index, and what the format knows. Each warning and problem is a sentence that
     names the file; a recording with a problem can't be analysed. `line_files` has changes of digital lines that are no
-    samples, `sync` how its clock goes with those of other streams. `started` is when the first sample was recorded, in ISO
-    8601, without a zone where the header has the time of the place; "" where it has none.
+    samples, `sync` how its clock goes with those of other streams. `started` is when the first sample was recorded, in
+    ISO 8601, without a zone where the header has the time of the place; "" where it has none.
 
     Of one that is encoded, whose samples don't lie in its files as they are, there are no parts: `decode()` yields its
     samples in blocks, arrays of (samples, channels) of any byte order; see decoding.decoded_blocks.

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta, timezone
 _FIRST_YEAR = 1980
 _LAST_YEAR = 2200
 _DIGITS = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{6})", re.ASCII)
-_SOFTWARE_TIME = re.compile(r"^Software Time \(milliseconds since midnight Jan 1st 1970 UTC\): *(\d{1,14})\s*$", re.M)
+_SOFTWARE_TIME = re.compile(
+    r"Software Time \(milliseconds since midnight Jan 1st 1970 UTC\): *(\d{1,14})\s*(\n|$)", re.ASCII
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -26,11 +28,10 @@ def start_of_digits(text: str) -> str:
     return start_of_numbers(*map(int, match.groups())) if match else ""
 
 
-def start_of_numbers(
-    year: int, month: int, day: int, hour: int, minute: int, second: int, microsecond: int = 0, is_utc: bool = False
-) -> str:
-    """Return the start of these numbers; "" where there is no such time."""
+def start_of_numbers(*numbers: int, is_utc: bool = False) -> str:
+    """Return the start of these numbers, year to second or to microsecond; "" where there is no such time."""
     try:
+        year, month, day, hour, minute, second, microsecond = (*numbers, 0)[:7]
         found = datetime(year, month, day, hour, minute, second, microsecond, timezone.utc if is_utc else None)
     except ValueError:
         return ""
