@@ -69,18 +69,11 @@ class SessionGroup:
 
         Of those that are unknown none is in a group with one of the others.
         """
-        kinds = [one.get("kind", UNKNOWN) for one in self.channels]
+        channels = self.channels
+        kinds = [one.get("kind", UNKNOWN) for one in channels]
         known = [place for place, kind in enumerate(kinds) if kind in (AP, LF)]
         unknown = (place for place, kind in enumerate(kinds) if kind == UNKNOWN)
-        return known or [place for place in unknown if self.channels[place].get("unit") in (None, "", *VOLTS)]
-
-    def is_electrical(self, place: int) -> bool:
-        """Return whether a channel is an electrode."""
-        return place in self._electrical
-
-    @property
-    def _electrical(self) -> set[int]:
-        return set(self.electrical())
+        return known or [place for place in unknown if channels[place].get("unit") in (None, "", *VOLTS)]
 
     def ranges(self) -> Iterator[tuple[Mapping[str, Any], int, int]]:
         """Yield each recording of the session, with its first sample in the group and the one after its last."""

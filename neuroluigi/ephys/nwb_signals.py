@@ -47,11 +47,12 @@ def add_signals(file: "NWBFile", group: SessionGroup, aggregate: AggregateFile, 
 
 def _series_of(group: SessionGroup) -> Iterator[_Series]:
     found: dict[tuple, list[int]] = {}
+    electrical = {*group.electrical()}
     for place, channel in enumerate(group.channels):
         kind, unit = channel.get("kind", UNKNOWN), channel.get("unit", "")
         volts = VOLTS.get(unit, 1.0)
         offset = volts * channel.get("offset", 0.0)
-        if group.is_electrical(place):
+        if place in electrical:
             key: tuple = (_NAMES[kind], True, volts, offset)
         elif kind == DIGITAL:
             key = (_OTHER_NAMES[kind], False)

@@ -101,7 +101,7 @@ def test_gaps_have_timestamps_and_one_copy_of_them(tmp_path):
 def test_a_rate_where_it_gives_each_time_to_a_tenth_of_a_sample(bend, expected):
     slope = (1 + 1e-4) / RATE
     counters = np.array([0.0, 20_000.0, 40_000.0])
-    seconds = 3 + slope * (counters + [0, bend, 0])
+    seconds = 3 + slope * (counters + np.array([0, bend, 0]))
     maps = {("s", "c"): ClockMap(counters, seconds, slope, slope)}
     group = group_of([channel("CH1")], (40_001,), maps=maps)
     ((row, first, end),) = group.ranges()

@@ -1,6 +1,5 @@
 """When recordings began, by the headers of real files and texts of each form."""
 
-import os
 import struct
 from datetime import datetime
 
@@ -28,7 +27,7 @@ REAL = [
 @needs_formats
 @pytest.mark.parametrize(("reader", "folder", "expected"), REAL, ids=lambda one: getattr(one, "__name__", ""))
 def test_real_files(reader, folder, expected):
-    recordings = reader.recordings_in(str(folder), sorted(os.listdir(folder)))
+    recordings = reader.recordings_in(str(folder), sorted(path.name for path in folder.iterdir()))
     assert {one.started for one in recordings} == expected
 
 
