@@ -103,7 +103,6 @@ def test_from_real_folders_to_valid_files_in_one_command(lab):
         printed = json.loads(neuroluigi(lab, "--task", "PlotAll", "events", group, "--name", "lines", "--json"))
         written = file["events/Lines_101-1-PXIe-6341/timestamp"][()]
         assert written.tolist() == pytest.approx([row["seconds"] for row in printed], abs=1e-9)
-    assert "Nothing to be made" in neuroluigi(lab, "export", "nwb")
 
 
 # One probe of two sites and a sync word, 1000 samples at 10 kHz; CH0 has a dip each 100 samples.
