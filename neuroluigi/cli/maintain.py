@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 from luigi.task import flatten
+from luigi.task_register import Register
 from rich.filesize import decimal
 from rich.progress import Progress
 from rich.text import Text
@@ -15,7 +16,7 @@ from neuroluigi.cli.tables import console, error_console, print_json, print_tabl
 from neuroluigi.provenance import run_lock
 from neuroluigi.results import maintenance, recorded, rocrate, verification
 from neuroluigi.results.own_files import planned_where_known
-from neuroluigi.runner.run import luigi_command, use_current_folder
+from neuroluigi.runner.run import luigi_command
 from neuroluigi.steps.config import RunStopped, results_root, shown_path
 from neuroluigi.steps.tasks import SESSIONS
 
@@ -243,9 +244,14 @@ def nwb_command(context, session):
     validated before it is there, and what is lacking to describe a session is named before anything is made.
     """
     module, _ = context.obj
-    use_current_folder(module)
-    task = ["NWB", "--session", session] if session else ["NWBAll"]
-    code = luigi_command([*task, "--module", module, *context.args, "--local-scheduler"])
+    name, words = ("NWB", ["--session", session]) if session else ("NWBAll", [])
+    with pipeline_of(context):
+        if name not in Register.task_names():
+            raise RunStopped(
+                f"neuroluigi: {module}.py has no class {name}: add the lines that docs/nwb.md has for a pipeline of"
+                " your own"
+            )
+    code = luigi_command([name, *words, "--module", module, *context.args, "--local-scheduler"])
     with pipeline_of(context):
         folder = results_root() / SESSIONS
         made = [path for one in recorded.recorded_results(folder) if one.step == "NWB" for path in one.files]

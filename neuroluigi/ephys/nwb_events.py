@@ -144,9 +144,9 @@ def _of(place: int) -> Callable[[np.ndarray], np.ndarray]:
 def _electrodes(file: "NWBFile", group: SessionGroup, rows: _Rows) -> Any:
     from hdmf.common import DynamicTableRegion
 
-    numbers = np.zeros(len(group.channels), np.int64)
+    numbers = np.zeros(len(group.channels), np.int32)
     numbers[list(group.electrodes)] = list(group.electrodes.values())
-    data = rows.column("int64", lambda block: numbers[block[:, _CHANNEL]])
+    data = rows.column("int32", lambda block: numbers[block[:, _CHANNEL]])
     about = "the electrode of the channel"
     return DynamicTableRegion(name="electrode", data=data, description=about, table=file.electrodes)
 

@@ -53,6 +53,11 @@ def _pieces() -> Any:
             self._shape, self._type, self._read = shape, dtype, read
             super().__init__(chunk_shape=chunks, buffer_shape=buffer)
 
+        def __getitem__(self, rows: slice) -> np.ndarray:
+            # References to rows of a table are compared with the number of these beforehand.
+            first, end, _ = rows.indices(self._shape[0])
+            return self._read(first, end)
+
         def _get_data(self, selection: tuple[slice, ...]) -> np.ndarray:
             rows, *columns = selection
             wanted = (slice(None), *columns)

@@ -172,6 +172,12 @@ def test_what_is_lacking_is_named_before_anything_is_made(lab):
     assert "NWB can't take sex ([NWB] sex): 'female' is none of M, F, O, U; age ([NWB] age): '90' is no duration" in out
 
 
+def test_a_pipeline_without_the_step_is_told_where_its_lines_are(lab):
+    (lab.folder / "tasks.py").write_text("from neuroluigi import ephys\n\n\nclass PlotAll(ephys.PlotAll):\n    pass\n")
+    out = neuroluigi(lab, "export", "nwb", code=1)
+    assert "tasks.py has no class NWBAll: add the lines that docs/nwb.md has" in out
+
+
 def test_without_pynwb_one_line_says_what_to_install(lab, monkeypatch):
     import importlib.util
 

@@ -54,6 +54,19 @@ def test_spikes(tmp_path):
     assert source == "channels of kind ap, digital of g, 300 to 6000 Hz, reference median, -5 x MAD / 0.6745"
 
 
+def test_more_events_than_are_kept_in_memory(tmp_path):
+    group = group_of([channel("AP0"), channel("AP1")], (300_000,))
+    samples = np.arange(0, 300_000, 10)
+    rows = np.stack([samples, samples // 10 % 2, samples + 3, samples + 1, -np.ones_like(samples)], axis=1)
+    np.save(tmp_path / "spikes.npy", rows)
+    np.save(tmp_path / "spikes_amplitudes.npy", -1.0 * samples)
+    table_file, amplitudes = (np.load(tmp_path / f"spikes{end}.npy", mmap_mode="r") for end in ("", "_amplitudes"))
+    found = table(tmp_path, group, FoundEvents("spikes", table_file, amplitudes, SUMMARY), "Spikes")
+    np.testing.assert_allclose(found["timestamp"], samples / 1000, atol=1e-12)
+    np.testing.assert_allclose(found["amplitude"], samples * -0.5e-6)
+    assert found["electrode"] == (samples // 10 % 2).tolist() and found["id"] == list(range(30_000))
+
+
 def test_events_of_another_session_stay_out(tmp_path):
     group = group_of([channel("AP0"), channel("AP1")], (50, 50), ("other", "s"))
     group = group_of([channel("AP0"), channel("AP1")], (50, 50), ("s", "other"), label="a/b")
