@@ -150,11 +150,11 @@ def safe_name(text: str) -> str:
     return f"_{name}" if not name.strip(".") else name
 
 
-def aggregate_samples(aggregate: AggregateFile, first: int, end: int) -> Any:
-    """Return some samples of a group, (samples, channels), of the aggregate's dtype."""
+def aggregate_samples(aggregate: AggregateFile, first: int, end: int, channels: Any) -> Any:
+    """Return some samples of some channels of a group, (samples, channels), of the aggregate's dtype."""
     import numpy as np
 
     from neuroluigi.signals.blocks import blocks
 
-    found = list(blocks(aggregate, first, end))
-    return found[0] if len(found) == 1 else np.concatenate(found)
+    # Copied block by block: of a word beside a probe, all channels have hundreds of times the bytes.
+    return np.concatenate([block[:, channels].copy() for block in blocks(aggregate, first, end)])

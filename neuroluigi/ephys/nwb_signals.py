@@ -82,7 +82,7 @@ def _series(
     chosen = slice(places[0], places[-1] + 1) if places == list(range(places[0], places[-1] + 1)) else places
 
     def read(begin: int, stop: int) -> np.ndarray:
-        return aggregate_samples(aggregate, first + begin, first + stop)[:, chosen]
+        return aggregate_samples(aggregate, first + begin, first + stop, chosen)
 
     data = dataset((end - first, len(places)), aggregate.dtype, read)
     known: dict[str, Any] = {"name": name, "data": data, **timing, "comments": _comment(group)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timezone, tzinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from neuroluigi.recordings.recording import Recording
@@ -25,7 +26,7 @@ def session_start(recordings: Iterable[Recording], given: str, zone: str) -> dat
     of_zone = _zone(zone)
     if given:
         return _with_zone(given, of_zone, "it")
-    found = [(one.path, one.recorded.started) for one in recordings if one.recorded and one.recorded.started]
+    found = [(Path(one.path).name, one.recorded.started) for one in recordings if one.recorded and one.recorded.started]
     if not found:
         raise StartUnknownError("session_start_time", f"no header says it; {_FORM}")
     return min(_with_zone(text, of_zone, path) for path, text in found)
