@@ -130,6 +130,35 @@ class Aligned(ephys.Aligned):
         }
 
 
+class Trials(ephys.Trials):
+    """The trials of a session, by a table of the lab's or by a line, in seconds of its clock."""
+
+    def requires(self):
+        return {
+            "groups": {group: {"aggregate": Aggregate(group)} for group in self.groups},
+            "table": self.table_files,
+            "moments": {
+                group: Photodiode(group) if self.is_analog(group) else Lines(group) for group in self.groups_with_line
+            },
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class Peri(ephys.Peri):
+    """Rasters and histograms of spikes around a moment of each trial, or a line."""
+
+    def requires(self):
+        spikes = {group: {"events": Spikes(group)} for group in self.groups_with_spikes}
+        return {
+            "groups": {group: {"aggregate": Aggregate(group), **spikes.get(group, {})} for group in self.groups},
+            "moments": {
+                group: Photodiode(group) if self.is_analog(group) else Lines(group) for group in self.groups_with_line
+            },
+            **({"trials": Trials(self.session)} if self.needs_trials else {}),
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
 class NWB(ephys.NWB):
     """All of a session in one file of Neurodata Without Borders: docs/nwb.md."""
 
@@ -142,7 +171,12 @@ class NWB(ephys.NWB):
             }
             for group in self.groups
         }
-        return {"groups": of_groups} | ({"aligned": Aligned(self.session)} if self.has_several_streams else {})
+        trials = Trials(self.session)
+        return {
+            "groups": of_groups,
+            **({"trials": trials} if trials.table or trials.line else {}),
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
 
 
 class NWBAll(ephys.NWBAll):

@@ -24,11 +24,13 @@ from neuroluigi.ephys.filtered import Filtered
 from neuroluigi.ephys.flat import Flat
 from neuroluigi.ephys.lines import Lines
 from neuroluigi.ephys.nwb import NWB, NWBAll
+from neuroluigi.ephys.peri import Peri
 from neuroluigi.ephys.plot import Plot
 from neuroluigi.ephys.snippets import Snippets
 from neuroluigi.ephys.spectrum import Spectrum
 from neuroluigi.ephys.stats import Stats
 from neuroluigi.ephys.traces import Traces
+from neuroluigi.ephys.trials import Trials
 from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.blocks import blocks
 
@@ -47,6 +49,7 @@ __all__ = [
     "Flat",
     "Lines",
     "NWBAll",
+    "Peri",
     "Photodiode",
     "Plot",
     "PlotAll",
@@ -55,6 +58,7 @@ __all__ = [
     "Spikes",
     "Stats",
     "Traces",
+    "Trials",
     "blocks",
     "read_aggregate",
 ]

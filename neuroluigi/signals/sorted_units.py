@@ -30,14 +30,13 @@ class Unit:
     outside: int = 0
 
 
-# Which files have labels and in which columns, the first that says something of a unit counts: what a person decided
-# comes before what the sorter proposed. Before 2.0, phy wrote .csv.
-_LABELS = (
-    ("cluster_group.tsv", "group"),
-    ("cluster_groups.csv", "group"),
-    ("cluster_info.tsv", "group"),
-    ("cluster_KSLabel.tsv", "KSLabel"),
-)
+# Which columns have labels, and in which files, the first that says something of a unit counts: what a person decided
+# comes before what the sorter proposed, of which Kilosort 4 puts a copy where phy later writes what was decided. Before
+# 2.0, phy wrote .csv.
+_LABELS = {
+    "group": ("cluster_group.tsv", "cluster_groups.csv", "cluster_info.tsv"),
+    "KSLabel": ("cluster_KSLabel.tsv", "cluster_group.tsv"),
+}
 _IDS = ("cluster_id", "id")
 # Kilosort pads the last batch with zeros, and some versions find spikes there, or just before the first sample; more
 # than this share of all are those of another file.
@@ -136,23 +135,25 @@ def _column_for(times: np.ndarray, path: Path) -> np.ndarray:
 def _labels(folder: Path) -> dict[int, str]:
     """Return the labels of clusters that have one."""
     found: dict[int, str] = {}
-    for name, column in _LABELS:
-        if (path := folder / name).is_file():
-            found = {**_labels_of(path, column), **found}
+    for column, names in _LABELS.items():
+        for name in names:
+            if (path := folder / name).is_file():
+                found = {**_labels_of(path, column), **found}
     return found
 
 
 def _labels_of(path: Path, column: str) -> dict[int, str]:
-    """Return the labels of a table with tabs, or of an old one with commas, which has tabs in some versions."""
+    """Return the labels in a column of a table with tabs, or of an old one with commas, which has tabs at times."""
     found = {}
     try:
         text = path.read_text(encoding="utf-8-sig")
         rows = csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in text else ",")
-        key = next((one for one in _IDS if one in (rows.fieldnames or ())), "")
-        if not key or column not in (rows.fieldnames or ()):
-            raise ValueError(f"it should have the columns cluster_id and {column}")
+        names = set(rows.fieldnames or ())
+        key = next((one for one in _IDS if one in names), "")
+        if not key or not names & _LABELS.keys():
+            raise ValueError("it should have the columns cluster_id, and group or KSLabel")
         for row in rows:
-            if label := (row[column] or "").strip():
+            if label := (row.get(column) or "").strip():
                 found[int(row[key])] = label
     except (ValueError, TypeError, csv.Error, OSError) as error:
         raise ValueError(f"{path} is not a table of labels: {error}") from error

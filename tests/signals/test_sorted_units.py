@@ -73,6 +73,14 @@ def test_labels_that_a_person_gave_win(tmp_path):
     assert labels_of(tmp_path) == {0: "noise", 2: "unsorted", 3: "mua"}
 
 
+def test_labels_of_kilosort_4_where_phy_writes_others_later(tmp_path):
+    write_sorted_folder(tmp_path)
+    (tmp_path / "cluster_KSLabel.tsv").rename(tmp_path / "cluster_group.tsv")
+    assert labels_of(tmp_path) == {0: "good", 2: "mua", 3: "mua"}
+    table(tmp_path / "cluster_info.tsv", "group", {2: "good"})
+    assert labels_of(tmp_path) == {0: "good", 2: "good", 3: "mua"}
+
+
 def test_labels_of_old_versions_of_phy(tmp_path):
     write_sorted_folder(tmp_path)
     (tmp_path / "cluster_KSLabel.tsv").unlink()
