@@ -171,10 +171,9 @@ class NWB(ephys.NWB):
             }
             for group in self.groups
         }
-        trials = Trials(self.session)
         return {
             "groups": of_groups,
-            **({"trials": trials} if trials.table or trials.line else {}),
+            **({"trials": Trials(self.session)} if self.is_set(Trials, "table", "line") else {}),
             **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
         }
 

@@ -87,6 +87,11 @@ class NWB(ClockedTask):
         """Return the kinds of a group's channels, as PlotAll takes them; digital also for events of lines."""
         return tuple(kinds_of(group))
 
+    def is_set(self, step: type[luigi.Task], *names: str) -> bool:
+        """Return whether any of these settings of another step, such as the table of Trials, has a value."""
+        parameters = dict(step.get_params())
+        return any(parameters[name].task_value(step.get_task_family(), name) for name in names)
+
     def output(self):
         # A folder may have a name that is too long for that of a file with an end.
         return self.result("session.nwb", Nwb)
@@ -149,7 +154,7 @@ class NWB(ClockedTask):
             add_units(file, sorted_groups)
         if "trials" in given:
             (trials,) = (one for one in flatten(given["trials"]) if one.path.endswith(".csv"))
-            add_trials(file, Path(trials.path))
+            add_trials(file, trials.load())
         self._add_records(file)
         return sentences
 

@@ -1,9 +1,6 @@
 """Tables of intervals in an NWB file: trials, the recordings, and gaps within them."""
 
-import csv
-import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,33 +11,20 @@ from neuroluigi.ephys.nwb_signals import check_known
 if TYPE_CHECKING:
     from pynwb import NWBFile
 
-_TIMES = ("start_time", "stop_time")
 # Names that the table has for itself.
 _TAKEN = ("id", "colnames", "description", "tags", "timeseries", "timeseries_index")
 
 
-def add_trials(file: "NWBFile", path: Path) -> None:
-    """Add the table of trials of a file of comma-separated values: start_time, stop_time, and what else there is."""
-    with path.open(encoding="utf-8", newline="") as source:
-        header, *rows = csv.reader(source)
-    names, columns = Names(), list[Any]()
+def add_trials(file: "NWBFile", trials: Mapping[str, np.ndarray]) -> None:
+    """Add a table of trials, an array per column: start_time, stop_time, and what else there is."""
+    names = Names()
     for taken in _TAKEN:
         names.add(f"/{taken}", taken)
-    for place, name in enumerate(header):
-        column = names.add(str(place), name)
-        columns.append((column, f"column {name} of the table of trials", _values([row[place] for row in rows])))
+    columns = [
+        (names.add(name, name), f"column {name} of the table of trials", values.tolist())
+        for name, values in trials.items()
+    ]
     file.trials = _intervals("trials", "trials of the session", columns)
-
-
-def _values(cells: Sequence[str]) -> list[Any]:
-    """Return the cells of a column as whole numbers, as numbers with NaN for blank ones, or as they are."""
-    try:
-        numbers = [float(cell) if cell else math.nan for cell in cells]
-    except ValueError:
-        return list(cells)
-    if all(cell.lstrip("+-").isdecimal() for cell in cells):
-        return [int(cell) for cell in cells]
-    return numbers if any(cells) else list(cells)
 
 
 def add_recordings(file: "NWBFile", groups: Sequence[SessionGroup]) -> None:

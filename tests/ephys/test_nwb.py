@@ -126,7 +126,9 @@ def write(lab: Pipeline, session: str = "m") -> np.ndarray:
 def test_samples_and_spikes_are_those_of_the_recording(lab):
     samples = write(lab)
     say(lab)
-    out = neuroluigi(lab, "export", "nwb", "--session", "m", "--NWB-raw", "copy")
+    (lab.folder / "raw" / "m_trials.csv").write_text("start_time,stop_time,side\n0.01,0.02,left\n0.03,0.05,right\n")
+    trials = ("--Trials-table", "{session}_trials.csv")
+    out = neuroluigi(lab, "export", "nwb", "--session", "m", "--NWB-raw", "copy", *trials)
     assert "m        results/sessions/m/session.nwb" in out
     path = session_file(lab, "m")
     first = path.read_bytes()
@@ -140,6 +142,7 @@ def test_samples_and_spikes_are_those_of_the_recording(lab):
         assert (series.starting_time, series.rate) == (0.0, 10_000.0)
         assert (file.acquisition["TimeSeriesDigital"].data[:, 0] == samples[:, 2]).all()
         assert file.subject.age == "P90D/P120D" and file.experimenter == ("Doe, Jane", "Müller, Xu")
+        assert file.trials.to_dataframe().side.tolist() == ["left", "right"]
         spikes = file.events["Spikes"].to_dataframe()
         printed = json.loads(
             neuroluigi(lab, "--task", "PlotAll", "events", "m-0-imec0.ap", "--name", "spikes", "--json")
@@ -151,7 +154,7 @@ def test_samples_and_spikes_are_those_of_the_recording(lab):
         assert record["step"] == "Spikes" and record["inputs"][0]["sha256"] and "host" not in record
     # From nothing again, it is the same file, and a record of its own has when it was made.
     shutil.rmtree(lab.results)
-    neuroluigi(lab, "export", "nwb", "--NWB-raw", "copy")
+    neuroluigi(lab, "export", "nwb", "--NWB-raw", "copy", *trials)
     assert path.read_bytes() == first
     # Another column, another file.
     (lab.folder / "more.csv").write_text("session,sex\nm,M\n")

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas
 import pytest
 from pynwb import NWBHDF5IO
@@ -17,15 +18,18 @@ def read(path, name: str) -> pandas.DataFrame:
 
 
 def test_trials(tmp_path):
-    table = tmp_path / "trials.csv"
-    rows = ["start_time,stop_time,id,a/b,stimulus,level", "0.1,0.5,7,1,left,0.25", '1.5,,8,2,"a,\nb",']
-    table.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    table = {
+        "start_time": np.array([0.1, 1.5]),
+        "stop_time": np.array([0.5, np.nan]),
+        "id": np.array([7.0, 8.0]),
+        "a/b": np.array([1.0, 2.0]),
+        "stimulus": np.array(["left", "a,\nb"]),
+    }
     found = read(written(tmp_path / "a.nwb", lambda file: add_trials(file, table)), "trials")
     assert found.start_time.tolist() == [0.1, 1.5]
     assert found.stop_time[0] == 0.5 and math.isnan(found.stop_time[1])
     assert found.id_2.tolist() == [7, 8] and found.a_b.tolist() == [1, 2]
     assert found.stimulus.tolist() == ["left", "a,\nb"]
-    assert found.level[0] == 0.25 and math.isnan(found.level[1])
 
 
 def test_recordings_are_in_order_of_time(tmp_path):
