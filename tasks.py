@@ -47,6 +47,13 @@ class Flat(ephys.Flat):
         return Aggregate(self.group)
 
 
+class Handover(ephys.Handover):
+    """Files by which SpikeInterface, phy and Kilosort open the group's samples where they lie."""
+
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "flat": Flat(self.group)}
+
+
 class Stats(ephys.Stats):
     """Count, minimum, maximum, mean and standard deviation of each channel."""
 
@@ -117,6 +124,13 @@ class Lines(ephys.Lines):
         return Aggregate(self.group)
 
 
+class Pulses(ephys.Pulses):
+    """The pulses of an analog line by which streams are aligned."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Aligned(ephys.Aligned):
     """All streams of a session on one clock, by the pulses that all of them get."""
 
@@ -124,7 +138,7 @@ class Aligned(ephys.Aligned):
         return {
             group: {
                 "aggregate": Aggregate(group),
-                "pulses": Crossings(group) if self.is_analog(group) else Lines(group),
+                "pulses": Pulses(group) if self.is_analog(group) else Lines(group),
             }
             for group in self.groups_with_pulses
         }

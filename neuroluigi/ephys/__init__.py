@@ -16,16 +16,19 @@ from neuroluigi.ephys.aggregate import Aggregate
 from neuroluigi.ephys.aligned import Aligned
 from neuroluigi.ephys.by_kind import PlotAll
 from neuroluigi.ephys.crossings import Beats, Crossings, Photodiode, Spikes
+from neuroluigi.ephys.curated import Curated
 from neuroluigi.ephys.decoded import Decoded
 from neuroluigi.ephys.downsampled import Downsampled
 from neuroluigi.ephys.edges import Edges
 from neuroluigi.ephys.event_plots import EventPlots
 from neuroluigi.ephys.filtered import Filtered
 from neuroluigi.ephys.flat import Flat
+from neuroluigi.ephys.handover import Handover
 from neuroluigi.ephys.lines import Lines
 from neuroluigi.ephys.nwb import NWB, NWBAll
 from neuroluigi.ephys.peri import Peri
 from neuroluigi.ephys.plot import Plot
+from neuroluigi.ephys.pulses import Pulses
 from neuroluigi.ephys.snippets import Snippets
 from neuroluigi.ephys.spectrum import Spectrum
 from neuroluigi.ephys.stats import Stats
@@ -41,18 +44,21 @@ __all__ = [
     "Aligned",
     "Beats",
     "Crossings",
+    "Curated",
     "Decoded",
     "Downsampled",
     "Edges",
     "EventPlots",
     "Filtered",
     "Flat",
+    "Handover",
     "Lines",
     "NWBAll",
     "Peri",
     "Photodiode",
     "Plot",
     "PlotAll",
+    "Pulses",
     "Snippets",
     "Spectrum",
     "Spikes",

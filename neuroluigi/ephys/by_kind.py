@@ -11,7 +11,7 @@ from neuroluigi.recordings.concatenation import channels_of
 from neuroluigi.recordings.formats.reader import AP, DIGITAL, KINDS, LF, UNKNOWN
 from neuroluigi.recordings.recording import Group, RecordingsError
 from neuroluigi.steps.config import RunStopped, WordsParameter, recordings, setting
-from neuroluigi.steps.discovery import groups
+from neuroluigi.steps.discovery import groups, groups_of_sessions
 from neuroluigi.steps.tasks import WrapperTask
 
 # Below such a rate there are no spikes to see in what a probe calls ap.
@@ -25,7 +25,7 @@ def _steps(kind: str, *names: str) -> WordsParameter:
 
 
 class PlotAll(ReadyMadeName, WrapperTask):
-    """All that is made of every group, by the kinds of its channels: the steps that its settings name.
+    """All that is made of every group, by the kinds of its channels, and of every session: what its settings name.
 
     What has to be made before is made too. Channels of kind ap that are sampled at less than 10 kHz count as lf, and
     the events of lines that a rig wrote beside samples (TTL) as digital. The kind is what a header says, or the column
@@ -38,9 +38,16 @@ class PlotAll(ReadyMadeName, WrapperTask):
     aux = _steps("aux", "Stats", "Traces")
     digital = _steps("digital", "Lines")
     unknown = _steps("unknown", "Plot")
+    sessions = WordsParameter(
+        default=(), significant=False, positional=False, description="steps of each session, such as Aligned"
+    )
 
     def requires(self):
-        return [step(group) for group in groups() for step in self.steps_of(group)]
+        of_sessions = [_step_called(name, type(self)) for name in self.sessions]
+        return [
+            *(step(group) for group in groups() for step in self.steps_of(group)),
+            *(step(session) for session in groups_of_sessions() for step in of_sessions),
+        ]
 
     def steps_of(self, group: str) -> list[type[luigi.Task]]:
         """Return the steps of a group, each once. Raises RunStopped for a name that is no step."""

@@ -1,17 +1,22 @@
 """What all steps that draw have in common: which channels, which part of the time, and in which format."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import luigi
 from luigi.task import flatten
 
+from neuroluigi.ephys.clock_files import Clocks
 from neuroluigi.ephys.ready_made import ReadyMade
 from neuroluigi.ephys.signal_task import given_channels
+from neuroluigi.recordings.sample_times import SampleTimes
 from neuroluigi.signals.drawn_time import parse_window
 from neuroluigi.signals.found_events import FoundEvents, read_events
 from neuroluigi.signals.picture import FORMATS
+from neuroluigi.signals.time_axis import Clock
 from neuroluigi.steps.config import RunStopped, WordsParameter
+from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.target import ResultTarget
 
 _FORMAT = FORMATS[0]
@@ -49,7 +54,10 @@ class Window(_OfAllPlots):
 
 
 class Picture(ReadyMade):
-    """A step that draws a group; another format is another file, and leaves that of before where it is."""
+    """A step that draws a group; another format is another file, and leaves that of before where it is.
+
+    With "aligned" in requires(), an Aligned of its session or a list of them, time is that of its clock.
+    """
 
     # Not significant, so that a picture without them has the name that it always had; see fingerprint().
     channels = _Words(
@@ -84,6 +92,33 @@ class Picture(ReadyMade):
     def bad_channels(self) -> list[int]:
         """Return the 0-based positions of the bad ones among the channels that are drawn. Raises RecordingsError."""
         return sorted(given_channels(self._group(), self.input()).bad)
+
+    def clock(self) -> Clock | None:
+        """Return the clock that "aligned" in requires() has made; None, for the group's own, where it is not there.
+
+        Raises StepError for a group that has no time on it.
+        """
+        given = self.input()
+        if not isinstance(given, Mapping) or "aligned" not in given:
+            return None
+        files = [one for one in flatten(given["aligned"]) if isinstance(one, Clocks)]
+        maps = {key: clock for one in files for key, clock in one.maps().items()}
+        layout = given["aggregate"]["layout"].load()
+        times = SampleTimes(layout, maps)
+        sessions = list(dict.fromkeys(row["session"] for row in layout["recordings"]))
+        hint = 'or leave "aligned" out of requires()'
+        if not times.is_aligned:
+            raise StepError(
+                f"{', '.join(one.path for one in files)} has no clock of all recordings of the group {self.group}: see"
+                f" there why it is not aligned; [Aligned:STREAM] has the settings of a stream; {hint}"
+            )
+        if len(sessions) > 1:
+            raise StepError(
+                f"the group {self.group} has recordings of the sessions {', '.join(sessions)}, and seconds begin anew"
+                f" in each: group by session ([recordings] group_by), {hint}"
+            )
+        streams = {one["clock"]: one["reference"] for file in files for one in file.load()["streams"]}
+        return Clock(streams[layout["recordings"][0]["clock"]], times.seconds)
 
     def picture(self, name: str) -> ResultTarget:
         """Return the target of a picture of that name, in the format of the settings."""

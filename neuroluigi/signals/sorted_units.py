@@ -207,6 +207,8 @@ def _read_templates(folder: Path) -> tuple[Mapping[str, np.ndarray | None], np.n
             f"{folder}: whitening_mat_inv.npy {unwhitening.shape} does not go with the {len(positions)} channels of"
             " channel_map.npy"
         )
+    # It is used for each template.
+    unwhitening = None if unwhitening is None else np.array(unwhitening)
     return {"templates": templates, "columns": columns, "unwhitening": unwhitening}, positions
 
 
@@ -225,6 +227,7 @@ def _largest(arrays: Mapping[str, np.ndarray | None], positions: np.ndarray, tem
     is_there = (channels >= 0) & (channels < len(positions))
     channels, waveform = channels[is_there], waveform[:, is_there]
     if unwhitening is not None:
-        waveform = waveform @ unwhitening[np.ix_(channels, channels)]
+        is_all = np.array_equal(channels, np.arange(len(positions)))
+        waveform = waveform @ (unwhitening if is_all else unwhitening[np.ix_(channels, channels)])
     sizes = np.ptp(waveform, axis=0) if waveform.size else np.zeros(0)
     return int(positions[channels[np.argmax(sizes)]]) if sizes.any() else None

@@ -11,7 +11,7 @@ import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 from neuroluigi.recordings.formats.binary import opened
 from neuroluigi.recordings.formats.counters import read_counter
@@ -63,7 +63,8 @@ _KINDS = (
 _TYPES = (AP, AUX, ANALOG)
 # The files of changes of lines, and of their counters: since 0.6, before that.
 _STATES = ("states.npy", "channel_states.npy")
-_COUNTERS = ("sample_numbers.npy", "timestamps.npy")
+_SECONDS = "timestamps.npy"
+_COUNTERS = ("sample_numbers.npy", _SECONDS)
 _WORDS = "full_words.npy"
 # What bit_volts leads to where units is empty, as since 0.6; by the manual.
 _USUAL_UNITS = {AP: "uV", LF: "uV", ANALOG: "V"}
@@ -196,7 +197,9 @@ def _line_files(header: str, event: Mapping[str, Any]) -> LineFiles | None:
         return None
     # A probe has one line, for pulses that all devices get.
     names = ((0, "sync"),) if event.get("identifier") == "neuropixels.sync" else ()
-    return LineFiles(states[0], counters[0], there.get(_WORDS, ""), names)
+    # Before 0.6 the file of that name has the counters.
+    seconds = there.get(_SECONDS, "") if _SECONDS not in os.path.basename(counters[0]) else ""
+    return LineFiles(states[0], counters[0], there.get(_WORDS, ""), names, seconds)
 
 
 def _recording(header: str, columns: dict[str, str], stream: Mapping[str, Any], lines: _Lines) -> RecordedFile:
@@ -222,6 +225,8 @@ def _described(
         warnings.append(f"{path} ends in the middle of a sample, {rest} bytes after the last whole one")
     source, start, gaps = _counter(os.path.dirname(path), samples, warnings)
     line_files = lines.of(stream, warnings)
+    seconds_file = os.path.join(os.path.dirname(path), _SECONDS)
+    first_second, no_sync = _first_second(seconds_file, samples)
     run = " ".join((FORMAT, columns["session"], columns["node"], columns["experiment"]))
     clock = " ".join(
         (FORMAT, columns["session"], columns["experiment"], as_text(stream.get("folder_name")).strip("/\\"))
@@ -240,43 +245,43 @@ def _described(
         rest_bytes=rest,
         sidecars=(header, *source),
         line_files=line_files,
-        sync=None if start is None else _sync(os.path.dirname(path), run, start, samples, gaps, line_files),
+        sync=None if start is None or first_second is None else _sync(run, start, first_second, line_files),
+        sync_problem=no_sync,
+        seconds_file="" if no_sync else seconds_file,
         warnings=tuple(warnings),
     )
 
 
-def _sync(
-    folder: str, run: str, start: int, samples: int, gaps: Sequence[Gap], line_files: LineFiles | None
-) -> Sync | None:
-    """Return how the clock of a stream goes with others by the seconds that the GUI wrote; None without any."""
-    seconds = _first_and_last(os.path.join(folder, "timestamps.npy"), samples)
-    if not seconds:
-        return None
-    known = [gap.missing for gap in gaps if gap.missing is not None]
-    last = start + samples - 1 + sum(known)
+def _sync(run: str, start: int, second: float, line_files: LineFiles | None) -> Sync:
+    """Return how the clock of a stream goes with others by the second that the GUI wrote of its first sample."""
     named = [bit for bit, name in line_files.names if name == "sync"] if line_files else []
-    return Sync(
-        *(run, start, seconds[0], _UNCERTAINTY),
-        bit=(named or [_SYNC_BIT])[0] if line_files else None,
-        end=(last, seconds[1]) if samples > 1 and len(known) == len(gaps) else None,
-    )
+    return Sync(*(run, start, second, _UNCERTAINTY), bit=(named or [_SYNC_BIT])[0] if line_files else None)
 
 
-def _first_and_last(path: str, count: int) -> tuple[float, float] | None:
-    """Return the first and the last of so many seconds in a file; None where it has no such, as before 0.6."""
+def _first_second(path: str, count: int) -> tuple[float | None, str]:
+    """Return the first of so many seconds in a file, None where it has no such, and why: a sentence, or ""."""
     try:
         header = read_npy_header(path)
-        if header.dtype != "float64" or header.shape != (count,):
-            return None
+        if header.dtype != "float64":
+            return None, f"{path} has no seconds but {header.dtype}, as before version 0.6 of Open Ephys"
+        if header.shape != (count,):
+            return None, f"{path} has seconds of shape {header.shape} for {count} samples; copy it again"
         with opened(path) as file:
-            found = list[float]()
-            for place in (0, count - 1):
-                file.seek(header.offset + 8 * place)
-                found += struct.unpack("<d", file.read(8))
-    except (RecordingsError, struct.error):
-        return None
+            first, last = (_number_at(file, header.offset + 8 * place) for place in (0, count - 1))
+    except RecordingsError as error:
+        return None, str(error)
+    except struct.error:
+        return None, f"{path} ends before its last second; copy it again"
     # The GUI writes -1 for what it does not know.
-    return (found[0], found[1]) if 0 <= found[0] <= found[1] < float("inf") else None
+    if not 0 <= first <= last < float("inf"):
+        return None, f"{path} has no seconds: it goes from {first:g} to {last:g}"
+    return first, ""
+
+
+def _number_at(file: BinaryIO, offset: int) -> float:
+    file.seek(offset)
+    (number,) = struct.unpack("<d", file.read(8))
+    return number
 
 
 def _channels(header: str, name: str, stream: Mapping[str, Any], warnings: list[str]) -> tuple[Channel, ...]:

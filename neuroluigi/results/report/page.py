@@ -132,11 +132,15 @@ def _render(facts: "Facts", page: Path, digest: str) -> str:
 
     from neuroluigi.results.report import event_steps, methods, numbers, sections
     from neuroluigi.results.report.facts import shown_time
+    from neuroluigi.results.report.sessions import sessions
 
     style, script = ((_HERE / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    plots = _with_thumbnails(sections.plots(facts), page)
+    of_sessions = sessions(facts, plots)
+    rows = {one["row"] for one in of_sessions}
     text = environment.get_template("report.html").render(
         digest=digest,
         style=Markup(style),
@@ -150,7 +154,8 @@ def _render(facts: "Facts", page: Path, digest: str) -> str:
         picture=Markup(sections.picture(facts)),
         timeline=Markup(sections.timeline(facts)),
         numbers=numbers.numbers(facts),
-        galleries=sections.galleries(_with_thumbnails(sections.plots(facts), page)),
+        galleries=sections.galleries([one for one in plots if one["group"] not in rows]),
+        sessions=of_sessions,
         events=event_steps.event_steps(facts),
         details=_packed(methods.details(facts)),
     )
