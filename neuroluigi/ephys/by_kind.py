@@ -43,7 +43,7 @@ class PlotAll(ReadyMadeName, WrapperTask):
     )
 
     def requires(self):
-        of_sessions = [_step_called(name, type(self)) for name in self.sessions]
+        of_sessions = [step_called(name, type(self)) for name in self.sessions]
         return [
             *(step(group) for group in groups() for step in self.steps_of(group)),
             *(step(session) for session in groups_of_sessions() for step in of_sessions),
