@@ -146,7 +146,7 @@ def test_its_steps_are_those_of_this_repository(tmp_path, data):
     assert theirs == {name: ours.pop(name) for name in theirs}
     assert {*ours} == {
         *("Recording", "Handover", "Crossings", "Beats", "Photodiode", "Filtered", "Downsampled", "Aligned"),
-        *("Trials", "Peri"),
+        *("Pulses", "Trials", "Peri"),
     }
 
 

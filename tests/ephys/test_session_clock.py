@@ -92,6 +92,21 @@ def test_a_stream_that_is_left_out_is_named(lab):
     assert "the clock of the group m-0-imec1.ap" in out and "aligned.json says why it is not aligned" in out
 
 
+def test_a_session_of_two_runs_has_two_zeros(lab):
+    write(lab, "imec0.ap", 5000)
+    write(lab, "imec1.ap", 10000)
+    (lab.folder / "raw" / "m_g0").rename(lab.folder / "raw" / "n_g0")
+    for path in (lab.folder / "raw" / "n_g0").iterdir():
+        path.rename(path.with_name(path.name.replace("m_g0", "n_g0")))
+    write(lab, "imec0.ap", 5000)
+    rows = ["session,gate,stream,index,path,format"]
+    rows += [f"m,{gate},{stream},{gate},{run}_g0/{run}_g0_t0.{stream}.bin,spikeglx"
+             for gate, run in enumerate("mn") for stream in ("imec0.ap", "imec1.ap")[: gate + 1]]  # fmt: skip
+    (lab.folder / "raw" / "recordings.csv").write_text("\n".join(rows) + "\n")
+    out = span(lab, "--recordings-group-by", "session,gate,stream", code=30)
+    assert "the session m has 2 runs, each with a clock of its own (spikeglx m" in out, out
+
+
 def raw(lab: Pipeline, *names: str) -> None:
     for name in names:
         path = lab.folder / "raw" / "m" / name
