@@ -8,5 +8,18 @@ A format of the lab's own is a subclass of ResultTarget: `check` its content, `l
 
 from neuroluigi.ephys.line_files import Lines, LineSummary
 from neuroluigi.ephys.targets import Concatenation, Edges, Events, EventSummary, Snippets, Stats, levels
+from neuroluigi.ephys.trial_files import PeriSummary, Trials
 
-__all__ = ["Concatenation", "Edges", "EventSummary", "Events", "LineSummary", "Lines", "Snippets", "Stats", "levels"]
+__all__ = [
+    "Concatenation",
+    "Edges",
+    "EventSummary",
+    "Events",
+    "LineSummary",
+    "Lines",
+    "PeriSummary",
+    "Snippets",
+    "Stats",
+    "Trials",
+    "levels",
+]

@@ -47,6 +47,13 @@ class Flat(ephys.Flat):
         return Aggregate(self.group)
 
 
+class Handover(ephys.Handover):
+    """Files by which SpikeInterface, phy and Kilosort open the group's samples where they lie."""
+
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "flat": Flat(self.group)}
+
+
 class Stats(ephys.Stats):
     """Count, minimum, maximum, mean and standard deviation of each channel."""
 
@@ -117,6 +124,13 @@ class Lines(ephys.Lines):
         return Aggregate(self.group)
 
 
+class Pulses(ephys.Pulses):
+    """The pulses of an analog line by which streams are aligned."""
+
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Aligned(ephys.Aligned):
     """All streams of a session on one clock, by the pulses that all of them get."""
 
@@ -124,10 +138,62 @@ class Aligned(ephys.Aligned):
         return {
             group: {
                 "aggregate": Aggregate(group),
-                "pulses": Crossings(group) if self.is_analog(group) else Lines(group),
+                "pulses": Pulses(group) if self.is_analog(group) else Lines(group),
             }
             for group in self.groups_with_pulses
         }
+
+
+class Trials(ephys.Trials):
+    """The trials of a session, by a table of the lab's or by a line, in seconds of its clock."""
+
+    def requires(self):
+        return {
+            "groups": {group: {"aggregate": Aggregate(group)} for group in self.groups},
+            "table": self.table_files,
+            "moments": {
+                group: Photodiode(group) if self.is_analog(group) else Lines(group) for group in self.groups_with_line
+            },
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class Peri(ephys.Peri):
+    """Rasters and histograms of spikes around a moment of each trial, or a line."""
+
+    def requires(self):
+        spikes = {group: {"events": Spikes(group)} for group in self.groups_with_spikes}
+        return {
+            "groups": {group: {"aggregate": Aggregate(group), **spikes.get(group, {})} for group in self.groups},
+            "moments": {
+                group: Photodiode(group) if self.is_analog(group) else Lines(group) for group in self.groups_with_line
+            },
+            **({"trials": Trials(self.session)} if self.needs_trials else {}),
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class NWB(ephys.NWB):
+    """All of a session in one file of Neurodata Without Borders: docs/nwb.md."""
+
+    def requires(self):
+        steps = {"ap": Spikes, "digital": Lines}
+        of_groups = {
+            group: {
+                "aggregate": Aggregate(group),
+                "events": [steps[kind](group) for kind in self.kinds_of(group) if kind in steps],
+            }
+            for group in self.groups
+        }
+        return {
+            "groups": of_groups,
+            **({"trials": Trials(self.session)} if self.is_set(Trials, "table", "line") else {}),
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class NWBAll(ephys.NWBAll):
+    """The NWB of every session: neuroluigi export nwb."""
 
 
 class Traces(ephys.Traces):

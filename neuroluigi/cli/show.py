@@ -28,6 +28,7 @@ from neuroluigi.provenance.record import read_record
 from neuroluigi.recordings.groups import split_row
 from neuroluigi.recordings.recording import Group
 from neuroluigi.results.bad_channels import candidates_line, find_candidates
+from neuroluigi.results.clocks import clock_warnings
 from neuroluigi.results.events import read_events
 from neuroluigi.results.output import write_text
 from neuroluigi.results.own_files import files_of_groups, not_ours
@@ -233,20 +234,28 @@ def events_command(context, group, name, where, as_counts, form, is_raw):
 
     Seconds have the samples that are missing by a counter of the headers. They are blank where the sampling rate, or
     how many samples are missing, is not known; without a counter, recordings are taken to follow each other at once.
-    Where the session is Aligned, they are those since its first sample on the reference stream.
+    Where the session is Aligned, they are those since its first sample on the reference stream. An aligned.json that
+    was changed, is stale, or damaged and so not used, is told of on stderr, and as "warning" of each event with --json.
     """
     if group.startswith("-"):
         raise RunStopped("neuroluigi: the group comes first: neuroluigi events GROUP [OPTIONS]")
     with pipeline_of(context) as root:
-        key, _ = split_row(group)
-        answered(check_known, "group", key, list(groups()))
+        today, (key, _) = groups(), split_row(group)
+        answered(check_known, "group", key, list(today))
         of_variants = files_of_groups(root, [key])
         answered(check_known, "group", group, list(of_variants))
         files, folder = of_variants[group], results_root() / group
+        warnings = clock_warnings(dict.fromkeys(one.session for one in today[key].recordings), folder)
+    for warning in warnings:
+        click.echo(f"neuroluigi: {warning}", err=True)
     for one in files:
         if one.hidden == FAILED and one.path.suffix == ".npy" and name in ("", one.path.stem) and one.path.is_file():
             click.echo(f"neuroluigi: {one.path.name} is of before its step failed, see neuroluigi status", err=True)
     columns, blocks = answered(read_events, folder, [one.path for one in files], name, where, as_counts)
+    if form == "json" and warnings:
+        # Who reads this by a program sees nothing else.
+        text = "; ".join(warnings)
+        columns, blocks = [*columns, "warning"], ([(*row, text) for row in rows] for rows in blocks)
     if form:
         write_blocks(form, is_raw, columns, blocks)
     else:

@@ -67,14 +67,29 @@ class Aggregate(ReadyMade, MatlabTask):
         targets = flatten(self.input())
         if len(targets) == 1 and isinstance(targets[0], ResultTarget):
             return targets[0] if self._is_made_flat(self._group().recordings[0]) else None
+        if self._bytes_around() != (0, 0):
+            return None
+        # Without its header, on which the samples don't depend.
+        return RecordingTarget(targets[0].path, targets[0].sha256, targets[0].recording)
+
+    def is_in_one_file(self) -> bool:
+        """Return whether all samples lie in one file, in order: after a header perhaps, and with none after them."""
+        if self.is_copied() or self.flat_target():
+            return True
+        around = self._bytes_around()
+        return around is not None and around[1] < self._group().recordings[0].bytes_per_sample
+
+    def _bytes_around(self) -> tuple[int, int] | None:
+        """Return how many bytes are in front of the samples in their file, and after them; None if it is not one."""
         try:
             parts = self.parts_of_concatenation()
-            is_flat = len(parts) == 1 and parts[0][1:] == (0, os.path.getsize(parts[0][0]))  # noqa: PTH202
+            if len(parts) != 1:
+                return None
+            path, offset, size = parts[0]
+            return offset, os.path.getsize(path) - offset - size  # noqa: PTH202
         except (RecordingsError, OSError):
             # The steps that need the recordings fail with the reason.
             return None
-        # Without its header, on which the samples don't depend.
-        return RecordingTarget(targets[0].path, targets[0].sha256, targets[0].recording) if is_flat else None
 
     def _is_made_flat(self, recording: Recording) -> bool:
         """Return whether what a step makes as, or of, a recording has nothing but samples, known before it is made."""

@@ -1,7 +1,7 @@
 """Aligned: all streams of a session on the clock of a reference stream, by the pulses that all of them get."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,15 +11,17 @@ from luigi.task import flatten
 from neuroluigi.ephys.clock_files import Clocks
 from neuroluigi.ephys.lines import LineEvents
 from neuroluigi.ephys.ready_made import ReadyMadeName
-from neuroluigi.ephys.streams import HEADER, NONE, PULSES, RECORDED, Stream, streams_of
+from neuroluigi.ephys.recorded_clock import SecondsFiles, recorded_difference, recorded_map
+from neuroluigi.ephys.streams import HEADER, NONE, PULSES, RECORDED, TTL, Stream, settings_of, streams_of
 from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.tasks import SessionTask
 
 if TYPE_CHECKING:
+    from neuroluigi.recordings.sample_times import ClockMap
     from neuroluigi.signals.alignment import Alignment, FirstOffset, Pulses
 
 # Among what is required, beside the groups: no group has such a key.
-_EVENTS = "/events"
+_FILES = "/files"
 # In periods: what a person who sets an offset knows it to.
 _SET_OFFSET = 0.4
 
@@ -27,12 +29,12 @@ _SET_OFFSET = 0.4
 class Aligned(ReadyMadeName, SessionTask):
     """All streams of a session on the clock of the first one with channels of kind ap, or else of the first one.
 
-    Requires {group: {"aggregate": an Aggregate, "pulses": its Lines, or Crossings where the pulses are analog}} for the
-    groups with pulses (groups_with_pulses), and by itself the files of events (TTL) that a rig wrote. Makes
+    Requires {group: {"aggregate": an Aggregate, "pulses": its Lines, or Pulses where these are analog}} for the groups
+    with pulses (groups_with_pulses), and by itself the files of events (TTL) and of seconds that a rig wrote. Makes
     aligned.json ("clocks"; see clock_files.Clocks) and aligned.png, how far each pulse is from a line. A stream has
-    settings in a section of its own, such as [Aligned:nidq]: line, period, offset, and method: pulses; recorded, by the
-    seconds that the rig wrote; header, by its counters alone, as where no pulses were on; or none. Where it is not
-    certain which pulses are the same, it fails.
+    settings in a section of its own, such as [Aligned:nidq]: line, threshold of an analog one, period, offset, and
+    method: pulses; recorded, by the seconds that the rig wrote; header, by its counters alone, as where no pulses were
+    on; or none. Where it is not certain which pulses are the same, it fails.
     """
 
     preload = ("matplotlib.figure",)
@@ -40,7 +42,7 @@ class Aligned(ReadyMadeName, SessionTask):
 
     def __init_subclass__(cls, **kwargs):
         if declared := vars(cls).get("requires"):
-            cls.requires = _with_events(declared)
+            cls.requires = _with_files(declared)
         super().__init_subclass__(**kwargs)
 
     @property
@@ -52,7 +54,7 @@ class Aligned(ReadyMadeName, SessionTask):
     def is_analog(self, group: str) -> bool:
         """Return whether the pulses of a group are those of an analog channel."""
         streams, _ = self._streams()
-        return any(one.line.isdecimal() for one in streams if group in one.groups)
+        return any(one.analog_line for one in streams if group in one.groups)
 
     def output(self):
         return {"clocks": self.result("aligned.json", Clocks), "picture": self.result("aligned.png")}
@@ -81,9 +83,13 @@ class Aligned(ReadyMadeName, SessionTask):
             raise StepError(
                 f"no header says how the clock of any stream of the session {self.session} goes with others"
             )
+        for one in unaligned:
+            if settings_of(one["stream"]).method == RECORDED:
+                raise StepError(f"[Aligned:{one['stream']}] method = {RECORDED}: {one['why']}")
         described: list[dict[str, Any]] = []
         alignments: dict[str, Alignment] = {}
-        for run in dict.fromkeys(one.sync.run for one in streams if one.sync):
+        runs = list(dict.fromkeys(one.sync.run for one in streams if one.sync))
+        for run in runs:
             of_run = [one for one in streams if one.sync and one.sync.run == run]
             one_clock = _Run(of_run, self.input())
             for stream in of_run:
@@ -100,6 +106,8 @@ class Aligned(ReadyMadeName, SessionTask):
                     alignments[label] = alignment
         lines = [_in_words(one) for one in described]
         print("\n".join([*lines, *(f"{one['stream']}: not aligned: {one['why']}" for one in unaligned)]))
+        if len(runs) > 1:
+            print(f"These are {len(runs)} runs, each with a zero of its own: seconds of one are not those of another.")
         content = {"session": self.session, "streams": described, "unaligned": unaligned}
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         out["clocks"].write_text(text, encoding="utf-8")
@@ -112,19 +120,22 @@ class Aligned(ReadyMadeName, SessionTask):
 _NO_LINE = "no header says which line has the pulses; set line"
 
 
-def _with_events(declared: Any) -> Any:
-    """Return a requires() with the files of events beside what is declared."""
+def _with_files(declared: Any) -> Any:
+    """Return a requires() with the files that a rig wrote beside what is declared."""
 
     def requires(aligned: Aligned) -> dict[str, Any]:
         streams, _ = aligned._streams()
-        events = [
-            LineEvents(*recording.identity)
-            for stream in streams
-            if stream.line.startswith("ttl")
-            for _, recording in stream.recordings
-        ]
+        looked_at = [one for one in streams if one.method in (PULSES, RECORDED)]
+        with_seconds = [recording for one in looked_at if one.has_seconds for _, recording in one.recordings]
+        with_lines = [recording for one in looked_at if one.line.startswith(TTL) for _, recording in one.recordings]
+        # The seconds of lines are beside their counters.
+        with_lines += [one for one in with_seconds if SecondsFiles(*one.identity).of_lines]
+        files = dict.fromkeys([
+            *(LineEvents(*one.identity) for one in with_lines),
+            *(SecondsFiles(*one.identity) for one in with_seconds),
+        ])  # fmt: skip
         given = declared(aligned)
-        return {**given, _EVENTS: events} if events else given
+        return {**given, _FILES: [*files]} if files else given
 
     return requires
 
@@ -159,7 +170,7 @@ class _Run:
         alignment = None
         try:
             if stream.method == RECORDED:
-                found = self._recorded(stream)
+                found = recorded_map(stream, self.reference, self._zero)
             elif stream.method == HEADER:
                 found = self._by_header(stream)
             else:
@@ -173,13 +184,15 @@ class _Run:
         import numpy as np
 
         from neuroluigi.recordings.sample_times import ClockMap
-        from neuroluigi.signals.alignment import align
+        from neuroluigi.signals.alignment import align, shifts_of_stops
 
         pulses = self._pulses(self.reference), self._pulses(stream)
         period, period_from = self._period(stream, pulses[0])
         first = self._first_offset(stream, period)
         found = align(*pulses, period, first)
         clock = ClockMap(**found.breakpoints(self._zero))
+        if stream.settings.offset is not None:
+            self._check_offset(stream, clock, period, shifts_of_stops(*pulses, period, found))
         residuals = found.residuals
         return {
             "counters": clock.counters.tolist(),
@@ -189,6 +202,7 @@ class _Run:
             "ppm": found.ppm,
             "residuals": {"largest": float(abs(residuals).max()), "rms": float(np.sqrt(np.mean(residuals**2)))},
             "line": stream.line,
+            **self._level(stream),
             "period": period,
             "period_from": period_from,
             "offset": float(clock.to_seconds(np.array(0))),
@@ -198,26 +212,34 @@ class _Run:
             "unmatched_reference": found.unmatched_reference.tolist(),
             "missing": found.missing,
             "stops": found.stops,
-            "recorded_difference": self._recorded_difference(stream, clock),
+            "recorded_difference": recorded_difference(stream, self.reference, found.stream, found.reference),
         }, found
 
     def _pulses(self, stream: Stream) -> "Pulses":
         import numpy as np
 
         from neuroluigi.signals.alignment import Pulses
-        from neuroluigi.signals.stream_counts import counts_at, rises_in, ttl_counts
+        from neuroluigi.signals.stream_counts import counts_at, first_count, rises_in, ttl_counts
 
-        sync, counts = stream.sync, list[np.ndarray]()
+        sync, counts, begins = stream.sync, list[np.ndarray](), list[int]()
         if sync is None or not stream.line:
             raise ValueError(f"of {stream.name} {_NO_LINE}")
         if sync.channel is None:
-            files = [one.recorded.line_files for _, one in stream.recordings if one.recorded]
+            recorded = [one.recorded for _, one in stream.recordings if one.recorded]
+            files = [one.line_files for one in recorded]
+            begins = [one.start_sample for one in recorded if one.start_sample is not None]
             counts = [ttl_counts(one.states, one.counters, sync.bit or 0) for one in files if one]
         else:
             for group in stream.groups:
                 events = np.load(_table_of(self._inputs[group]["pulses"]), mmap_mode="r")
-                counts.append(counts_at(rises_in(events, sync.channel, sync.bit), self._layouts[group], stream.clock))
-        return Pulses(np.concatenate([np.empty(0, np.int64), *counts]), stream.rate)
+                layout = self._layouts[group]
+                begins += [first_count(row) for row in layout["recordings"] if row.get("clock") == stream.clock]
+                counts.append(counts_at(rises_in(events, sync.channel, sync.bit), layout, stream.clock))
+        return Pulses(np.concatenate([np.empty(0, np.int64), *counts]), stream.rate, tuple(begins))
+
+    def _level(self, stream: Stream) -> dict[str, Any]:
+        line = stream.analog_line
+        return {"threshold": line.level, "threshold_from": line.level_from} if line else {}
 
     def _period(self, stream: Stream, pulses: "Pulses") -> tuple[float, str]:
         """Return the seconds from pulse to pulse, and who says so."""
@@ -235,14 +257,47 @@ class _Run:
     def _first_offset(self, stream: Stream, period: float) -> "FirstOffset":
         from neuroluigi.signals.alignment import FirstOffset
 
-        sync, other, rate = stream.sync, self.reference.sync, self.reference.rate
         if stream.settings.offset is not None:
-            count = self._zero + rate * stream.settings.offset
+            count = self._zero + self.reference.rate * stream.settings.offset
             return FirstOffset(self._first_count(stream), count, _SET_OFFSET * period)
-        if sync is None or other is None:
+        header = self._offset_of_header(stream)
+        if header is None:
             raise ValueError("no header says when its clock began; set offset")
-        later = sync.seconds - other.seconds
-        return FirstOffset(sync.count, other.count + rate * later, max(sync.uncertainty, other.uncertainty))
+        return header
+
+    def _offset_of_header(self, stream: Stream) -> "FirstOffset | None":
+        from neuroluigi.signals.alignment import FirstOffset
+
+        sync, other = stream.sync, self.reference.sync
+        if sync is None or other is None:
+            return None
+        later = self.reference.rate * (sync.seconds - other.seconds)
+        return FirstOffset(sync.count, other.count + later, max(sync.uncertainty, other.uncertainty))
+
+    def _check_offset(self, stream: Stream, clock: "ClockMap", period: float, shifts: Sequence[int]) -> None:
+        """Raise ValueError where a set offset is off by whole periods, by the header or by when the pulses stopped."""
+        import numpy as np
+
+        from neuroluigi.signals.alignment import WANDER
+
+        header = self._offset_of_header(stream)
+        count, zero = (header.stream, (header.reference - self._zero) / self.reference.rate) if header else (0, 0.0)
+        # From the nearest pulse to there, the clocks may have gone apart.
+        apart = max(clock.counters[0] - count, count - clock.counters[-1], 0) / stream.rate
+        if header and header.uncertainty + WANDER * apart < period / 2:
+            difference = float(clock.to_seconds(np.array(count))) - zero
+            if abs(difference) >= period / 2:
+                right = float(stream.settings.offset or 0) - difference
+                raise ValueError(
+                    f"offset is {stream.settings.offset:g} s, and by the headers {right:.4g} s, known to"
+                    f" {header.uncertainty:g} s, at pulses that come every {period:g} s; correct offset, or remove it"
+                )
+        elif shifts and 0 not in shifts:
+            right = float(stream.settings.offset or 0) + shifts[0] * period
+            raise ValueError(
+                f"offset is {stream.settings.offset:g} s, but the pulses stop at the same time in both streams if it is"
+                f" about {right:.4g} s; correct offset"
+            )
 
     def _first_count(self, stream: Stream) -> int:
         from neuroluigi.signals.stream_counts import first_count
@@ -260,34 +315,6 @@ class _Run:
         line = {"counters": [first.stream], "seconds": [seconds], "before": slope, "after": slope}
         return {**line, "offset": seconds - first.stream * slope, "uncertainty": first.uncertainty}
 
-    def _recorded(self, stream: Stream) -> dict[str, Any]:
-        """Return the line through the seconds that the rig wrote. Raises StepError where it wrote none."""
-        sync, other = stream.sync, self.reference.sync
-        if not (sync and other and sync.end and other.end):
-            raise StepError(
-                f"[Aligned:{stream.name}] method = recorded: the rig wrote no seconds beside the samples of"
-                f" {stream.name} and {self.reference.name}"
-            )
-        zero = _recorded_seconds(other, self._zero)
-        slope = (sync.end[1] - sync.seconds) / (sync.end[0] - sync.count)
-        ends = [sync.count, sync.end[0]], [sync.seconds - zero, sync.end[1] - zero]
-        return {"counters": ends[0], "seconds": ends[1], "before": slope, "after": slope}
-
-    def _recorded_difference(self, stream: Stream, clock: Any) -> float | None:
-        import numpy as np
-
-        sync, other = stream.sync, self.reference.sync
-        if not (sync and other and sync.end and other.end):
-            return None
-        recorded = np.array([sync.seconds, sync.end[1]]) - _recorded_seconds(other, self._zero)
-        return float(abs(clock.to_seconds(np.array([sync.count, sync.end[0]])) - recorded).max())
-
-
-def _recorded_seconds(sync: Any, count: int) -> float:
-    """Return the seconds that the rig wrote at a count, by those at the first and the last sample."""
-    slope = (sync.end[1] - sync.seconds) / (sync.end[0] - sync.count)
-    return sync.seconds + slope * (count - sync.count)
-
 
 def _table_of(targets: Any) -> str:
     """Return the path of the table of events among the files of a step."""
@@ -303,17 +330,30 @@ def _in_words(one: Mapping[str, Any]) -> str:
     if one["method"] == "reference":
         return f"{one['stream']}: the reference"
     if one["method"] == RECORDED:
-        return f"{one['stream']} to {one['reference']}: by the seconds that the rig wrote"
+        return (
+            f"{one['stream']} to {one['reference']}: by the seconds that the rig wrote, as straight lines between"
+            f" {len(one['counters'])} points, to {1e6 * one['largest_error']:g} us"
+        )
     if one["method"] == HEADER:
         return (
             f"{one['stream']} to {one['reference']}: by the counters of their headers alone, without pulses: to"
             f" {one['uncertainty']:g} s, and as far as both clocks keep their rates"
         )
     numbers = len(one["counters"]), len(one["unmatched"]), len(one["unmatched_reference"])
+    level = f", analog pulses at {_level_in_words(one)}" if "threshold" in one else ""
     text = (
         f"{one['stream']} to {one['reference']}: {one['ppm']:+.2f} ppm, largest residual"
         f" {one['residuals']['largest']:.3f} samples, {numbers[0]} pulses, without a partner {numbers[1]} of it and"
-        f" {numbers[2]} of {one['reference']}"
+        f" {numbers[2]} of {one['reference']}{level}"
     )
     difference = one["recorded_difference"]
-    return text if difference is None else f"{text}; the seconds of the rig differ by {1e6 * difference:.0f} us"
+    return (
+        text
+        if difference is None
+        else f"{text}; the seconds that the rig wrote differ by {1e6 * difference:.0f} us at most"
+    )
+
+
+def _level_in_words(one: Mapping[str, Any]) -> str:
+    level = one["threshold"]
+    return f"{level} ({one['threshold_from']})" if isinstance(level, str) else f"{level:g} of the channel's range"

@@ -11,7 +11,7 @@ from neuroluigi.recordings.concatenation import channels_of
 from neuroluigi.recordings.formats.reader import AP, DIGITAL, KINDS, LF, UNKNOWN
 from neuroluigi.recordings.recording import Group, RecordingsError
 from neuroluigi.steps.config import RunStopped, WordsParameter
-from neuroluigi.steps.discovery import groups
+from neuroluigi.steps.discovery import groups, groups_of_sessions
 from neuroluigi.steps.group_settings import bad_channels
 from neuroluigi.steps.tasks import WrapperTask
 
@@ -26,7 +26,7 @@ def _steps(kind: str, *names: str) -> WordsParameter:
 
 
 class PlotAll(ReadyMadeName, WrapperTask):
-    """All that is made of every group, by the kinds of its channels: the steps that its settings name.
+    """All that is made of every group, by the kinds of its channels, and of every session: what its settings name.
 
     What has to be made before is made too. Channels of kind ap that are sampled at less than 10 kHz count as lf, and
     the events of lines that a rig wrote beside samples (TTL) as digital. The kind is what a header says, or the column
@@ -39,27 +39,36 @@ class PlotAll(ReadyMadeName, WrapperTask):
     aux = _steps("aux", "Stats", "Traces")
     digital = _steps("digital", "Lines")
     unknown = _steps("unknown", "Plot")
+    sessions = WordsParameter(
+        default=(), significant=False, positional=False, description="steps of each session, such as Aligned"
+    )
 
     def requires(self):
-        return [step(group) for group in groups() for step in self.steps_of(group)]
+        of_sessions = [step_called(name, type(self)) for name in self.sessions]
+        return [
+            *(step(group) for group in groups() for step in self.steps_of(group)),
+            *(step(session) for session in groups_of_sessions() for step in of_sessions),
+        ]
 
     def steps_of(self, group: str) -> list[type[luigi.Task]]:
         """Return the steps of a group, each once. Raises RunStopped for a name that is no step."""
-        names = (name for kind in self._kinds_of(group) for name in getattr(self, kind))
-        return [_step_called(name, type(self)) for name in dict.fromkeys(names)]
+        names = (name for kind in kinds_of(group) for name in getattr(self, kind))
+        return [step_called(name, type(self)) for name in dict.fromkeys(names)]
 
-    def _kinds_of(self, key: str) -> Iterable[str]:
-        group = groups()[key]
-        if group.problems or not group.recordings:
-            # Each of its steps fails with the reason.
-            return (UNKNOWN,)
-        rate = group.recordings[0].sampling_rate_hz
-        found = _kinds(group)
-        if any(one.recorded and one.recorded.line_files for one in group.recordings):
-            found.add(DIGITAL)
-        if AP in found and rate and rate < LEAST_RATE_OF_SPIKES:
-            found = found - {AP} | {LF}
-        return sorted(found, key=KINDS.index)
+
+def kinds_of(key: str) -> Iterable[str]:
+    """Return what the channels of a group are taken for, in the order of KINDS; unknown where it has a problem."""
+    group = groups()[key]
+    if group.problems or not group.recordings:
+        # Each of its steps fails with the reason.
+        return (UNKNOWN,)
+    rate = group.recordings[0].sampling_rate_hz
+    found = _kinds(group)
+    if any(one.recorded and one.recorded.line_files for one in group.recordings):
+        found.add(DIGITAL)
+    if AP in found and rate and rate < LEAST_RATE_OF_SPIKES:
+        found = found - {AP} | {LF}
+    return sorted(found, key=KINDS.index)
 
 
 def _kinds(group: Group) -> set[str]:
@@ -72,7 +81,8 @@ def _kinds(group: Group) -> set[str]:
     return {of_group.kind(place) for place in of_group.usable()} or {UNKNOWN}
 
 
-def _step_called(name: str, task: type[luigi.Task]) -> type[luigi.Task]:
+def step_called(name: str, task: type[luigi.Task]) -> type[luigi.Task]:
+    """Return the step of that name, which `task` asks for. Raises RunStopped where there is none."""
     try:
         return Register.get_task_cls(name)
     except TaskClassException as error:

@@ -22,8 +22,10 @@ class Clocks(ResultTarget):
     By pulses there are `ppm`, by how many millionths it has more counts per second of the reference than its rate,
     `residuals` (largest and rms, in samples, of a straight line), `line`, `period` and `period_from`, the `offset` in
     seconds of its counter 0, its `uncertainty` and `offset_from`, the counts of `unmatched` pulses and of those of the
-    reference, how many are `missing` between others, and the number of `stops`. `recorded_difference` is how far the
-    seconds that the rig wrote are off at most, in seconds.
+    reference, how many are `missing` between others, and the number of `stops`. Of analog pulses there are `threshold`
+    (text of a number and a unit, or a fraction of the range) and `threshold_from`: setting, header or range.
+    `recorded_difference` is how far the seconds that the rig wrote of the same pulse in both streams are apart at most;
+    null where it wrote none. By recorded seconds `largest_error` is how many seconds the lines are off these at most.
     """
 
     def load(self) -> dict:

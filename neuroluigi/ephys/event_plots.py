@@ -11,10 +11,10 @@ from neuroluigi.signals import depth, intervals, picture, raster, rates, wavefor
 class EventPlots(Picture):
     """Pictures of the events of a group, which are threshold crossings.
 
-    Requires {"aggregate": an Aggregate, "events": a step that makes a table of events}, and "snippets": a step that
-    makes their waveforms. Makes, for events in spikes.npy, spikes_intervals.png, spikes_rates.png, spikes_raster.png,
-    with snippets spikes_waveforms.png, and where positions of the channels are known spikes_depth.png. The window is
-    that of the raster.
+    Requires {"aggregate": an Aggregate, "events": a step that makes a table of events}, "snippets": a step that makes
+    their waveforms, and "aligned": an Aligned of its session, for time on the clock of that. Makes, for events in
+    spikes.npy, spikes_intervals.png, spikes_rates.png, spikes_raster.png, with snippets spikes_waveforms.png, and where
+    positions of the channels are known spikes_depth.png. The window is that of the raster.
     """
 
     def output(self):
@@ -39,13 +39,13 @@ class EventPlots(Picture):
             "events": events_of(step),
             "made_by": step.made_by(),
         }
-        chosen = {**known, "channels": self.channels}
+        chosen, clock = {**known, "channels": self.channels}, self.clock()
         drawn = {
             "intervals": lambda: intervals.intervals_figure(**chosen),
-            "rates": lambda: rates.rates_figure(**chosen),
-            "raster": lambda: raster.raster_figure(**known, window=self.window),
+            "rates": lambda: rates.rates_figure(**chosen, clock=clock),
+            "raster": lambda: raster.raster_figure(**known, window=self.window, clock=clock),
             "waveforms": lambda: waveforms.waveforms_figure(**chosen, **self._snippets()),
-            "depth": lambda: depth.depth_figure(**known),
+            "depth": lambda: depth.depth_figure(**known, clock=clock),
         }
         for done, (kind, path) in enumerate(out.items(), start=1):
             picture.save_picture(path, drawn[kind])

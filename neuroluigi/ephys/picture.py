@@ -1,17 +1,22 @@
 """What all steps that draw have in common: which channels, which part of the time, and in which format."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import luigi
 from luigi.task import flatten
 
+from neuroluigi.ephys.clock_files import Clocks
 from neuroluigi.ephys.ready_made import ReadyMade
 from neuroluigi.ephys.signal_task import given_channels
+from neuroluigi.recordings.sample_times import SampleTimes
 from neuroluigi.signals.drawn_time import parse_window
 from neuroluigi.signals.found_events import FoundEvents, read_events
 from neuroluigi.signals.picture import FORMATS
+from neuroluigi.signals.time_axis import Clock
 from neuroluigi.steps.config import RunStopped, WordsParameter
+from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.target import ResultTarget
 
 _FORMAT = FORMATS[0]
@@ -52,7 +57,10 @@ class Window(_OfAllPlots):
 
 
 class Picture(ReadyMade):
-    """A step that draws a group; another format is another file, and leaves that of before where it is."""
+    """A step that draws a group; another format is another file, and leaves that of before where it is.
+
+    With "aligned" in requires(), an Aligned of its session or a list of them, time is that of its clock.
+    """
 
     # Not significant, so that a picture without them has the name that it always had; see fingerprint().
     channels = _Words(
@@ -88,6 +96,33 @@ class Picture(ReadyMade):
         """Return the 0-based positions of the bad ones among the channels that are drawn. Raises RecordingsError."""
         return sorted(given_channels(self._group(), self.input()).bad)
 
+    def clock(self) -> Clock | None:
+        """Return the clock that "aligned" in requires() has made; None, for the group's own, where it is not there.
+
+        Raises StepError for a group that has no time on it.
+        """
+        given = self.input()
+        if not isinstance(given, Mapping) or "aligned" not in given:
+            return None
+        files = [one for one in flatten(given["aligned"]) if isinstance(one, Clocks)]
+        maps = {key: clock for one in files for key, clock in one.maps().items()}
+        layout = given["aggregate"]["layout"].load()
+        times = SampleTimes(layout, maps)
+        sessions = list(dict.fromkeys(row["session"] for row in layout["recordings"]))
+        hint = 'or leave "aligned" out of requires()'
+        if not times.is_aligned:
+            raise StepError(
+                f"{', '.join(one.path for one in files)} has no clock of all recordings of the group {self.group}: see"
+                f" there why it is not aligned; [Aligned:STREAM] has the settings of a stream; {hint}"
+            )
+        if len(sessions) > 1:
+            raise StepError(
+                f"the group {self.group} has recordings of the sessions {', '.join(sessions)}, and seconds begin anew"
+                f" in each: group by session ([recordings] group_by), {hint}"
+            )
+        streams = {one["clock"]: one["reference"] for file in files for one in file.load()["streams"]}
+        return Clock(streams[layout["recordings"][0]["clock"]], times.seconds)
+
     def picture(self, name: str) -> ResultTarget:
         """Return the target of a picture of that name, in the format of the settings."""
         return self.result(f"{name}.{self.format}")
@@ -95,20 +130,24 @@ class Picture(ReadyMade):
 
 def events_name(target: Any) -> str:
     """Return the name of the files of an event step, such as spikes, by its output."""
-    return _files_of_events(target)[0].rpartition(".")[0]
+    return files_of_events(target)[0].rpartition(".")[0]
 
 
 def events_of(step: Any) -> FoundEvents:
     """Return the events that a step found, whose files are spikes.npy and, as far as there are, those beside it."""
-    target = step.output()
-    name, files = _files_of_events(target)
-    stem = name.rpartition(".")[0]
+    return read_events_of(step.output(), step.task_family)
+
+
+def read_events_of(target: Any, name: str = "") -> FoundEvents:
+    """Return the events in what a step made, by its output; called as `name`, or as its files."""
+    table, files = files_of_events(target)
+    stem = table.rpartition(".")[0]
     return read_events(
-        step.task_family, files[name], files.get(f"{stem}{_AMPLITUDES}.npy", ""), files.get(f"{stem}.json", "")
+        name or stem, files[table], files.get(f"{stem}{_AMPLITUDES}.npy", ""), files.get(f"{stem}.json", "")
     )
 
 
-def _files_of_events(target: Any) -> tuple[str, dict[str, str]]:
+def files_of_events(target: Any) -> tuple[str, dict[str, str]]:
     """Return the name of the table of events, and the path of each file of its step by its name."""
     files = {Path(one.path).name: one.path for one in flatten(target)}
     tables = [name for name in files if name.endswith(".npy") and not name.endswith(f"{_AMPLITUDES}.npy")]

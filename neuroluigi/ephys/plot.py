@@ -7,7 +7,8 @@ from neuroluigi.signals import plotting
 class Plot(Picture):
     """The group's samples against time, with level and edges.
 
-    Requires {"aggregate": an Aggregate, "stats": its Stats, "edges": its Edges}. Makes plot.png, or .svg or .pdf.
+    Requires {"aggregate": an Aggregate, "stats": its Stats, "edges": its Edges}, and for time on the clock of a session
+    "aligned": its Aligned. Makes plot.png, or .svg or .pdf.
     """
 
     def output(self):
@@ -27,4 +28,5 @@ class Plot(Picture):
             channels=self.channels,
             window=self.window,
             bad=self.bad_channels(),
+            clock=self.clock(),
         )

@@ -1,7 +1,8 @@
 """What steps over a session have in common whose times are seconds of one clock, over all its streams."""
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from neuroluigi.ephys.ready_made import ReadyMadeName
 from neuroluigi.ephys.streams import streams_of
@@ -21,9 +22,9 @@ class ClockedTask(ReadyMadeName, SessionTask):
 
     @property
     def has_several_streams(self) -> bool:
-        """Whether the session has streams with clocks of their own, so that its times need an Aligned."""
+        """Whether the session has several streams with clocks, or one in several groups: its times need an Aligned."""
         streams, _ = streams_of(self.groups, self.session)
-        return len(streams) > 1
+        return len(streams) > 1 or (len(streams) == 1 and len(self.groups) > 1)
 
     def times(self, group: str) -> "SampleTimes":
         """Return when the samples of a group were taken. Raises StepError where its clock is not that of the others.
@@ -34,6 +35,8 @@ class ClockedTask(ReadyMadeName, SessionTask):
 
         given = self.input()
         maps = given["aligned"]["clocks"].maps() if "aligned" in given else {}
+        if maps:
+            self._check_one_zero(given["aligned"]["clocks"].load()["streams"])
         found = SampleTimes(given["groups"][group]["aggregate"]["layout"].load(), maps)
         if not found.is_aligned and len(self.groups) > 1:
             others = [key for key in self.groups if key != group]
@@ -42,6 +45,16 @@ class ClockedTask(ReadyMadeName, SessionTask):
                 f" session {self.session}: {self._cure(maps)}"
             )
         return found
+
+    def _check_one_zero(self, streams: Sequence[Mapping[str, Any]]) -> None:
+        """Raise StepError for a session of several runs, such as experiments of Open Ephys, each with its own zero."""
+        zeros = [one["clock"] for one in streams if one["method"] == "reference"]
+        if len(zeros) > 1:
+            raise StepError(
+                f"the session {self.session} has {len(zeros)} runs, each with a clock of its own"
+                f" ({', '.join(zeros)}), and nothing says how long one was after the other; make each a session: edit"
+                " the column session of a table (neuroluigi recordings --csv > recordings.csv)"
+            )
 
     def _cure(self, maps: object) -> str:
         if maps:

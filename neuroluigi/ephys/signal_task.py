@@ -79,7 +79,7 @@ class ChannelsTask(ReadyMade, MatlabTask):
     def sampling_rate_hz(self) -> float | None:
         """Return the samples per second that this step is given, None where that is not known."""
         rate = self._group().recordings[0].sampling_rate_hz
-        for one in _derived_by(self.input()):
+        for one in derived_by(self.input()):
             rate = one.rate_left(rate)
         return rate
 
@@ -94,12 +94,12 @@ class ChannelsTask(ReadyMade, MatlabTask):
 def given_channels(group: Group, given: Any) -> GroupChannels:
     """Return the channels of the samples that a step is given, by its input(). Raises RecordingsError."""
     of_group = GroupChannels(group, *bad_channels(group.key))
-    for one in _derived_by(given):
+    for one in derived_by(given):
         of_group = one.channels_left(of_group)
     return of_group
 
 
-def _derived_by(given: Any) -> Sequence["DerivedTask"]:
+def derived_by(given: Any) -> Sequence["DerivedTask"]:
     """Return the steps that worked the samples that a step is given, by its input(), out of the group's, in order."""
     layout = given.get("aggregate", given).get("layout") if isinstance(given, Mapping) else None
     return layout.derived_by if isinstance(layout, _DerivedLayout) else ()
@@ -189,10 +189,10 @@ class DerivedTask(ChannelsTask):
         return 1
 
     def output(self):
-        derived_by = (*_derived_by(self.input()), self)
+        steps = (*derived_by(self.input()), self)
         return {
             "data": self.result(f"{self.stem}.bin"),
-            "layout": self.result(f"{self.stem}.json", _DerivedLayout, derived_by=derived_by),
+            "layout": self.result(f"{self.stem}.json", _DerivedLayout, derived_by=steps),
         }
 
     def arguments(self, out):
@@ -221,3 +221,7 @@ class DerivedTask(ChannelsTask):
     def flat_target(self) -> Any:
         """Return the target of a file that has its samples and nothing else, as Flat asks an Aggregate for it."""
         return self.output()["data"]
+
+    def is_in_one_file(self) -> bool:
+        """Return whether all samples lie in one file, as Handover asks an Aggregate for it."""
+        return True

@@ -7,8 +7,8 @@ from neuroluigi.signals import traces
 class Traces(Picture):
     """The group's samples against time, in their units, with the events of a step where it requires one.
 
-    Requires {"aggregate": an Aggregate}, and "events": a step that makes a table of events. Makes traces.png, or with
-    events spikes_traces.png and the like.
+    Requires {"aggregate": an Aggregate}, and "events": a step that makes a table of events, "aligned": an Aligned of
+    its session, for time on the clock of that. Makes traces.png, or with events spikes_traces.png and the like.
     """
 
     def output(self):
@@ -27,4 +27,5 @@ class Traces(Picture):
             channels=self.channels,
             window=self.window,
             bad=self.bad_channels(),
+            clock=self.clock(),
         )

@@ -149,12 +149,12 @@ def rewrite(record_path: Path, path: Path, text: str, ignore: Sequence[str], roo
                 write_json(record_path, record)
 
 
-def put_aside(paths: Iterable[Path]) -> list[Path]:
-    """Rename damaged files to <name>.damaged, or <name>.damaged-2 and so on; return the new paths."""
+def put_aside(paths: Iterable[Path], what: str = "damaged") -> list[Path]:
+    """Rename files to <name>.damaged, or <name>.damaged-2 and so on, or as `what` they are; return the new paths."""
     kept = []
     for path in paths:
         if os.path.lexists(path):
-            names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))
+            names = itertools.chain([f".{what}"], (f".{what}-{number}" for number in itertools.count(2)))
             free = (aside for name in names if not os.path.lexists(aside := path.with_name(path.name + name)))
             kept.append(path.replace(next(free)))
             # It can't be made again.

@@ -143,6 +143,11 @@ def engine_and_version(record: Mapping) -> tuple[str, str]:
     return str(tool.get("engine", "?")), str(version)
 
 
+def accepted_names(record: Mapping | None) -> set[str]:
+    """Return the paths, in their root, of the outputs that somebody changed by hand and accepted: work of a person."""
+    return {str(one.get("path")) for one in (record or {}).get("accepted", ())}
+
+
 def recorded_code(record: Mapping) -> list[dict]:
     """Return the code that made a result, each {"path", "sha256"}; records of schema 1 named it by another scheme."""
     return record.get("sources") or record.get("earlier_sources") or []

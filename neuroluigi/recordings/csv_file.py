@@ -1,4 +1,4 @@
-"""The rows of a CSV file as people and spreadsheets write it: the table of recordings, and their metadata."""
+"""The rows of a CSV file as people and spreadsheets write it: the table of recordings, their metadata, and trials."""
 
 import csv
 import io
@@ -15,15 +15,20 @@ BEYOND = "\0beyond"
 # Before what a spreadsheet would take for a formula, --csv puts an apostrophe.
 _NO_FORMULA = re.compile(r"^'(?=[-=+@＝＋－＠])")
 
-_WHAT = {"table": "table of recordings", "metadata": "table of metadata"}
+# What each of the files is, and the setting that names it.
+RECORDINGS, METADATA, TRIALS = (
+    ("table of recordings", "[recordings] table"),
+    ("table of metadata", "[recordings] metadata"),
+    ("table of trials", "[Trials] table"),
+)
 
 
-def read_rows(table: Path, setting: str, required: tuple[str, ...] = ()) -> list[Row]:
-    """Return (where it is, columns) of each row of a CSV file; `setting` is the one that names it.
+def read_rows(table: Path, kind: tuple[str, str], required: tuple[str, ...] = ()) -> list[Row]:
+    """Return (where it is, columns) of each row of a CSV file of a kind: RECORDINGS, METADATA or TRIALS.
 
     Raises RecordingsError where it can't be read, a required column is not there, or a column is there twice.
     """
-    what, see = _WHAT[setting], f"see [recordings] {setting}"
+    what, see = kind[0], f"see {kind[1]}"
     try:
         text = table.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

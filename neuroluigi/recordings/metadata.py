@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from neuroluigi.recordings.csv_file import BEYOND, read_rows
+from neuroluigi.recordings.csv_file import BEYOND, METADATA, read_rows
 from neuroluigi.recordings.pattern import Row
 from neuroluigi.recordings.recording import RecordingsError
 
@@ -17,7 +17,7 @@ def with_metadata(rows: list[Row], path: Path, notify: Callable[[str], object]) 
     `notify` gets a sentence where rows of metadata belong to no recording. Raises RecordingsError for a table that has
     no column in common with the recordings, or two rows for the same ones.
     """
-    table = read_rows(path, "metadata")
+    table = read_rows(path, METADATA)
     header = list(dict.fromkeys(name for _, row in table for name in row))
     columns = list(dict.fromkeys(name for _, row in rows for name in row if name != BEYOND))
     keys = [name for name in header if name in columns]

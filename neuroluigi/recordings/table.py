@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroluigi.recordings.channel_kinds import matches_kind, read_kinds
-from neuroluigi.recordings.csv_file import BEYOND, read_rows
+from neuroluigi.recordings.csv_file import BEYOND, RECORDINGS, read_rows
 from neuroluigi.recordings.formats.find import FORMATS
 from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.formats.reader import Channel, RecordedFile
@@ -63,7 +63,7 @@ def declared_rows(declaration: Declaration, headers: Headers, notify: Callable[[
     table = Path(declaration.table) if declaration.table else root / "recordings.csv"
     # A recordings.csv that can't be read is an error, not a reason to use the pattern.
     if declaration.table or os.path.lexists(table):
-        rows, looked = read_rows(table, "table", _REQUIRED), [f"table {table}"]
+        rows, looked = read_rows(table, RECORDINGS, _REQUIRED), [f"table {table}"]
     else:
         rows, looked = [], []
         left_out: list[str] = []

@@ -18,7 +18,7 @@ from neuroluigi.provenance.commit import folder_lock, pending_path, recover
 from neuroluigi.provenance.contents import describe, manifest, name_in_manifest, read_manifest, sync, write_manifest
 from neuroluigi.provenance.files import remove_whole, sync_folder, write_json
 from neuroluigi.provenance.parts import is_part
-from neuroluigi.provenance.record import describe_host, read_record, timestamp
+from neuroluigi.provenance.record import accepted_names, describe_host, read_record, timestamp
 from neuroluigi.provenance.run_record import read_run_record
 from neuroluigi.results.own_files import original_of, planned_steps, put_aside
 from neuroluigi.results.query import check_known
@@ -140,10 +140,13 @@ def _why_kept(entry: RecordedResult, modified: bool) -> str:
     """Return why a result is not removed; one of several files is reason enough, as a run replaces all of them."""
     if why := why_kept(entry):
         return why
+    accepted = accepted_names(entry.record)
     for path, output in entry.outputs.items():
         if not modified and differs(path, output):
             what = "file" if output.get("files") is None else "folder"
             return f"{path.name} is not the {what} that its run record describes; --modified removes it too"
+        if not modified and output["path"] in accepted:
+            return f"{path.name} was modified by hand and accepted; --modified removes it too"
     return ""
 
 
@@ -263,6 +266,8 @@ def plan_drop(root: luigi.Task, step: str, of_groups: Sequence[str] = ()) -> Pla
 def _why_not_dropped(step: ResultTask, status: state.Status) -> str:
     if status.state != state.DONE:
         return f"{status.state}: {'; '.join(reason.text for reason in status.reasons)}"
+    if accepted_names(read_record(step.record_path)):
+        return "it was modified by hand and accepted: no run can make that again"
     if status.todo:
         return f"it may be made again first: {', '.join(status.waits_for)} is to be made"
     stack = flatten(step.requires())
@@ -381,7 +386,13 @@ def _find_made(root: luigi.Task, name: str) -> tuple[Path, ResultTask]:
 
 def _how_to_take(aside: Path, path: Path | None) -> str:
     """Return where a file is that was put aside, and how it becomes the result after all."""
+    there = path or aside
+    move = f"mv {shlex.join([shown_path(aside), shown_path(there)])}"
+    if there.is_dir():
+        # mv would move it into the other folder.
+        move = f"rm -r {shlex.quote(shown_path(there))} && {move}"
+    what = aside.name.removeprefix(there.name).lstrip(".").partition("-")[0]
     return (
-        f"{shown_path(aside)} was put aside as damaged when {shown_path(path or aside)} was made again; if it is right,"
-        f" move it there (mv {shlex.join([shown_path(aside), shown_path(path or aside)])}) and accept that"
+        f"{shown_path(aside)} was put aside as {what} when {shown_path(there)} was made again; if it is right, move it"
+        f" there ({move}) and accept that"
     )

@@ -40,7 +40,7 @@ _OF_RUNS = (
     *(".runs", ".seats", ".slurm", ".luigid", ".checksums.jsonl", KEY_FILE),
     *("report.html", "ro-crate-metadata.json"),
 )
-_ASIDE = re.compile(r"(?P<name>.+)\.damaged(-\d+)?", re.DOTALL)
+_ASIDE = re.compile(r"(?P<name>.+)\.(damaged|accepted)(-\d+)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -180,11 +180,11 @@ def _belongs_to(path: Path, ours: set[str]) -> bool:
 
 
 def put_aside(path: Path) -> list[Path]:
-    """Return the damaged files that were put aside when a file was made again, the latest last."""
+    """Return the files that were put aside when a file was made again: the accepted ones last, of each the latest."""
     beside = [
         one for one in path.parent.glob("*") if (found := _ASIDE.fullmatch(one.name)) and found["name"] == path.name
     ]
-    return sorted(beside, key=lambda one: (len(one.name), one.name))
+    return sorted(beside, key=lambda one: (".accepted" in one.name[len(path.name) :], len(one.name), one.name))
 
 
 def original_of(aside: Path) -> Path | None:

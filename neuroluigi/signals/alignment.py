@@ -22,7 +22,7 @@ _OUTLIER_SAMPLES, _OUTLIER_MEDIANS = 4, 10
 # The same for an interval and the median of all.
 _USUAL_SAMPLES, _USUAL_MEDIANS = 2, 3
 # What the ratio of two clocks, measured over a recording, may change within it: quartz does not wander as far.
-_WANDER = 20e-6
+WANDER = 20e-6
 # The first pulses, by which the offset is found.
 _FIRST_PULSES = 32
 # An expectation is the median of so many offsets before it, so that one wrong pulse does not move it.
@@ -33,10 +33,14 @@ _PULSES_OF_SLOPE = 60
 
 @dataclass(frozen=True)
 class Pulses:
-    """The rising edges of the pulses in a stream, as counts of its clock, and the counts per second by its header."""
+    """The rising edges of the pulses in a stream, as counts of its clock, and the counts per second by its header.
+
+    `begins` are the counts at which its recordings begin: what lies between two of them was not recorded.
+    """
 
     counters: np.ndarray
     rate: float
+    begins: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,9 @@ class FirstOffset:
 class Alignment:
     """Pulses of a stream and of the reference: `stream[n]` and `reference[n]` are counts of the same one, in order.
 
-    The other counts are those of pulses without a partner; `missing` and `stops` are those of the stream: how many
-    pulses are lacking in intervals of a whole number of periods, and how many longer intervals are of no whole number.
+    The other counts are those of pulses without a partner; `missing` and `stops` are those of the stream, within its
+    recordings: how many pulses are lacking in intervals of a whole number of periods, and how many longer intervals are
+    of no whole number.
     """
 
     stream: np.ndarray
@@ -106,10 +111,11 @@ def align(reference: Pulses, stream: Pulses, period: float, first: FirstOffset) 
     times = _seconds(reference, first.reference), _seconds(stream, first.stream)
     sample = 1 / min(reference.rate, stream.rate)
     (of_reference, _, _), (of_stream, missing, stops) = (
-        _regular(one, period, sample, name) for one, name in zip(times, ("the reference", "the stream"), strict=True)
+        _regular(one, _are_within(pulses), period, sample, name)
+        for one, pulses, name in zip(times, (reference, stream), ("the reference", "the stream"), strict=True)
     )
     ratio = of_reference / of_stream
-    known_to = 2 * sample / (period * min(map(len, times))) + _WANDER
+    known_to = 2 * sample / (period * min(map(len, times))) + WANDER
     expected = times[1] * ratio
     start = _first_common(times[0], expected, period)
     uncertainty = first.uncertainty + known_to * abs(float(expected[start]))
@@ -140,6 +146,48 @@ def align(reference: Pulses, stream: Pulses, period: float, first: FirstOffset) 
     )
 
 
+def shifts_of_stops(reference: Pulses, stream: Pulses, period: float, found: Alignment) -> list[int]:
+    """Return by how many periods the stream would have to be shifted so that both see the same stops; 0: by none.
+
+    A stop of the generator is of no whole number of periods, and so of a length of its own: one that is as long in both
+    streams is the same one. [] where there is none.
+    """
+    times = _seconds(reference, 0), _seconds(stream, 0)
+    line = found.breakpoints(0)
+    at = np.interp(_counts(stream), line["counters"], line["seconds"])
+    # As long as on the reference: the clocks count at rates of their own.
+    ours = _stops(times[0], _are_within(reference), period)
+    theirs = _stops(times[1] / (1 + found.ppm / 1e6), _are_within(stream), period)
+    tolerance = 4 / min(reference.rate, stream.rate)
+    shifts = []
+    for place, length in ours:
+        for other, of_stream in theirs:
+            reach = tolerance + WANDER * length
+            shift = (times[0][place] - at[other]) / period
+            if abs(length - of_stream) < reach < _TOLERANCE * period and abs(shift - round(shift)) < _TOLERANCE:
+                shifts.append(round(shift))
+    return sorted(set(shifts), key=abs)
+
+
+def _stops(times: np.ndarray, is_within: np.ndarray, period: float) -> list[tuple[int, float]]:
+    """Return the positions of the pulses before a stop, and how many seconds it is to the next one."""
+    intervals = np.diff(times)
+    places = np.flatnonzero(_are_stops(intervals, period) & is_within)
+    return [(place, float(intervals[place])) for place in places.tolist()]
+
+
+def _are_within(pulses: Pulses) -> np.ndarray:
+    """Return which of the intervals between pulses lie within a recording."""
+    recording = np.searchsorted(np.sort(pulses.begins), _counts(pulses), side="right")
+    return np.diff(recording) == 0
+
+
+def _are_stops(intervals: np.ndarray, period: float) -> np.ndarray:
+    """Return which intervals are longer than a period, and of no whole number of them."""
+    periods = intervals / period
+    return (abs(periods - np.rint(periods)) >= _TOLERANCE) & (periods > 1.5)
+
+
 def _counts(pulses: Pulses) -> np.ndarray:
     return np.unique(np.asarray(pulses.counters, np.int64))
 
@@ -153,8 +201,10 @@ def _slope(x: np.ndarray, y: np.ndarray) -> float:
     return float(x @ y / (x @ x))
 
 
-def _regular(times: np.ndarray, period: float, sample: float, name: str) -> tuple[float, int, int]:
-    """Return the mean period of pulses, how many of them are missing, and the number of stops."""
+def _regular(
+    times: np.ndarray, is_within: np.ndarray, period: float, sample: float, name: str
+) -> tuple[float, int, int]:
+    """Return the mean period of pulses, and within recordings how many of them are missing, and the number of stops."""
     if len(times) < 3:
         raise ValueError(f"{name} has {len(times)} pulses, too few to align anything by them")
     intervals = np.diff(times)
@@ -169,8 +219,9 @@ def _regular(times: np.ndarray, period: float, sample: float, name: str) -> tupl
     # Pulses that are out of time would change the mean.
     apart = abs(single - np.median(single))
     usual = single[apart <= _USUAL_SAMPLES * sample + _USUAL_MEDIANS * np.median(apart)]
-    missing = int(periods[is_whole & (periods > 1)].sum() - np.count_nonzero(is_whole & (periods > 1)))
-    stops = int(np.count_nonzero(~is_whole & (intervals > 1.5 * period)))
+    are_longer = is_whole & is_within & (periods > 1)
+    missing = int(periods[are_longer].sum() - np.count_nonzero(are_longer))
+    stops = int(np.count_nonzero(_are_stops(intervals, period) & is_within))
     return float(usual.mean()), missing, stops
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from neuroluigi.signals.aggregate import read_aggregate
 from neuroluigi.signals.drawn_time import draw_gaps, label_gaps, label_recordings, summary, time_label
 from neuroluigi.signals.found_events import FoundEvents
-from neuroluigi.signals.picture import NOT_LOOKED_AT, count_of, plain_axes, titled_figure
+from neuroluigi.signals.picture import NOT_LOOKED_AT, as_written, count_of, plain_axes, titled_figure
 from neuroluigi.signals.rates import add_colour_bar, bins_in_words, highest_shown, rates_over_time
 from neuroluigi.signals.shown_channels import described_channels
-from neuroluigi.signals.time_axis import time_axis
+from neuroluigi.signals.time_axis import Clock, time_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,10 +63,15 @@ def rates_by_depth(shank: Shank, rates: np.ndarray, is_looked_at: np.ndarray) ->
     return found
 
 
-def depth_figure(title: str, aggregate_file: str, events: FoundEvents, made_by: str) -> "Figure":
-    """Return the figure of the rates of a group by depth, an image per shank; positions are known."""
+def depth_figure(
+    title: str, aggregate_file: str, events: FoundEvents, made_by: str, clock: Clock | None = None
+) -> "Figure":
+    """Return the figure of the rates of a group by depth, an image per shank; positions are known.
+
+    Time is that of the `clock`, by default the group's own.
+    """
     aggregate = read_aggregate(aggregate_file)
-    axis, counts = time_axis(aggregate), events.counts(aggregate)
+    axis, counts = time_axis(aggregate, clock), events.counts(aggregate)
     shanks, rates = shanks_of(described_channels(aggregate)), rates_over_time(events, aggregate, axis)
     of_channels, is_looked_at = rates.of(rates.counts), np.array([count is not None for count in counts])
     images = [rates_by_depth(shank, of_channels, is_looked_at) for shank in shanks]
@@ -86,9 +91,9 @@ def depth_figure(title: str, aggregate_file: str, events: FoundEvents, made_by: 
         mesh = _draw_shank(ax, shank, values, rates.times, highest)
         name = "depth [um]" if len(shanks) == 1 else f"shank {shank.number}\ndepth [um]"
         ax.set_ylabel(name, fontsize=8)
-        draw_gaps(ax, axis, aggregate.sampling_rate_hz or 1)
+        draw_gaps(ax, axis)
     add_colour_bar(figure, axes[0], mesh, f"{rates.unit} and channel")
-    axes[-1].set_xlabel(time_label(aggregate), fontsize=9)
+    as_written(axes[-1].set_xlabel(time_label(aggregate, axis), fontsize=9))
     axes[-1].xaxis.set_major_formatter("{x:.10g}")
     label_gaps(axes[0], axis, aggregate.sampling_rate_hz)
     label_recordings(axes[0], aggregate, axis)

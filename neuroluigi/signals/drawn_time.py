@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroluigi.signals.aggregate import AggregateFile
-from neuroluigi.signals.picture import MUTED, as_written, count_of, duration
+from neuroluigi.signals.picture import MUTED, as_written, count_of, duration, shortened
 from neuroluigi.signals.shown_channels import bad_in_words
 from neuroluigi.signals.time_axis import TimeAxis, stretches
 
@@ -48,13 +48,19 @@ def shown_span(window: str, aggregate: AggregateFile, axis: TimeAxis, middle: in
     seconds = parse_window(window)
     if seconds is None:
         return 0, axis.length
-    rate = aggregate.sampling_rate_hz or 1
-    begin, end = round(seconds[0] * rate), min(round(seconds[1] * rate), axis.length)
+    begin, end = (round(axis.place_at(one)) for one in seconds)
+    begin, end = max(begin, 0), min(end, axis.length)
     first, last = axis.first_samples(np.array([begin, end]))
     if begin >= end or first >= last:
-        unit = "s" if aggregate.sampling_rate_hz else "samples"
-        raise ValueError(f"window {window} has no samples: the group has {axis.length / rate:.10g} {unit}, with gaps")
+        raise ValueError(f"window {window} has no samples: the group has {_extent(aggregate, axis)}, with gaps")
     return begin, end
+
+
+def _extent(aggregate: AggregateFile, axis: TimeAxis) -> str:
+    if axis.clock:
+        first, last = (float(axis.x(place)) for place in (0, axis.length))
+        return f"seconds {first:.10g} to {last:.10g} on the clock of {axis.clock}"
+    return f"{float(axis.x(axis.length)):.10g} {'s' if aggregate.sampling_rate_hz else 'samples'}"
 
 
 def detail(axis: TimeAxis, middle: int | None) -> tuple[int, int]:
@@ -66,29 +72,31 @@ def detail(axis: TimeAxis, middle: int | None) -> tuple[int, int]:
     return first, min(first + DETAIL_SAMPLES, end)
 
 
-def time_label(aggregate: AggregateFile) -> str:
+def time_label(aggregate: AggregateFile, axis: TimeAxis) -> str:
     """Return what is along an axis of time."""
+    if axis.clock:
+        return f"time on the clock of {shortened(axis.clock)} [s]"
     return "time [s]" if aggregate.sampling_rate_hz else "sample"
 
 
-def draw_gaps(ax: "Axes", axis: TimeAxis, per_x: float) -> None:
+def draw_gaps(ax: "Axes", axis: TimeAxis) -> None:
     """Shade the gaps of known length, and mark the other seams."""
     # What older versions of matplotlib take for data, from 0 to 1, is the height of the axes.
     ax.set_ylim(ax.get_ylim())
     ends = axis.places(axis.gaps) - 0.5
     for begin, end in zip(ends - axis.missing, ends, strict=True):
-        ax.axvspan(begin / per_x, end / per_x, color=_GAP, linewidth=0, zorder=3)  # over the level
-    seams = (axis.places(np.array(axis.seams, dtype=int)) - 0.5) / per_x
+        ax.axvspan(float(axis.x(begin)), float(axis.x(end)), color=_GAP, linewidth=0, zorder=3)  # over the level
+    seams = axis.x(axis.places(np.array(axis.seams, dtype=int)) - 0.5)
     ax.vlines(seams, 0, 1, transform=ax.get_xaxis_transform(), color=MUTED, linestyles=":",
               linewidth=0.8 if len(seams) < 100 else 0.3)  # fmt: skip
 
 
 def label_gaps(ax: "Axes", axis: TimeAxis, rate: float | None) -> None:
     """Write the length of each gap at its foot, where there is room."""
-    per_x, (left, right) = rate or 1, ax.get_xlim()
+    left, right = ax.get_xlim()
     pixels = ax.bbox.width / (right - left)
     for end, missing in zip(axis.places(axis.gaps) - 0.5, axis.missing.tolist(), strict=True):
-        begin, end = max(left, (end - missing) / per_x), min(right, end / per_x)
+        begin, end = max(left, float(axis.x(end - missing))), min(right, float(axis.x(end)))
         text = f"gap of {duration(missing / rate) if rate else count_of(missing, 'sample')}"
         if (end - begin) * pixels > 6.5 * len(text) + 8:
             ax.annotate(text, ((begin + end) / 2, 0), (0, 3), xycoords=("data", "axes fraction"),
@@ -97,8 +105,8 @@ def label_gaps(ax: "Axes", axis: TimeAxis, rate: float | None) -> None:
 
 def label_recordings(ax: "Axes", aggregate: AggregateFile, axis: TimeAxis) -> None:
     """Write the index of each recording where its seam is; not where the one before is too near."""
-    recordings, per_x = aggregate.content["recordings"], aggregate.sampling_rate_hz or 1
-    x = (axis.places(np.array([one["first_sample"] for one in recordings], dtype=int)) - 0.5) / per_x
+    recordings = aggregate.content["recordings"]
+    x = axis.x(axis.places(np.array([one["first_sample"] for one in recordings], dtype=int)) - 0.5)
     left, right = ax.get_xlim()
     free = 0.0  # pixels from the left
     for position, recording in enumerate(recordings):

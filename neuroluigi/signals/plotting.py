@@ -11,7 +11,7 @@ from neuroluigi.signals.drawn_time import shown_span, summary
 from neuroluigi.signals.found_events import FoundEvents
 from neuroluigi.signals.picture import count_of, save_picture, shortened
 from neuroluigi.signals.shown_channels import COUNTS, shown_channels
-from neuroluigi.signals.time_axis import time_axis
+from neuroluigi.signals.time_axis import Clock, time_axis
 from neuroluigi.signals.traces import Rows
 
 if TYPE_CHECKING:
@@ -29,10 +29,12 @@ def plot_group(
     channels: Sequence[str] = (),
     window: str = "",
     bad: Iterable[int] = (),
+    clock: Clock | None = None,
 ) -> None:
     """Save the picture of a group at `path`; the arguments are those of `group_figure`."""
     save_picture(
-        path, lambda: group_figure(title, aggregate_file, edges, levels, threshold, made_by, channels, window, bad)
+        path,
+        lambda: group_figure(title, aggregate_file, edges, levels, threshold, made_by, channels, window, bad, clock),
     )
 
 
@@ -46,15 +48,16 @@ def group_figure(
     channels: Sequence[str] = (),
     window: str = "",
     bad: Iterable[int] = (),
+    clock: Clock | None = None,
 ) -> "Figure":
-    """Return the matplotlib Figure of a group, a row per channel (see shown_channels), over time by its counters.
+    """Return the matplotlib Figure of a group, a row per channel (see shown_channels), over time.
 
     `aggregate_file` is an aggregate.json, `edges` int64 (edges, 2) 0-based sample and channel, `levels` raw counts
     per channel, `threshold` the fraction of the range that they are, or None where the level was given. For `window`
-    see drawn_time.shown_span().
+    see drawn_time.shown_span(); time is that of the `clock`, by default by the group's own counters.
     """
     aggregate = read_aggregate(aggregate_file, bad)
-    axis, counts = time_axis(aggregate), FoundEvents("edges", edges).counts(aggregate)
+    axis, counts = time_axis(aggregate, clock), FoundEvents("edges", edges).counts(aggregate)
     shown = shown_channels(aggregate, channels, counts if channels else None)
     given = np.array([levels[one.number] * one.scale + one.offset for one in shown])
     middle = int(edges[len(edges) // 2, 0]) if len(edges) else None

@@ -21,10 +21,11 @@ from neuroluigi.signals.found_events import FoundEvents
 from neuroluigi.signals.picture import SAMPLES, as_written, count_of, inches, plain_axes, shortened, titled_figure
 from neuroluigi.signals.rates import add_colour_bar, counts_between, draw_image
 from neuroluigi.signals.shown_channels import described_channels
-from neuroluigi.signals.time_axis import TimeAxis, time_axis
+from neuroluigi.signals.time_axis import Clock, TimeAxis, time_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
@@ -32,17 +33,27 @@ if TYPE_CHECKING:
 _MOST_TICKS, _MOST_ROWS = 20_000, 64
 
 
-def raster_figure(title: str, aggregate_file: str, events: FoundEvents, made_by: str, window: str = "") -> "Figure":
-    """Return the raster of all channels of a group; for `window` see drawn_time.shown_span()."""
+def raster_figure(
+    title: str,
+    aggregate_file: str,
+    events: FoundEvents,
+    made_by: str,
+    window: str = "",
+    clock: Clock | None = None,
+) -> "Figure":
+    """Return the raster of all channels of a group; for `window` see drawn_time.shown_span().
+
+    Time is that of the `clock`, by default the group's own.
+    """
     aggregate = read_aggregate(aggregate_file)
-    axis, counts = time_axis(aggregate), events.counts(aggregate)
+    axis, counts = time_axis(aggregate, clock), events.counts(aggregate)
     looked_at = [n for n, count in enumerate(counts) if count is not None]
     middle = events.typical(looked_at) if window == EVENT_WINDOW else None
     span = shown_span(window, aggregate, axis, middle)
     first, last = axis.first_samples(np.array(span)).tolist()
     begin, end = (bisect_left(events.table, sample, key=SAMPLE_OF) for sample in (first, last))
     is_binned = end - begin > _MOST_TICKS
-    per_x, image, unit = aggregate.sampling_rate_hz or 1, None, ""
+    image, unit = None, ""
     counted = [events.in_words]
     counted += [] if end - begin == len(events.table) else [f"{count_of(end - begin, 'event')} in the window"]
     rows = aggregate.channels if is_binned else len(looked_at)
@@ -50,16 +61,16 @@ def raster_figure(title: str, aggregate_file: str, events: FoundEvents, made_by:
     figure, top = titled_figure(f"{title}: raster of {events.name}", lines, 0.6 + min(7.0, max(1.5, 0.32 * rows)))
     ax = figure.subplots()
     width, height = figure.get_size_inches()
-    times = (np.array(span) - 0.5) / per_x
+    times = axis.x(np.array(span) - 0.5)
     if is_binned:
         image, unit = _draw_binned(ax, events, counts, aggregate, axis, span)
     else:
         sample, channel = np.asarray(events.table[begin:end, :2]).T
-        _draw_ticks(ax, axis.places(sample) / per_x, np.searchsorted(looked_at, channel), rows)
+        _draw_ticks(ax, axis.x(axis.places(sample)), np.searchsorted(looked_at, channel), rows)
         _name_rows(ax, aggregate, looked_at)
     ax.set_xlim(*times)
     ax.xaxis.set_major_formatter("{x:.10g}")
-    ax.set_xlabel(time_label(aggregate), fontsize=9)
+    as_written(ax.set_xlabel(time_label(aggregate, axis), fontsize=9))
     ax.set_ylabel("channel", fontsize=8)
     plain_axes(ax)
     left = 0.6 + inches(label.get_text() for label in ax.get_yticklabels())
@@ -68,7 +79,7 @@ def raster_figure(title: str, aggregate_file: str, events: FoundEvents, made_by:
     if image:
         bar = add_colour_bar(figure, ax, image, unit)
         bar.locator_params(axis="y", integer=True)
-    draw_gaps(ax, axis, per_x)
+    draw_gaps(ax, axis)
     label_gaps(ax, axis, aggregate.sampling_rate_hz)
     label_recordings(ax, aggregate, axis)
     return figure
@@ -102,16 +113,15 @@ def _draw_binned(
     aggregate: AggregateFile,
     axis: TimeAxis,
     span: tuple[int, int],
-) -> tuple["AxesImage", str]:
+) -> tuple["AxesImage | QuadMesh", str]:
     """Draw how many events there are in each pixel column; return the image, and what its colours are."""
     begin, end = span
     edges = np.unique(np.linspace(begin, end, COLUMNS + 1).round().astype(np.int64))
     firsts = axis.first_samples(edges)
     found = counts_between(events.table, firsts, aggregate.channels).astype(float)
     found[:, np.diff(firsts) == 0] = np.nan
-    per_x = aggregate.sampling_rate_hz or 1
-    image = draw_image(ax, found, counts, (edges - 0.5) / per_x)
+    image = draw_image(ax, found, counts, axis.x(edges - 0.5), is_even=axis.knots is None)
     image.set_cmap("Greys")
-    width = (end - begin) / (len(edges) - 1) / per_x
+    width = (end - begin) / (len(edges) - 1) / axis.per_x
     unit = f"{width * 1000:.3g} ms" if aggregate.sampling_rate_hz else f"{width:.3g} samples"
     return image, f"events in {unit}"

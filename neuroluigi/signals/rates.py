@@ -25,11 +25,12 @@ from neuroluigi.signals.picture import (
     titled_figure,
 )
 from neuroluigi.signals.shown_channels import ACTIVE, MAX_CHANNELS, ShownChannel, shown_channels
-from neuroluigi.signals.time_axis import TimeAxis, time_axis
+from neuroluigi.signals.time_axis import Clock, TimeAxis, time_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
+    from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
@@ -46,11 +47,13 @@ _TOTAL_HEIGHT, _ROW_HEIGHT, _IMAGE_HEIGHT = 1.2, 0.8, 3.2
 class Rates:
     """Events of a group in bins of time: `counts` are int64 (channels, bins).
 
-    `edges` are the places between which the bins are, (bins + 1,), and `recorded` how many samples each has. A rate is
-    per second, or per 1000 samples where no sampling rate is known; NaN in a bin without samples.
+    `edges` are the places between which the bins are, (bins + 1,), `times` where these are drawn, and `recorded` how
+    many samples each has. A rate is per second, or per 1000 samples where no sampling rate is known; NaN in a bin
+    without samples.
     """
 
     edges: np.ndarray
+    times: np.ndarray
     recorded: np.ndarray
     counts: np.ndarray
     sampling_rate_hz: float | None
@@ -59,11 +62,6 @@ class Rates:
     def unit(self) -> str:
         """What a rate is, for people."""
         return "events per second" if self.sampling_rate_hz else "events per 1000 samples"
-
-    @property
-    def times(self) -> np.ndarray:
-        """The edges in seconds, or samples."""
-        return (self.edges - 0.5) / (self.sampling_rate_hz or 1)
 
     def of(self, counts: np.ndarray) -> np.ndarray:
         """Return the rates of some counts (..., bins)."""
@@ -80,7 +78,7 @@ def rates_over_time(events: FoundEvents, aggregate: AggregateFile, axis: TimeAxi
     edges = np.append(np.round(np.arange(0, axis.length, in_samples)).astype(np.int64), axis.length)
     firsts = axis.first_samples(edges)
     counts = counts_between(events.table, firsts, aggregate.channels)
-    return Rates(edges, np.diff(firsts), counts, rate)
+    return Rates(edges, axis.x(edges - 0.5), np.diff(firsts), counts, rate)
 
 
 def bin_width(length: float, wanted: float) -> float:
@@ -104,14 +102,20 @@ def counts_between(table: np.ndarray, firsts: Sequence[int] | np.ndarray, channe
 
 
 def rates_figure(
-    title: str, aggregate_file: str, events: FoundEvents, made_by: str, channels: Sequence[str] = ()
+    title: str,
+    aggregate_file: str,
+    events: FoundEvents,
+    made_by: str,
+    channels: Sequence[str] = (),
+    clock: Clock | None = None,
 ) -> "Figure":
     """Return the figure of the rate of all channels together, of some of them, and where there are more an image.
 
-    `channels` are those of shown_channels(), by default the most active ones.
+    `channels` are those of shown_channels(), by default the most active ones; time is that of the `clock`, by default
+    the group's own.
     """
     aggregate = read_aggregate(aggregate_file)
-    axis, counts = time_axis(aggregate), events.counts(aggregate)
+    axis, counts = time_axis(aggregate, clock), events.counts(aggregate)
     shown = shown_channels(aggregate, channels or (ACTIVE,), counts)
     rates = rates_over_time(events, aggregate, axis)
     has_image = aggregate.channels > MAX_CHANNELS
@@ -139,12 +143,12 @@ def rates_figure(
             _draw_rate(ax, rates, rates.counts[channel.number], COLOURS[row % len(COLOURS)])
     axes[0].set_xlim(rates.times[0], rates.times[-1])
     if has_image:
-        image = draw_image(axes[-1], rates.of(rates.counts), counts, rates.times)
+        image = draw_image(axes[-1], rates.of(rates.counts), counts, rates.times, is_even=axis.knots is None)
         axes[-1].set_ylabel("channel", fontsize=8)
         add_colour_bar(figure, axes[-1], image, rates.unit)
     for ax in axes:
-        draw_gaps(ax, axis, aggregate.sampling_rate_hz or 1)
-    axes[-1].set_xlabel(time_label(aggregate), fontsize=9)
+        draw_gaps(ax, axis)
+    as_written(axes[-1].set_xlabel(time_label(aggregate, axis), fontsize=9))
     axes[-1].xaxis.set_major_formatter("{x:.10g}")
     label_gaps(axes[0], axis, aggregate.sampling_rate_hz)
     label_recordings(axes[0], aggregate, axis)
@@ -163,12 +167,22 @@ def row_label(channel: ShownChannel) -> str:
     return "\n".join(filter(None, (f"channel {channel.number}", shortened(channel.name))))
 
 
-def draw_image(ax: "Axes", values: np.ndarray, counts: Sequence[int | None], times: np.ndarray) -> "AxesImage":
-    """Draw values (channels, bins) as an image, channel 0 lowest; grey is what was not looked at or recorded."""
+def draw_image(
+    ax: "Axes", values: np.ndarray, counts: Sequence[int | None], times: np.ndarray, is_even: bool
+) -> "AxesImage | QuadMesh":
+    """Draw values (channels, bins) as an image, channel 0 lowest; grey is what was not looked at or recorded.
+
+    `is_even` says whether the bins, from one of `times` to the next, are all as wide.
+    """
     from matplotlib import colormaps
 
     values = np.where([[count is None] for count in counts], np.nan, values)
     ax.set_facecolor(NOT_LOOKED_AT)
+    if not is_even:
+        rows = np.arange(len(values) + 1) - 0.5
+        mesh = ax.pcolormesh(times, rows, values, cmap="viridis", vmin=0, vmax=highest_shown(values), rasterized=True)
+        plain_axes(ax)
+        return mesh
     image = ax.imshow(
         values, aspect="auto", origin="lower", interpolation="nearest", cmap=colormaps["viridis"],
         vmin=0, vmax=highest_shown(values), extent=(times[0], times[-1], -0.5, len(values) - 0.5),

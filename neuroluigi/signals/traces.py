@@ -40,7 +40,7 @@ from neuroluigi.signals.picture import (
     titled_figure,
 )
 from neuroluigi.signals.shown_channels import ACTIVE, ShownChannel, shown_channels
-from neuroluigi.signals.time_axis import TimeAxis, time_axis
+from neuroluigi.signals.time_axis import Clock, TimeAxis, time_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,24 +82,23 @@ class Rows:
         axes = figure.subplots(
             len(self.shown), 1 + is_long, sharex="col", sharey="row", squeeze=False, width_ratios=(3, 1)[: 1 + is_long]
         )
-        rate = self.aggregate.sampling_rate_hz
-        whole, per_x = axes[:, 0], rate or 1  # samples per second, or per sample where no rate is known
+        whole = axes[:, 0]
         x, y = envelope(self.aggregate, self.axis, self._numbers, self.span)
         y = self._in_units(y)
         places = [place_of_level(level, y[:, row]) for row, level in enumerate(self.levels)]
         drawn = [math.nan if place else level for level, place in zip(self.levels, places, strict=True)]
         marks = self._marks_of_span(drawn, is_long)
-        _draw_rows(whole, x / per_x, y, drawn, marks, self.axis, per_x, ticks=10)
+        _draw_rows(whole, self.axis.x(x), y, drawn, marks, self.axis, ticks=10)
         if is_long:
             first, last = detail(self.axis, self.middle)
-            x = self.axis.places(np.arange(first, last)) / per_x
+            x = self.axis.x(self.axis.places(np.arange(first, last)))
             y = self._samples(first, last)
-            _draw_rows(axes[:, 1], x, y, drawn, self._marks_between(first, last, drawn, y), self.axis, per_x, ticks=3)
+            _draw_rows(axes[:, 1], x, y, drawn, self._marks_between(first, last, drawn, y), self.axis, ticks=3)
             for ax in whole:
                 ax.axvspan(x[0], x[-1], color=_DETAIL, alpha=0.5, linewidth=1.5)
             axes[0, 1].set_title(f"{count_of(last - first, 'sample')} of it", fontsize=9, color="#333333", pad=4)
         for channel, ax in zip(self.shown, whole, strict=True):
-            draw_gaps(ax, self.axis, per_x)
+            draw_gaps(ax, self.axis)
             if channel.is_digital:
                 ax.locator_params(axis="y", nbins=4, integer=True)
             as_written(ax.set_ylabel(channel_label(channel), fontsize=8))
@@ -108,11 +107,11 @@ class Rows:
             as_written(ax.annotate(text, (1, 0.5), (8, 0), xycoords="axes fraction", textcoords="offset points",
                                    fontsize=8, va="center", color=LEVEL))  # fmt: skip
         begin, end = self.span
-        whole[0].set_xlim((begin - 0.5) / per_x, (end - 0.5) / per_x)
+        whole[0].set_xlim(self.axis.x(begin - 0.5), self.axis.x(end - 0.5))
         for ax in axes[-1]:
-            ax.set_xlabel(time_label(self.aggregate), fontsize=9)
+            as_written(ax.set_xlabel(time_label(self.aggregate, self.axis), fontsize=9))
         _make_room(figure, axes, top, texts)
-        label_gaps(whole[0], self.axis, rate)
+        label_gaps(whole[0], self.axis, self.aggregate.sampling_rate_hz)
         label_recordings(whole[0], self.aggregate, self.axis)
         return figure
 
@@ -162,9 +161,10 @@ def plot_traces(
     channels: Sequence[str] = (),
     window: str = "",
     bad: Iterable[int] = (),
+    clock: Clock | None = None,
 ) -> None:
     """Save the traces of a group at `path`; the arguments are those of `traces_figure`."""
-    save_picture(path, lambda: traces_figure(title, aggregate_file, events, made_by, channels, window, bad))
+    save_picture(path, lambda: traces_figure(title, aggregate_file, events, made_by, channels, window, bad, clock))
 
 
 def traces_figure(
@@ -175,14 +175,15 @@ def traces_figure(
     channels: Sequence[str] = (),
     window: str = "",
     bad: Iterable[int] = (),
+    clock: Clock | None = None,
 ) -> "Figure":
     """Return the figure of a group's samples with events at their peaks.
 
     `channels` are those of shown_channels(), by default the most active ones where there are events; for `window` see
-    drawn_time.shown_span().
+    drawn_time.shown_span(); time is that of the `clock`, by default the group's own.
     """
     aggregate = read_aggregate(aggregate_file, bad)
-    axis, counts = time_axis(aggregate), events.counts(aggregate) if events else None
+    axis, counts = time_axis(aggregate, clock), events.counts(aggregate) if events else None
     shown = shown_channels(aggregate, channels or ((ACTIVE,) if events and len(events.table) else ()), counts)
     numbers = [one.number for one in shown]
     middle = events.typical(numbers) if events else None
@@ -249,7 +250,6 @@ def _draw_rows(
     levels: Sequence[float],
     marks: Sequence[_Marks],
     axis: TimeAxis,
-    per_x: float,
     ticks: int,
 ) -> None:
     """Draw a channel in each of `axes`: y (n, channels) against x, the level, and its marks."""
@@ -259,7 +259,7 @@ def _draw_rows(
         if np.isfinite(level):
             # axhline would round it, which shows where all samples are the same.
             ax.plot(x[[0, -1]], [level, level], color=LEVEL, linewidth=0.9, linestyle=(0, (6, 3)))
-        where = axis.places(samples) / per_x
+        where = axis.x(axis.places(samples))
         if heights is not None:
             ax.plot(where, heights, "^", color=EVENT, markersize=5, markeredgecolor="white",
                     markeredgewidth=0.3)  # fmt: skip

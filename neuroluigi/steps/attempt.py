@@ -27,7 +27,14 @@ from neuroluigi.provenance.contents import (
 from neuroluigi.provenance.earlier_code import differing
 from neuroluigi.provenance.files import path_in_root, remove_path, with_known_time, write_json
 from neuroluigi.provenance.parts import part_path
-from neuroluigi.provenance.record import SCHEMA, checked_record, describe_host, package_versions
+from neuroluigi.provenance.record import (
+    SCHEMA,
+    accepted_names,
+    checked_record,
+    describe_host,
+    package_versions,
+    read_record,
+)
 from neuroluigi.provenance.secret_values import may_make_key, without_values
 from neuroluigi.steps.config import results_root, roots_of_paths, shown_path
 from neuroluigi.steps.describe import (
@@ -157,10 +164,19 @@ class Attempt:
             # What ran is as it was before, but for what was loaded after the edit.
             record["changed_meanwhile"] = changed
             logger.warning("%s: %s changed while it was made", step, ", ".join(changed))
-        if status.state == state.DAMAGED:
-            for kept in put_aside(self._finals.values()):
-                logger.warning("%s: what was there is kept as %s", step, shown_path(kept))
+        self._keep_what_nothing_makes_again(is_damaged=status.state == state.DAMAGED)
         return record["seconds"] if self._commit(record) else None
+
+    def _keep_what_nothing_makes_again(self, is_damaged: bool) -> None:
+        """Put aside what is damaged, and what somebody changed by hand and accepted: new files get their names."""
+        if is_damaged:
+            kept = put_aside(self._finals.values())
+        else:
+            accepted, roots = accepted_names(read_record(self._record_path)), roots_of_paths()
+            finals = [path for path in self._finals.values() if path_in_root(path, roots)["path"] in accepted]
+            kept = put_aside(finals, "accepted")
+        for path in kept:
+            logger.warning("%s: what was there is kept as %s", self._step, shown_path(path))
 
     def _commit(self, record: Mapping) -> bool:
         """Commit the files with the record and what lies beside it; False where another run was first."""

@@ -144,7 +144,10 @@ def test_its_steps_are_those_of_this_repository(tmp_path, data):
     neuroluigi(tmp_path / "lab", "init", "--data", data)
     ours, theirs = (steps((folder / "tasks.py").read_text().rstrip()) for folder in (REPOSITORY, tmp_path / "lab"))
     assert theirs == {name: ours.pop(name) for name in theirs}
-    assert {*ours} == {"Recording", "Crossings", "Beats", "Photodiode", "Filtered", "Downsampled", "Aligned"}
+    assert {*ours} == {
+        *("Recording", "Handover", "Crossings", "Beats", "Photodiode", "Filtered", "Downsampled", "Aligned"),
+        *("Pulses", "Trials", "Peri"),
+    }
 
 
 def test_all_that_plot_all_names_is_there_and_the_example_can_be_added(tmp_path, data):

@@ -10,6 +10,7 @@ import pytest
 from neuroluigi.ephys.clock_files import Clocks
 from tests import commands
 from tests.conftest import BIN, FORMATS, Pipeline, clean_environment, needs_formats
+from tests.ephys.spikeglx_run import NI_PPM, PULSES, RATES, write_analog, write_stream
 
 THREE = FORMATS / "openephys/three_streams_v0.6"
 SESSION = "three_streams_v0.6"
@@ -38,14 +39,22 @@ def clocks(lab: Pipeline, session: str) -> dict[str, dict]:
     return {one["stream"]: one for one in target.load()["streams"]}
 
 
-def rises_of(lab: Pipeline, group: str) -> np.ndarray:
-    """Return the seconds that `neuroluigi events` prints for the rises of the first line of a group."""
-    wanted = ("--name", "lines", "--where", "bit=0", "--where", "value=1", "--json", "--recordings-root", "raw")
-    command = [BIN / "neuroluigi", "--task", "PlotAll", "events", group, *wanted]
+def events_of(lab: Pipeline, group: str, *where: str) -> tuple[list[dict], str]:
+    """Return the changes of lines that `neuroluigi events` prints of a group, and what it prints on stderr."""
+    wanted = [word for one in where for word in ("--where", one)]
+    command = [BIN / "neuroluigi", "--task", "PlotAll", "events", group, "--name", "lines", *wanted, "--json"]
     done = commands.run(
-        command, cwd=lab.folder, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True
-    )
-    return np.array([row["seconds"] for row in json.loads(done.stdout)])
+        [*command, "--recordings-root", "raw"],
+        cwd=lab.folder, env=clean_environment(), capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout), done.stderr
+
+
+def rises_of(lab: Pipeline, group: str) -> np.ndarray:
+    """Return the seconds of the rises of the first line of a group; no warning is printed."""
+    rows, errors = events_of(lab, group, "bit=0", "value=1")
+    assert "aligned.json" not in errors and "warning" not in rows[0]
+    return np.array([row["seconds"] for row in rows])
 
 
 @needs_formats
@@ -65,55 +74,53 @@ def test_three_streams_of_a_real_rig(lab):
         assert one["ppm"] == pytest.approx(ppm, abs=0.006)
         assert one["residuals"]["largest"] == pytest.approx(largest, abs=0.001)
         assert (one["offset_from"], one["period_from"], one["line"]) == ("header", "pulses", "ttl.0")
-        assert one["recorded_difference"] < 20e-6
+    # The seconds that the rig wrote of the same pulse, beside the events of each stream.
+    assert found["PXIe-6341"]["recorded_difference"] == pytest.approx(183.08e-6, abs=5e-9)
+    assert found["ProbeC"]["recorded_difference"] == pytest.approx(123.78e-6, abs=5e-9)
     log = (lab.results / "sessions" / SESSION / "runs" / "Aligned.log").read_text(encoding="utf-8")
     assert "PXIe-6341 to ProbeB: +115.81 ppm, largest residual 1.478 samples, 837 pulses" in log
-    assert "the seconds of the rig differ by 17 us" in log
+    assert "the seconds that the rig wrote differ by 183 us at most" in log
     # The first sample of NI is where the rig's own seconds say, 7.588 ms after that of the probe.
-    ni = Clocks(lab.results / "sessions" / SESSION / "aligned.json").maps()[SESSION, found["PXIe-6341"]["clock"]]
+    ni_clock, counts = found["PXIe-6341"]["clock"], np.array(found["PXIe-6341"]["counters"])
+    ni = Clocks(lab.results / "sessions" / SESSION / "aligned.json").maps()[SESSION, ni_clock]
     assert ni.to_seconds(np.array(1867001)) == pytest.approx(0.007588, abs=20e-6)
     assert "Nothing" in run(lab, SESSION)
     # The same pulse is at the same time in the events of each stream.
-    rises = {name: rises_of(lab, f"{SESSION}-101-1-{name}") for name in found}
+    rises = {name: rises_of(lab, f"{SESSION}-101-1-{name}") for name in ("ProbeB", "PXIe-6341")}
     assert len(rises["ProbeB"]) == 837
-    for name in ("PXIe-6341", "ProbeC"):
-        assert np.abs(rises[name] - rises["ProbeB"]).max() < 1e-9
+    assert np.abs(rises["PXIe-6341"] - rises["ProbeB"]).max() < 1e-9
     # The files of events are inputs.
     record = json.loads((lab.results / "sessions" / SESSION / "runs" / "Aligned.json").read_text(encoding="utf-8"))
-    assert sum("/TTL/" in one["path"] for one in record["inputs"]) == 9
+    assert sum("/TTL/" in one["path"] for one in record["inputs"]) == 12
+    assert sum(one["path"].endswith("timestamps.npy") for one in record["inputs"]) == 6
     settings(lab, "ProbeC", method="none")
     settings(lab, "PXIe-6341", method="recorded")
     assert "Made: 1 Aligned" in run(lab, SESSION)
     found = clocks(lab, SESSION)
-    assert list(found) == ["ProbeB", "PXIe-6341"] or list(found) == ["PXIe-6341", "ProbeB"]
+    assert {*found} == {"ProbeB", "PXIe-6341"}
     assert found["PXIe-6341"]["seconds"][0] == pytest.approx(0.007588034)
+    # At its own pulses, as far as these seconds are apart for both streams.
+    recorded = Clocks(lab.results / "sessions" / SESSION / "aligned.json").maps()[SESSION, ni_clock]
+    assert np.abs(recorded.to_seconds(counts) - rises["ProbeB"]).max() == pytest.approx(186e-6, abs=60e-6)
 
 
-# A run of SpikeGLX: 40 s of a probe, one channel and the sync word, and of NI with a digital word; pulses each second.
-PROBE = "typeThis=imec\nimSampRate=3000\nimMaxInt=512\nimAiRangeMax=0.6\nimDatPrb_type=0\nimDatPrb_sn=7\n"
-PROBE += "acqApLfSy=1,0,1\nsnsApLfSy=1,0,1\nnSavedChans=2\nsyncSourceIdx=2\nsyncSourcePeriod=1\n"
-NI = "typeThis=nidq\nniSampRate=2500\nniMaxInt=32768\nniAiRangeMax=5\nacqMnMaXaDw=0,0,1,1\nsnsMnMaXaDw=0,0,1,1\n"
-NI += "nSavedChans=2\nsyncSourceIdx=2\nsyncSourcePeriod=1\nsyncNiChanType=0\nsyncNiChan=3\nsyncNiThresh=1.1\n"
-NI_PPM = 100.0
-RATES = {"imec0.ap": 3000.0, "nidq": 2500 * (1 + NI_PPM / 1e6)}
-PULSES = 10.3 + np.arange(40)
+@needs_formats
+def test_seconds_that_are_no_clocks_are_named(lab):
+    shutil.copytree(THREE, lab.folder / "raw" / SESSION, copy_function=shutil.copyfile)
+    settings(lab, "ProbeC", method="recorded")
+    (file,) = lab.folder.glob("raw/**/continuous/*ProbeC/timestamps.npy")
+    seconds = np.load(file)
+    np.save(file, np.where(np.arange(100) == 40, np.nan, seconds))
+    out = run(lab, SESSION, code=30)
+    assert "timestamps.npy has nan at 40 after 62.12" in out and "seconds have to increase; copy it again" in out
+    np.save(file, seconds[:-1])
+    out = run(lab, SESSION, code=30)
+    assert "[Aligned:ProbeC] method = recorded: " in out
+    assert "timestamps.npy has seconds of shape (99,) for 100 samples; copy it again" in out
 
 
-def write(lab: Pipeline, stream: str, begin: float, pulses=PULSES, gate: int = 0, **values) -> None:
-    """Write a recording of a stream from second `begin` of the run on."""
-    rate, seconds = RATES[stream], 40
-    start, samples = round(begin * rate), round(seconds * rate)
-    high = np.zeros(start + samples + round(rate), bool)
-    for rise in pulses:
-        high[int(np.ceil(rise * rate)) : int(np.ceil((rise + 0.5) * rate))] = True
-    bit = 6 if stream == "imec0.ap" else 3
-    word = high[start : start + samples] * (1 << bit)
-    folder = lab.folder / "raw" / f"m_g{gate}"
-    folder.mkdir(exist_ok=True)
-    np.stack([np.arange(samples) % 50, word], axis=1).astype("<i2").tofile(folder / f"m_g{gate}_t0.{stream}.bin")
-    said = PROBE if stream == "imec0.ap" else NI
-    said += f"firstSample={start}\nfileSizeBytes={4 * samples}\n" + "".join(f"{k}={v}\n" for k, v in values.items())
-    (folder / f"m_g{gate}_t0.{stream}.meta").write_text(said)
+def write(lab: Pipeline, stream: str, begin: float, *arguments, **values) -> None:
+    write_stream(lab.folder / "raw", stream, begin, *arguments, **values)
 
 
 def test_a_run_of_spikeglx_and_its_gates(lab):
@@ -123,14 +130,19 @@ def test_a_run_of_spikeglx_and_its_gates(lab):
     later = PULSES + 60.4
     write(lab, "imec0.ap", 70, later, gate=1)
     write(lab, "nidq", 69, later, gate=1)
+    # In the third one NI ends early.
+    last = PULSES + 120.5
+    write(lab, "imec0.ap", 130, last, gate=2)
+    write(lab, "nidq", 130.2, last, gate=2, seconds=9)
     run(lab, "m")
     found = clocks(lab, "m")
     assert list(found) == ["imec0.ap", "nidq"]
     ni = found["nidq"]
-    assert (ni["groups"], ni["line"], ni["period_from"]) == (["m-0-nidq", "m-1-nidq"], "1.3", "header")
-    assert (len(ni["counters"]), ni["missing"], ni["stops"], ni["unmatched"]) == (75, 1, 1, [])
-    # Those before NI was recorded, the one that it did not see, and the last one, after it.
-    assert ni["unmatched_reference"] == [int(np.ceil(one * 3000)) for one in (*PULSES[[0, 1, 2, 20]], later[-1])]
+    assert (ni["groups"], ni["line"], ni["period_from"]) == ([f"m-{n}-nidq" for n in range(3)], "1.3", "header")
+    assert (len(ni["counters"]), ni["missing"], ni["stops"], ni["unmatched"]) == (84, 1, 0, [])
+    # Those before NI was recorded, the one that it did not see, the last one of the second gate, and those after it.
+    alone = [*PULSES[[0, 1, 2, 20]], later[-1], *last[9:]]
+    assert ni["unmatched_reference"] == [int(np.ceil(one * 3000)) for one in alone]
     assert ni["ppm"] == pytest.approx(NI_PPM, abs=3)
     (clock,) = (
         one for (_, name), one in Clocks(lab.results / "sessions/m/aligned.json").maps().items() if "nidq" in name
@@ -139,6 +151,45 @@ def test_a_run_of_spikeglx_and_its_gates(lab):
         # The probe's first kept sample was 10 s after the start of the run.
         assert clock.to_seconds(moment * RATES["nidq"]) == pytest.approx(moment - 10, abs=6e-4)
     assert (lab.results / "sessions/m/aligned.png").stat().st_size > 1000
+    # Of one that is stale, `events` says so.
+    settings(lab, "nidq", period="1.0")
+    rows, errors = events_of(lab, "m-0-nidq", "value=1")
+    assert "neuroluigi: results/sessions/m/aligned.json is stale (" in errors
+    assert "and seconds are by it; make it again: neuroluigi run Aligned --session m" in errors
+    assert rows[0]["seconds"] == pytest.approx(3.3, abs=6e-4) and "is stale" in rows[0]["warning"]
+
+
+ON_ONE_CLOCK = """
+class Shown(ephys.Traces):
+    def requires(self):
+        aligned = [Aligned(session) for session in {one.session: None for one in self.recordings}]
+        return {"aggregate": Aggregate(self.group), "aligned": aligned}
+
+
+class ShownPlots(ephys.EventPlots):
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "events": Crossings(self.group), "aligned": Aligned("m")}
+
+
+class Both(luigi.WrapperTask):
+    def requires(self):
+        return Shown("m-0-nidq"), ShownPlots("m-0-nidq")
+"""
+
+
+def test_pictures_are_drawn_on_the_clock_of_the_session(lab):
+    write(lab, "imec0.ap", 10)
+    write_analog(lab.folder / "raw", 3.3)
+    lab.add(ON_ONE_CLOCK)
+    asked = ("--recordings-root", "raw", "--matlab-engine", "numpy", "--Plot-format", "svg")
+    lab.run("Both", *asked, "--Plot-window", "1-3")
+    for name in ("traces", "crossings_rates", "crossings_raster"):
+        text = (lab.results / f"m-0-nidq/{name}.svg").read_text()
+        assert "time on the clock of imec0.ap [s]" in text and "time [s]" not in text
+    # One that is left out has no time there.
+    settings(lab, "nidq", method="none")
+    out = lab.run("Shown", "--group", "m-0-nidq", *asked, code=30)
+    assert "has no clock of all recordings of the group m-0-nidq: see there why it is not aligned" in out
 
 
 def reason(lab: Pipeline) -> str:
@@ -160,6 +211,9 @@ def test_what_leaves_it_open_is_a_failure_that_names_the_settings(lab):
     one = clocks(lab, "m")["nidq"]
     assert (one["offset_from"], one["period_from"], len(one["counters"])) == ("setting", "setting", 40)
     assert one["seconds"][0] == pytest.approx(0.3, abs=6e-4)
+    # Residuals are as good one period on, but the counters of both headers began within 0.1 s.
+    settings_file.write_text(settings_file.read_text().replace("offset = -0.49", "offset = 0.51"))
+    assert "offset is 0.51 s, and by the headers 0.000" in reason(lab)
 
 
 def test_a_stream_of_its_own_line_and_one_without_any(lab):
@@ -213,12 +267,29 @@ def test_a_reference_without_a_line_is_named(lab):
     assert content["unaligned"] == [{"stream": "nidq", "groups": ["m-0-nidq"], "why": "left out by its settings"}]
 
 
-def test_pulses_of_an_analog_channel_are_crossings(lab):
+def test_pulses_of_an_analog_channel_are_found_at_the_threshold_of_the_header(lab):
     write(lab, "imec0.ap", 10)
-    write(lab, "nidq", 10, snsMnMaXaDw="0,0,2,0", acqMnMaXaDw="0,0,2,0", syncNiChanType=1, syncNiChan=1)
-    assert "1 Crossings" in run(lab, "m")
+    # A fraction of 0.75 of the range is 3.6 V, which the glitch alone reaches.
+    write_analog(lab.folder / "raw", 3.3, glitch_volts=4.5, noise=0.05)
+    out = run(lab, "m")
+    assert "1 Pulses" in out and "Crossings" not in out
     one = clocks(lab, "m")["nidq"]
-    assert (one["line"], len(one["counters"]), one["unmatched"]) == ("1", 40, [])
+    assert (one["line"], one["threshold"], one["threshold_from"]) == ("1", "1.1 V", "header")
+    glitch = int(np.ceil(PULSES[0] * RATES["nidq"])) - 700
+    assert (len(one["counters"]), one["unmatched"]) == (40, [glitch])
+    assert np.abs(np.array(one["seconds"]) + 10 - PULSES).max() < 6e-4
+    # Above all pulses: nothing else takes the place of the level.
+    settings(lab, "nidq", threshold="3.6 V")
+    assert "the stream has 1 pulses, too few" in reason(lab)
+    # Another line has a level of its own.
+    settings_file = lab.folder / "luigi.cfg"
+    settings_file.write_text(settings_file.read_text().replace("threshold = 3.6 V", "line = 0\noffset = -0.08"))
+    run(lab, "m")
+    one = clocks(lab, "m")["nidq"]
+    assert (one["line"], one["threshold"], one["threshold_from"], one["unmatched"]) == ("0", 0.5, "range", [])
+    assert one["seconds"][0] == pytest.approx(0.3, abs=6e-4)
+    log = (lab.results / "sessions/m/runs/Aligned.log").read_text(encoding="utf-8")
+    assert "analog pulses at 0.5 of the channel's range" in log
 
 
 def test_settings_that_are_none_stop_the_run(lab):

@@ -15,6 +15,7 @@ from tests.conftest import (
     needs_real_recordings,
 )
 
+SESSIONS = ("locust20010201", "mitdb_100", "eeg_ttl", "eeg_biosemi139")
 PICTURES_OF_SPIKES = {"Stats", "Spikes", "SpikeTraces", "Snippets", "SpikePlots"}
 
 
@@ -62,8 +63,10 @@ def test_a_column_says_the_kind_and_settings_the_steps(pipeline):
         "--recordings-group-by",
         "session",
     )
-    found = steps(pipeline, *options, "--PlotAll-analog", "Beats", "--PlotAll-unknown", "Filtered, Spectrum")
-    assert found == {
+    found = steps(pipeline, *options, "--PlotAll-analog", "Beats", "--PlotAll-unknown", "Filtered, Spectrum",
+                  "--PlotAll-sessions", "Aligned")  # fmt: skip
+    assert {row for row, names in found.items() if names == {"Aligned"}} == {f"sessions/{one}" for one in SESSIONS}
+    assert {row: names for row, names in found.items() if names != {"Aligned"}} == {
         "locust20010201": PICTURES_OF_SPIKES,
         "mitdb_100": {"Beats"},
         "eeg_ttl": {"Lines"},

@@ -39,11 +39,11 @@ META = "typeThis=imec\nimSampRate=10000\nimMaxInt=512\nimAiRangeMax=0.6\nimDatPr
 META += "acqApLfSy=1,0,1\nsnsApLfSy=1,0,1\nnSavedChans=2\nsyncSourceIdx=0\nfileSizeBytes=400\n"
 
 
-def write(lab: Pipeline, stream: str, start: int) -> None:
-    folder = lab.folder / "raw" / "m_g0"
+def write(lab: Pipeline, stream: str, start: int, gate: int = 0) -> None:
+    folder = lab.folder / "raw" / f"m_g{gate}"
     folder.mkdir(parents=True, exist_ok=True)
-    np.zeros((100, 2), "<i2").tofile(folder / f"m_g0_t0.{stream}.bin")
-    (folder / f"m_g0_t0.{stream}.meta").write_text(f"{META}firstSample={start}\n")
+    np.zeros((100, 2), "<i2").tofile(folder / f"m_g{gate}_t0.{stream}.bin")
+    (folder / f"m_g{gate}_t0.{stream}.meta").write_text(f"{META}firstSample={start}\n")
 
 
 def span(lab: Pipeline, *options: str, aligned: bool = True, code: int | None = 0):
@@ -67,6 +67,14 @@ def test_of_several_streams_there_is_one_zero(lab):
     assert ends == pytest.approx([0, 0.5099])
 
 
+def test_gates_of_one_stream_are_groups_of_one_clock(lab):
+    write(lab, "imec0.ap", 5000)
+    write(lab, "imec0.ap", 30000, gate=1)
+    several, firsts, ends = span(lab)
+    assert several and firsts == {"m-0-imec0.ap": [0.0], "m-1-imec0.ap": [2.5]}
+    assert ends == pytest.approx([0, 2.5099])
+
+
 def test_without_an_alignment_several_streams_have_no_times(lab):
     write(lab, "imec0.ap", 5000)
     write(lab, "imec1.ap", 10000)
@@ -82,6 +90,21 @@ def test_a_stream_that_is_left_out_is_named(lab):
         file.write("\n[Aligned:imec1.ap]\nmethod = none\n")
     out = span(lab, code=30)
     assert "the clock of the group m-0-imec1.ap" in out and "aligned.json says why it is not aligned" in out
+
+
+def test_a_session_of_two_runs_has_two_zeros(lab):
+    write(lab, "imec0.ap", 5000)
+    write(lab, "imec1.ap", 10000)
+    (lab.folder / "raw" / "m_g0").rename(lab.folder / "raw" / "n_g0")
+    for path in (lab.folder / "raw" / "n_g0").iterdir():
+        path.rename(path.with_name(path.name.replace("m_g0", "n_g0")))
+    write(lab, "imec0.ap", 5000)
+    rows = ["session,gate,stream,index,path,format"]
+    rows += [f"m,{gate},{stream},{gate},{run}_g0/{run}_g0_t0.{stream}.bin,spikeglx"
+             for gate, run in enumerate("mn") for stream in ("imec0.ap", "imec1.ap")[: gate + 1]]  # fmt: skip
+    (lab.folder / "raw" / "recordings.csv").write_text("\n".join(rows) + "\n")
+    out = span(lab, "--recordings-group-by", "session,gate,stream", code=30)
+    assert "the session m has 2 runs, each with a clock of its own (spikeglx m" in out, out
 
 
 def raw(lab: Pipeline, *names: str) -> None:

@@ -15,15 +15,21 @@ def test_what_is_not_set_is_not_known(declare):  # noqa: F811
     assert settings_of("nidq") == StreamSettings()
     declare("Aligned:nidq", line="1.3", period="2", offset="-0.5", method="recorded")
     assert settings_of("nidq") == StreamSettings("1.3", 2.0, -0.5, "recorded")
+    declare("Aligned:imec", threshold="1.10 V")
+    assert settings_of("imec").threshold == "1.1 V"
+    declare("Aligned:imec", threshold="0.4")
+    assert settings_of("imec").threshold == 0.4
 
 
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
         ({"lines": "1"}, r"\[Aligned:nidq\] lines: there is no such setting"),
-        ({"method": "guess"}, "method guess: it is one of pulses, recorded, none"),
+        ({"method": "guess"}, "method guess: it is one of pulses, recorded, header, none"),
         ({"period": "0"}, "above 0"),
         ({"offset": "soon"}, "offset soon: it is a number of seconds"),
+        ({"threshold": "1.1"}, r"threshold 1.1: it is a number with a unit, such as 1.1 V, or a fraction"),
+        ({"threshold": "high"}, "threshold high: it is a number with a unit"),
         ({"period": "nan"}, "period nan: it is a number of seconds"),
     ],
 )
@@ -47,7 +53,7 @@ def test_the_streams_of_a_real_session(declare):  # noqa: F811
     # Of another session, and of a rig of before 0.6, nothing is known.
     assert streams_of(groups(), "another") == ([], [])
     _, unaligned = streams_of(groups(), "two_recordings_v0.5")
-    assert [one["why"] for one in unaligned] == ["no header says how its clock goes with those of others"]
+    assert all("timestamps.npy has no seconds but int64, as before version 0.6" in one["why"] for one in unaligned)
     declare("Aligned:ProbeC", line="SY.6")
     streams, _ = streams_of(groups(), THREE.name)
     with pytest.raises(RunStopped, match=r"line SY.6: it is CHANNEL.BIT, ttl.BIT"):

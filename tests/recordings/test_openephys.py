@@ -1,6 +1,7 @@
 """Open Ephys binary recordings against the truth of real files and neo, and what is made of damaged ones."""
 
 import json
+import re
 import shutil
 import time
 import tracemalloc
@@ -362,7 +363,9 @@ def test_real_changes_of_lines():
         folder = events / Path(recording.path).parent.name / "TTL"
         files = (str(folder / f"{name}.npy") for name in ("states", "sample_numbers", "full_words"))
         is_probe = "Neuropix" in recording.path
-        assert recording.line_files == LineFiles(*files, names=((0, "sync"),) if is_probe else ())
+        names, seconds = ((0, "sync"),) if is_probe else (), str(folder / "timestamps.npy")
+        assert recording.line_files == LineFiles(*files, names=names, seconds=seconds)
+        assert seconds not in recording.line_files.paths
         # They describe no sample: what is made of samples does not depend on them.
         assert not any("TTL" in one for one in recording.sidecars)
     assert only(TWO / "recording1").line_files is None
@@ -385,7 +388,8 @@ def with_events(folder: Path, *events: dict, old: bool = False, streams: tuple =
 def test_changes_of_lines_before_and_since_0_6(tmp_path):
     one = only(with_events(tmp_path / "a", {"folder_name": "Acq-100.0/TTL/"}))
     folder = tmp_path / "a/events/Acq-100.0/TTL"
-    assert one.line_files == LineFiles(str(folder / "states.npy"), str(folder / "sample_numbers.npy"))
+    files = (str(folder / f"{name}.npy") for name in ("states", "sample_numbers"))
+    assert one.line_files == LineFiles(*files, seconds=str(folder / "timestamps.npy"))
     assert one.line_files.paths == (str(folder / "states.npy"), str(folder / "sample_numbers.npy"))
     one = only(with_events(tmp_path / "b", {"folder_name": "Acq-100.0/TTL_1/"}, old=True))
     folder = tmp_path / "b/events/Acq-100.0/TTL_1"
@@ -422,28 +426,39 @@ def test_strange_lists_of_events_are_passed_over(tmp_path, events):
 
 @needs_formats
 def test_the_clock_that_real_streams_share():
-    found = {one.columns["stream"]: one.sync for one in read(THREE)}
+    found = {one.columns["stream"]: one for one in read(THREE)}
     run = "openephys three_streams_v0.6 101 1"
-    assert found["PXIe-6341"] == Sync(
-        *(run, 1867001, pytest.approx(62.114188034), 0.05), bit=0, end=(1867100, pytest.approx(62.117487650))
-    )
-    assert (found["ProbeB"].seconds, found["ProbeB"].run) == (pytest.approx(1863198 / 30000), run)
+    assert found["PXIe-6341"].sync == Sync(*(run, 1867001, pytest.approx(62.114188034), 0.05), bit=0)
+    assert (found["ProbeB"].sync.seconds, found["ProbeB"].sync.run) == (pytest.approx(1863198 / 30000), run)
+    assert all(np.load(one.seconds_file).shape == (100,) and one.sync_problem == "" for one in found.values())
+    assert len(np.load(found["PXIe-6341"].line_files.seconds)) == 2394
     # Before 0.6 there are no seconds.
-    assert only(TWO / "recording1").sync is None
+    before = only(TWO / "recording1")
+    assert (before.sync, before.seconds_file) == (None, "") and "as before version 0.6" in before.sync_problem
 
 
-@pytest.mark.parametrize("seconds", [[-1.0] * 10, np.arange(9) / 10, np.full(10, np.nan), np.arange(10)])
-def test_seconds_that_are_none_say_nothing(tmp_path, seconds):
+@pytest.mark.parametrize(
+    ("seconds", "problem"),
+    [
+        ([-1.0] * 10, "it goes from -1 to -1"),
+        (np.arange(9) / 10, r"has seconds of shape \(9,\) for 10 samples; copy it again"),
+        (np.full(10, np.nan), "it goes from nan to nan"),
+        (np.arange(10), "has no seconds but int64"),
+        (None, "timestamps.npy can't be read: it is not there"),
+    ],
+)
+def test_seconds_that_are_none_say_nothing(tmp_path, seconds, problem):
     folder = made(tmp_path, stream(), numbers=np.arange(10) + 5)
-    np.save(folder / "continuous" / "Acq-100.0" / "timestamps.npy", seconds)
-    assert only(folder).sync is None
+    if seconds is not None:
+        np.save(folder / "continuous" / "Acq-100.0" / "timestamps.npy", seconds)
+    found = only(folder)
+    assert (found.sync, found.seconds_file) == (None, "")
+    assert re.search(problem, found.sync_problem)
 
 
-def test_the_last_second_is_known_where_it_is_known_what_is_missing(tmp_path):
-    numbers, seconds = np.r_[5:10, 25:30], np.linspace(3, 4, 10)
-    folder = made(tmp_path, stream(), numbers=numbers)
-    np.save(folder / "continuous" / "Acq-100.0" / "timestamps.npy", seconds)
-    sync = only(folder).sync
-    assert (sync.count, sync.seconds, sync.end, sync.bit) == (5, 3.0, (29, 4.0), None)
-    np.save(folder / "continuous" / "Acq-100.0" / "sample_numbers.npy", np.r_[25:30, 5:10])
-    assert only(folder).sync.end is None
+def test_seconds_of_the_first_sample(tmp_path):
+    folder = made(tmp_path, stream(), numbers=np.r_[5:10, 25:30])
+    file = folder / "continuous" / "Acq-100.0" / "timestamps.npy"
+    np.save(file, np.linspace(3, 4, 10))
+    found = only(folder)
+    assert (found.sync.count, found.sync.seconds, found.sync.bit, found.seconds_file) == (5, 3.0, None, str(file))

@@ -113,3 +113,41 @@ def test_a_misspelt_option_and_a_shortened_one_are_refused_with_the_right_one(la
             )
     out = lab.run("PlotAll", "--Edges-thresh", "0.6", code=1)
     assert out == "luigi: there is no option --Edges-thresh; did you mean --Edges-threshold?\n"
+
+
+def edit_and_accept(lab):
+    """Take out an edge by hand, and accept that; return the path, and the content."""
+    path = lab.results / "s-even" / "edges.npy"
+    np.save(path, np.load(path)[1:])
+    ask(lab, "accept", "s-even/edges.npy", "--reason", "artefact")
+    return path, path.read_bytes()
+
+
+def test_what_was_accepted_is_kept_when_a_run_replaces_it(lab):
+    path, mine = edit_and_accept(lab)
+    _, _, out = lab.go("--Edges-threshold", "0.6")
+    kept = path.with_name("edges.npy.accepted")
+    assert "what was there is kept as results/s-even/edges.npy.accepted" in out
+    assert kept.read_bytes() == mine and path.read_bytes() != mine
+    # What made it again is nobody's work: that is not kept.
+    lab.go()
+    assert not path.with_name("edges.npy.accepted-2").exists()
+    error = ask(lab, "accept", "s-even/edges.npy", "--reason", "mine", code=1)
+    assert "results/s-even/edges.npy.accepted was put aside as accepted when results/s-even/edges.npy was made" in error
+    kept.replace(path)
+    ask(lab, "accept", "s-even/edges.npy", "--reason", "mine after all")
+    assert path.read_bytes() == mine
+
+
+def test_what_was_accepted_is_neither_dropped_nor_cleaned_unless_that_is_said(lab):
+    path, mine = edit_and_accept(lab)
+    lab.go()
+    assert "modified by hand and accepted: no run can make that again" in ask(
+        lab, "drop", "--step", "Edges", "--yes", code=None
+    )
+    assert path.read_bytes() == mine and not (lab.results / "s-odd" / "edges.npy").exists()
+    out = ask(lab, "clean", "--step", "Edges", "--yes", code=None)
+    assert "edges.npy was modified by hand and accepted; --modified removes it too" in out
+    assert path.read_bytes() == mine
+    ask(lab, "clean", "--step", "Edges", "--modified", "--yes", code=None)
+    assert not path.exists()

@@ -1,12 +1,13 @@
 """Clocks of streams by aligned.json."""
 
+import hashlib
 import json
 import shutil
 
 import numpy as np
 import pytest
 
-from neuroluigi.results.clocks import clock_maps
+from neuroluigi.results.clocks import clock_maps, clock_warnings
 from neuroluigi.results.events import read_events
 
 STREAM = {"clock": "m nidq", "counters": [100, 200], "seconds": [10.0, 11.0], "before": 0.02, "after": 0.01}
@@ -25,8 +26,10 @@ def results(declare, tmp_path):
     session, group = tmp_path / "sessions" / "m", tmp_path / "m-nidq"
     for folder in (session / "runs", group):
         folder.mkdir(parents=True)
-    (session / "aligned.json").write_text(json.dumps({"session": "m", "streams": [STREAM], "unaligned": []}))
-    output = {"root": "results", "path": "sessions/m/aligned.json", "bytes": 1, "mtime_ns": 1, "sha256": "0" * 64}
+    text = json.dumps({"session": "m", "streams": [STREAM], "unaligned": []})
+    (session / "aligned.json").write_text(text)
+    known = {"bytes": len(text), "mtime_ns": 1, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    output = {"root": "results", "path": "sessions/m/aligned.json", **known}
     record = {"schema": 1, "step": "Aligned", "outputs": [output]}
     (session / "runs" / "Aligned.json").write_text(json.dumps(record))
     np.save(group / "lines.npy", np.array([[at, -1, 0, 1] for at in (-10, 0, 50, 79, 80, 99, 200)]))
@@ -83,3 +86,36 @@ def test_a_variant_has_its_own_clocks_where_it_has_any(results):
 
 def test_nothing_is_looked_for_without_a_counter(tmp_path):
     assert clock_maps({"recordings": [{"session": "m", "first_sample": 0}]}, tmp_path / "m") == {}
+
+
+def test_what_is_in_order_needs_no_word(results):
+    assert clock_warnings(["m", "another"], results / "m-nidq") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        ({"after": 0.011}, "was changed since it was made, by its checksum; seconds are by what it says now"),
+        (
+            {"seconds": [10.0]},
+            "is not used for seconds: it is damaged; make it again: neuroluigi run Aligned --session m",
+        ),
+        ({"seconds": [10.0, 9.0]}, "it is damaged"),
+        ({"counters": [100, None]}, "it is damaged"),
+        ({"counters": []}, "it is damaged"),
+        ({"before": 0}, "it is damaged"),
+        ({"clock": None}, ""),
+    ],
+)
+def test_a_file_that_is_not_as_it_was_made_is_told_of(results, change, warning):
+    file = results / "sessions" / "m" / "aligned.json"
+    if "clock" in change:
+        (results / "sessions" / "m" / "runs" / "Aligned.json").unlink()
+        warning = "is not used for seconds: no run record tells of it"
+    else:
+        file.write_text(json.dumps({"session": "m", "streams": [{**STREAM, **change}], "unaligned": []}))
+    (found,) = clock_warnings(["m"], results / "m-nidq")
+    assert found.startswith("sessions/m/aligned.json ") or "/sessions/m/aligned.json " in found
+    assert warning in found
+    is_used = "not used" not in found
+    assert (seconds(results)[0] == pytest.approx(8.8)) == is_used

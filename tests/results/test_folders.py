@@ -168,9 +168,8 @@ def test_what_a_viewer_left_goes_with_the_old_folder(lab):
 def test_clean_and_drop_remove_the_folder_and_nothing_that_a_link_leads_to(lab, tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "kept.txt").write_text("kept")
-    (lab.sorted / "link").symlink_to(tmp_path / "outside", target_is_directory=True)
-    ask(lab, "accept", "study/sorted.zarr", "--reason", "a link")
-    lab.go()
+    (lab.sorted / ".phy").mkdir()
+    (lab.sorted / ".phy" / "link").symlink_to(tmp_path / "outside", target_is_directory=True)
     dropped = json.loads(ask(lab, "drop", "--step", "Sort", "--yes", "--json"))
     assert dropped["dropped"][0]["files"] == [str(lab.sorted), str(lab.sorted.with_name("summary.json"))]
     assert not lab.sorted.exists() and lab.record.exists() and lab.go() == []

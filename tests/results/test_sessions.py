@@ -85,6 +85,19 @@ def test_what_is_dropped_is_done_and_what_is_cleaned_is_missing(lab):
     assert path.exists()
 
 
+def test_a_crate_and_what_is_read_without_the_pipelines_recordings(lab):
+    ask(lab, *ROOT, "export", "rocrate")
+    crate = json.loads((lab.results / "ro-crate-metadata.json").read_text(encoding="utf-8"))
+    assert "sessions/s/counted.txt" in {one["@id"] for one in crate["@graph"]}
+    # A step over several groups is made by the last job of a submission, after those of the groups.
+    assert "1 Counted" not in lab.run("neuroluigi.Subset", "--of", "OfAll", "--groups", '["s-even", "s-odd"]', *FAKES)
+    shutil.rmtree(lab.folder / "recordings")
+    assert "sessions/s" in ask(lab, *ROOT, "status", code=1)
+    ask(lab, *ROOT, "report")
+    assert "sessions/s" in (lab.results / "report.html").read_text(encoding="utf-8")
+    ask(lab, "verify")
+
+
 def test_the_folder_of_a_session_of_before_is_an_orphan(lab):
     shutil.copytree(lab.results / "sessions" / "s", lab.results / "sessions" / "old")
     record = lab.results / "sessions" / "old" / "runs" / "Counted.json"

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from neuroluigi.recordings.sample_times import ClockMap
-from neuroluigi.signals.alignment import Alignment, FirstOffset, Pulses, align
+from neuroluigi.signals.alignment import Alignment, FirstOffset, Pulses, align, shifts_of_stops
 from tests.conftest import FORMATS, needs_formats
 
 RATES = 30000.0, 25000.0
@@ -130,16 +130,40 @@ def test_a_pulse_out_of_time_is_no_partner_of_one_that_is_missing():
     assert found.unmatched_reference.tolist() == on_reference(world[[80]]).counters.tolist()
 
 
-def test_a_generator_that_stops_and_resumes():
+@pytest.mark.parametrize(("pause", "missing", "stops"), [(600.37, 0, 1), (600.0, 600, 0), (0.4, 0, 0), (0.7, 0, 1)])
+def test_a_generator_that_stops_and_resumes(pause, missing, stops):
     world = seconds_of_pulses()
-    world[100:] += 600.37
+    world[100:] += pause
     found = align(on_reference(world), on_stream(world), 1.0, FIRST)
     assert_right(found)
-    assert (len(found.stream), found.stops) == (200, 1)
+    # One that goes on in phase might as well have been missed.
+    assert (len(found.stream), found.missing, found.stops) == (200, missing, stops)
     # The clocks may have gone apart by more than half a period.
     world[100:] += 1e5
     with pytest.raises(ValueError, match="unknown"):
         align(on_reference(world), on_stream(world), 1.0, FIRST)
+
+
+@pytest.mark.parametrize("shift", [-3, -1, 0, 1, 2])
+def test_a_stop_that_both_saw_tells_of_an_offset_that_is_wrong_by_whole_periods(shift):
+    world = seconds_of_pulses()
+    world[100:] += 77.4
+    pulses = on_reference(world), on_stream(np.delete(world, [30, 150]))
+    wrong = FirstOffset(AHEAD, -shift * RATES[0], 0.1)
+    found = align(*pulses, 1.0, wrong)
+    # Nothing else would say so: it is as good as the right one.
+    assert abs(found.residuals).max() < 2
+    assert shifts_of_stops(*pulses, 1.0, found) == [shift]
+
+
+def test_where_both_saw_no_stop_nothing_tells():
+    world = seconds_of_pulses()
+    pulses = on_reference(world), on_stream(world)
+    assert shifts_of_stops(*pulses, 1.0, align(*pulses, 1.0, FIRST)) == []
+    # One of them lost the last pulse before it: that is longer by a period.
+    world[100:] += 77.4
+    pulses = on_reference(world), on_stream(np.delete(world, 99))
+    assert shifts_of_stops(*pulses, 1.0, align(*pulses, 1.0, FIRST)) == []
 
 
 @pytest.mark.parametrize("late", [1, 2, 50])
@@ -150,6 +174,65 @@ def test_a_stream_that_starts_late_by_whole_periods(late):
     assert len(found.unmatched_reference) == late
     found = align(on_reference(world[late:]), on_stream(world), 1.0, FIRST)
     assert_right(found)
+
+
+@pytest.mark.parametrize(
+    ("of_reference", "of_stream"), [((0, 150), (0, 200)), ((40, 200), (0, 90)), ((0, 20), (15, 200))]
+)
+def test_a_stream_that_ends_early_or_has_little_in_common(of_reference, of_stream):
+    world = seconds_of_pulses()
+    found = align(on_reference(world[slice(*of_reference)]), on_stream(world[slice(*of_stream)]), 1.0, FIRST)
+    assert_right(found)
+    common = min(of_reference[1], of_stream[1]) - max(of_reference[0], of_stream[0])
+    assert len(found.stream) == common
+    assert len(found.unmatched_stream) == of_stream[1] - of_stream[0] - common
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_stream_or_a_reference_without_pulses_is_named(count):
+    world = seconds_of_pulses()
+    with pytest.raises(ValueError, match=f"the stream has {count} pulses, too few"):
+        align(on_reference(world), on_stream(world[:count]), 1.0, FIRST)
+    with pytest.raises(ValueError, match=f"the reference has {count} pulses, too few"):
+        align(on_reference(world[:count]), on_stream(world), 1.0, FIRST)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_noisy_line_that_jitters_and_bounces(seed):
+    """Onsets late by up to 0.4 ms, bounces within 2 ms of one in twelve rises, and as many at the falls."""
+    rng, world = np.random.default_rng(seed), seconds_of_pulses()
+    late = world + rng.uniform(0, 4e-4, len(world))
+    bounced, fell = (world[rng.random(len(world)) < 0.08] for _ in range(2))
+    noisy = np.sort(np.concatenate([late, bounced + rng.uniform(4e-4, 2e-3, len(bounced)), fell + 0.5]))
+    found = align(on_reference(world), on_stream(noisy), 1.0, FIRST)
+    second = (found.stream - AHEAD) / RATES[1] / (1 + PPM / 1e6) - found.reference / RATES[0]
+    assert abs(second).max() < 3e-3 and len(found.stream) >= 190
+    assert found.ppm == pytest.approx(PPM, abs=3)
+
+
+def test_a_line_that_bounces_at_most_pulses_is_an_error():
+    world = seconds_of_pulses()
+    noisy = np.sort(np.concatenate([world, world + 0.001, world + 0.5]))
+    with pytest.raises(ValueError, match=r"come every 0.4\S+ s, and not every 1 s; correct period"):
+        align(on_reference(world), on_stream(noisy), 1.0, FIRST)
+
+
+def test_what_was_not_recorded_is_neither_missing_nor_a_stop():
+    world = np.concatenate([seconds_of_pulses(60), seconds_of_pulses(60, begin=95.71)])
+    stream = on_stream(np.delete(world, [30, 60, 61]))
+    with_begins = Pulses(stream.counters, stream.rate, tuple(on_stream([2.0, 94.0]).counters.tolist()))
+    found = align(on_reference(world), with_begins, 1.0, FIRST)
+    assert (found.missing, found.stops, len(found.stream)) == (1, 0, 117)
+    assert shifts_of_stops(on_reference(world), with_begins, 1.0, found) == []
+    assert align(on_reference(world), stream, 1.0, FIRST).stops == 1
+
+
+def test_three_stretches_with_other_gaps_in_each_stream():
+    world = np.concatenate([seconds_of_pulses(60, begin=at) for at in (3.3, 95.71, 200.2)])
+    of_stream = np.delete(world, [0, 1, 59, 60, 118, 119, 179])
+    found = align(on_reference(np.delete(world, [0, 120])), on_stream(of_stream), 1.0, FIRST)
+    assert_right(found)
+    assert len(found.stream) == 172
 
 
 @pytest.mark.parametrize("wrong", [0.25, 0.5, 2, 4])

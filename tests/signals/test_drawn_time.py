@@ -5,8 +5,16 @@ import pytest
 from matplotlib.figure import Figure
 
 from neuroluigi.signals.aggregate import read_aggregate
-from neuroluigi.signals.drawn_time import draw_gaps, label_gaps, label_recordings, parse_window, shown_span, summary
-from neuroluigi.signals.time_axis import time_axis
+from neuroluigi.signals.drawn_time import (
+    draw_gaps,
+    label_gaps,
+    label_recordings,
+    parse_window,
+    shown_span,
+    summary,
+    time_label,
+)
+from neuroluigi.signals.time_axis import Clock, time_axis
 from tests.signals.aggregates import write_aggregate
 
 
@@ -58,6 +66,21 @@ def test_a_window_without_samples_says_how_long_the_group_is(gapped, window):
         shown_span(window, *gapped, None)
 
 
+def test_a_window_is_in_seconds_of_the_clock_that_is_shown(gapped):
+    aggregate, _ = gapped
+    clock = Clock(
+        "imec0.ap", lambda samples: np.where(samples < 1000, 2 + samples / 1000, 6.5 + (samples - 1000) / 1000)
+    )
+    axis = time_axis(aggregate, clock)
+    assert time_label(aggregate, axis) == "time on the clock of imec0.ap [s]"
+    assert shown_span("2.25-7", aggregate, axis, None) == (250, 4500)
+    assert shown_span("0-100", aggregate, axis, None) == (0, 5000)
+    with pytest.raises(
+        ValueError, match=r"has no samples: the group has seconds 2 to 7.5 on the clock of imec0.ap, with"
+    ):
+        shown_span("0-1", aggregate, axis, None)
+
+
 def test_without_a_rate_a_window_is_in_samples(tmp_path):
     aggregate = read_aggregate(write_aggregate(tmp_path, np.zeros((50, 1), "int16")))
     assert shown_span("10-20", aggregate, time_axis(aggregate), None) == (10, 20)
@@ -67,7 +90,7 @@ def test_of_a_part_the_gap_and_the_recordings_that_are_in_it_are_named(gapped):
     aggregate, axis = gapped
     ax = Figure(figsize=(14, 3)).subplots()
     ax.set_xlim(0.5, 4.2)
-    draw_gaps(ax, axis, 1000)
+    draw_gaps(ax, axis)
     label_gaps(ax, axis, 1000.0)
     label_recordings(ax, aggregate, axis)
     assert [text.get_text() for text in ax.texts] == ["gap of 3 s", "recording 0", "1"]

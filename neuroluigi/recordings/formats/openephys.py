@@ -10,7 +10,8 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, BinaryIO
 
 from neuroluigi.recordings.formats.binary import opened
 from neuroluigi.recordings.formats.counters import read_counter
@@ -35,9 +36,11 @@ from neuroluigi.recordings.formats.reader import (
     described,
     path_inside,
     read_json,
+    read_text,
     size_of,
     split_bytes,
 )
+from neuroluigi.recordings.formats.starts import start_of_format, start_of_messages
 from neuroluigi.recordings.recording import RecordingsError
 
 FORMAT = "openephys"
@@ -60,7 +63,8 @@ _KINDS = (
 _TYPES = (AP, AUX, ANALOG)
 # The files of changes of lines, and of their counters: since 0.6, before that.
 _STATES = ("states.npy", "channel_states.npy")
-_COUNTERS = ("sample_numbers.npy", "timestamps.npy")
+_SECONDS = "timestamps.npy"
+_COUNTERS = ("sample_numbers.npy", _SECONDS)
 _WORDS = "full_words.npy"
 # What bit_volts leads to where units is empty, as since 0.6; by the manual.
 _USUAL_UNITS = {AP: "uV", LF: "uV", ANALOG: "V"}
@@ -68,6 +72,10 @@ _USUAL_UNITS = {AP: "uV", LF: "uV", ANALOG: "V"}
 _UNCERTAINTY = 0.05
 # The line of the pulses where nothing names one, as the GUI has it.
 _SYNC_BIT = 0
+# Beside the header: when the recording began; above its folders: when the first recording of the experiment did.
+_MESSAGES = "sync_messages.txt"
+_SETTINGS = ("settings.xml", "settings_{}.xml")
+_DATE = re.compile(r"<DATE>([^<]{8,40})</DATE>")
 # The lower rate of a probe that has two.
 _LF_RATE = 2500
 
@@ -91,9 +99,9 @@ def recordings_in(folder: str, names: Sequence[str]) -> list[RecordedFile]:
             raise RecordingsError(f"{header} has {len(streams)} streams, more than any rig; correct the file")
     except RecordingsError as error:
         return [RecordedFile(FORMAT, header, columns, problems=(str(error),))]
-    lines = _Lines(header, events, streams)
+    lines, started = _Lines(header, events, streams), _started(folder, columns)
     return [
-        _recording(header, columns | {"stream": name}, stream, lines)
+        replace(_recording(header, columns | {"stream": name}, stream, lines), started=started)
         for name, stream in zip(_names_of(streams), streams, strict=True)
     ]
 
@@ -115,6 +123,26 @@ def _columns_of(folder: str) -> dict[str, str]:
         "node": of_node[1] if of_node else "",
         "experiment": str(int(of_experiment[1])),
     }
+
+
+def _started(folder: str, columns: Mapping[str, str]) -> str:
+    """Return when a recording began: in UTC since 0.6, before that the time of the place, as far as it is known."""
+    if said := start_of_messages(_text_of(os.path.join(folder, _MESSAGES))):
+        return said
+    # The settings are written when the first recording of an experiment begins.
+    experiment = columns["experiment"]
+    if columns["index"] != "1" or not experiment:
+        return ""
+    name = _SETTINGS[experiment != "1"].format(experiment)
+    match = _DATE.search(_text_of(os.path.join(folder, os.pardir, os.pardir, name)))
+    return start_of_format(match[1], "%d %b %Y %H:%M:%S") if match else ""
+
+
+def _text_of(path: str) -> str:
+    try:
+        return read_text(path)
+    except RecordingsError:
+        return ""
 
 
 def _names_of(streams: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -169,7 +197,9 @@ def _line_files(header: str, event: Mapping[str, Any]) -> LineFiles | None:
         return None
     # A probe has one line, for pulses that all devices get.
     names = ((0, "sync"),) if event.get("identifier") == "neuropixels.sync" else ()
-    return LineFiles(states[0], counters[0], there.get(_WORDS, ""), names)
+    # Before 0.6 the file of that name has the counters.
+    seconds = there.get(_SECONDS, "") if _SECONDS not in os.path.basename(counters[0]) else ""
+    return LineFiles(states[0], counters[0], there.get(_WORDS, ""), names, seconds)
 
 
 def _recording(header: str, columns: dict[str, str], stream: Mapping[str, Any], lines: _Lines) -> RecordedFile:
@@ -195,6 +225,8 @@ def _described(
         warnings.append(f"{path} ends in the middle of a sample, {rest} bytes after the last whole one")
     source, start, gaps = _counter(os.path.dirname(path), samples, warnings)
     line_files = lines.of(stream, warnings)
+    seconds_file = os.path.join(os.path.dirname(path), _SECONDS)
+    first_second, no_sync = _first_second(seconds_file, samples)
     run = " ".join((FORMAT, columns["session"], columns["node"], columns["experiment"]))
     clock = " ".join(
         (FORMAT, columns["session"], columns["experiment"], as_text(stream.get("folder_name")).strip("/\\"))
@@ -213,43 +245,43 @@ def _described(
         rest_bytes=rest,
         sidecars=(header, *source),
         line_files=line_files,
-        sync=None if start is None else _sync(os.path.dirname(path), run, start, samples, gaps, line_files),
+        sync=None if start is None or first_second is None else _sync(run, start, first_second, line_files),
+        sync_problem=no_sync,
+        seconds_file="" if no_sync else seconds_file,
         warnings=tuple(warnings),
     )
 
 
-def _sync(
-    folder: str, run: str, start: int, samples: int, gaps: Sequence[Gap], line_files: LineFiles | None
-) -> Sync | None:
-    """Return how the clock of a stream goes with others by the seconds that the GUI wrote; None without any."""
-    seconds = _first_and_last(os.path.join(folder, "timestamps.npy"), samples)
-    if not seconds:
-        return None
-    known = [gap.missing for gap in gaps if gap.missing is not None]
-    last = start + samples - 1 + sum(known)
+def _sync(run: str, start: int, second: float, line_files: LineFiles | None) -> Sync:
+    """Return how the clock of a stream goes with others by the second that the GUI wrote of its first sample."""
     named = [bit for bit, name in line_files.names if name == "sync"] if line_files else []
-    return Sync(
-        *(run, start, seconds[0], _UNCERTAINTY),
-        bit=(named or [_SYNC_BIT])[0] if line_files else None,
-        end=(last, seconds[1]) if samples > 1 and len(known) == len(gaps) else None,
-    )
+    return Sync(*(run, start, second, _UNCERTAINTY), bit=(named or [_SYNC_BIT])[0] if line_files else None)
 
 
-def _first_and_last(path: str, count: int) -> tuple[float, float] | None:
-    """Return the first and the last of so many seconds in a file; None where it has no such, as before 0.6."""
+def _first_second(path: str, count: int) -> tuple[float | None, str]:
+    """Return the first of so many seconds in a file, None where it has no such, and why: a sentence, or ""."""
     try:
         header = read_npy_header(path)
-        if header.dtype != "float64" or header.shape != (count,):
-            return None
+        if header.dtype != "float64":
+            return None, f"{path} has no seconds but {header.dtype}, as before version 0.6 of Open Ephys"
+        if header.shape != (count,):
+            return None, f"{path} has seconds of shape {header.shape} for {count} samples; copy it again"
         with opened(path) as file:
-            found = list[float]()
-            for place in (0, count - 1):
-                file.seek(header.offset + 8 * place)
-                found += struct.unpack("<d", file.read(8))
-    except (RecordingsError, struct.error):
-        return None
+            first, last = (_number_at(file, header.offset + 8 * place) for place in (0, count - 1))
+    except RecordingsError as error:
+        return None, str(error)
+    except struct.error:
+        return None, f"{path} ends before its last second; copy it again"
     # The GUI writes -1 for what it does not know.
-    return (found[0], found[1]) if 0 <= found[0] <= found[1] < float("inf") else None
+    if not 0 <= first <= last < float("inf"):
+        return None, f"{path} has no seconds: it goes from {first:g} to {last:g}"
+    return first, ""
+
+
+def _number_at(file: BinaryIO, offset: int) -> float:
+    file.seek(offset)
+    (number,) = struct.unpack("<d", file.read(8))
+    return number
 
 
 def _channels(header: str, name: str, stream: Mapping[str, Any], warnings: list[str]) -> tuple[Channel, ...]:

@@ -82,17 +82,19 @@ class LineFiles:
 
     `states` has a number per change, +n where line n, from 1, rose and -n where it fell; `counters` the counter of the
     recording at each; `words` the state of all lines after it, "" where there is none. `names` are those of lines that
-    have one, by the bit of the line, n - 1.
+    have one, by the bit of the line, n - 1. `seconds` has the second at each change by the rig's own clock, "" where
+    there is none.
     """
 
     states: str
     counters: str
     words: str = ""
     names: tuple[tuple[int, str], ...] = ()
+    seconds: str = ""
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The paths of the files that there are."""
+        """The paths of the files that there are, but for the seconds, which say nothing of which sample it was."""
         return tuple(filter(None, (self.states, self.counters, self.words)))
 
 
@@ -101,10 +103,9 @@ class Sync:
     """What a header says of the clock of a stream, and of the pulses that all streams of a rig get.
 
     At `count` of its clock it was second `seconds` of a clock that the streams of the same `run` share, known to
-    `uncertainty` seconds; `end` is a later pair of these, where the rig has one. The pulses are bit `bit` of the words
-    of `channel`, from 0; without a channel bit `bit` of the line_files; without a bit the analog `channel`, above
-    `threshold` in volts. They come every `period` seconds; where `is_on` is False, there were none. None is what is not
-    said.
+    `uncertainty` seconds. The pulses are bit `bit` of the words of `channel`, from 0; without a channel bit `bit` of
+    the line_files; without a bit the analog `channel`, above `threshold` in volts. They come every `period` seconds;
+    where `is_on` is False, there were none. None is what is not said.
     """
 
     run: str
@@ -116,7 +117,6 @@ class Sync:
     threshold: float | None = None
     period: float | None = None
     is_on: bool | None = None
-    end: tuple[int, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,10 @@ class RecordedFile:
     is none. `sidecars` are the absolute paths of the other files whose content is in here. `columns` are those of the
     recording's row in a table: session, index, and what the format knows. Each warning and problem is a sentence that
     names the file; a recording with a problem can't be analysed. `line_files` has changes of digital lines that are no
-    samples, `sync` how its clock goes with those of other streams.
+    samples, `sync` how its clock goes with those of other streams; `sync_problem` is a sentence on why that is not
+    known where it could be. `seconds_file` has the second of each sample by the rig's own clock, "" where there is
+    none. `started` is when the first sample was recorded, in ISO 8601, without a zone where the header has the time of
+    the place; "" where it has none.
 
     Of one that is encoded, whose samples don't lie in its files as they are, there are no parts: `decode()` yields its
     samples in blocks, arrays of (samples, channels) of any byte order; see decoding.decoded_blocks.
@@ -152,6 +155,9 @@ class RecordedFile:
     problems: tuple[str, ...] = ()
     line_files: LineFiles | None = None
     sync: Sync | None = None
+    sync_problem: str = ""
+    seconds_file: str = ""
+    started: str = ""
     decode: Callable[[], Iterator["np.ndarray"]] | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -135,6 +135,7 @@ def _render(facts: "Facts", page: Path, digest: str) -> str:
 
     from neuroluigi.results.report import event_steps, methods, numbers, sections, variants
     from neuroluigi.results.report.facts import shown_time
+    from neuroluigi.results.report.sessions import sessions
 
     style, script = ((_HERE / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     every_plot = sections.plots(facts)
@@ -143,6 +144,8 @@ def _render(facts: "Facts", page: Path, digest: str) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    of_sessions = sessions(facts, of_base)
+    rows = {one["row"] for one in of_sessions}
     text = environment.get_template("report.html").render(
         digest=digest,
         style=Markup(style),
@@ -156,7 +159,8 @@ def _render(facts: "Facts", page: Path, digest: str) -> str:
         picture=Markup(sections.picture(facts)),
         timeline=Markup(sections.timeline(facts)),
         numbers=numbers.numbers(facts),
-        galleries=sections.galleries(of_base),
+        galleries=sections.galleries([one for one in of_base if one["group"] not in rows]),
+        sessions=of_sessions,
         variants=variants.variants(facts, of_base, of_variants, left_out),
         events=event_steps.event_steps(facts),
         details=_packed(methods.details(facts)),
