@@ -55,6 +55,12 @@ task = {task}
 # low = 300
 # high = 6000
 
+[variants]
+# Other values, with results of their own beside those of the base: neuroluigi run --variants strict
+# strict = Spikes.noise=6
+# A grid: noise-4, noise-5 and noise-6.
+# noise* = Spikes.noise=4|5|6
+
 [Edges]
 # Level of a rising edge as a fraction of the channel's range, from 0 to 1 ...
 # threshold = 0.75
