@@ -128,7 +128,7 @@ def test_the_files_of_a_new_lab(tmp_path, data):
     assert {path.name for path in lab.iterdir()} == WRITTEN and snapshot(data) == before
     assert last_line(done) == "neuroluigi run"
     assert (setting(lab, "recordings", "root"), setting(lab, "neuroluigi", "task")) == (str(data), "PlotAll")
-    assert len((lab / "tasks.py").read_text().splitlines()) <= 150
+    assert len((lab / "tasks.py").read_text().splitlines()) <= 180
     # An example, that of the README; the package's own M-files need no copy.
     assert [one.name for one in (lab / "matlab").iterdir()] == ["countAbove.m"]
     assert f"```matlab\n{(lab / 'matlab' / 'countAbove.m').read_text()}```\n" in (REPOSITORY / "README.md").read_text()
@@ -345,7 +345,7 @@ def test_a_folder_that_can_not_be_written(tmp_path, data):
 def test_a_full_disk_leaves_no_half_written_file_and_the_same_command_goes_on(tmp_path, data):
     resource = pytest.importorskip("resource")
     # As a disk with little room left: no file may be longer than that.
-    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (3000, 3000))
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (3500, 3500))
     line = refused(tmp_path, "init", "--data", data, "lab", preexec_fn=limit, forks=False)
     assert "can't write" in line and "tasks.py: File too large; mend that" in line
     lab = tmp_path / "lab"
