@@ -108,6 +108,11 @@ class Flat(ephys.Flat):
         return Aggregate(self.group)
 
 
+class Handover(ephys.Handover):
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "flat": Flat(self.group)}
+
+
 class Stats(ephys.Stats):
     def requires(self):
         return Aggregate(self.group)
@@ -116,6 +121,11 @@ class Stats(ephys.Stats):
 class Edges(ephys.Edges):
     def requires(self):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group)}
+
+
+class Crossings(ephys.Crossings):
+    def requires(self):
+        return Aggregate(self.group)
 
 
 class Spikes(ephys.Spikes):
@@ -128,9 +138,91 @@ class Snippets(ephys.Snippets):
         return {"aggregate": Aggregate(self.group), "events": Spikes(self.group)}
 
 
+class Filtered(ephys.Filtered):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Downsampled(ephys.Downsampled):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Beats(ephys.Beats):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Photodiode(ephys.Photodiode):
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Lines(ephys.Lines):
     def requires(self):
         return Aggregate(self.group)
+
+
+class Pulses(ephys.Pulses):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Aligned(ephys.Aligned):
+    def requires(self):
+        return {
+            group: {
+                "aggregate": Aggregate(group),
+                "pulses": Pulses(group) if self.is_analog(group) else Lines(group),
+            }
+            for group in self.groups_with_pulses
+        }
+
+
+class Trials(ephys.Trials):
+    def requires(self):
+        return {
+            "groups": {group: {"aggregate": Aggregate(group)} for group in self.groups},
+            "table": self.table_files,
+            "moments": {
+                group: Photodiode(group) if self.is_analog(group) else Lines(group) for group in self.groups_with_line
+            },
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class Peri(ephys.Peri):
+    def requires(self):
+        spikes = {group: {"events": Spikes(group)} for group in self.groups_with_spikes}
+        return {
+            "groups": {group: {"aggregate": Aggregate(group), **spikes.get(group, {})} for group in self.groups},
+            "moments": {
+                group: Photodiode(group) if self.is_analog(group) else Lines(group) for group in self.groups_with_line
+            },
+            **({"trials": Trials(self.session)} if self.needs_trials else {}),
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class NWB(ephys.NWB):
+    def requires(self):
+        steps = {"ap": Spikes, "digital": Lines}
+        of_groups = {
+            group: {
+                "aggregate": Aggregate(group),
+                "events": [steps[kind](group) for kind in self.kinds_of(group) if kind in steps],
+            }
+            for group in self.groups
+        }
+        return {
+            "groups": of_groups,
+            **({"trials": Trials(self.session)} if self.is_set(Trials, "table", "line") else {}),
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class NWBAll(ephys.NWBAll):
+    """The NWB of every session: neuroluigi export nwb."""
 
 
 class Traces(ephys.Traces):
@@ -156,14 +248,6 @@ class Spectrum(ephys.Spectrum):
 class Plot(ephys.Plot):
     def requires(self):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group), "edges": Edges(self.group)}
-
-
-# Beats, Photodiode, Crossings (of any kind), Filtered and Downsampled come with neuroluigi too. Each takes three lines,
-# and [PlotAll] of luigi.cfg can name it then:
-#
-# class Beats(ephys.Beats):
-#     def requires(self):
-#         return Aggregate(self.group)
 
 
 class PlotAll(ephys.PlotAll):
