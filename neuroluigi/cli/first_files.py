@@ -61,6 +61,23 @@ task = {task}
 # ... or in raw counts.
 # level =
 
+[Trials]
+# A table of each session's trials below root, with the columns start_time and stop_time; each {{field}} is a column.
+# table = {{session}}/trials.csv
+
+[NWB]
+# What is said of all sessions in files of NWB (neuroluigi export nwb), each also as a column of metadata, which wins.
+# The first four and age or date_of_birth are needed. All names: docs/nwb.md
+# session_description =
+# subject_id =
+# species = Mus musculus
+# sex = F
+# age = P90D
+# Of times without a zone in headers.
+# timezone = Europe/Zurich
+# copy: the samples too.
+# raw = none
+
 [Plot]
 # For every picture. Channels to show: names, or positions from 0; blank: some.
 # channels =
@@ -315,8 +332,8 @@ def write_missing(lab: Path, files: Mapping[str, str]) -> tuple[list[str], list[
     return written, kept
 
 
-def command_to_go_on(lab: Path, root: str) -> str:
-    """Return the command, typed in the current folder, that runs the pipeline on the recordings in `root`.
+def words_left_to_say(lab: Path, root: str) -> tuple[list[str], list[str]]:
+    """Return what luigi.cfg leaves to be said for a run on the recordings in `root`: the task, and options.
 
     Raises RunStopped for a luigi.cfg that was there and can't be read.
     """
@@ -326,9 +343,12 @@ def command_to_go_on(lab: Path, root: str) -> str:
         task, declared = config.get("neuroluigi", "task", ""), config.get("recordings", "root", "")
     except (configparser.Error, UnicodeDecodeError) as error:
         raise RunStopped(f"neuroluigi: {read_problem(error)}") from error
-    words = ["neuroluigi", "run", *([] if task else [_TASK])]
-    if root and not (declared and os.path.abspath(lab / declared) == root):  # noqa: PTH100 (resolve() would follow links)
-        words += ["--recordings-root", root]
+    is_declared = declared and os.path.abspath(lab / declared) == root  # noqa: PTH100 (resolve() would follow links)
+    return [] if task else [_TASK], ["--recordings-root", root] if root and not is_declared else []
+
+
+def command_in(lab: Path, words: Iterable[str]) -> str:
+    """Return what is typed in the current folder for a command that is to run in `lab`."""
     command = " ".join(map(quoted, words))
     return command if lab == Path.cwd() else f"cd {quoted(str(lab))} && {command}"
 

@@ -66,7 +66,10 @@ class ClockedTask(ReadyMadeName, SessionTask):
             return "aligned.json says why it is not aligned; the settings of a stream are those of [Aligned:STREAM]"
         if self.has_several_streams:
             return 'add "aligned": Aligned(self.session) to requires()'
-        return "if their recordings follow each other, make them one group ([recordings] group_by = session)"
+        return (
+            "if their recordings follow each other, make them one group ([recordings] group_by = session), or else take"
+            " one of them alone ([recordings] select)"
+        )
 
     def span(self) -> tuple[float, float]:
         """Return the seconds of the first sample of the session over the groups that are given, and of the last one."""
