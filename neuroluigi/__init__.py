@@ -4,6 +4,7 @@ from neuroluigi.steps.settings_file import RunStopped
 
 # isort: split
 from neuroluigi.cluster.subset import Subset
+from neuroluigi.notebook.lab import open as open
 from neuroluigi.recordings.concatenation import data_bytes
 from neuroluigi.recordings.formats.raw import fake_samples
 from neuroluigi.results.report.page import ReportTask
@@ -27,6 +28,7 @@ from neuroluigi.steps.tasks import (
     recording_task,
 )
 
+# Not `open`: in a tasks.py with `from neuroluigi import *` it would take the place of Python's own.
 __all__ = [
     "CommandTask",
     "DamagedError",
