@@ -1,10 +1,10 @@
 """Tables of events, which pynapple can take."""
 
 import functools
-import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from neuroluigi.notebook import frame
 from neuroluigi.notebook.frame import Table
 
 # First come these, whatever else there is.
@@ -55,4 +55,4 @@ def event_frame(columns: Mapping[str, Sequence[Any]]) -> Any:
     named = {"time_s" if name == "seconds" else name: column for name, column in columns.items()}
     first = {name: named.get(name, [None] * count) for name in _FIRST}
     ordered = {**first, **{name: column for name, column in named.items() if name not in first}}
-    return _frame_class()(ordered) if importlib.util.find_spec("pandas") else EventTable(ordered)
+    return _frame_class()(ordered) if frame.has_pandas() else EventTable(ordered)

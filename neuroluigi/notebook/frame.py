@@ -57,6 +57,11 @@ class Table:
         return html_table(self.columns, rows) + note
 
 
+def has_pandas() -> bool:
+    """Whether pandas is installed."""
+    return importlib.util.find_spec("pandas") is not None
+
+
 def as_cells(column: Sequence[Any]) -> list[Any]:
     """Return a column, a list or an array of NumPy, as values of Python; NaN is None."""
     values = column.tolist() if hasattr(column, "tolist") else list(column)
@@ -77,7 +82,7 @@ def _cell(value: Any) -> str:
 
 def frame(columns: Mapping[str, Sequence[Any]]) -> Any:
     """Return a table of these columns: a pandas.DataFrame where pandas is installed, else a Table."""
-    if importlib.util.find_spec("pandas") is None:
+    if not has_pandas():
         return Table(columns)
     import pandas
 

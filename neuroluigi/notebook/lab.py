@@ -12,7 +12,7 @@ import luigi
 
 from neuroluigi.notebook.frame import frame, html_table
 from neuroluigi.notebook.group import LabGroup
-from neuroluigi.notebook.run import RunResult, run_lab
+from neuroluigi.notebook.run import RunResult, run_lab, tasks_of
 from neuroluigi.notebook.session import LabSession
 from neuroluigi.notebook.status import LabStatus
 from neuroluigi.recordings.groups import VARIANT_SIGN
@@ -27,8 +27,6 @@ from neuroluigi.runner.opened import OpenedLab
 from neuroluigi.steps.config import RunStopped, results_root, whole_pipeline
 from neuroluigi.steps.discovery import groups, groups_of_sessions, only_looking
 from neuroluigi.steps.variants import chosen
-
-Settings = Mapping[tuple[str, str], str]
 
 
 class Lab:
@@ -72,11 +70,16 @@ class Lab:
         names = dict.fromkeys(name for row in rows for name in row)
         return frame({name: [row.get(name, "") for row in rows] for name in names})
 
-    def status(self) -> LabStatus:
-        """Return the state of every result, and what a run would do and why, as `neuroluigi status`."""
+    def status(self, *tasks: str | type[luigi.Task] | luigi.Task) -> LabStatus:
+        """Return the state of every result, and what a run would do and why, as `neuroluigi status`.
+
+        `tasks`, as in run(), are those whose results are asked for, with all that they require.
+        """
         with self._looking() as root:
             today = groups()
-            return LabStatus(collect_statuses(_whole(root), today), today, orphan_folders(results_root(), today))
+            roots = tasks_of(tasks) if tasks else [self._whole(root)]
+            entries = {str(one.task): one for root in roots for one in collect_statuses(root, today)}
+            return LabStatus(list(entries.values()), today, orphan_folders(results_root(), today))
 
     def results(self, where: str | Sequence[str] = (), variant: str = "", counts: bool = False) -> Any:
         """Return the numbers of all results, a row per group and channel, as `neuroluigi results --json`.
@@ -124,18 +127,22 @@ class Lab:
         *tasks: str | type[luigi.Task] | luigi.Task,
         workers: int = 1,
         groups: Sequence[str] = (),
-        variants: Sequence[str] = (),
+        variants: str | Sequence[str] = (),
+        settings: Mapping[str, Any] | None = None,
         progress: bool = True,
     ) -> RunResult:
         """Run tasks, by default the whole pipeline, and return what was made, and what failed and why.
 
         Tasks are names, such as "PlotAll", classes of steps, also of a cell of this notebook, or objects of them. Of a
         step for a group those of all groups are run, or of `groups`. `variants` are names, or "all", of those that
-        luigi.cfg declares. Where nothing can be run, RunStopped says why; a step that fails raises nothing. An
-        interrupt ends the run, with its engines, and is raised as KeyboardInterrupt; what is finished stays.
+        luigi.cfg declares; `settings`, such as {"Edges.level": 900}, count over luigi.cfg.
+
+        Where nothing can be run, RunStopped says why; a step that fails raises nothing. An interrupt ends the run, with
+        its engines, and is raised as KeyboardInterrupt; what is finished stays.
         """
-        return run_lab(self._opened, tasks, workers, groups, [variants] if isinstance(variants, str) else variants,
-                       progress)  # fmt: skip
+        names = [variants] if isinstance(variants, str) else list(variants)
+        given = {**(settings or {}), **({"neuroluigi.variants": names} if names else {})}
+        return run_lab(self._opened, tasks, workers, groups, given, progress)
 
     @contextlib.contextmanager
     def _looking(self, variant: str = "") -> Iterator[luigi.Task]:
@@ -144,6 +151,13 @@ class Lab:
             if variant and variant not in chosen([variant]):
                 raise RunStopped(f"luigi: {variant} is not the name of one variant")
             yield root
+
+    def _whole(self, root: luigi.Task) -> luigi.Task:
+        """Return the task whose results are all; RunStopped where the lab names none."""
+        whole_pipeline()
+        if isinstance(root, luigi.Config):
+            raise RunStopped(f"neuroluigi: there is no tasks.py in {self.folder}, which says what results there are")
+        return root.shows() if isinstance(root, ReportTask) else root
 
     def _files(self, root: luigi.Task, keys: Sequence[str] | Mapping[str, Group], variant: str) -> dict[str, list]:
         """Return the files of groups; of a variant with its own in place of those of the same names."""
@@ -166,12 +180,6 @@ def _over(base: Sequence[OwnFile], own: Sequence[OwnFile]) -> list[OwnFile]:
     """Return files in place of those of the same names, in the order of files_of_groups()."""
     by_name = {one.path.name: one for one in (*base, *own)}
     return [by_name[name] for name in sorted(by_name, key=lambda name: (name.endswith(".npy"), name))]
-
-
-def _whole(root: luigi.Task) -> luigi.Task:
-    # Raises RunStopped where the lab names none.
-    whole_pipeline()
-    return root.shows() if isinstance(root, ReportTask) else root
 
 
 def open(folder: str | os.PathLike[str] = ".", module: str = "tasks") -> Lab:

@@ -64,17 +64,15 @@ def run_lab(
     asked_for: Sequence[Any],
     workers: int,
     keys: Sequence[str],
-    variants: Sequence[str],
+    given: Mapping[str, Any],
     has_progress: bool,
 ) -> RunResult:
     """Run what is asked for, see Lab.run()."""
-    settings = dict(_WITHIN)
+    settings = _WITHIN | dict(_as_setting(*one) for one in given.items())
     if multiprocessing.get_start_method() == "fork":
         settings |= _IN_PROCESSES
-    if variants:
-        settings["neuroluigi", "variants"] = ",".join(variants)
     with lab.in_force(settings), own_logging():
-        tasks = [task for one in asked_for or [whole_pipeline()] for task in _tasks_of(one, keys)]
+        tasks = tasks_of(asked_for or [whole_pipeline()], keys)
         progress = Progress(tasks, has_progress)
         _, code, worker = run_tasks(["lab.run"], tasks, {"workers": workers}, progress)
         failed = {} if worker is None else {one: progress.failures.get(one, "") for one in worker.failed}
@@ -89,6 +87,20 @@ def run_lab(
             notes=[*worker.ending.undone, *worker.ending.left_alone] if worker else [],
             log=log,
         )
+
+
+def _as_setting(name: str, value: Any) -> tuple[tuple[str, str], str]:
+    """Return section, name and text, as luigi.cfg has it, of a setting such as Edges.level; RunStopped for none."""
+    section, dot, own_name = name.rpartition(".")
+    if not dot:
+        raise RunStopped(f"neuroluigi: the setting {name!r} has no section: give it as Edges.level or results.rerun_on")
+    listed = isinstance(value, (list, tuple))
+    return (section, own_name), ",".join(map(str, value)) if listed else "" if value is None else str(value)
+
+
+def tasks_of(asked_for: Sequence[Any], keys: Sequence[str] = ()) -> list[luigi.Task]:
+    """Return the tasks of names, classes or objects; of a step for a group one for each of `keys`, by default all."""
+    return [task for one in asked_for for task in _tasks_of(one, keys)]
 
 
 def _tasks_of(asked_for: Any, keys: Sequence[str]) -> list[luigi.Task]:

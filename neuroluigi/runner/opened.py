@@ -38,6 +38,9 @@ _REGISTERS: tuple[list, ...] = (
     discovery.decoders,
 )
 
+# What is in the registers without any lab, while one is in force.
+_of_process: list[list[type]] | None = None
+
 # One lab is in force at a time, for all threads.
 _lock = threading.RLock()
 
@@ -47,7 +50,8 @@ class OpenedLab:
 
     def __init__(self, folder: Path, module: str = "tasks"):
         self.folder, self.module = folder, module
-        self._is_in_force = False
+        # The task of the call that has it in force now.
+        self._root: luigi.Task | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -63,23 +67,24 @@ class OpenedLab:
         """Have the lab in force in this context, as in a command; give the task of [neuroluigi] task, or one of none.
 
         luigi.cfg is read each time, and all modules of the lab are imported again where one of their files changed.
-        `settings`, by section and name, count over luigi.cfg. Raises RunStopped where something is wrong with them.
+        `settings`, by section and name, count over luigi.cfg; within a context that has it in force, that goes on, as
+        for a step that asks for the lab. Raises RunStopped where something is wrong with any of them.
         """
         with _lock:
-            if self._is_in_force:
-                raise RunStopped(f"neuroluigi: {self.folder} is asked while it is asked already; use its tasks alone")
+            if self._root is not None:
+                yield self._root
+                return
             if self._has_changed():
                 self._forget()
-            self._is_in_force = True
-            try:
-                with self._in_place():
-                    config = luigi.configuration.get_config()
-                    for (section, name), value in (settings or {}).items():
-                        config.set(section, name, value)
-                    with command_line(self._words()) as root:
-                        yield root
-            finally:
-                self._is_in_force = False
+            with self._in_place():
+                config = luigi.configuration.get_config()
+                for (section, name), value in (settings or {}).items():
+                    config.set(section, name, value.replace("%", "%%"))
+                with command_line(self._words()) as self._root:
+                    try:
+                        yield self._root
+                    finally:
+                        self._root = None
 
     def imported_module(self) -> ModuleType:
         """Return the module of the lab's steps; the lab has to be in force."""
@@ -116,9 +121,11 @@ class OpenedLab:
     @contextlib.contextmanager
     def _with_classes(self) -> Iterator[None]:
         """Have the lab's classes in the registers, and take those away again that are its own."""
-        before = [list(one) for one in _REGISTERS]
-        for register, own in zip(_REGISTERS, self._registers, strict=True):
-            register[:] = _without_namesakes(register, own) + own
+        global _of_process
+        before, outer = [list(one) for one in _REGISTERS], _of_process
+        _of_process = outer or before
+        for register, others, own in zip(_REGISTERS, _of_process, self._registers, strict=True):
+            register[:] = _without_namesakes(others, own) + own
         counts = [len(one) for one in _REGISTERS]
         try:
             yield
@@ -128,6 +135,7 @@ class OpenedLab:
                 own += [one for one in new if one.__module__ in self._modules]
                 # What is installed is imported once, for all labs; what could not be imported is nowhere.
                 register[:] = others + [one for one in new if one.__module__ in sys.modules]
+            _of_process = outer
 
     @contextlib.contextmanager
     def _with_modules(self) -> Iterator[None]:
