@@ -1,14 +1,15 @@
 """Tables of events, which pynapple can take."""
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neuroluigi.notebook import frame
 from neuroluigi.notebook.frame import Table
 
-# First come these, whatever else there is.
-_FIRST = ("time_s", "sample", "channel", "name", "amplitude")
+# First come these, with what they are where there is none, whatever else there is.
+_FIRST = {"time_s": math.nan, "sample": 0, "channel": 0, "name": None, "amplitude": math.nan}
 
 
 class _ForPynapple:
@@ -53,6 +54,6 @@ def event_frame(columns: Mapping[str, Sequence[Any]]) -> Any:
     """Return a table of the columns that `neuroluigi events` prints; seconds are time_s, and blank is what has none."""
     count = len(columns["sample"])
     named = {"time_s" if name == "seconds" else name: column for name, column in columns.items()}
-    first = {name: named.get(name, [None] * count) for name in _FIRST}
+    first = {name: named.get(name, [blank] * count) for name, blank in _FIRST.items()}
     ordered = {**first, **{name: column for name, column in named.items() if name not in first}}
     return _frame_class()(ordered) if frame.has_pandas() else EventTable(ordered)

@@ -83,7 +83,7 @@ def run_lab(
             is_done=code == 0,
             made=dict(worker.outcomes[MADE]) if worker else {},
             unchanged=dict(worker.outcomes[UNCHANGED]) if worker else {},
-            failed={task: why or f"see {log}" for task, why in failed.items()},
+            failed={task: why.removeprefix(f"{task}: ") or f"see {log}" for task, why in failed.items()},
             notes=[*worker.ending.undone, *worker.ending.left_alone] if worker else [],
             log=log,
         )

@@ -46,6 +46,8 @@ def _classes() -> tuple[type, type]:
             ids = ids if len(set(ids)) == len(ids) else [str(n) for n in range(len(ids))]
             super().__init__(aggregate.sampling_rate_hz, ids, np.dtype(aggregate.dtype))
             self.add_recording_segment(KeptSegment(aggregate))
+            # The class is made here: another process knows it where that is a copy of this one.
+            self._serializability.update(json=False, pickle=False)
 
     return KeptRecording, KeptSegment
 
@@ -53,36 +55,40 @@ def _classes() -> tuple[type, type]:
 def recording_of(aggregate: AggregateFile, key: str) -> Any:
     """Return the SpikeInterface recording of a group; ValueError where it has no sampling rate.
 
-    Its segment has all kept samples, one after the other; where samples are missing in between is in the annotation
-    `first_samples_after_gaps`.
+    Where channels have places on a probe, it has those alone. Its segment has all kept samples, one after the other;
+    the annotation `first_samples_after_gaps` says where samples are missing in between.
     """
     if not aggregate.sampling_rate_hz:
         raise ValueError(f"the sampling rate of {key} is not known; set [recordings] sampling_rate_hz")
     recording_class, _ = _classes()
-    recording = recording_class(aggregate)
-    described, units = described_channels(aggregate), units_of(aggregate)
-    if all(unit in _MICROVOLTS for _, _, unit in units):
-        recording.set_channel_gains([scale * _MICROVOLTS[unit] for scale, _, unit in units])
-        recording.set_channel_offsets([offset * _MICROVOLTS[unit] for _, offset, unit in units])
+    recording, described = recording_class(aggregate), described_channels(aggregate)
     recording.set_property("kind", list(aggregate.kinds))
     recording.set_property("is_bad", [one in aggregate.bad for one in range(aggregate.channels)])
     recording.annotate(group=key, first_samples_after_gaps=[one for one in aggregate.segments if one])
     placed = [n for n, one in enumerate(described) if "x" in one and "y" in one]
-    return _with_probe(recording, described, placed) if placed else recording
+    chosen = placed or list(range(aggregate.channels))
+    if len(chosen) < aggregate.channels:
+        recording = recording.select_channels(recording.channel_ids[chosen])
+    units = [units_of(aggregate)[one] for one in chosen]
+    if all(unit in _MICROVOLTS for _, _, unit in units):
+        recording.set_channel_gains([scale * _MICROVOLTS[unit] for scale, _, unit in units])
+        recording.set_channel_offsets([offset * _MICROVOLTS[unit] for _, offset, unit in units])
+    if placed:
+        # Some versions set it on the recording itself.
+        recording = recording.set_probe(_probe([described[one] for one in placed])) or recording
+    return recording
 
 
-def _with_probe(recording: Any, described: list[dict[str, Any]], placed: list[int]) -> Any:
-    """Return the recording with its probe, um; it has the channels that have a place alone."""
+def _probe(channels: list[dict[str, Any]]) -> Any:
+    """Return the probe of some channels, um."""
     from probeinterface import Probe
 
-    if len(placed) < len(described):
-        recording = recording.select_channels(recording.channel_ids[placed])
     probe = Probe(ndim=2, si_units="um")
     probe.set_contacts(
-        positions=[(described[n]["x"], described[n]["y"]) for n in placed],
+        positions=[(one["x"], one["y"]) for one in channels],
         shapes="circle",
         shape_params={"radius": 5},
-        shank_ids=[str(described[n].get("shank", 0)) for n in placed],
+        shank_ids=[str(one.get("shank", 0)) for one in channels],
     )
-    probe.set_device_channel_indices(np.arange(len(placed)))
-    return recording.set_probe(probe)
+    probe.set_device_channel_indices(np.arange(len(channels)))
+    return probe
