@@ -34,10 +34,11 @@ LOWEST_TESTS := $(addprefix tests/,runner/test_luigi_internals.py runner/test_pa
 test-lowest: .venv-lowest/installed
 	$(subst .venv,.venv-lowest,$(BIN))/python -m pytest $(LOWEST_TESTS)
 
-# Spikes, lines and beats as SpikeInterface, MNE and wfdb find them; what SpikeInterface and phylib read of ours.
+# Spikes, lines and beats as SpikeInterface, MNE and wfdb find them; what SpikeInterface, phylib and pynapple read of ours.
 opinions: .venv-opinions/installed
 	$(subst .venv,.venv-opinions,$(BIN))/python -m pytest -n 0 tests/signals/test_second_opinions.py \
-	  tests/signals/test_sorted_units.py tests/ephys/test_handover.py tests/ephys/test_curated.py
+	  tests/signals/test_sorted_units.py tests/ephys/test_handover.py tests/ephys/test_curated.py \
+	  tests/notebook/test_readers.py
 
 style: types .venv/installed-tests
 	$(BIN)/ruff check .

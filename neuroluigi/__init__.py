@@ -4,7 +4,7 @@ from neuroluigi.steps.settings_file import RunStopped
 
 # isort: split
 from neuroluigi.cluster.subset import Subset
-from neuroluigi.notebook.lab import open as open
+from neuroluigi.notebook import open as open
 from neuroluigi.recordings.concatenation import data_bytes
 from neuroluigi.recordings.formats.raw import fake_samples
 from neuroluigi.results.report.page import ReportTask

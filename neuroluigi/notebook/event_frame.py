@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from neuroluigi.notebook import frame
@@ -50,7 +50,7 @@ def _frame_class() -> type:
     return EventFrame
 
 
-def event_frame(columns: Mapping[str, Sequence[Any]]) -> Any:
+def event_frame(columns: Mapping[str, Any]) -> Any:
     """Return a table of the columns that `neuroluigi events` prints; seconds are time_s, and blank is what has none."""
     count = len(columns["sample"])
     named = {"time_s" if name == "seconds" else name: column for name, column in columns.items()}

@@ -2,20 +2,20 @@
 
 import html
 import importlib.util
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from neuroluigi.results.output import as_text, write_csv
 
-# Rows that a notebook shows: the first and the last.
-_SHOWN = 10
+# Rows that a notebook shows of more than twice as many: the first and the last.
+_SHOWN = 25
 
 
 class Table:
     """A table without pandas: `table["mean"]` is a column, `table.rows` has a dict per row."""
 
-    def __init__(self, columns: Mapping[str, Sequence[Any]]):
+    def __init__(self, columns: Mapping[str, Any]):
         self._columns = dict(columns)
 
     @property
@@ -49,12 +49,7 @@ class Table:
         return f"<{len(self)} rows of {', '.join(self._columns)}>"
 
     def _repr_html_(self) -> str:
-        rows = list(self)
-        left_out = len(rows) - 2 * _SHOWN
-        if left_out > 0:
-            rows[_SHOWN:-_SHOWN] = [("…",) * len(self._columns)]
-        note = f"<p>{len(self)} rows, of which {left_out} are not shown</p>" if left_out > 0 else ""
-        return html_table(self.columns, rows) + note
+        return html_table(self.columns, list(self))
 
 
 def has_pandas() -> bool:
@@ -68,11 +63,14 @@ def as_cells(column: Sequence[Any]) -> list[Any]:
     return [None if one != one else one for one in values]
 
 
-def html_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return an HTML table of cells of any text; numbers are to the right."""
+def html_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return an HTML table of cells of any text; numbers are to the right. Of very many rows the middle is left out."""
+    left_out = len(rows) - 2 * _SHOWN
+    shown = [*rows[:_SHOWN], ("…",) * len(columns), *rows[-_SHOWN:]] if left_out > 0 else rows
     head = "".join(f"<th>{html.escape(one)}</th>" for one in columns)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in shown)
+    note = f"<p>{len(rows)} rows, of which {left_out} are not shown</p>" if left_out > 0 else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
 def _cell(value: Any) -> str:
@@ -80,8 +78,8 @@ def _cell(value: Any) -> str:
     return f"<td{align}>{html.escape(as_text(value))}</td>"
 
 
-def frame(columns: Mapping[str, Sequence[Any]]) -> Any:
-    """Return a table of these columns: a pandas.DataFrame where pandas is installed, else a Table."""
+def frame(columns: Mapping[str, Any]) -> Any:
+    """Return a table of these columns, lists or arrays: a pandas.DataFrame where pandas is installed, else a Table."""
     if not has_pandas():
         return Table(columns)
     import pandas

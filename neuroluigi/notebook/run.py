@@ -84,7 +84,8 @@ def run_lab(
             made=dict(worker.outcomes[MADE]) if worker else {},
             unchanged=dict(worker.outcomes[UNCHANGED]) if worker else {},
             failed={task: why.removeprefix(f"{task}: ") or f"see {log}" for task, why in failed.items()},
-            notes=[*worker.ending.undone, *worker.ending.left_alone] if worker else [],
+            # What failed is still to be made, as every run says.
+            notes=[*([] if code else worker.ending.undone), *worker.ending.left_alone] if worker else [],
             log=log,
         )
 

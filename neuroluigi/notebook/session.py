@@ -1,6 +1,7 @@
 """A session of a lab in Python: the clock of its streams, and its trials."""
 
 import html
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroluigi.notebook.frame import frame
@@ -33,7 +34,7 @@ class LabSession:
 
         return frame(Trials(self._path("trials.csv", "Trials")).load())
 
-    def _path(self, file: str, step: str):
+    def _path(self, file: str, step: str) -> Path:
         with self._lab._looking():
             path = results_root() / SESSIONS / self.name / file
         if not path.is_file():

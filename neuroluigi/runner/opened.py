@@ -156,7 +156,7 @@ class OpenedLab:
         finally:
             own = [name for name in sys.modules.keys() - before if self._has(sys.modules[name])]
             self._modules = {name: sys.modules.pop(name) for name in own}
-            files = (one.__file__ for one in self._modules.values() if getattr(one, "__file__", None))
+            files = filter(None, (one.__file__ for one in self._modules.values()))
             self._states |= {file: state for file in files if (state := _state_of(file)) and file not in self._states}
             sys.modules.update(hidden)
             sys.path[:] = path
@@ -169,8 +169,8 @@ class OpenedLab:
         return set()
 
     def _has(self, module: ModuleType) -> bool:
-        file = getattr(module, "__file__", None)
-        return bool(file) and self.folder in Path(os.path.abspath(file)).parents  # noqa: PTH100
+        file: str | None = getattr(module, "__file__", None)
+        return file is not None and self.folder in Path(os.path.abspath(file)).parents  # noqa: PTH100
 
     def _has_changed(self) -> bool:
         return any(_state_of(file) != state for file, state in self._states.items())
