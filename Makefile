@@ -95,5 +95,5 @@ clean:
 .venv-opinions/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv-opinions
 	$(subst .venv,.venv-opinions,$(BIN))/python -m pip install --quiet --disable-pip-version-check \
-	  'spikeinterface==0.105.3' 'phylib==2.7.1' pandas scipy 'mne>=1.13' 'wfdb>=4.3' pytest pytest-xdist hypothesis --editable .
+	  'spikeinterface==0.105.3' 'phylib==2.7.1' 'pynapple>=0.11' pandas scipy 'mne>=1.13' 'wfdb>=4.3' pytest pytest-xdist hypothesis --editable .
 	@touch $@

@@ -173,6 +173,29 @@ class Peri(ephys.Peri):
         }
 
 
+class NWB(ephys.NWB):
+    """All of a session in one file of Neurodata Without Borders: docs/nwb.md."""
+
+    def requires(self):
+        steps = {"ap": Spikes, "digital": Lines}
+        of_groups = {
+            group: {
+                "aggregate": Aggregate(group),
+                "events": [steps[kind](group) for kind in self.kinds_of(group) if kind in steps],
+            }
+            for group in self.groups
+        }
+        return {
+            "groups": of_groups,
+            **({"trials": Trials(self.session)} if self.is_set(Trials, "table", "line") else {}),
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class NWBAll(ephys.NWBAll):
+    """The NWB of every session: neuroluigi export nwb."""
+
+
 class Traces(ephys.Traces):
     """The group's samples against time."""
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import analysis
 import calls
 import looks
+import nwb
 import peers
 import pipeline
 import scheduling
@@ -42,6 +43,7 @@ FUNCTIONS = (
     analysis.memory,
     spikes.spikes,
     spikes.two_groups,
+    nwb.nwb,
     calls.one_call,
     calls.slow_engine,
     looks.finished_groups,

@@ -48,8 +48,11 @@ class Finding:
 def examine(root: luigi.Task) -> Iterator[Finding]:
     """Yield all findings, in the order in which a run needs things; each engine is started once."""
     yield Finding("host", f"{platform.node()}, {platform.platform()}, {os.cpu_count()} processors")
-    for name, version in package_versions(("numpy", "matplotlib")).items():
+    versions = package_versions(("numpy", "matplotlib", "pynwb"))
+    for name, version in versions.items():
         yield Finding(name, version)
+    if "pynwb" not in versions:
+        yield Finding("pynwb", "not installed; for NWB files: pip install 'neuroluigi[nwb]'")
     yield from commands()
     yield from _engines()
     yield from _seats()

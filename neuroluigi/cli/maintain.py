@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 from luigi.task import flatten
+from luigi.task_register import Register
 from rich.filesize import decimal
 from rich.progress import Progress
 from rich.text import Text
@@ -15,7 +16,9 @@ from neuroluigi.cli.tables import console, error_console, print_json, print_tabl
 from neuroluigi.provenance import run_lock
 from neuroluigi.results import maintenance, recorded, rocrate, verification
 from neuroluigi.results.own_files import planned_where_known
+from neuroluigi.runner.run import luigi_command
 from neuroluigi.steps.config import RunStopped, results_root, shown_path
+from neuroluigi.steps.tasks import SESSIONS
 
 _MOST_NAMED = 20
 
@@ -224,6 +227,41 @@ def rocrate_command(context, name, description, licence, organization):
     notes += [f"a run is working on these results, write the crate again after it: {run}" for run in at_work]
     for note in (*notes, *about.missing()):
         click.echo(note)
+
+
+@export_group.command("nwb", context_settings=LUIGI_OPTIONS)
+@click.option("--session", default="", help="Only this session.")
+@click.pass_context
+def nwb_command(context, session):
+    """Write an NWB file of each session, with all that it needs, and list the files.
+
+    \b
+    Examples:
+      neuroluigi export nwb --NWB-species "Mus musculus" --NWB-sex F --NWB-age P90D
+      neuroluigi export nwb --session m1 --NWB-raw copy
+
+    It runs NWBAll of tasks.py, or NWB of one session, as any other task: what is done stays done, each file is
+    validated before it is there, and what is lacking to describe a session is named before anything is made.
+    """
+    module, _ = context.obj
+    name, words = ("NWB", ["--session", session]) if session else ("NWBAll", [])
+    with pipeline_of(context):
+        if name not in Register.task_names():
+            raise RunStopped(
+                f"neuroluigi: {module}.py has no class {name}: add the lines that docs/nwb.md has for a pipeline of"
+                " your own"
+            )
+    code = luigi_command([name, *words, "--module", module, *context.args, "--local-scheduler"])
+    with pipeline_of(context):
+        folder = results_root() / SESSIONS
+        made = [path for one in recorded.recorded_results(folder) if one.step == "NWB" for path in one.files]
+    wanted = [path for path in made if not session or path.parent.name == session]
+    if wanted:
+        print_table(
+            ("session", "file", "size"),
+            [(path.parent.name, shown_path(path), decimal(path.stat().st_size)) for path in wanted],
+        )
+    sys.exit(code)
 
 
 COMMANDS = (clean_command, drop_command, accept_command, verify_command, export_group)

@@ -25,6 +25,7 @@ from neuroluigi.ephys.filtered import Filtered
 from neuroluigi.ephys.flat import Flat
 from neuroluigi.ephys.handover import Handover
 from neuroluigi.ephys.lines import Lines
+from neuroluigi.ephys.nwb import NWB, NWBAll
 from neuroluigi.ephys.peri import Peri
 from neuroluigi.ephys.plot import Plot
 from neuroluigi.ephys.pulses import Pulses
@@ -37,6 +38,7 @@ from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.blocks import blocks
 
 __all__ = [
+    "NWB",
     "Aggregate",
     "AggregateFile",
     "Aligned",
@@ -51,6 +53,7 @@ __all__ = [
     "Flat",
     "Handover",
     "Lines",
+    "NWBAll",
     "Peri",
     "Photodiode",
     "Plot",

@@ -44,7 +44,7 @@ class PlotAll(ReadyMadeName, WrapperTask):
     )
 
     def requires(self):
-        of_sessions = [_step_called(name, type(self)) for name in self.sessions]
+        of_sessions = [step_called(name, type(self)) for name in self.sessions]
         return [
             *(step(group) for group in groups() for step in self.steps_of(group)),
             *(step(session) for session in groups_of_sessions() for step in of_sessions),
@@ -52,21 +52,23 @@ class PlotAll(ReadyMadeName, WrapperTask):
 
     def steps_of(self, group: str) -> list[type[luigi.Task]]:
         """Return the steps of a group, each once. Raises RunStopped for a name that is no step."""
-        names = (name for kind in self._kinds_of(group) for name in getattr(self, kind))
-        return [_step_called(name, type(self)) for name in dict.fromkeys(names)]
+        names = (name for kind in kinds_of(group) for name in getattr(self, kind))
+        return [step_called(name, type(self)) for name in dict.fromkeys(names)]
 
-    def _kinds_of(self, key: str) -> Iterable[str]:
-        group = groups()[key]
-        if group.problems or not group.recordings:
-            # Each of its steps fails with the reason.
-            return (UNKNOWN,)
-        rate = group.recordings[0].sampling_rate_hz
-        found = _kinds(group)
-        if any(one.recorded and one.recorded.line_files for one in group.recordings):
-            found.add(DIGITAL)
-        if AP in found and rate and rate < LEAST_RATE_OF_SPIKES:
-            found = found - {AP} | {LF}
-        return sorted(found, key=KINDS.index)
+
+def kinds_of(key: str) -> Iterable[str]:
+    """Return what the channels of a group are taken for, in the order of KINDS; unknown where it has a problem."""
+    group = groups()[key]
+    if group.problems or not group.recordings:
+        # Each of its steps fails with the reason.
+        return (UNKNOWN,)
+    rate = group.recordings[0].sampling_rate_hz
+    found = _kinds(group)
+    if any(one.recorded and one.recorded.line_files for one in group.recordings):
+        found.add(DIGITAL)
+    if AP in found and rate and rate < LEAST_RATE_OF_SPIKES:
+        found = found - {AP} | {LF}
+    return sorted(found, key=KINDS.index)
 
 
 def _kinds(group: Group) -> set[str]:
@@ -79,7 +81,8 @@ def _kinds(group: Group) -> set[str]:
     return {of_group.kind(place) for place in of_group.usable()} or {UNKNOWN}
 
 
-def _step_called(name: str, task: type[luigi.Task]) -> type[luigi.Task]:
+def step_called(name: str, task: type[luigi.Task]) -> type[luigi.Task]:
+    """Return the step of that name, which `task` asks for. Raises RunStopped where there is none."""
     try:
         return Register.get_task_cls(name)
     except TaskClassException as error:

@@ -97,7 +97,7 @@ class Crossings(SignalTask):
         found = {**self.signal_options(), **self._options_of_events()}
         for name in (*_LEVELS, "hysteresis"):
             if isinstance(found.get(name), str):
-                values = self.values_of_channels(name, self.chosen_channels())
+                values = self.values_of_channels(name, found[name], self.chosen_channels())
                 found[name] = values[0] if len({*values}) == 1 else values
         try:
             EventOptions(**found).check(self.sampling_rate_hz())
@@ -105,9 +105,9 @@ class Crossings(SignalTask):
             raise RecordingsError(f"group {self.group}, {self.task_family}: {error}") from None
         return found
 
-    def values_of_channels(self, name: str, places: Sequence[int]) -> list[float]:
-        """Return the number that a parameter has for each of some channels, in counts where it has a unit."""
-        value, of_group, setting = getattr(self, name), self._channels_of_group(), f"[{self.task_family}] {name}"
+    def values_of_channels(self, name: str, value: "float | str", places: Sequence[int]) -> list[float]:
+        """Return the number that a value has for each of some channels, in counts where it has a unit."""
+        of_group, setting = self._channels_of_group(), f"[{self.task_family}] {name}"
         # After a band-pass nothing is left of an offset.
         with_offset = name == "level" and self.low is None
         pairs = zip(places, of_group.spread(*values_of(value), places, setting), strict=True)

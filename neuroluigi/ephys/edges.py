@@ -42,7 +42,9 @@ class Edges(Crossings):
         stats = self.input()["stats"].load()
         levels = [math.nan] * len(stats["min"])
         if self._is_of_stats():
-            parts = (Fraction(repr(one)) for one in self.values_of_channels("threshold", range(len(levels))))
+            threshold: Any = self.threshold
+            of_channels = self.values_of_channels("threshold", threshold, range(len(levels)))
+            parts = [Fraction(repr(one)) for one in of_channels]
             return targets.levels(stats, [1 - part if self.polarity == "falling" else part for part in parts])
         if not self._is_filtered() and "level" in (options := self.options()):
             chosen, level = self.chosen_channels(), options["level"]

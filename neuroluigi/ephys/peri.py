@@ -13,8 +13,9 @@ from neuroluigi.ephys.trial_files import PeriSummary
 from neuroluigi.recordings.formats.reader import AP, UNKNOWN
 from neuroluigi.recordings.recording import RecordingsError
 from neuroluigi.recordings.trial_table import START, is_time
-from neuroluigi.steps.config import RunStopped, WordsParameter, recordings, setting
+from neuroluigi.steps.config import RunStopped, WordsParameter
 from neuroluigi.steps.describe import StepError
+from neuroluigi.steps.group_settings import bad_channels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,7 +111,7 @@ class Peri(LineTask):
         if group.problems or not group.recordings:
             # The steps that it requires fail with the reason.
             return kind == UNKNOWN
-        return bool(GroupChannels(group, setting(recordings).bad_channels).of_kinds(kind))
+        return bool(GroupChannels(group, *bad_channels(key)).of_kinds(kind))
 
     def output(self):
         return {
@@ -121,7 +122,8 @@ class Peri(LineTask):
 
     def fingerprint(self):
         # What the recordings decide, beside the parameters.
-        return {"bad_channels": list(bad)} if (bad := setting(recordings).bad_channels) else {}
+        found = {key: list(bad) for key in self.groups if (bad := bad_channels(key)[0])}
+        return {"bad_channels": found} if found else {}
 
     def make(self, out):
         from neuroluigi.ephys.peri_counts import Counted, write_table

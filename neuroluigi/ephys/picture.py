@@ -130,20 +130,24 @@ class Picture(ReadyMade):
 
 def events_name(target: Any) -> str:
     """Return the name of the files of an event step, such as spikes, by its output."""
-    return _files_of_events(target)[0].rpartition(".")[0]
+    return files_of_events(target)[0].rpartition(".")[0]
 
 
 def events_of(step: Any) -> FoundEvents:
     """Return the events that a step found, whose files are spikes.npy and, as far as there are, those beside it."""
-    target = step.output()
-    name, files = _files_of_events(target)
-    stem = name.rpartition(".")[0]
+    return read_events_of(step.output(), step.task_family)
+
+
+def read_events_of(target: Any, name: str = "") -> FoundEvents:
+    """Return the events in what a step made, by its output; called as `name`, or as its files."""
+    table, files = files_of_events(target)
+    stem = table.rpartition(".")[0]
     return read_events(
-        step.task_family, files[name], files.get(f"{stem}{_AMPLITUDES}.npy", ""), files.get(f"{stem}.json", "")
+        name or stem, files[table], files.get(f"{stem}{_AMPLITUDES}.npy", ""), files.get(f"{stem}.json", "")
     )
 
 
-def _files_of_events(target: Any) -> tuple[str, dict[str, str]]:
+def files_of_events(target: Any) -> tuple[str, dict[str, str]]:
     """Return the name of the table of events, and the path of each file of its step by its name."""
     files = {Path(one.path).name: one.path for one in flatten(target)}
     tables = [name for name in files if name.endswith(".npy") and not name.endswith(f"{_AMPLITUDES}.npy")]

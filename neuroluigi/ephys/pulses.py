@@ -6,6 +6,7 @@ import luigi
 
 from neuroluigi.ephys.channels import GroupChannels
 from neuroluigi.ephys.crossings import Crossings
+from neuroluigi.ephys.quantities import PerChannel
 from neuroluigi.ephys.streams import AnalogLine, analog_line_of
 from neuroluigi.recordings.formats.reader import DIGITAL
 from neuroluigi.recordings.recording import RecordingsError
@@ -22,7 +23,7 @@ class Pulses(Crossings):
     see Aligned. All else is as in Crossings.
     """
 
-    threshold = luigi.OptionalFloatParameter(default=None, description="not here: it is [Aligned:STREAM] threshold")
+    threshold = PerChannel(default=None, description="not here: it is [Aligned:STREAM] threshold")
     refractory = luigi.FloatParameter(
         default=1.0, positional=False, description="ms: no pulse so soon after an accepted one"
     )

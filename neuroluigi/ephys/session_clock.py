@@ -22,9 +22,9 @@ class ClockedTask(ReadyMadeName, SessionTask):
 
     @property
     def has_several_streams(self) -> bool:
-        """Whether the session has streams with clocks of their own, so that its times need an Aligned."""
+        """Whether the session has several streams with clocks, or one in several groups: its times need an Aligned."""
         streams, _ = streams_of(self.groups, self.session)
-        return len(streams) > 1
+        return len(streams) > 1 or (len(streams) == 1 and len(self.groups) > 1)
 
     def times(self, group: str) -> "SampleTimes":
         """Return when the samples of a group were taken. Raises StepError where its clock is not that of the others.

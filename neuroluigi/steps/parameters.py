@@ -58,6 +58,9 @@ class ResolvedParameters(luigi.Task):
     @property
     def task_id(self):
         """The id by which Luigi knows it."""
+        # It is asked for millions of times.
+        if not self.made_for:
+            return self.id_in_base
         return f"{self.id_in_base}_{self.variant.replace('-', '_')}" if self.variant else self.id_in_base
 
     @task_id.setter

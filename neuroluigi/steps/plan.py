@@ -110,7 +110,7 @@ class Plan:
         """Have of what is no task of this package what is known of it in a variant, in place of that in another."""
         if self.made_for == made_for:
             return
-        known = (self.statuses, self.below, self.outputs, self.read_of)
+        known: tuple[dict[str, Any], ...] = (self.statuses, self.below, self.outputs, self.read_of)
         self.put_by[self.made_for] = [{one: of.pop(one) for one in self.plain if one in of} for of in known]
         for of, before in zip(known, self.put_by.get(made_for, ()), strict=False):
             of.update(before)

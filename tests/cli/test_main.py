@@ -34,7 +34,7 @@ def test_help_shows_an_example_of_the_command_itself(name):
 def test_the_commands_are_those_of_the_documentation():
     assert set(COMMANDS) == {
         *("init", "run", "status", "why", "results", "events", "recordings", "report", "diagram"),
-        *("clean", "drop", "accept", "verify", "export rocrate", "doctor", "slurm"),
+        *("clean", "drop", "accept", "verify", "export rocrate", "export nwb", "doctor", "slurm"),
     }
     overview = CliRunner().invoke(main, ["--help"]).output
     assert all(re.search(rf"^  {name.split()[0]} ", overview, re.MULTILINE) for name in COMMANDS)

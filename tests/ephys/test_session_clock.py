@@ -39,11 +39,11 @@ META = "typeThis=imec\nimSampRate=10000\nimMaxInt=512\nimAiRangeMax=0.6\nimDatPr
 META += "acqApLfSy=1,0,1\nsnsApLfSy=1,0,1\nnSavedChans=2\nsyncSourceIdx=0\nfileSizeBytes=400\n"
 
 
-def write(lab: Pipeline, stream: str, start: int) -> None:
-    folder = lab.folder / "raw" / "m_g0"
+def write(lab: Pipeline, stream: str, start: int, gate: int = 0) -> None:
+    folder = lab.folder / "raw" / f"m_g{gate}"
     folder.mkdir(parents=True, exist_ok=True)
-    np.zeros((100, 2), "<i2").tofile(folder / f"m_g0_t0.{stream}.bin")
-    (folder / f"m_g0_t0.{stream}.meta").write_text(f"{META}firstSample={start}\n")
+    np.zeros((100, 2), "<i2").tofile(folder / f"m_g{gate}_t0.{stream}.bin")
+    (folder / f"m_g{gate}_t0.{stream}.meta").write_text(f"{META}firstSample={start}\n")
 
 
 def span(lab: Pipeline, *options: str, aligned: bool = True, code: int | None = 0):
@@ -65,6 +65,14 @@ def test_of_several_streams_there_is_one_zero(lab):
     several, firsts, ends = span(lab)
     assert several and firsts == {"m-0-imec0.ap": [0.0], "m-0-imec1.ap": [0.5]}
     assert ends == pytest.approx([0, 0.5099])
+
+
+def test_gates_of_one_stream_are_groups_of_one_clock(lab):
+    write(lab, "imec0.ap", 5000)
+    write(lab, "imec0.ap", 30000, gate=1)
+    several, firsts, ends = span(lab)
+    assert several and firsts == {"m-0-imec0.ap": [0.0], "m-1-imec0.ap": [2.5]}
+    assert ends == pytest.approx([0, 2.5099])
 
 
 def test_without_an_alignment_several_streams_have_no_times(lab):

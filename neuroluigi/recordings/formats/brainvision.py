@@ -28,6 +28,7 @@ from neuroluigi.recordings.formats.reader import (
     size_of,
     split_bytes,
 )
+from neuroluigi.recordings.formats.starts import start_of_digits
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, RecordingsError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
         )
     if points is not None and points != samples:
         warnings.append(f"{data} has {samples} samples, {points} by {path}; what is there is taken")
-    markers, gaps = _markers(path, said, samples, warnings)
+    markers, gaps, started = _markers(path, said, samples, warnings)
     return RecordedFile(
         format=FORMAT,
         path=path,
@@ -112,6 +113,7 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
         rest_bytes=rest,
         sidecars=(data, *markers) if is_encoded else (path, *markers),
         warnings=tuple(warnings),
+        started=started,
         decode=partial(_decode, data, stored, count, samples) if is_encoded else None,
     )
 
@@ -214,24 +216,26 @@ def _named_file(path: str, said: Mapping[str, str], key: str, warnings: list[str
 
 def _markers(
     path: str, said: Mapping[str, str], samples: int, warnings: list[str]
-) -> tuple[list[str], tuple[Gap, ...]]:
-    """Return the file of the markers, if it could be read, and where its segments after the first begin."""
+) -> tuple[list[str], tuple[Gap, ...], str]:
+    """Return the file of the markers, if it could be read, where its segments after the first begin, and its start."""
     if not said.get("markerfile"):
-        return [], ()
+        return [], (), ""
     markers = _named_file(path, said, "markerfile", warnings)
     try:
         if markers is None:
             raise RecordingsError(f"{path} names {said['markerfile'][:200]!r} as its markers, no file in its folder")
-        starts = {start for start in _segment_starts(markers) if 0 < start < samples}
+        dates = dict(_segments(markers))
     except RecordingsError as error:
         warnings.append(f"{error}; whether the recording was paused is not known")
-        return [], ()
-    return [markers], tuple(Gap(start) for start in sorted(starts))
+        return [], (), ""
+    gaps = tuple(Gap(start) for start in sorted(dates) if 0 < start < samples)
+    return [markers], gaps, start_of_digits(dates.get(0, ""))
 
 
-def _segment_starts(markers: str) -> Iterator[int]:
+def _segments(markers: str) -> Iterator[tuple[int, str]]:
+    """Yield the first sample of each segment, and when it was recorded, in digits; "" where that is not said."""
     for section, _, value in _lines(markers):
-        kind, _, position, *_ = [*value.split(",", 3), "", ""]
+        kind, _, position, _, _, date, *_ = [*value.split(","), "", "", "", "", ""]
         if section == "marker infos" and kind.strip().lower() == "new segment":
             # Markers count from 1.
-            yield (as_count(position) or 0) - 1
+            yield (as_count(position) or 0) - 1, date

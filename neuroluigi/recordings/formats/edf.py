@@ -25,6 +25,7 @@ from neuroluigi.recordings.formats.reader import (
     as_number,
     described,
 )
+from neuroluigi.recordings.formats.starts import start_of_numbers
 from neuroluigi.recordings.recording import RecordingsError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _WIDTHS = {
     "samples": 8, "reserved": 32,
 }  # fmt: skip
 _ONSET = re.compile(rb"([+-]\d{1,12}(?:\.\d{1,9})?)[\x14\x15]")
+# Of the last century.
+_FIRST_YEAR = 85
 # A record has some KB.
 _MOST_RECORD_BYTES = 1 << 27
 
@@ -68,6 +71,7 @@ class _Header(NamedTuple):
     signals: tuple[_Signal, ...]
     annotations: tuple[_Signal, ...]
     warnings: tuple[str, ...]
+    started: str
 
 
 def claims(folder: str, names: Sequence[str]) -> bool:
@@ -112,6 +116,7 @@ def _describe(header: _Header, number: int, columns: Mapping[str, str]) -> Recor
         channels=tuple(one.channel for one in signals),
         gaps=not_too_many(header.path, _gaps(header, number)) if header.has_pauses else (),
         warnings=header.warnings,
+        started=header.started,
         decode=partial(_decode, header, signals),
     )
 
@@ -124,7 +129,8 @@ def _read_header(path: str) -> _Header:
             raise RecordingsError(
                 f"{path} is no EDF or BDF file by its first bytes; rename it if it is of another format"
             )
-        source.read(176)
+        source.read(160)
+        started = _started(*(_field(source, 8) for _ in range(2)))
         end, variant = as_count(_field(source, 8)), _field(source, 44)
         said, seconds, count = (_field(source, width) for width in (8, 8, 4))
         duration, number = as_number(seconds), as_count(count)
@@ -163,7 +169,18 @@ def _read_header(path: str) -> _Header:
         signals,
         annotations,
         tuple(warnings),
+        started,
     )
+
+
+def _started(date: str, time: str) -> str:
+    """Return when the recording began, by dd.mm.yy and hh.mm.ss; the years are 1985 to 2084."""
+    numbers = [as_count(text) for text in (*date.split("."), *time.split("."))]
+    known = [one for one in numbers if one is not None]
+    if len(known) != 6 or len(numbers) != 6 or known[2] > 99:
+        return ""
+    day, month, year, *clock = known
+    return start_of_numbers(year + (1900 if year >= _FIRST_YEAR else 2000), month, day, *clock)
 
 
 def _field(source: BinaryHeader, width: int) -> str:

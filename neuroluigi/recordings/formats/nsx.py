@@ -30,6 +30,7 @@ from neuroluigi.recordings.formats.reader import (
     RecordedFile,
     needs_decoding,
 )
+from neuroluigi.recordings.formats.starts import later, start_of_numbers
 from neuroluigi.recordings.recording import RecordingsError
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ _BYTES_PER_VALUE = 2
 _MOST_PACKETS = 10_000
 # At 30 kHz it would last a million years.
 _NO_RECORDING = 10**18
+# A processor runs for some weeks.
+_MOST_SECONDS = 1e8
 
 
 # What begins a packet by the major version: a flag, the clock, the number of samples.
@@ -54,13 +57,17 @@ _AP_RATE = 10_000
 
 
 class _Header(NamedTuple):
-    """What the header of a file says; `packet` is the layout of what begins a packet, "" where there are none."""
+    """What the header of a file says; `packet` is the layout of what begins a packet, "" where there are none.
+
+    `origin` is when the clock was 0, in UTC; "" where the header does not say.
+    """
 
     period: int
     clock_hz: int
     packet: str
     channels: tuple[Channel, ...]
     end: int
+    origin: str = ""
 
     @property
     def bytes_per_sample(self) -> int:
@@ -74,6 +81,11 @@ class _Header(NamedTuple):
         """Return the samples in so many ticks of the clock, None where no recording can be so long."""
         samples = round(Fraction(ticks * _PERIODS_PER_SECOND, self.clock_hz * self.period))
         return samples if abs(samples) < _NO_RECORDING else None
+
+    def started(self, clock: int) -> str:
+        """Return when the clock was at this tick; "" where that is not known, as of one that counts from 1970 (PTP)."""
+        seconds = clock / self.clock_hz
+        return later(self.origin, seconds) if seconds < _MOST_SECONDS else ""
 
 
 class _Packet(NamedTuple):
@@ -141,6 +153,7 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
         gaps=tuple(_gaps(packets, header)),
         rest_bytes=source.size - last.offset - last.samples * header.bytes_per_sample,
         warnings=tuple(warnings),
+        started=header.started(packets[0].clock),
     )
 
 
@@ -169,6 +182,7 @@ def _of_single_samples(path: str, columns: Mapping[str, str], header: _Header, s
         clock=f"blackrock {columns['stream']}",
         gaps=gaps,
         rest_bytes=rest,
+        started=header.started(first),
         decode=partial(_decode, path, header, samples),
     )
 
@@ -209,12 +223,12 @@ def _read_header(path: str, source: BinaryHeader) -> _Header:
         clock_hz, packet = _PERIODS_PER_SECOND, ""
         _check(path, period, clock_hz, count)
         channels = tuple(Channel(str(number)) for number in source.unpack(f"{count}I"))
-        end = source.position
+        end, started = source.position, ""
     elif magic in (b"NEURALCD", b"BRSMPGRP"):
-        major, minor, end, _, _, period, clock_hz, _, count = source.unpack("BBI16s256sII16sI")
+        major, minor, end, _, _, period, clock_hz, origin, count = source.unpack("BBI16s256sII16sI")
         if major not in _PACKETS:
             raise RecordingsError(needs_decoding(path, f"a Blackrock file of specification {major}.{minor}"))
-        packet = _PACKETS[major]
+        packet, started = _PACKETS[major], _origin(origin)
         _check(path, period, clock_hz, count)
         channels = tuple(_channel(source, _PERIODS_PER_SECOND / period) for _ in range(count))
     else:
@@ -224,7 +238,13 @@ def _read_header(path: str, source: BinaryHeader) -> _Header:
             f"{path} says that its samples begin at byte {end}; its header has {source.position} bytes, the file"
             f" {source.size}: it was cut off or is damaged, copy it again from the rig"
         )
-    return _Header(period, clock_hz, packet, channels, end)
+    return _Header(period, clock_hz, packet, channels, end, started)
+
+
+def _origin(content: bytes) -> str:
+    """Return when the clock was 0, in UTC: Windows' SYSTEMTIME, in which the third number is the day of the week."""
+    year, month, _, day, hour, minute, second, milliseconds = struct.unpack("<8H", content)
+    return start_of_numbers(year, month, day, hour, minute, second, 1000 * milliseconds, is_utc=True)
 
 
 def _check(path: str, period: int, clock_hz: int, count: int) -> None:

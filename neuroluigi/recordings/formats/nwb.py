@@ -26,6 +26,7 @@ from neuroluigi.recordings.formats.reader import (
     as_text,
     described,
 )
+from neuroluigi.recordings.formats.starts import later, start_of_text
 from neuroluigi.recordings.recording import BYTES_PER_VALUE, RecordingsError
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def _describe(path: str, series: _Series, columns: Mapping[str, str]) -> Recorde
         dtype, samples, count = _dtype_and_shape(data)
         channels, warnings = _channels(root, node, data, count, series.kind)
         rate, gaps = _times(node, samples)
+        started = _started(root, node)
         parts = _parts(data, dtype, samples, count)
         others = dict.fromkeys(one for one in (*data.files, *node.files) if one != path)
     if rate is None:
@@ -131,6 +133,7 @@ def _describe(path: str, series: _Series, columns: Mapping[str, str]) -> Recorde
         parts=parts,
         channels=channels,
         gaps=gaps,
+        started=started,
         sidecars=(path, *others) if parts else tuple(others),
         warnings=tuple(warnings),
         decode=None if parts else partial(decode, path, series.path),
@@ -218,6 +221,25 @@ def _electrodes(root: Node, series: Node, count: int) -> list[Channel] | None:
     places = {name: [_number(value) for value in columns[name]] for name in ("rel_x", "rel_y")}
     x, y = (places[name] if len(places[name]) == len(names) else [None] * len(names) for name in ("rel_x", "rel_y"))
     return [Channel(as_text(str(names[row])), x=x[row], y=y[row]) for row in rows]
+
+
+def _started(root: Node, series: Node) -> str:
+    """Return when a series began: so many seconds after the session did; "" where that is not said."""
+    session, first = _first_value(root, "session_start_time"), None
+    for name in ("starting_time", "timestamps"):
+        first = as_number(_first_value(series, name)) if first is None else first
+    text = session.decode("utf-8", "replace") if isinstance(session, bytes) else ""
+    return "" if first is None else later(start_of_text(text), first)
+
+
+def _first_value(node: Node, name: str) -> object:
+    """Return the value of a dataset, or its first one; None where there is no such dataset."""
+    found = resolve(node, name, missing_ok=True)
+    if found is None:
+        return None
+    dataset = found.dataset()
+    value = dataset[()] if dataset.shape == () else dataset[0] if dataset.size else None
+    return value if value is None or isinstance(value, bytes) else value.item()
 
 
 def _times(series: Node, samples: int) -> tuple[float | None, tuple[Gap, ...]]:

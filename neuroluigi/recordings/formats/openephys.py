@@ -10,6 +10,7 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from neuroluigi.recordings.formats.binary import opened
@@ -35,9 +36,11 @@ from neuroluigi.recordings.formats.reader import (
     described,
     path_inside,
     read_json,
+    read_text,
     size_of,
     split_bytes,
 )
+from neuroluigi.recordings.formats.starts import start_of_format, start_of_messages
 from neuroluigi.recordings.recording import RecordingsError
 
 FORMAT = "openephys"
@@ -69,6 +72,10 @@ _USUAL_UNITS = {AP: "uV", LF: "uV", ANALOG: "V"}
 _UNCERTAINTY = 0.05
 # The line of the pulses where nothing names one, as the GUI has it.
 _SYNC_BIT = 0
+# Beside the header: when the recording began; above its folders: when the first recording of the experiment did.
+_MESSAGES = "sync_messages.txt"
+_SETTINGS = ("settings.xml", "settings_{}.xml")
+_DATE = re.compile(r"<DATE>([^<]{8,40})</DATE>")
 # The lower rate of a probe that has two.
 _LF_RATE = 2500
 
@@ -92,9 +99,9 @@ def recordings_in(folder: str, names: Sequence[str]) -> list[RecordedFile]:
             raise RecordingsError(f"{header} has {len(streams)} streams, more than any rig; correct the file")
     except RecordingsError as error:
         return [RecordedFile(FORMAT, header, columns, problems=(str(error),))]
-    lines = _Lines(header, events, streams)
+    lines, started = _Lines(header, events, streams), _started(folder, columns)
     return [
-        _recording(header, columns | {"stream": name}, stream, lines)
+        replace(_recording(header, columns | {"stream": name}, stream, lines), started=started)
         for name, stream in zip(_names_of(streams), streams, strict=True)
     ]
 
@@ -116,6 +123,26 @@ def _columns_of(folder: str) -> dict[str, str]:
         "node": of_node[1] if of_node else "",
         "experiment": str(int(of_experiment[1])),
     }
+
+
+def _started(folder: str, columns: Mapping[str, str]) -> str:
+    """Return when a recording began: in UTC since 0.6, before that the time of the place, as far as it is known."""
+    if said := start_of_messages(_text_of(os.path.join(folder, _MESSAGES))):
+        return said
+    # The settings are written when the first recording of an experiment begins.
+    experiment = columns["experiment"]
+    if columns["index"] != "1" or not experiment:
+        return ""
+    name = _SETTINGS[experiment != "1"].format(experiment)
+    match = _DATE.search(_text_of(os.path.join(folder, os.pardir, os.pardir, name)))
+    return start_of_format(match[1], "%d %b %Y %H:%M:%S") if match else ""
+
+
+def _text_of(path: str) -> str:
+    try:
+        return read_text(path)
+    except RecordingsError:
+        return ""
 
 
 def _names_of(streams: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -131,7 +131,8 @@ class RecordedFile:
     names the file; a recording with a problem can't be analysed. `line_files` has changes of digital lines that are no
     samples, `sync` how its clock goes with those of other streams; `sync_problem` is a sentence on why that is not
     known where it could be. `seconds_file` has the second of each sample by the rig's own clock, "" where there is
-    none.
+    none. `started` is when the first sample was recorded, in ISO 8601, without a zone where the header has the time of
+    the place; "" where it has none.
 
     Of one that is encoded, whose samples don't lie in its files as they are, there are no parts: `decode()` yields its
     samples in blocks, arrays of (samples, channels) of any byte order; see decoding.decoded_blocks.
@@ -156,6 +157,7 @@ class RecordedFile:
     sync: Sync | None = None
     sync_problem: str = ""
     seconds_file: str = ""
+    started: str = ""
     decode: Callable[[], Iterator["np.ndarray"]] | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -29,6 +29,7 @@ from neuroluigi.recordings.formats.reader import (
     size_of,
     split_bytes,
 )
+from neuroluigi.recordings.formats.starts import start_of_text
 from neuroluigi.recordings.recording import RecordingsError
 
 FORMAT = "spikeglx"
@@ -186,6 +187,7 @@ def _read(data: str, columns: Mapping[str, str], known: dict[tuple, "_Channels"]
             *([_path_of_ap(path)] if described_channels.uses_ap else []),
         ),
         warnings=tuple(f"{meta_path} {warning}" for warning in warnings),
+        started=start_of_text(meta.get("fileCreateTime", "")),
         decode=partial(decode, compressed) if compressed else None,
     )
 
