@@ -1,10 +1,12 @@
 """Pipelines for neural recordings in Matlab and Python, as one Luigi task graph."""
 
+import os
+from typing import TYPE_CHECKING
+
 from neuroluigi.steps.settings_file import RunStopped
 
 # isort: split
 from neuroluigi.cluster.subset import Subset
-from neuroluigi.notebook import open as open
 from neuroluigi.recordings.concatenation import data_bytes
 from neuroluigi.recordings.formats.raw import fake_samples
 from neuroluigi.results.report.page import ReportTask
@@ -27,6 +29,9 @@ from neuroluigi.steps.tasks import (
     WrapperTask,
     recording_task,
 )
+
+if TYPE_CHECKING:
+    from neuroluigi.notebook import Lab
 
 # Not `open`: in a tasks.py with `from neuroluigi import *` it would take the place of Python's own.
 __all__ = [
@@ -58,6 +63,13 @@ __all__ = [
 
 patches.options_may_share_a_name().apply()
 hide_secrets()
+
+
+def open(folder: str | os.PathLike[str] = ".", module: str = "tasks") -> "Lab":
+    """Return the lab in a folder, see neuroluigi.notebook.open; a run needs none of what that imports."""
+    from neuroluigi.notebook import open as open_lab
+
+    return open_lab(folder, module)
 
 
 def __getattr__(name: str) -> object:

@@ -10,7 +10,7 @@ pytest.importorskip("pynapple")
 def test_spikeinterface_reads_the_samples(finished):
     group = finished["m"]
     recording = group.recording()
-    assert (recording.get_num_samples(), recording.get_sampling_frequency(), recording.has_probe()) == (500, 1000, False)
+    assert (recording.get_num_samples(), recording.get_sampling_frequency()) == (500, 1000)
     np.testing.assert_array_equal(recording.get_traces(), group.samples(physical=False))
     part = recording.get_traces(start_frame=248, end_frame=253, channel_ids=["1"])
     np.testing.assert_array_equal(part, group.samples(248, 253, [1], physical=False))
