@@ -34,10 +34,11 @@ LOWEST_TESTS := $(addprefix tests/,runner/test_luigi_internals.py runner/test_pa
 test-lowest: .venv-lowest/installed
 	$(subst .venv,.venv-lowest,$(BIN))/python -m pytest $(LOWEST_TESTS)
 
-# Spikes, lines and beats as SpikeInterface, MNE and wfdb find them; what SpikeInterface and phylib read of ours.
+# Spikes, lines and beats as SpikeInterface, MNE and wfdb find them; what SpikeInterface, phylib and pynapple read of ours.
 opinions: .venv-opinions/installed
 	$(subst .venv,.venv-opinions,$(BIN))/python -m pytest -n 0 tests/signals/test_second_opinions.py \
-	  tests/signals/test_sorted_units.py tests/ephys/test_handover.py tests/ephys/test_curated.py
+	  tests/signals/test_sorted_units.py tests/ephys/test_handover.py tests/ephys/test_curated.py \
+	  tests/notebook/test_readers.py
 
 style: types .venv/installed-tests
 	$(BIN)/ruff check .
@@ -94,5 +95,5 @@ clean:
 .venv-opinions/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv-opinions
 	$(subst .venv,.venv-opinions,$(BIN))/python -m pip install --quiet --disable-pip-version-check \
-	  'spikeinterface==0.105.3' 'phylib==2.7.1' pandas scipy 'mne>=1.13' 'wfdb>=4.3' pytest pytest-xdist hypothesis --editable .
+	  'spikeinterface==0.105.3' 'phylib==2.7.1' 'pynapple>=0.11' pandas scipy 'mne>=1.13' 'wfdb>=4.3' pytest pytest-xdist hypothesis --editable .
 	@touch $@

@@ -19,8 +19,8 @@ import luigi
 from luigi.task_register import Register
 
 HERE = Path(__file__).parent
-PACKAGE, READY_MADE = "neuroluigi", "neuroluigi.ephys"
-MODULES = [importlib.import_module(name) for name in (PACKAGE, READY_MADE)]
+PACKAGE, READY_MADE, NOTEBOOK = "neuroluigi", "neuroluigi.ephys", "neuroluigi.notebook"
+MODULES = [importlib.import_module(name) for name in (PACKAGE, NOTEBOOK, READY_MADE)]
 
 # These parameters say which result a task is about; luigi.cfg does not set them.
 NAMES_OF_RESULTS = {"group", "groups", "index", "of", "session"}

@@ -1,5 +1,8 @@
 """Pipelines for neural recordings in Matlab and Python, as one Luigi task graph."""
 
+import os
+from typing import TYPE_CHECKING
+
 from neuroluigi.steps.settings_file import RunStopped
 
 # isort: split
@@ -27,6 +30,10 @@ from neuroluigi.steps.tasks import (
     recording_task,
 )
 
+if TYPE_CHECKING:
+    from neuroluigi.notebook import Lab
+
+# Not `open`: in a tasks.py with `from neuroluigi import *` it would take the place of Python's own.
 __all__ = [
     "CommandTask",
     "DamagedError",
@@ -56,6 +63,13 @@ __all__ = [
 
 patches.options_may_share_a_name().apply()
 hide_secrets()
+
+
+def open(folder: str | os.PathLike[str] = ".", module: str = "tasks") -> "Lab":
+    """Return the lab in a folder, see neuroluigi.notebook.open; a run needs none of what that imports."""
+    from neuroluigi.notebook import open as open_lab
+
+    return open_lab(folder, module)
 
 
 def __getattr__(name: str) -> object:

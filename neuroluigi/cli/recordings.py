@@ -14,18 +14,15 @@ from neuroluigi.provenance.secret_values import masked
 from neuroluigi.recordings.channel_kinds import kinds_in_words
 from neuroluigi.recordings.concatenation import describe_concatenation, gap_between
 from neuroluigi.recordings.formats.raw import measure
-from neuroluigi.recordings.found import counter_and_kinds
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
 from neuroluigi.recordings.unread import also_there
 from neuroluigi.results.alike import problem_lines
 from neuroluigi.results.output import write_csv
+from neuroluigi.results.recording_row import recording_row
 from neuroluigi.results.table import written
 from neuroluigi.steps.config import RunStopped, recordings, setting, shown_path
 from neuroluigi.steps.discovery import groups, notes_on_recordings
 from neuroluigi.steps.group_settings import check_sections, settings_of
-
-# What the table of a recording without a header has to say.
-_DESCRIPTION = ("dtype", "channels", "sampling_rate_hz", "header_bytes", "scale", "offset", "unit")
 
 # What a listing on a terminal may have below it, or leave out.
 _MAY_BE_LEFT_OUT = ("session", "format", "stream", "index", "dtype", "channels", "kinds", "rate [Hz]", "file")
@@ -81,20 +78,9 @@ def _found(settings: recordings) -> dict[str, Group]:
 
 def _print_csv(listed: list[Recording]) -> None:
     """Print a table that describes the recordings as they were found."""
-    rows = [_table_row(recording) for recording in listed]
+    rows = [recording_row(recording) for recording in listed]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     write_csv(columns, [[[row.get(name, "") for name in columns] for row in rows]], sys.stdout)
-
-
-def _table_row(recording: Recording) -> dict[str, str]:
-    # What a header says is read from it again.
-    said = () if recording.is_by_header or recording.problems else _DESCRIPTION
-    known = counter_and_kinds(recording.recorded) if recording.recorded else {}
-    described = {name: written(recording, name) for name in said}
-    row = {**recording.columns, **described, "path": recording.name}
-    row |= {name: text for name, text in known.items() if name not in row}
-    # Of a problem with one, the table says no more than was found.
-    return {name: text for name, text in row.items() if name != "parity" and (text or name in recording.columns)}
 
 
 def _setting_lines(of_groups: Mapping[str, Sequence[tuple[str, str, str]]]) -> Iterator[str]:

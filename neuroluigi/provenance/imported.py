@@ -147,6 +147,12 @@ def place_of(name: str, folders_above: Sequence[str] | None = None) -> Place | N
     return _place(found.origin, found.submodule_search_locations) if found else None
 
 
+def is_installed(name: str) -> bool:
+    """Whether a module that is loaded is of Python's own library or an installed distribution, or has no file."""
+    place = place_of(name)
+    return place is None or not (place.file or place.folders) or place.is_installed
+
+
 def values_of(name: str) -> Mapping[str, Any]:
     """Return the values of a module that is loaded, {} of another one; a __getattr__ of its own is not asked."""
     return getattr(sys.modules.get(name), "__dict__", {})

@@ -60,6 +60,25 @@ def read_events(
     aligned, `seconds` are those since its first sample on the reference. Raises QueryError at once where there is no
     such file, or no description of where each recording begins, or where a condition names no column.
     """
+    columns, blocks = _open_events(folder, files, name, where, as_counts)
+    return columns, _rows(columns, blocks)
+
+
+def read_event_arrays(
+    folder: Path, files: Sequence[Path], name: str, where: Iterable[str] = (), as_counts: bool = False
+) -> dict[str, np.ndarray]:
+    """Return an array per column of the events that read_events() has: numbers, NaN where not known, or objects."""
+    columns, blocks = _open_events(folder, files, name, where, as_counts)
+    parts: dict[str, list[np.ndarray]] = {one: [] for one in columns}
+    for block in blocks:
+        for one, so_far in parts.items():
+            so_far.append(_as_array(block[one]))
+    return {one: np.concatenate(so_far) if so_far else np.zeros(0) for one, so_far in parts.items()}
+
+
+def _open_events(
+    folder: Path, files: Sequence[Path], name: str, where: Iterable[str], as_counts: bool
+) -> tuple[list[str], Iterator[dict[str, _Column]]]:
     there = [one for one in files if one.is_file()]
     arrays = {one.stem: one for one in there if one.suffix == ".npy"}
     name = name or _only_events(folder, arrays)
@@ -84,7 +103,7 @@ def read_events(
         view = _View(layout, said, array, amplitudes, as_counts, SampleTimes(layout, clock_maps(layout, folder)))
         numeric = [one for one in view.columns if one not in _TEXTS]
         conditions = [parse_condition(text, view.columns, numeric) for text in where]
-        return view.columns, _rows(view, conditions, opened.pop_all())
+        return view.columns, _blocks(view, conditions, opened.pop_all())
 
 
 def _open(path: Path, opened: contextlib.ExitStack) -> EventArray:
@@ -129,16 +148,22 @@ def _find_layout(folder: Path, files: Sequence[Path], array: Path) -> dict:
     raise QueryError(f"no JSON file in {folder} describes where each recording begins")
 
 
-def _rows(
+def _blocks(
     view: "_View", conditions: Sequence[Condition], opened: contextlib.ExitStack
-) -> Iterator[list[tuple[Cell, ...]]]:
+) -> Iterator[dict[str, _Column]]:
+    """Yield the columns of the events for which all conditions hold, block by block."""
     with opened:
         for columns in view.blocks():
             for one in conditions:
                 chosen = _holds(one, columns[one.column])
                 columns = {name: _take(column, chosen) for name, column in columns.items()}
-            if rows := list(zip(*(_cells(columns[name]) for name in view.columns), strict=True)):
-                yield rows
+            yield columns
+
+
+def _rows(names: Sequence[str], blocks: Iterable[Mapping[str, _Column]]) -> Iterator[list[tuple[Cell, ...]]]:
+    for columns in blocks:
+        if rows := list(zip(*(_cells(columns[name]) for name in names), strict=True)):
+            yield rows
 
 
 def _holds(condition: Condition, column: _Column) -> np.ndarray:
@@ -156,9 +181,13 @@ def _take(column: _Column, chosen: np.ndarray) -> _Column:
     return column._replace(which=column.which[chosen]) if isinstance(column, _Listed) else column[chosen]
 
 
+def _as_array(column: _Column) -> np.ndarray:
+    return np.array(column.cells, object)[column.which] if isinstance(column, _Listed) else column
+
+
 def _cells(column: _Column) -> list[Cell]:
     if isinstance(column, _Listed):
-        return np.array(column.cells, object)[column.which].tolist()
+        return _as_array(column).tolist()
     cells = column.tolist()
     return [None if one != one else one for one in cells] if column.dtype.kind == "f" else cells
 

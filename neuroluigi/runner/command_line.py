@@ -26,7 +26,7 @@ from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import RunStopped, neuroluigi, recordings, results, setting, shown_path
 from neuroluigi.steps.group_settings import OF_RECORDINGS, GroupSection, settings_of_groups
 from neuroluigi.steps.lab_code import describe_in_code
-from neuroluigi.steps.lab_folder import use_settings_beside
+from neuroluigi.steps.lab_folder import current_folder, use_settings_beside
 from neuroluigi.steps.matlab import matlab
 from neuroluigi.steps.parameters import default_of, is_secret
 from neuroluigi.steps.renamed import RENAMED_OPTIONS, SETTINGS, refusal, setting_in_file
@@ -72,7 +72,7 @@ def use_current_folder(module: str) -> None:
     Where the module is in another folder, and there is no luigi.cfg here, that beside it is read.
     """
     check_settings_file()
-    here = str(Path.cwd())
+    here = str(current_folder())
     sys.path.insert(0, here)
     try:
         with _errors_of_import(module):

@@ -212,16 +212,22 @@ class RecordedRun:
 
     `factory` makes its scheduler and worker. Needs the command line, as far as the run has one; raises RunStopped where
     the results would be among the recordings. One that is not whole is a part of a run whose record somebody else
-    writes.
+    writes. `display` is the one that shows it, by default that of a terminal.
     """
 
-    def __init__(self, command: Sequence[str], roots: Sequence[luigi.Task], is_whole: bool = True):
+    def __init__(
+        self,
+        command: Sequence[str],
+        roots: Sequence[luigi.Task],
+        is_whole: bool = True,
+        display: Display | None = None,
+    ):
         check_results_root()
         self._results = results_root()
         may_make_key(self._results)
         self._deciding = {name: value for root in roots for name, value in deciding_settings(root).items()}
         self._command = " ".join(without_secrets(command))
-        self._display = Display(run_log_path(self._results))
+        self._display = display or Display(run_log_path(self._results))
         self.recorder = RunRecorder(command, self._results if is_whole else None)
         self._flushing = Flushing(self._results)
         self.factory = _Factory(self.recorder, self._display, self._flushing)

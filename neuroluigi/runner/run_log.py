@@ -19,6 +19,7 @@ from neuroluigi.provenance.run_record import SCHEMA, git_state, run_log_path, wr
 from neuroluigi.runner.options import in_force, without_secrets
 from neuroluigi.runner.worker import Worker
 from neuroluigi.steps.config import recordings_root
+from neuroluigi.steps.lab_folder import current_folder
 from neuroluigi.steps.spawn import INTERRUPTED, CarriedHandler
 
 logger = logging.getLogger("luigi-interface")
@@ -80,7 +81,7 @@ def describe_run(root: luigi.Task, command: Sequence[str], results: Path) -> dic
     return {
         "schema": SCHEMA,
         "command": without_secrets(command),
-        "folder": str(Path.cwd()),
+        "folder": str(current_folder()),
         "root": root.task_family,
         "started": timestamp(),
         "host": describe_host(),
@@ -143,4 +144,4 @@ class RunRecorder:
 
 def _folder_of(task: luigi.Task) -> Path:
     file = getattr(sys.modules.get(type(task).__module__), "__file__", None)
-    return Path(file).absolute().parent if file else Path.cwd()
+    return Path(file).absolute().parent if file else current_folder()

@@ -16,7 +16,7 @@ from neuroluigi.provenance import register, run_lock
 from neuroluigi.provenance.disks import can_flush_disks, is_local
 from neuroluigi.provenance.expected import KINDS
 from neuroluigi.recordings.recording import Declaration, RecordingsError, check_folder_name
-from neuroluigi.steps.lab_folder import recordings_to_make
+from neuroluigi.steps.lab_folder import current_folder, is_relative_root, recordings_to_make
 from neuroluigi.steps.settings_file import RunStopped, check_settings_file
 
 if TYPE_CHECKING:
@@ -288,7 +288,8 @@ def declared_roots(folder: Path) -> dict[str, str]:
     found = {}
     for name, root in roots_of_paths().items():
         # On Windows there is no way from one drive to another.
-        is_absolute = _folders_of_roots()[name].is_absolute() or root.drive != folder.drive
+        is_absolute = _folders_of_roots()[name].is_absolute() and not is_relative_root(name)
+        is_absolute |= root.drive != folder.drive
         path = root if is_absolute else Path(os.path.relpath(root, folder))
         # Where `folder` is reached by a link, the system goes up from where the link leads.
         leads_there = is_absolute or os.path.realpath(folder / path) == os.path.realpath(root)
@@ -302,7 +303,7 @@ def _folders_of_roots() -> dict[str, Path]:
 
 def _absolute_roots() -> dict[str, Path]:
     # resolve() would follow links.
-    return {name: Path(os.path.normpath(Path.cwd() / folder)) for name, folder in _folders_of_roots().items()}
+    return {name: Path(os.path.normpath(current_folder() / folder)) for name, folder in _folders_of_roots().items()}
 
 
 def record_folders() -> list[Path]:

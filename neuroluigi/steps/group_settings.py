@@ -104,7 +104,7 @@ def bad_channels(key: str) -> tuple[tuple[str, ...], str]:
     """Return the bad channels of a group by the settings, as they are written, and the section that has them."""
     everywhere = setting(recordings)
     run = CmdlineParser.get_instance()
-    is_given = run is not None and run.known_args.recordings_bad_channels is not None
+    is_given = run is not None and getattr(run.known_args, "recordings_bad_channels", None) is not None
     section = "" if is_given else section_of([RECORDINGS], OF_RECORDINGS[0], key)
     if not section:
         return everywhere.bad_channels, RECORDINGS if everywhere.bad_channels else ""

@@ -4,9 +4,11 @@ Luigi reads that of the current folder alone; without one, a pipeline of real re
 """
 
 import configparser
+import contextlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import luigi
@@ -34,6 +36,42 @@ _DEFAULTS = {("results", "root"): "results", ("matlab", "folder"): "matlab"}
 # The folders in which steps are defined, and the one whose luigi.cfg was read though it is not the current one.
 _folders: set[Path] = set()
 _lab: Path | None = None
+# The sections whose root was relative there.
+_relative_roots: frozenset[str] = frozenset()
+# The folder of a lab that is opened in Python, in place of the current one.
+_opened: Path | None = None
+
+
+def current_folder() -> Path:
+    """Return the folder that a command would be in: that of the lab that is opened, else the current one."""
+    return _opened or Path.cwd()
+
+
+def opened_folder() -> Path | None:
+    """Return the folder of the lab that is opened in Python, None where none is."""
+    return _opened
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[None]:
+    """Have paths of settings count from the absolute folder of a lab, wherever the process is.
+
+    The settings in force have to be those of that lab: relative paths in them become absolute. Several threads, as a
+    run has, see the same lab.
+    """
+    global _folders, _lab, _relative_roots, _opened
+    before = _folders, _lab, _relative_roots, _opened
+    _folders, _opened = {folder}, folder
+    _use_paths_of(folder, luigi.configuration.get_config())
+    try:
+        yield
+    finally:
+        _folders, _lab, _relative_roots, _opened = before
+
+
+def is_relative_root(section: str) -> bool:
+    """Return whether the root of [results] or [recordings] is relative to the lab's folder, though it is absolute."""
+    return section in _relative_roots
 
 
 def recordings_to_make() -> str:
@@ -53,7 +91,6 @@ def use_settings_beside(folder: Path) -> None:
 
     Luigi reads that of the current folder, and what LUIGI_CONFIG_PATH names. Raises RunStopped where it can't be read.
     """
-    global _lab
     if folder in _folders or _PACKAGE in (folder, *folder.parents):
         return
     check_settings_file()
@@ -75,12 +112,21 @@ def use_settings_beside(folder: Path) -> None:
     except (configparser.Error, UnicodeDecodeError) as error:
         raise RunStopped(f"luigi: {read_problem(error)}") from error
     if folder != Path.cwd():
-        _lab = folder
-        for section, name in _PATHS:
-            value = config.get(section, name, _DEFAULTS.get((section, name), ""))
-            paths = value.split(",") if (section, name) == _SEVERAL else [value]
-            absolute = ", ".join(str(folder / path.strip()) for path in paths if path.strip())
-            config.set(section, name, absolute.replace("%", "%%"))
+        _use_paths_of(folder, config)
+
+
+def _use_paths_of(folder: Path, config: LuigiConfigParser) -> None:
+    """Make the paths in settings absolute that are relative to a folder."""
+    global _lab, _relative_roots
+    _lab, relative = folder, set()
+    for section, name in _PATHS:
+        value = config.get(section, name, _DEFAULTS.get((section, name), ""))
+        if name == "root" and not Path(value).is_absolute():
+            relative.add(section)
+        paths = value.split(",") if (section, name) == _SEVERAL else [value]
+        absolute = ", ".join(str(folder / path.strip()) for path in paths if path.strip())
+        config.set(section, name, absolute.replace("%", "%%"))
+    _relative_roots = frozenset(relative)
 
 
 def _taken() -> Path | None:

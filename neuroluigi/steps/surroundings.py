@@ -16,6 +16,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from neuroluigi.steps.lab_folder import opened_folder
+
 # The seed of all random generators at the start of each step; those of the engines start with the same.
 SEED = 0
 
@@ -40,6 +42,9 @@ def own_surroundings() -> Iterator[None]:
 @contextlib.contextmanager
 def _folder() -> Iterator[None]:
     before = os.getcwd()  # noqa: PTH109 (its text is all that is needed, for each step)
+    # Of a lab that is opened from elsewhere, a step is where it would be in a run by command.
+    if folder := opened_folder():
+        os.chdir(folder)
     try:
         yield
     finally:

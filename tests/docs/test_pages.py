@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import luigi
+import nbformat
 import numpy as np
 import pytest
 from luigi.task_register import Register
+from nbclient import NotebookClient
 
 import neuroluigi
 from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment, needs_octave
@@ -21,7 +23,7 @@ from tests.recordings.test_found import write_run
 README, DOCS = REPOSITORY / "README.md", REPOSITORY / "docs"
 
 
-STEPS, INSTALL, DEVELOPMENT = (DOCS / f"{name}.md" for name in ("steps", "install", "development"))
+STEPS, INSTALL, DEVELOPMENT, NOTEBOOK = (DOCS / f"{name}.md" for name in ("steps", "install", "development", "python"))
 
 
 PAGES = [README, *sorted(DOCS.glob("*.md"))]
@@ -206,10 +208,27 @@ def test_python_sessions(page, lab, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_notebook(lab, tmp_path):
+    """The cells of the page give what stands below each, in a kernel of Jupyter that is in another folder."""
+    pattern = r"^```python\n(.*?)^```$(?:\s*^```text\n(.*?)^```$)?"
+    cells = re.findall(pattern, NOTEBOOK.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    lab.parent.joinpath("elsewhere").mkdir()
+    made = [nbformat.v4.new_code_cell(code.replace("/data/lab", str(lab))) for code, _ in cells]
+    notebook = nbformat.v4.new_notebook(cells=made)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path / "elsewhere")}}).execute()
+    for cell, (_, shown) in zip(notebook.cells, cells, strict=True):
+        outputs = [one for one in cell.outputs if one.output_type != "display_data"]
+        printed = "".join(one.get("text") or one.data["text/plain"] for one in outputs)
+        if shown:
+            assert printed.split() == shown.split(), cell.source
+        assert "plot(" not in cell.source or "image/png" in outputs[0].data
+    assert not any((tmp_path / "elsewhere").iterdir())
+
+
 @pages_with("python")
 def test_python_blocks_are_one_tasks_py(page, pipeline):
     """The code of a page can be added to tasks.py as a whole."""
-    for text in blocks(page, "python") if page != DOCS / "reference.md" else ():
+    for text in blocks(page, "python") if page not in (DOCS / "reference.md", NOTEBOOK) else ():
         # A method is shown alone; a file that begins with its docstring is whole.
         compile(text if not text.startswith(" ") else f"class _:\n{text}", name(page), "exec")
         if not text.startswith((" ", '"""')):
