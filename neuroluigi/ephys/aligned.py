@@ -10,6 +10,7 @@ from luigi.task import flatten
 
 from neuroluigi.ephys.clock_files import Clocks
 from neuroluigi.ephys.lines import LineEvents
+from neuroluigi.ephys.picture import WithPictures
 from neuroluigi.ephys.ready_made import ReadyMadeName
 from neuroluigi.ephys.recorded_clock import SecondsFiles, recorded_difference, recorded_map
 from neuroluigi.ephys.streams import HEADER, NONE, PULSES, RECORDED, TTL, Stream, settings_of, streams_of
@@ -26,7 +27,7 @@ _FILES = "/files"
 _SET_OFFSET = 0.4
 
 
-class Aligned(ReadyMadeName, SessionTask):
+class Aligned(WithPictures, ReadyMadeName, SessionTask):
     """All streams of a session on the clock of the first one with channels of kind ap, or else of the first one.
 
     Requires {group: {"aggregate": an Aggregate, "pulses": its Lines, or Pulses where these are analog}} for the groups
@@ -57,7 +58,7 @@ class Aligned(ReadyMadeName, SessionTask):
         return any(one.analog_line for one in streams if group in one.groups)
 
     def output(self):
-        return {"clocks": self.result("aligned.json", Clocks), "picture": self.result("aligned.png")}
+        return {"clocks": self.result("aligned.json", Clocks), "picture": self.picture("aligned")}
 
     def fingerprint(self):
         streams, unaligned = self._streams()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import luigi
 
 from neuroluigi.ephys.channels import GroupChannels
+from neuroluigi.ephys.picture import WithPictures
 from neuroluigi.ephys.session_lines import LineTask, SessionLine
 from neuroluigi.ephys.signal_task import given_channels
 from neuroluigi.ephys.trial_files import PeriSummary
@@ -28,7 +29,7 @@ RISE, FALL = EDGES = ("rise", "fall")
 _MOST_CONDITIONS = 24
 
 
-class Peri(LineTask):
+class Peri(WithPictures, LineTask):
     """How many events there are around a moment of each trial, or a change of a line, per channel or sorted unit.
 
     Requires {"groups": {group: {"aggregate": an Aggregate, "events": a step that makes a table of events, or "units":
@@ -117,7 +118,7 @@ class Peri(LineTask):
         return {
             "table": self.result(f"{self.stem}.csv"),
             "summary": self.result(f"{self.stem}.json", PeriSummary),
-            "picture": self.result(f"{self.stem}.png"),
+            "picture": self.picture(self.stem),
         }
 
     def fingerprint(self):

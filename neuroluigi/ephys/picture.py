@@ -8,13 +8,14 @@ import luigi
 from luigi.task import flatten
 
 from neuroluigi.ephys.clock_files import Clocks
-from neuroluigi.ephys.ready_made import ReadyMade
+from neuroluigi.ephys.ready_made import ReadyMade, ReadyMadeName
 from neuroluigi.ephys.signal_task import given_channels
 from neuroluigi.recordings.sample_times import SampleTimes
 from neuroluigi.signals.drawn_time import parse_window
 from neuroluigi.signals.found_events import FoundEvents, read_events
 from neuroluigi.signals.picture import FORMATS
 from neuroluigi.signals.time_axis import Clock
+from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import RunStopped, WordsParameter
 from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.target import ResultTarget
@@ -56,7 +57,24 @@ class Window(_OfAllPlots):
         return x
 
 
-class Picture(ReadyMade):
+class WithPictures(ReadyMadeName, Step):
+    """Mixed into a step that makes pictures, among other files: in which format."""
+
+    format = _Choice(
+        default=_FORMAT,
+        choices=FORMATS,
+        significant=False,
+        positional=False,
+        description="format of the pictures, and end of their names",
+    )
+    deciding_settings: tuple[str, ...] = ("format",)
+
+    def picture(self, name: str) -> ResultTarget:
+        """Return the target of a picture of that name, in the format of the settings."""
+        return self.result(f"{name}.{self.format}")
+
+
+class Picture(WithPictures, ReadyMade):
     """A step that draws a group; another format is another file, and leaves that of before where it is.
 
     With "aligned" in requires(), an Aligned of its session or a list of them, time is that of its clock.
@@ -76,13 +94,6 @@ class Picture(ReadyMade):
         positional=False,
         description="what to show of the time: seconds, such as 10-12.5, event (around a typical one), or blank for"
         " all",
-    )
-    format = _Choice(
-        default=_FORMAT,
-        choices=FORMATS,
-        significant=False,
-        positional=False,
-        description="format of the pictures, and end of their names",
     )
     deciding_settings: tuple[str, ...] = ("channels", "window", "format")
     preload = ("matplotlib.figure",)
@@ -122,10 +133,6 @@ class Picture(ReadyMade):
             )
         streams = {one["clock"]: one["reference"] for file in files for one in file.load()["streams"]}
         return Clock(streams[layout["recordings"][0]["clock"]], times.seconds)
-
-    def picture(self, name: str) -> ResultTarget:
-        """Return the target of a picture of that name, in the format of the settings."""
-        return self.result(f"{name}.{self.format}")
 
 
 def events_name(target: Any) -> str:

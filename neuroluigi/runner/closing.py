@@ -149,7 +149,7 @@ def left_alone_lines(statuses: Iterable[tuple[ResultTask, Status]], folder: Path
             f" To remake them: --results-rerun-on {rerun_on}"
         )
     if modified:
-        lines.append(f"Modified by hand, taken as done: {_some(modified)}. To have one remade, delete it.")
+        lines.append(f"Modified by hand, taken as done: {_some(modified)}. To have one remade, move it away.")
     if missing and folder:
         lines.append(
             f"Left alone: {missing.total()} results, as the folder of the recordings, {folder}, is not"

@@ -100,7 +100,8 @@ def test_units_of_a_sorter(lab):
     lab.add(SORTER)
     write_raw(lab, ("s", 0, [[], []]))
     write_trials(lab, "start_time\n0.2\n0.5\n")
-    run(lab, "OfUnits", *WINDOW, *TABLE)
+    run(lab, "OfUnits", *WINDOW, *TABLE, "--Plot-format", "svg")
+    assert (lab.results / "sessions/s/ofunits.svg").read_text(encoding="utf-8").startswith("<?xml")
     found = counted(lab, "ofunits")
     assert found == {("", "3", ""): [(2, 0), (2, 0), (2, 1), (2, 0), (2, 0), (2, 0)],
                      ("", "9", ""): [(2, 0), (2, 0), (2, 0), (2, 0), (2, 1), (2, 0)]}  # fmt: skip

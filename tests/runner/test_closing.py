@@ -108,7 +108,7 @@ def test_what_is_left_alone(tmp_path, monkeypatch):
     assert left_alone_lines(statuses) == [
         "Code changed, left as they are: 1 (1 Plot: tasks.py changed). To remake them:"
         " --results-rerun-on inputs,parameters,code",
-        "Modified by hand, taken as done: results/stats.json. To have one remade, delete it.",
+        "Modified by hand, taken as done: results/stats.json. To have one remade, move it away.",
         "Left alone: 1 results whose inputs are missing (rec_0.bin is missing)."
         " To make them from what is left: --recordings-allow-missing true",
         "Untracked (without a run record), taken as done: 1 Edges.",
