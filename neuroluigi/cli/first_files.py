@@ -55,11 +55,34 @@ task = {task}
 # low = 300
 # high = 6000
 
+[variants]
+# Other values, with results of their own beside those of the base: neuroluigi run --variants strict
+# strict = Spikes.noise=6
+# A grid: noise-4, noise-5 and noise-6.
+# noise* = Spikes.noise=4|5|6
+
 [Edges]
 # Level of a rising edge as a fraction of the channel's range, from 0 to 1 ...
 # threshold = 0.75
 # ... or in raw counts.
 # level =
+
+[Trials]
+# A table of each session's trials below root, with the columns start_time and stop_time; each {{field}} is a column.
+# table = {{session}}/trials.csv
+
+[NWB]
+# What is said of all sessions in files of NWB (neuroluigi export nwb), each also as a column of metadata, which wins.
+# The first four and age or date_of_birth are needed. All names: docs/nwb.md
+# session_description =
+# subject_id =
+# species = Mus musculus
+# sex = F
+# age = P90D
+# Of times without a zone in headers.
+# timezone = Europe/Zurich
+# copy: the samples too.
+# raw = none
 
 [Plot]
 # For every picture. Channels to show: names, or positions from 0; blank: some.
@@ -108,6 +131,11 @@ class Flat(ephys.Flat):
         return Aggregate(self.group)
 
 
+class Handover(ephys.Handover):
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "flat": Flat(self.group)}
+
+
 class Stats(ephys.Stats):
     def requires(self):
         return Aggregate(self.group)
@@ -116,6 +144,11 @@ class Stats(ephys.Stats):
 class Edges(ephys.Edges):
     def requires(self):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group)}
+
+
+class Crossings(ephys.Crossings):
+    def requires(self):
+        return Aggregate(self.group)
 
 
 class Spikes(ephys.Spikes):
@@ -128,9 +161,91 @@ class Snippets(ephys.Snippets):
         return {"aggregate": Aggregate(self.group), "events": Spikes(self.group)}
 
 
+class Filtered(ephys.Filtered):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Downsampled(ephys.Downsampled):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Beats(ephys.Beats):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Photodiode(ephys.Photodiode):
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Lines(ephys.Lines):
     def requires(self):
         return Aggregate(self.group)
+
+
+class Pulses(ephys.Pulses):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Aligned(ephys.Aligned):
+    def requires(self):
+        return {
+            group: {
+                "aggregate": Aggregate(group),
+                "pulses": Pulses(group) if self.is_analog(group) else Lines(group),
+            }
+            for group in self.groups_with_pulses
+        }
+
+
+class Trials(ephys.Trials):
+    def requires(self):
+        return {
+            "groups": {group: {"aggregate": Aggregate(group)} for group in self.groups},
+            "table": self.table_files,
+            "moments": {
+                group: Photodiode(group) if self.is_analog(group) else Lines(group) for group in self.groups_with_line
+            },
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class Peri(ephys.Peri):
+    def requires(self):
+        spikes = {group: {"events": Spikes(group)} for group in self.groups_with_spikes}
+        return {
+            "groups": {group: {"aggregate": Aggregate(group), **spikes.get(group, {})} for group in self.groups},
+            "moments": {
+                group: Photodiode(group) if self.is_analog(group) else Lines(group) for group in self.groups_with_line
+            },
+            **({"trials": Trials(self.session)} if self.needs_trials else {}),
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class NWB(ephys.NWB):
+    def requires(self):
+        steps = {"ap": Spikes, "digital": Lines}
+        of_groups = {
+            group: {
+                "aggregate": Aggregate(group),
+                "events": [steps[kind](group) for kind in self.kinds_of(group) if kind in steps],
+            }
+            for group in self.groups
+        }
+        return {
+            "groups": of_groups,
+            **({"trials": Trials(self.session)} if self.is_set(Trials, "table", "line") else {}),
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class NWBAll(ephys.NWBAll):
+    """The NWB of every session: neuroluigi export nwb."""
 
 
 class Traces(ephys.Traces):
@@ -156,14 +271,6 @@ class Spectrum(ephys.Spectrum):
 class Plot(ephys.Plot):
     def requires(self):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group), "edges": Edges(self.group)}
-
-
-# Beats, Photodiode, Crossings (of any kind), Filtered and Downsampled come with neuroluigi too. Each takes three lines,
-# and [PlotAll] of luigi.cfg can name it then:
-#
-# class Beats(ephys.Beats):
-#     def requires(self):
-#         return Aggregate(self.group)
 
 
 class PlotAll(ephys.PlotAll):
@@ -231,8 +338,8 @@ def write_missing(lab: Path, files: Mapping[str, str]) -> tuple[list[str], list[
     return written, kept
 
 
-def command_to_go_on(lab: Path, root: str) -> str:
-    """Return the command, typed in the current folder, that runs the pipeline on the recordings in `root`.
+def words_left_to_say(lab: Path, root: str) -> tuple[list[str], list[str]]:
+    """Return what luigi.cfg leaves to be said for a run on the recordings in `root`: the task, and options.
 
     Raises RunStopped for a luigi.cfg that was there and can't be read.
     """
@@ -242,9 +349,12 @@ def command_to_go_on(lab: Path, root: str) -> str:
         task, declared = config.get("neuroluigi", "task", ""), config.get("recordings", "root", "")
     except (configparser.Error, UnicodeDecodeError) as error:
         raise RunStopped(f"neuroluigi: {read_problem(error)}") from error
-    words = ["neuroluigi", "run", *([] if task else [_TASK])]
-    if root and not (declared and os.path.abspath(lab / declared) == root):  # noqa: PTH100 (resolve() would follow links)
-        words += ["--recordings-root", root]
+    is_declared = declared and os.path.abspath(lab / declared) == root  # noqa: PTH100 (resolve() would follow links)
+    return [] if task else [_TASK], ["--recordings-root", root] if root and not is_declared else []
+
+
+def command_in(lab: Path, words: Iterable[str]) -> str:
+    """Return what is typed in the current folder for a command that is to run in `lab`."""
     command = " ".join(map(quoted, words))
     return command if lab == Path.cwd() else f"cd {quoted(str(lab))} && {command}"
 

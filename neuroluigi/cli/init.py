@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from neuroluigi.cli.first_files import command_to_go_on, first_files, has_engine, write_missing
+from neuroluigi.cli.first_files import command_in, first_files, has_engine, words_left_to_say, write_missing
 from neuroluigi.cli.tables import console, print_table
 from neuroluigi.recordings.formats.find import AUTO, FORMATS, NEVER_GUESSED
 from neuroluigi.recordings.formats.reader import natural_key
@@ -41,11 +41,27 @@ def init_command(data, folder):
     """
     lab = _absolute(folder)
     root = _absolute(data) if data else lab
+    task, options = begin(lab, root, is_named=bool(data))
+    console().print(Text(f"\nGo on with:\n\n  {command_in(lab, ['neuroluigi', 'run', *task, *options])}"))
+
+
+def begin_here(data: str) -> list[str]:
+    """Begin a pipeline in the current folder, as `neuroluigi init --data` does; return the options that it needs."""
+    return begin(Path.cwd(), _absolute(data), is_named=True)[1]
+
+
+def begin(lab: Path, root: Path, is_named: bool) -> tuple[list[str], list[str]]:
+    """Write the files of a pipeline on the recordings in `root` that `lab` lacks, and print what was found and done.
+
+    `is_named`: somebody said where the recordings are. Returns what its luigi.cfg leaves to be said on the command
+    line: the task, and options. Where no recordings are found, the command ends with exit status 1. Raises RunStopped
+    where a file can't be written.
+    """
     found = _look(root, lab)
-    declared = str(root) if data or found.groups else ""
+    declared = str(root) if is_named or found.groups else ""
     files = first_files(lab, declared, [one.path for one in found.recordings], found.format, found.are_raw)
     written, kept = write_missing(lab, files)
-    go_on = command_to_go_on(lab, str(root))
+    left_to_say = words_left_to_say(lab, str(root))
     _print_found(root, found)
     screen = console()
     if written:
@@ -57,7 +73,7 @@ def init_command(data, folder):
         screen.print(Text("There is neither Matlab nor Octave: NumPy functions take the place of the M-functions."))
     if not found.groups:
         sys.exit(1)
-    screen.print(Text(f"\nGo on with:\n\n  {go_on}"))
+    return left_to_say
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from neuroluigi.cli import init, maintain, recordings, run, show, slurm
+from neuroluigi.cli import compare, init, maintain, recordings, run, show, slurm
 from neuroluigi.runner.command_line import exit_on_error
 from neuroluigi.runner.luigid import main as run_luigid
 from neuroluigi.runner.run import main as run_luigi
@@ -54,5 +54,5 @@ def main(context, module, task):
 
 _FIRST = (init.init_command, run.run_command, recordings.recordings_command)
 
-for command in (*_FIRST, *show.COMMANDS, *maintain.COMMANDS, slurm.slurm_command):
+for command in (*_FIRST, *show.COMMANDS, compare.compare_command, *maintain.COMMANDS, slurm.slurm_command):
     main.add_command(command)

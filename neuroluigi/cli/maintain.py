@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from rich.progress import Progress
 from rich.text import Text
 
+from neuroluigi.cli.init import begin_here
 from neuroluigi.cli.pipeline import JSON_OPTION, LUIGI_OPTIONS, answered, pipeline_of
 from neuroluigi.cli.tables import console, error_console, print_json, print_table
 from neuroluigi.provenance import run_lock
@@ -231,19 +232,24 @@ def rocrate_command(context, name, description, licence, organization):
 
 @export_group.command("nwb", context_settings=LUIGI_OPTIONS)
 @click.option("--session", default="", help="Only this session.")
+@click.option("--data", default="", help="Begin a pipeline on the recordings of this folder first, if none is here.")
 @click.pass_context
-def nwb_command(context, session):
+def nwb_command(context, session, data):
     """Write an NWB file of each session, with all that it needs, and list the files.
 
     \b
     Examples:
       neuroluigi export nwb --NWB-species "Mus musculus" --NWB-sex F --NWB-age P90D
       neuroluigi export nwb --session m1 --NWB-raw copy
+      neuroluigi export nwb --data /nas/raw --recordings-metadata /nas/sessions.csv
 
     It runs NWBAll of tasks.py, or NWB of one session, as any other task: what is done stays done, each file is
-    validated before it is there, and what is lacking to describe a session is named before anything is made.
+    validated before it is there, and what is lacking to describe a session is named before anything is made. With
+    --data it writes the files that a pipeline in the current folder lacks, as neuroluigi init does.
     """
     module, _ = context.obj
+    if data:
+        context.args += begin_here(data)
     name, words = ("NWB", ["--session", session]) if session else ("NWBAll", [])
     with pipeline_of(context):
         if name not in Register.task_names():

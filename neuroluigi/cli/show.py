@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,15 +12,25 @@ from rich.text import Text
 from neuroluigi.cli import doctor
 from neuroluigi.cli.pipeline import JSON_OPTION, LUIGI_OPTIONS, answered, optional_argument, pipeline_of
 from neuroluigi.cli.status_table import print_states
-from neuroluigi.cli.tables import console, print_fitting, print_json, print_table
+from neuroluigi.cli.table_options import (
+    COLUMNS_OPTION,
+    COUNTS_OPTION,
+    SORT_OPTION,
+    WHERE_OPTION,
+    output_options,
+    words_of,
+    write_blocks,
+    write_rows,
+)
+from neuroluigi.cli.tables import console, print_json, print_table
 from neuroluigi.cluster import slurm
-from neuroluigi.provenance.plain_text import unfiltered
 from neuroluigi.provenance.record import read_record
+from neuroluigi.recordings.groups import split_row
 from neuroluigi.recordings.recording import Group
 from neuroluigi.results.bad_channels import candidates_line, find_candidates
 from neuroluigi.results.clocks import clock_warnings
 from neuroluigi.results.events import read_events
-from neuroluigi.results.output import Cell, write_csv, write_json, write_text
+from neuroluigi.results.output import write_text
 from neuroluigi.results.own_files import files_of_groups, not_ours
 from neuroluigi.results.query import check_known
 from neuroluigi.results.report import diagram
@@ -38,7 +48,8 @@ from neuroluigi.results.status import (
     select_statuses,
     status_as_data,
 )
-from neuroluigi.results.table import as_json_cells, cells_for_the_eye, collect_table, select_rows
+from neuroluigi.results.table import collect_table, select_rows
+from neuroluigi.results.variant_cost import variant_costs
 from neuroluigi.runner.luigi_script import NAMES, restore_scripts
 from neuroluigi.steps.config import RunStopped, results_root, shown_path
 from neuroluigi.steps.discovery import groups
@@ -56,8 +67,12 @@ def status_command(context, only, rows, as_json):
     """Show the state of every result, and what a run would do and why.
 
     \b
-    Example:
+    Examples:
       neuroluigi status --only stale,failed --group a-even
+      neuroluigi status --variants strict
+
+    Variants are those that have results, and with --variants others: what is to be made of each, and how long that took
+    in the base.
 
     Exit status 0 when everything is done, 1 when not.
     """
@@ -78,6 +93,7 @@ def status_command(context, only, rows, as_json):
                 "orphans": orphans,
                 "not_ours": [str(path) for path in foreign],
                 "slurm": cluster,
+                "variants": [{**dataclasses.asdict(one), "results": one.results} for one in variant_costs(shown)],
             }
             print_json(listed)
         else:
@@ -94,6 +110,8 @@ def _print_status(entries: list[ResultStatus], groups: dict[str, Group], orphans
     screen = console()
     if lines := reason_lines(entries, groups):
         screen.print(Text("\n" + "\n".join(lines)))
+    if costs := list(variant_costs(entries)):
+        screen.print(Text("\n" + "\n".join(map(str, costs))))
     if orphans:
         screen.print(Text(f"\nResults of no group of today: {', '.join(orphans)}; see neuroluigi clean --orphans"))
 
@@ -148,44 +166,15 @@ def why_command(context, step, row, as_json):
     sys.exit(0 if is_all_done(entries) else 1)
 
 
-_WHERE_OPTION = click.option(
-    "--where",
-    multiple=True,
-    metavar="CONDITION",
-    help="Only rows for which this holds: a column, one of = != < <= > >=, a value ('note=': blank). Repeatable: and.",
-)
-_COUNTS_OPTION = click.option(
-    "--counts", "as_counts", is_flag=True, help="Print raw counts, where else there are units."
-)
-
-
-def _output_options(command):
-    for form in ("json", "csv"):
-        command = click.option(f"--{form}", "form", flag_value=form, help=f"Print {form.upper()}, all digits.")(command)
-    raw = "CSV as it is: without it, what a spreadsheet would take for a formula begins with an apostrophe."
-    return click.option("--raw", "is_raw", is_flag=True, help=raw)(command)
-
-
-def _write(form: str, is_raw: bool, columns: Sequence[str], blocks: Iterable[Iterable[Sequence[Cell]]]) -> None:
-    """Print blocks of rows as CSV or JSON."""
-    if form == "json":
-        write_json(columns, blocks, sys.stdout)
-    else:
-        out = unfiltered(sys.stdout) if is_raw and not sys.stdout.isatty() else sys.stdout
-        write_csv(columns, blocks, out, is_raw)
-
-
 @click.command("results", context_settings=LUIGI_OPTIONS)
-@_WHERE_OPTION
-@click.option(
-    "--sort", multiple=True, metavar="[-]COLUMN", help="Sort by a column, downwards with a minus before it. Repeatable."
-)
-@click.option("--columns", default="", metavar="COLUMN,...", help="Only these columns, in this order.")
-@_COUNTS_OPTION
-@_output_options
+@WHERE_OPTION
+@SORT_OPTION
+@COLUMNS_OPTION
+@COUNTS_OPTION
+@output_options
 @click.pass_context
 def results_command(context, where, sort, columns, as_counts, form, is_raw):
-    """Print the numbers of all results: a row per group and channel.
+    """Print the numbers of all results: a row per group, variant and channel.
 
     \b
     Example:
@@ -206,36 +195,22 @@ def results_command(context, where, sort, columns, as_counts, form, is_raw):
     with pipeline_of(context) as root:
         today = groups()
         table = collect_table(today, files_of_groups(root, today), results_root(), as_counts)
-    named = [name.strip() for name in columns.split(",") if name.strip()]
+    named = words_of(columns)
     shown, rows = answered(select_rows, table, where, sort, named)
-    for note in table.notes:
-        click.echo(f"neuroluigi: {note}", err=True)
-    if form == "json":
-        _write(form, is_raw, shown, [as_json_cells(table, shown, rows)])
-    elif form == "csv":
-        _write(form, is_raw, shown, [[tuple(row.get(name) for name in shown) for row in rows]])
-    else:
-        cells = cells_for_the_eye(table, shown, rows)
-        if named:
-            print_table(shown, cells, table.numeric)
-        else:
-            kept = ("group", "channel", table.unit)
-            described = ("group", "channel", *table.described)
-            of_steps = [name for name in shown if name not in described]
-            print_fitting(shown, cells, described, table.numeric, kept, of_steps)
-        if line := candidates_line(find_candidates(table, rows)):
-            console().print(Text(f"\n{line}"))
+    write_rows(table, shown, rows, form, is_raw, bool(named))
+    if not form and (line := candidates_line(find_candidates(table, rows))):
+        console().print(Text(f"\n{line}"))
 
 
 @click.command("events", context_settings=LUIGI_OPTIONS)
 @click.argument("group")
 @click.option("--name", default="", help="The array: results/GROUP/NAME.npy; by default the only one with events.")
-@_WHERE_OPTION
-@_COUNTS_OPTION
-@_output_options
+@WHERE_OPTION
+@COUNTS_OPTION
+@output_options
 @click.pass_context
 def events_command(context, group, name, where, as_counts, form, is_raw):
-    """Print the events of a group; GROUP comes before all settings.
+    """Print the events of a group, or of a variant of it (a-even@strict); GROUP comes before all settings.
 
     \b
     Examples:
@@ -265,11 +240,12 @@ def events_command(context, group, name, where, as_counts, form, is_raw):
     if group.startswith("-"):
         raise RunStopped("neuroluigi: the group comes first: neuroluigi events GROUP [OPTIONS]")
     with pipeline_of(context) as root:
-        today = groups()
-        answered(check_known, "group", group, list(today))
-        files = files_of_groups(root, [group])[group]
-        folder = results_root() / group
-        warnings = clock_warnings(dict.fromkeys(one.session for one in today[group].recordings), results_root())
+        today, (key, _) = groups(), split_row(group)
+        answered(check_known, "group", key, list(today))
+        of_variants = files_of_groups(root, [key])
+        answered(check_known, "group", group, list(of_variants))
+        files, folder = of_variants[group], results_root() / group
+        warnings = clock_warnings(dict.fromkeys(one.session for one in today[key].recordings), folder)
     for warning in warnings:
         click.echo(f"neuroluigi: {warning}", err=True)
     for one in files:
@@ -281,7 +257,7 @@ def events_command(context, group, name, where, as_counts, form, is_raw):
         text = "; ".join(warnings)
         columns, blocks = [*columns, "warning"], ([(*row, text) for row in rows] for rows in blocks)
     if form:
-        _write(form, is_raw, columns, blocks)
+        write_blocks(form, is_raw, columns, blocks)
     else:
         write_text(columns, blocks, sys.stdout, precise=("seconds", "recording_seconds"))
 

@@ -33,7 +33,7 @@ from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.plan import plan_below
 from neuroluigi.steps.scope import owners
-from neuroluigi.steps.variants import in_all_variants, in_own_variant
+from neuroluigi.steps.variants import in_all_variants, in_own_variant, those_there
 
 # The time that an element has, before its walltime ends, to stop and to be queued again.
 STOP_SECONDS = 60
@@ -173,12 +173,16 @@ def size_of(group: Group) -> int:
 
 
 def unfinished_groups(root: luigi.Task) -> tuple[list[str], bool]:
-    """Return the groups with unfinished results that depend on them alone, and whether there are other ones."""
+    """Return the groups with unfinished results that depend on them alone, and whether there are other ones.
+
+    Of variants, those count that the command names.
+    """
     found: set[str] = set()
-    for of_variant in in_all_variants(root):
-        statuses = plan_below(of_variant).statuses
-        with in_own_variant(of_variant):
-            found |= {owner for one, owner in owners(of_variant) if statuses[one.task_id].todo}
+    with those_there(counts=False):
+        for of_variant in in_all_variants(root):
+            statuses = plan_below(of_variant).statuses
+            with in_own_variant(of_variant):
+                found |= {owner for one, owner in owners(of_variant) if statuses[one.task_id].todo}
     names = [name for name in groups() if name in found]
     return names, len(found) > len(names)
 

@@ -48,6 +48,8 @@ _WEIGHT = re.compile(r"\d+(\.\d+)? (kg|g|mg|ug|μg|ng|pg)", re.IGNORECASE)
 _PERSON = re.compile(r"[\w\s\-.']+,\s+[\w\s\-.']+")
 _SEXES, _SEXES_OF_WORMS = ("M", "F", "O", "U"), ("XO", "XX")
 _WORMS = ("Caenorhabditis elegans", "C. elegans")
+# Characters of a value in a message.
+_MOST_SHOWN = 80
 # What the parts of a duration are in days, as far as it matters which of two is longer.
 _DAYS = (365.25, 30.44, 7, 1)
 
@@ -122,8 +124,8 @@ def _resolved(
         if len(said) > 1:
             (first, origin), (second, other) = list(said.items())[:2]
             raise RecordingsError(
-                f"session {session}: the column {key} says {second!r} ({other}) and {first!r} ({origin}); a session has"
-                " one of these"
+                f"session {session}: the column {key} says {_shown(second)} ({other}) and {_shown(first)} ({origin}); a"
+                " session has one of these"
             )
         if said:
             values[key], origins[key] = next(iter(said)), f"column {key}"
@@ -151,11 +153,15 @@ def _mistakes(values: Mapping[str, str]) -> dict[str, str]:
     }
     for key, (is_right, why) in rules.items():
         if key in values and not is_right(values[key]):
-            found[key] = f"{values[key]!r} {why}"
+            found[key] = f"{_shown(values[key])} {why}"
     for person in filter(None, (one.strip() for one in values.get("experimenter", "").split(";"))):
         if not _PERSON.fullmatch(person):
-            found["experimenter"] = f"{person!r} is not as in 'Last, First'; several have semicolons between"
+            found["experimenter"] = f"{_shown(person)} is not as in 'Last, First'; several have semicolons between"
     return found
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
 
 
 def _as_date(text: str) -> datetime | None:

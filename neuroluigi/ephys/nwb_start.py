@@ -53,4 +53,17 @@ def _with_zone(text: str, zone: tzinfo | None, what: str) -> datetime:
         raise StartUnknownError("session_start_time", f"{text!r} is no {_FORM}")
     if found.tzinfo is None and zone is None:
         raise StartUnknownError("timezone", f"{what} says {text}, the time of the place; a zone such as Europe/Zurich")
-    return found if found.tzinfo else found.replace(tzinfo=zone)
+    return found if found.tzinfo else _at_the_place(found, zone, what)
+
+
+def _at_the_place(found: datetime, zone: tzinfo | None, what: str) -> datetime:
+    """Return a time of the place with its zone. Raises StartUnknownError where clocks skipped it, or had it twice."""
+    first, second = (found.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if first.utcoffset() != second.utcoffset():
+        is_skipped = first.astimezone(timezone.utc).astimezone(zone).replace(tzinfo=None) != found
+        raise StartUnknownError(
+            "session_start_time",
+            f"{what} says {found.isoformat()}, which {'was never' if is_skipped else 'was twice'} in {zone}, as clocks"
+            f" were {'put forward' if is_skipped else 'put back'}; {_FORM}",
+        )
+    return first

@@ -12,6 +12,9 @@ from neuroluigi.steps.tasks import SessionTask
 if TYPE_CHECKING:
     from neuroluigi.recordings.sample_times import SampleTimes
 
+# Of the groups of a session the first ones are named in a message.
+_MOST_NAMED = 5
+
 
 class ClockedTask(ReadyMadeName, SessionTask):
     """A step over a session whose times are seconds since its first kept sample, on the clock of one stream.
@@ -40,8 +43,10 @@ class ClockedTask(ReadyMadeName, SessionTask):
         found = SampleTimes(given["groups"][group]["aggregate"]["layout"].load(), maps)
         if not found.is_aligned and len(self.groups) > 1:
             others = [key for key in self.groups if key != group]
+            more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
             raise StepError(
-                f"nothing says how the clock of the group {group} goes with that of {', '.join(others)}, of the same"
+                f"nothing says how the clock of the group {group} goes with that of"
+                f" {', '.join(others[:_MOST_NAMED])}{more}, of the same"
                 f" session {self.session}: {self._cure(maps)}"
             )
         return found
@@ -61,7 +66,10 @@ class ClockedTask(ReadyMadeName, SessionTask):
             return "aligned.json says why it is not aligned; the settings of a stream are those of [Aligned:STREAM]"
         if self.has_several_streams:
             return 'add "aligned": Aligned(self.session) to requires()'
-        return "if their recordings follow each other, make them one group ([recordings] group_by = session)"
+        return (
+            "if their recordings follow each other, make them one group ([recordings] group_by = session), or else take"
+            " one of them alone ([recordings] select)"
+        )
 
     def span(self) -> tuple[float, float]:
         """Return the seconds of the first sample of the session over the groups that are given, and of the last one."""

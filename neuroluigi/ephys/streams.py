@@ -1,7 +1,7 @@
 """The streams of a session, each with a clock of its own, and what headers and settings say of their pulses."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -144,8 +144,25 @@ def streams_of(groups: Mapping[str, Group], session: str) -> tuple[list[Stream],
     streams = []
     for clock, recordings in found.items():
         name = _name(*recordings[0])
-        streams.append(Stream(name, clock, tuple(recordings), settings_of(name)))
+        stream = Stream(name, clock, tuple(recordings), settings_of(name))
+        if again := _begins_again(recordings):
+            why = f"the counter begins again in {again}; make each a session, in the column session of a table"
+            unaligned.append({"stream": name, "groups": stream.groups, "why": why})
+        else:
+            streams.append(stream)
     return streams, [one for n, one in enumerate(unaligned) if one not in unaligned[:n]]
+
+
+def _begins_again(recordings: Sequence[tuple[str, Recording]]) -> str:
+    """Return the path of the first recording whose counter is not above that of the one before in its group, or ""."""
+    counts: dict[str, int] = {}
+    for group, one in recordings:
+        start = one.recorded.start_sample if one.recorded else None
+        if start is not None:
+            if start <= counts.get(group, start - 1):
+                return one.path
+            counts[group] = start
+    return ""
 
 
 def analog_line_of(group: Group) -> AnalogLine:

@@ -25,9 +25,10 @@ from neuroluigi.recordings.recording import (
 from neuroluigi.recordings.seams import join
 from neuroluigi.recordings.table import declared_rows, describe, made_rows, selected
 
-# Names in the folder of results that are not those of groups.
 # Between the key of a group and the name of a variant, in the names of folders of results.
 VARIANT_SIGN = "@"
+
+# Names in the folder of results that are not those of groups.
 RESERVED_KEYS = (
     *("recordings", "sessions", "study", "runs"),
     *("run.json", "run.log", "report.html", "ro-crate-metadata.json"),
@@ -122,6 +123,12 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
         raise RecordingsError("every recording is left out by use = no; there is nothing to analyse")
     _check_sessions(groups)
     return _distinguished(groups)
+
+
+def split_row(row: str) -> tuple[str, str]:
+    """Return the group and the variant ("" for the base) of a row of results, such as a-even@strict."""
+    key, _, variant = row.partition(VARIANT_SIGN)
+    return key, variant
 
 
 def _key(values: tuple[tuple[str, str], ...], first: Recording) -> str:

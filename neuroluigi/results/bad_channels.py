@@ -14,7 +14,7 @@ CANDIDATE = "candidate"
 
 
 def find_candidates(table: Table, rows: Iterable[Mapping[str, Cell]]) -> dict[str, list[str]]:
-    """Return the channels of each group that one of its steps takes for bad, by rows of the table.
+    """Return the channels of each group, and variant, that one of its steps takes for bad, by rows of the table.
 
     A group without such a channel is not among them.
     """
@@ -23,7 +23,7 @@ def find_candidates(table: Table, rows: Iterable[Mapping[str, Cell]]) -> dict[st
     found: dict[str, list[str]] = {}
     for row in rows:
         if any(row.get(name) == CANDIDATE for name in flags):
-            found.setdefault(str(row["group"]), []).append(str(row["channel"]))
+            found.setdefault(table.key_of(row), []).append(str(row["channel"]))
     return found
 
 

@@ -53,8 +53,8 @@ def read_events(
     channel, where its scale and unit are known, unless `as_counts`. Only events for which all conditions of `where`
     hold are among the rows.
 
-    `files` are those of the results in the folder, there or not; others are not looked at. `name` is "" for the only
-    array of events among them. Samples are counted from 0, `sample` and `seconds` from the beginning of the
+    `files` are those of the results, there or not; others are not looked at. `name` is "" for the only array of events
+    among them. Samples are counted from 0, `sample` and `seconds` from the beginning of the
     concatenation; seconds have the samples that are missing by a counter, and those that were left out as repeated, and
     are None where the sampling rate, or how many are missing, is not known. Where the streams of the session are
     aligned, `seconds` are those since its first sample on the reference. Raises QueryError at once where there is no
@@ -80,10 +80,12 @@ def _open_events(
     folder: Path, files: Sequence[Path], name: str, where: Iterable[str], as_counts: bool
 ) -> tuple[list[str], Iterator[dict[str, _Column]]]:
     there = [one for one in files if one.is_file()]
-    arrays = [one.stem for one in there if one.suffix == ".npy"]
-    path = folder / f"{name or _only_events(folder, arrays)}.npy"
-    if path not in there:
-        raise QueryError(f"{path} does not exist (yet); arrays of this group: {', '.join(arrays) or 'none'}")
+    arrays = {one.stem: one for one in there if one.suffix == ".npy"}
+    name = name or _only_events(folder, arrays)
+    if name not in arrays:
+        missing = next((one for one in files if one.name == f"{name}.npy"), folder / f"{name}.npy")
+        raise QueryError(f"{missing} does not exist (yet); arrays of this group: {', '.join(arrays) or 'none'}")
+    path = arrays[name]
     layout = _find_layout(folder, there, path)
     with contextlib.ExitStack() as opened:
         array = _open(path, opened)
@@ -98,7 +100,7 @@ def _open_events(
             raise QueryError(f"{beside} has shape {amplitudes.shape}, and {path.name} {array.shape[0]} events")
         summary = path.with_suffix(".json")
         said = (read_json(summary) if summary in there else None) or {}
-        view = _View(layout, said, array, amplitudes, as_counts, SampleTimes(layout, clock_maps(layout, folder.parent)))
+        view = _View(layout, said, array, amplitudes, as_counts, SampleTimes(layout, clock_maps(layout, folder)))
         numeric = [one for one in view.columns if one not in _TEXTS]
         conditions = [parse_condition(text, view.columns, numeric) for text in where]
         return view.columns, _blocks(view, conditions, opened.pop_all())
@@ -111,11 +113,11 @@ def _open(path: Path, opened: contextlib.ExitStack) -> EventArray:
         raise QueryError(f"{path} has no events: {error}") from error
 
 
-def _only_events(folder: Path, arrays: Sequence[str]) -> str:
+def _only_events(folder: Path, arrays: Mapping[str, Path]) -> str:
     """Return the name of the only array of events among these; QueryError where there is none, or several."""
     found = []
-    for name in arrays:
-        with contextlib.suppress(OSError, ValueError), (folder / f"{name}.npy").open("rb") as file:
+    for name, path in arrays.items():
+        with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
             if EventArray(file).is_events:
                 found.append(name)
     if len(found) != 1:
@@ -129,7 +131,9 @@ def _only_events(folder: Path, arrays: Sequence[str]) -> str:
 
 def _find_layout(folder: Path, files: Sequence[Path], array: Path) -> dict:
     """Return the layout of the concatenation (see recordings.lay_out), from the file or the run record that has one."""
-    recorded = list(recorded_results(folder))
+    # Of a variant, what it shares with the base lies in another folder.
+    folders = dict.fromkeys([folder, *(one.parent for one in files)])
+    recorded = [result for one in folders for result in recorded_results(one)]
     # What is filtered, or downsampled, has a layout of its own: first comes what the step of the events was given.
     records = (one.record or {} for one in recorded if array in one.outputs)
     given = {Path(one["path"]).name for record in records for one in record.get("inputs", ()) if "path" in one}

@@ -20,6 +20,7 @@ from neuroluigi.provenance.parts import is_part
 from neuroluigi.provenance.record import read_record, sibling_path
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
 from neuroluigi.provenance.secret_values import KEY_FILE
+from neuroluigi.recordings.groups import split_row
 from neuroluigi.results.recorded import (
     TRACES,
     RecordedResult,
@@ -32,6 +33,7 @@ from neuroluigi.steps.config import record_folders, recordings, recordings_root,
 from neuroluigi.steps.plan import status_of, tasks_below
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import local_path
+from neuroluigi.steps.variants import folder_of, in_command
 
 # Right in the folder of results: folders and files of runs, and what the commands write there.
 _OF_RUNS = (
@@ -74,11 +76,17 @@ def files_of_groups(
 ) -> dict[str, list[OwnFile]]:
     """Return the files of each group, there or not, in order: other kinds by name, then arrays.
 
+    Behind each group come those of its variants (a-even@strict), if they have any of their own: these are in place of
+    the files of the base of the same names, all others are those of the base.
+
     Where no `entries` say how all results stand, the status is computed of those alone that failed or are not there.
     """
     shown = None if entries is None else {one.record_path: one for one in entries}
     folders = FolderListings()
-    found: dict[Path, dict[str, OwnFile]] = {results_root() / key: {} for key in groups}
+    names = ("", *in_command())
+    found: dict[Path, dict[str, OwnFile]] = {
+        folder_of(results_root() / key, variant): {} for key in groups for variant in names
+    }
     steps = planned_steps(root)
     for record, step in steps.items():
         outputs = {Path(one.path): one for one in flatten(step.output())}
@@ -94,11 +102,16 @@ def files_of_groups(
             for path in recorded.outputs if recorded else ():
                 if path.parent == folder:
                     files.setdefault(path.name, OwnFile(path))
-    order = {
-        folder: sorted(files.items(), key=lambda one: (one[0].endswith(".npy"), one[0]))
-        for folder, files in found.items()
+    rows = {folder.name: files for folder, files in found.items()}
+    return {
+        key: _in_order({**rows[split_row(key)[0]], **files})
+        for key, files in rows.items()
+        if files or not split_row(key)[1]
     }
-    return {folder.name: [file for _, file in files] for folder, files in order.items()}
+
+
+def _in_order(files: Mapping[str, OwnFile]) -> list[OwnFile]:
+    return [files[name] for name in sorted(files, key=lambda name: (name.endswith(".npy"), name))]
 
 
 def _hidden(step: ResultTask, paths: Sequence[Path], folders: FolderListings) -> str:

@@ -274,7 +274,8 @@ class _Graph:
         return self.add(_entity(identifier, "Person", name=name, affiliation=_ids(self._organization())))
 
     def _add_parameters(self, record: Mapping) -> Iterator[str]:
-        for name, value in masked(record.get("parameters", {})).items():
+        variant = {"variant": record["variant"]} if record.get("variant") else {}
+        for name, value in {**variant, **masked(record.get("parameters", {}))}.items():
             # A parameter that is blank says nothing.
             if value not in (None, "", []):
                 shown = without_seals(str(value)) if isinstance(value, str) or not _has_json(value) else value
@@ -349,7 +350,8 @@ def _utc(time: object) -> str:
 
 def _details(record: Mapping) -> str:
     host = record.get("host", {})
-    where = f"{record.get('step')}, {made_by(record)} on {host.get('name', '?')} ({host.get('platform', '?')})"
+    variant = f" of variant {record['variant']}" if record.get("variant") else ""
+    where = f"{record.get('step')}{variant}, {made_by(record)} on {host.get('name', '?')} ({host.get('platform', '?')})"
     values = [f"{name} {value}" for name, value in masked(record.get("parameters", {})).items() if value is not None]
     return without_seals("; ".join([where, *values, f"{record.get('seconds', '?')} s"]))
 

@@ -16,7 +16,7 @@ from neuroluigi.provenance.expected import name_of_other
 from neuroluigi.provenance.files import last_lines
 from neuroluigi.provenance.record import engine_and_version, read_failure, recorded_code, sibling_path
 from neuroluigi.provenance.secret_values import MASK, masked, without_seals
-from neuroluigi.recordings.groups import VARIANT_SIGN
+from neuroluigi.recordings.groups import VARIANT_SIGN, split_row
 from neuroluigi.recordings.recording import Group
 from neuroluigi.results.alike import names_in, problem_lines, some
 from neuroluigi.results.recorded import recorded_results
@@ -72,6 +72,16 @@ class ResultStatus:
     def record_path(self) -> Path | None:
         """The path of the run record; None for a task of Luigi's own, which has none."""
         return getattr(self.task, "record_path", None)
+
+    @property
+    def variant(self) -> str:
+        """The variant that it is of, "" for the base."""
+        return variant_of(self.task)
+
+    @property
+    def row_in_base(self) -> str:
+        """The row of the result of the base in its place."""
+        return self.row.removesuffix(f"{VARIANT_SIGN}{self.variant}") if self.variant else self.row
 
     @property
     def shown_state(self) -> str:
@@ -142,7 +152,12 @@ def state_table(entries: Sequence[ResultStatus]) -> tuple[list[str], list[list[s
     for e in entries:
         row = cells.setdefault(e.row, {})
         row[e.step] = worst_state((row.get(e.step, state.DONE), e.shown_state))
-    return steps, [[key, *(row.get(step, "") for step in steps)] for key, row in sorted(cells.items())]
+    return steps, [[key, *(row.get(step, "") for step in steps)] for key, row in sorted(cells.items(), key=_by_variant)]
+
+
+def _by_variant(row: tuple[str, object]) -> tuple[str, str]:
+    """Return what sorts the variants of a group right behind it."""
+    return split_row(row[0])
 
 
 def worst_state(states: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroluigi.provenance.state import DAMAGED
+from neuroluigi.recordings.groups import VARIANT_SIGN, split_row
 from neuroluigi.recordings.recording import Group, Recording
 from neuroluigi.results.file_values import read_group
 from neuroluigi.results.output import Cell
@@ -30,17 +31,19 @@ _OF_CHANNEL = ("kind", "unit")
 _OF_EXCLUDED = ("use", "reason")
 
 # Names, whatever they look like.
-_ARE_NAMES = ("group", "session")
+_ARE_NAMES = ("group", "variant", "session")
 
 
 @dataclass(frozen=True)
 class Table:
-    """A row {column: cell} per group and channel; a cell that is missing or None is blank.
+    """A row {column: cell} per group, variant and channel; a cell that is missing or None is blank.
+
+    `variant` is the column of the variant, in which the base is blank; "" where there are none.
 
     `described` are the columns that come from the recordings, `events` those that count events, `summaries` those of
     the JSON file beside the array of these: {"spikes": {"noise": "spikes.noise"}}, by its names; `notes` are sentences
     on what was left out and why. `numeric` are the columns that hold numbers alone; what comes from the recordings is
-    text there too. `hidden` is the state for which a cell (group, column) is blank. `in_units` are the columns that are
+    text there too. `hidden` is the state for which a cell (key, column) is blank. `in_units` are the columns that are
     in the unit of the row, which is in the column `unit`; where that is blank, they are in counts.
     """
 
@@ -54,16 +57,25 @@ class Table:
     in_units: Sequence[str] = ()
     unit: str = "unit"
     summaries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    variant: str = ""
 
     def state_of(self, row: Mapping[str, Cell], column: str) -> str:
         """Return the state for which a cell is blank, "" where it is not for a state."""
-        return self.hidden.get((str(row["group"]), column), "") if row.get(column) is None else ""
+        return self.hidden.get((self.key_of(row), column), "") if row.get(column) is None else ""
+
+    def key_of(self, row: Mapping[str, Cell]) -> str:
+        """Return the group of a row, with its variant as `neuroluigi status` has it: a-even@strict."""
+        variant = row.get(self.variant) if self.variant else None
+        return f"{row['group']}{VARIANT_SIGN}{variant}" if variant else str(row["group"])
 
 
 def collect_table(
     groups: Mapping[str, Group], files: Mapping[str, Sequence[OwnFile]], root: Path, as_counts: bool = False
 ) -> Table:
-    """Read the results of all groups: columns group, what describes the recordings, channel (from 0), the results.
+    """Read the results of all groups: columns group, variant where there is one, what describes the recordings,
+    channel (from 0), the results.
+
+    The rows of a variant come after those of its group, by their `files` (see files_of_groups()).
 
     What a step says is in counts is in the unit of the channel, where its scale and unit are known; not if `as_counts`.
 
@@ -74,48 +86,65 @@ def collect_table(
     `recordings.<name>`. What is in files that are hidden is blank.
     """
     problems: dict[tuple[str, str], list[str]] = {}
-    results, measures = {}, {}
+    results: dict[str, dict[tuple[str, str], list[Cell]]] = {}
+    measures = {}
     hidden: dict[tuple[str, str], str] = {}
     in_counts: dict[tuple[str, str], str] = {}
-    for key, group in groups.items():
+    inherited: set[tuple[str, str]] = set()
+    of_variants: dict[str, list[str]] = {}
+    for key in files:
+        if split_row(key)[1]:
+            of_variants.setdefault(split_row(key)[0], []).append(key)
+    variant = "variant" if of_variants else ""
+    group_of = {key: group for group in groups for key in (group, *of_variants.get(group, ()))}
+    for key, of_base in group_of.items():
+        group = groups[of_base]
         channels = next((r.channels for r in group.recordings if r.channels), 1)
         measures[key] = measures_of(group, channels, as_counts)
         here = [one for one in files.get(key, ()) if one.path.suffix in (".json", ".npy")]
-        results[key], reasons, damaged = read_group([one for one in here if not one.hidden], measures[key])
+        # What a variant shares with the base was read for that.
+        shared = {one.path for one in files[of_base]} if key != of_base else set()
+        own = [one for one in here if one.path not in shared]
+        results[key], reasons, damaged = read_group([one for one in own if not one.hidden], measures[key])
         # Of what is hidden the names are known, where the file is there.
-        of_hidden, _, _ = read_group([one for one in here if one.hidden], measures[key])
+        of_hidden, _, _ = read_group([one for one in own if one.hidden], measures[key])
         results[key] |= {source: [None] * channels for source in of_hidden}
+        names = {one.path.name for one in here if one.path in shared}
+        results[key] |= {source: cells for source, cells in results[of_base].items() if source[0] in names}
+        inherited |= {(key, name) for name in names}
         hidden |= {(key, one.path.name): one.hidden for one in here if one.hidden}
         in_counts |= {(one.path.name, name): what for one in here for name, what in one.in_counts.items()}
         hidden |= {(key, name): DAMAGED for name in damaged}
+        hidden |= {(key, name): DAMAGED for name in names if hidden.get((of_base, name)) == DAMAGED}
         for problem in reasons:
             problems.setdefault(problem, []).append(key)
-    titles = _titles({source: None for one in results.values() for source in one})
-    taken = {"group", "channel", *titles.values()}
+    fixed = ["group", *filter(None, [variant]), "channel"]
+    titles = _titles({source: None for one in results.values() for source in one}, fixed)
+    taken = {*fixed, *titles.values()}
     described = {key: _describe(group) for key, group in groups.items()}
     # A table of recordings need not have what their headers say.
     known = [n for n in _OF_CHANNEL if any(getattr(one, n) for of_group in measures.values() for one in of_group)]
-    names = dict.fromkeys([*_names(described.values()), *known])
-    renamed = {n: f"recordings.{n}" if n in taken else n for n in names}
+    renamed = {n: f"recordings.{n}" if n in taken else n for n in dict.fromkeys([*_names(described.values()), *known])}
     cells = {key: {renamed[n]: cell or None for n, cell in one.items()} for key, one in described.items()}
     rows: list[dict[str, Cell]] = [
         {
-            "group": key,
-            **cells[key],
+            "group": of_base,
+            **({variant: split_row(key)[1] or None} if variant else {}),
+            **cells[of_base],
             **{renamed[n]: text for n in known if (text := getattr(measure, n))},
             "channel": channel,
             **{titles[source]: cells[channel] for source, cells in results[key].items()},
         }
-        for key in groups
+        for key, of_base in group_of.items()
         for channel, measure in enumerate(measures[key])
     ]
-    columns = ["group", *renamed.values(), "channel", *titles.values()]
+    columns = [*fixed[:-1], *renamed.values(), "channel", *titles.values()]
     notes = [f"{file} of {_and_more(keys)}: {reason}" for (file, reason), keys in problems.items()]
     files_shown = {file for file, _ in titles}
     # Of files that no group has, nothing is expected yet; what can't be read is said already.
     said = {(key, file) for (file, _), keys in problems.items() for key in keys}
     expected = {one: state for one, state in hidden.items() if one[1] in files_shown or state in (FAILED, DAMAGED)}
-    blank = {one: state for one, state in expected.items() if one not in said}
+    blank = {one: state for one, state in expected.items() if one not in said | inherited}
     notes += [*_notes_on_hidden(blank), *([] if titles else [f"no results yet in {root}"])]
     return Table(
         columns,
@@ -128,6 +157,7 @@ def collect_table(
         in_units=[titles[source] for source in in_counts if source in titles],
         unit=renamed.get("unit", ""),
         summaries=_summaries(titles),
+        variant=variant,
     )
 
 
@@ -191,10 +221,10 @@ def written(recording: Recording, name: str) -> str:
     return "" if value is None else repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _titles(sources: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return the column of each (name of a file, name in it)."""
+def _titles(sources: Iterable[tuple[str, str]], fixed: Iterable[str]) -> dict[tuple[str, str], str]:
+    """Return the column of each (name of a file, name in it), beside the columns that all tables have."""
     sources = list(sources)
-    owners = Counter(["group", "channel", *(name for _, name in sources)])
+    owners = Counter([*fixed, *(name for _, name in sources)])
     stems = {file: file.rpartition(".")[0] for file, _ in sources}
     return {(file, name): name if owners[name] == 1 else f"{stems[file]}.{name}" for file, name in sources}
 

@@ -19,14 +19,18 @@ def variant_of(task: luigi.Task) -> str:
 
 def is_touched(task: luigi.Task) -> bool:
     """Return whether the variant that a task is made for names a parameter of it, or touches what it requires."""
-    variant = declared().get(made_for(task))
-    if variant is None:
+    name = made_for(task)
+    if not name:
         return False
     run = CmdlineParser.get_instance()
-    known = _touched_of_run(run, variant.name) if run else {}
+    known = _touched_of_run(run, name) if run else {}
     key = _key(task)
+    # It is asked a hundred times for each task, so nothing is looked up in luigi.cfg before this.
     if key not in known:
-        with unguarded(), in_force(variant.name):
+        variant = declared().get(name)
+        if variant is None:
+            return False
+        with unguarded(), in_force(name):
             _find_touched(task, variant, known)
     return known[key]
 

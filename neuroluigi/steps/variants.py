@@ -140,8 +140,9 @@ def chosen(words: Sequence[str]) -> list[str]:
     return [one for one in known if one in words or ALL in words]
 
 
-# The variant in force, "" for the base.
+# The variant in force, "" for the base, and what it is.
 _current = ""
+_current_values: Variant | None = None
 
 
 def current() -> str:
@@ -151,7 +152,7 @@ def current() -> str:
 
 def current_values() -> Variant | None:
     """Return the variant that is in force."""
-    return declared().get(_current) if _current else None
+    return _current_values
 
 
 @contextlib.contextmanager
@@ -178,11 +179,11 @@ def in_own_variant(task: luigi.Task) -> contextlib.AbstractContextManager[None]:
 
 
 def _switch_to(name: str) -> None:
-    global _current
+    global _current, _current_values
     # Luigi gives the same object for the same parameters, and a task has those of the base where it is not touched
     # itself.
     Register.clear_instance_cache()
-    _current = name
+    _current, _current_values = name, declared().get(name) if name else None
 
 
 def in_all_variants(root: luigi.Task) -> Iterator[luigi.Task]:
@@ -202,10 +203,26 @@ def folder_of(folder: Path, variant: str) -> Path:
     return path_of(folder.parent, f"{folder.name}{VARIANT_SIGN}{variant}") if variant else folder
 
 
+# Whether variants that have results count as those of the command; None: where it only looks.
+_counts_those_there: bool | None = None
+
+
+@contextlib.contextmanager
+def those_there(counts: bool) -> Iterator[None]:
+    """Have the variants that have results among those of the command or not, whether it only looks or runs."""
+    global _counts_those_there
+    before, _counts_those_there = _counts_those_there, counts
+    try:
+        yield
+    finally:
+        _counts_those_there = before
+
+
 def in_command() -> list[str]:
     """Return the variants of this command: those that it was asked for; one that only looks sees what there is too."""
     known = declared()
-    names = {*chosen(setting(neuroluigi).variants), *(_there(known) if only_looks() else ())}
+    has_more = only_looks() if _counts_those_there is None else _counts_those_there
+    names = {*chosen(setting(neuroluigi).variants), *(_there(known) if has_more else ())}
     return [one for one in known if one in names]
 
 

@@ -23,12 +23,14 @@ import os, time
 from neuroluigi import StudyTask
 
 class Total(StudyTask):
+    factor = luigi.IntParameter(default=1)
+
     def requires(self):
         return [Stats(group) for group in groups()]
     def output(self):
         return self.result("total.txt")
     def make(self, out):
-        out.write_text(str(sum(stats.load()["count"] for stats in self.input())))
+        out.write_text(str(self.factor * sum(stats.load()["count"] for stats in self.input())))
 
 class Everything(WrapperTask):
     def requires(self):
@@ -176,6 +178,29 @@ def test_real_recordings_become_what_a_local_run_makes_and_every_node_gets_work(
     page = (lab.results / "report.html").read_text()
     assert "neuroluigi slurm Everything" in page and "All 17 results are done" in page and 'href=".slurm/1"' in page
     assert lab.slurm("--groups-per-job", 1) == "Nothing to make: everything is there.\n"
+
+
+@needs_slurm
+def test_variants_are_made_by_the_elements_of_their_groups_and_the_last_job(walled, cluster, tmp_path):
+    lab = Lab(tmp_path / "lab", cluster, [*FAKES, "--variants", "all"])
+    with (lab.folder / "luigi.cfg").open("a") as settings:
+        settings.write("\n[variants]\nstrict = Edges.threshold=0.9\ndouble = Total.factor=2\n")
+    right = lab.make_here()
+    assert len([name for name in right if "@" in name]) == 4 * 2 + 1
+    assert int(right["study@double/total.txt"]) == 2 * int(right["study/total.txt"])
+    out = lab.slurm("--groups-per-job", 2)
+    assert "4 groups in 2 elements, then the rest." in out
+    lab.assert_is_right(right)
+    assert set(lab.made().values()) == {1} and lab.made()["Plot(group=s-even)@strict"] == 1
+    assert read_run_record(lab.results)["made"] == {
+        "Aggregate": 4,
+        "Edges": 8,
+        "FakeRecording": 4,
+        "Plot": 8,
+        "Stats": 4,
+        "Total": 2,
+    }
+    assert lab.slurm("--groups-per-job", 2) == "Nothing to make: everything is there.\n"
 
 
 @needs_slurm

@@ -163,6 +163,8 @@ def test_commands(page, lab, tmp_path):
             recording.parent.mkdir(parents=True, exist_ok=True)
             recording.write_bytes(neuroluigi.fake_samples(session, index, 100))
     shutil.copytree(lab / "results", tmp_path / "data" / "results")
+    with (lab / "luigi.cfg").open("a") as settings:
+        settings.write("\n".join(text for text in blocks(page, "ini") if text.startswith("[variants]")))
     makefile = (REPOSITORY / "Makefile").read_text()
     earlier = {command for one in PAGES[: PAGES.index(page)] for command in commands(one)}
     for command in dict.fromkeys(one for one in commands(page) if one not in earlier):
@@ -263,7 +265,8 @@ like = json.loads(sys.argv[2])
 for text in json.loads(sys.argv[1]):
     config = configparser.ConfigParser(interpolation=None)
     config.read_string(text)
-    for section in config.sections():
+    # What it may say is seen where the commands of the page run with it.
+    for section in [one for one in config.sections() if one != "variants"]:
         for name in config.options(section):
             # A section of some groups has settings of its step.
             step = section.partition(":")[0]

@@ -1,4 +1,4 @@
-"""NWB in runs: real folders of two rigs, from nothing to validated files, and what is refused at once."""
+"""NWB in runs: samples, events and trials as they were, the same bytes each time, and what is refused at once."""
 
 import json
 import shutil
@@ -11,10 +11,8 @@ import pytest
 from nwbinspector import Importance, inspect_nwbfile, load_config
 
 from tests import commands
-from tests.conftest import BIN, FORMATS, REPOSITORY, Pipeline, clean_environment, needs_formats
-from tests.ephys.test_aligned import THREE
+from tests.conftest import BIN, REPOSITORY, Pipeline, clean_environment
 
-CI0 = FORMATS / "spikeglx/CI0_overlap1/5-19-2022-CI0"
 ASKED = ("--recordings-root", "raw", "--matlab-engine", "numpy")
 HOSTILE = 'A "test" of\ttimes; Übung, 日本'
 SAID = f"""
@@ -71,39 +69,6 @@ def inspected(path) -> set[str]:
 def lab(pipeline) -> Pipeline:
     (pipeline.folder / "raw").mkdir()
     return pipeline
-
-
-@needs_formats
-def test_from_real_folders_to_valid_files_in_one_command(lab):
-    for folder in (THREE, CI0):
-        one_probe = shutil.ignore_patterns("*imec1*", "*.lf.*")
-        shutil.copytree(folder, lab.folder / "raw" / folder.name, copy_function=shutil.copyfile, ignore=one_probe)
-    say(lab)
-    out = neuroluigi(lab, "export", "nwb", "--workers", "2")
-    assert "2 NWB" in out and f"{CI0.name}       results/sessions/{CI0.name}/session.nwb" in out
-    for session in (THREE.name, CI0.name):
-        path = session_file(lab, session)
-        assert pynwb.validate(path=str(path)) == []
-        assert inspected(path) == set()
-    with h5py.File(session_file(lab, CI0.name)) as file:
-        assert file["session_start_time"][()] == b"2022-05-19T17:37:47-07:00"
-        assert file["session_description"][()].decode() == HOSTILE
-        rows = file["intervals/recordings"]
-        starts = dict(zip(rows["file"].asstr()[()], rows["start_time"][()].tolist(), strict=True))
-        gates = [starts[name] for name in starts if name.endswith(("_g0_t0.imec0.ap.bin", "_g1_t0.imec0.ap.bin"))]
-        # 158,114 samples of 30,000.061088 Hz, and those of g0, less the overlap.
-        assert gates == pytest.approx([0, 5.2904], abs=1e-4)
-        assert len(file["general/extracellular_ephys/electrodes/id"]) == 384
-    with h5py.File(session_file(lab, THREE.name)) as file:
-        assert file["session_start_time"][()] == b"2022-05-03T17:52:24.618000+00:00"
-        # The same pulse is at the same time in each stream, and at that of the table of events.
-        for stream, rises in (("ProbeB", 837), ("ProbeC", 837), ("PXIe-6341", 1197)):
-            found = file[f"events/Lines_101-1-{stream}"]
-            assert np.count_nonzero(found["value"][()]) == rises
-        group = f"{THREE.name}-101-1-PXIe-6341"
-        printed = json.loads(neuroluigi(lab, "--task", "PlotAll", "events", group, "--name", "lines", "--json"))
-        written = file["events/Lines_101-1-PXIe-6341/timestamp"][()]
-        assert written.tolist() == pytest.approx([row["seconds"] for row in printed], abs=1e-9)
 
 
 # One probe of two sites and a sync word, 1000 samples at 10 kHz; CH0 has a dip each 100 samples.

@@ -1,8 +1,10 @@
 """The streams of a session, and the settings of each."""
 
+from dataclasses import replace
+
 import pytest
 
-from neuroluigi.ephys.streams import StreamSettings, settings_of, streams_of
+from neuroluigi.ephys.streams import HEADER, StreamSettings, settings_of, streams_of
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.discovery import groups
 from tests.conftest import FORMATS, needs_formats
@@ -58,3 +60,15 @@ def test_the_streams_of_a_real_session(declare):  # noqa: F811
     streams, _ = streams_of(groups(), THREE.name)
     with pytest.raises(RunStopped, match=r"line SY.6: it is CHANNEL.BIT, ttl.BIT"):
         _ = [one.line for one in streams]
+
+
+@needs_formats
+def test_signals_of_one_recorder_are_one_stream_unless_its_counter_begins_again(declare):  # noqa: F811
+    declare("recordings", root=FORMATS / "intan")
+    found, session = groups(), "file_per_signal_type"
+    (stream,), unaligned = streams_of(found, session)
+    assert (stream.groups, stream.method, stream.line, unaligned) == ([*found], HEADER, "", [])
+    twice = {key: replace(one, recordings=one.recordings * 2) for key, one in found.items()}
+    streams, (amplifier,) = streams_of(twice, session)
+    assert streams == [] and amplifier["groups"] == [*found]
+    assert "begins again in" in amplifier["why"] and "make each a session" in amplifier["why"]

@@ -7,7 +7,7 @@ import pytest
 from neo.rawio import IntanRawIO
 
 from neuroluigi.recordings.formats import intan
-from neuroluigi.recordings.formats.reader import Channel, Gap, Part
+from neuroluigi.recordings.formats.reader import Channel, Gap, Part, Sync
 from tests.conftest import FORMATS, needs_formats
 from tests.recordings.mutations import check_mutations
 
@@ -71,6 +71,7 @@ def test_the_real_folder():
         assert (one.problems, one.warnings, one.gaps, one.rest_bytes) == ((), (), (), 0)
         assert (one.sampling_rate_hz, one.samples, one.start_sample) == (30000.0, 24320, 0)
         assert one.clock == "intan file_per_signal_type"
+        assert one.sync == Sync("intan file_per_signal_type", 0, 0.0, 1 / 30000, is_on=False)
         assert one.parts == (Part(str(REAL / f"{stream}.dat"), 0, 24320),)
         assert one.columns == {"session": "file_per_signal_type", "index": "0", "stream": stream}
         assert one.sidecars == (str(REAL / "info.rhd"), str(REAL / "time.dat"))

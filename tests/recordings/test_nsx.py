@@ -8,7 +8,7 @@ from neo.rawio import BlackrockRawIO
 
 from neuroluigi.recordings.formats import nsx
 from neuroluigi.recordings.formats.decoding import decoded_blocks
-from neuroluigi.recordings.formats.reader import Channel, Gap, Part
+from neuroluigi.recordings.formats.reader import Channel, Gap, Part, Sync
 from neuroluigi.recordings.recording import RecordingsError
 from tests.conftest import FORMATS, needs_formats
 from tests.recordings.mutations import check_mutations
@@ -57,6 +57,7 @@ def test_the_real_file_with_a_pause():
     # 930261 ticks of 30 kHz are 31008.7 samples of 1 kHz, of which 4000 are there.
     assert recording.gaps == (Gap(4000, 27009),)
     assert (recording.start_sample, recording.clock) == (0, "blackrock ns2")
+    assert recording.sync == Sync("blackrock blackrock", 0, 0.0, 0.001, is_on=False)
     columns = {"session": "blackrock", "index": "0", "stem": "pause_correct", "stream": "ns2"}
     assert recording.columns == columns
     assert recording.channels[0] == Channel("EyeXcm", "analog", 10000 / 65534, 0.0, "mV")
@@ -88,6 +89,8 @@ def test_packets_of_all_versions(tmp_path, version):
     path = str(tmp_path / "a.ns5")
     assert recording.parts == (Part(path, first, 5), Part(path, first + 20 + (13 if long else 9), 4))
     assert (recording.start_sample, recording.gaps, recording.warnings) == (200, (Gap(5, 2),), ())
+    # 600 ticks of 30 kHz; all streams of the folder have them in common.
+    assert recording.sync == Sync(f"blackrock {tmp_path.name}", 200, 0.02, 0.0001, is_on=False)
     assert recording.sampling_rate_hz == 10000.0
     for part, count in zip(recording.parts, (10, 8), strict=True):
         assert np.memmap(path, "<i2", "r", part.offset, (part.samples * 2,)).tolist() == list(range(count))
@@ -143,7 +146,7 @@ def test_a_file_of_before_packets_has_no_clock_and_no_scale(tmp_path):
     assert (recording.sampling_rate_hz, recording.samples, recording.rest_bytes) == (1000.0, 7, 0)
     assert recording.parts == (Part(str(tmp_path / "a.ns2"), 40, 7),)
     assert recording.channels == (Channel("5"), Channel("6"))
-    assert (recording.start_sample, recording.clock, recording.gaps) == (None, "", ())
+    assert (recording.start_sample, recording.clock, recording.gaps, recording.sync) == (None, "", (), None)
     assert "no scale of 2 channels (5, 6" in recording.warnings[0]
 
 

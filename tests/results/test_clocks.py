@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -62,12 +63,33 @@ def test_without_a_result_for_all_recordings_they_are_those_of_the_group(results
     assert seconds(results)[:3] == pytest.approx([-0.1, 0, 0.5])
 
 
+def test_a_variant_has_its_own_clocks_where_it_has_any(results):
+    folder = results / "m-nidq@late"
+    folder.mkdir()
+    np.save(folder / "lines.npy", np.array([[0, -1, 0, 1]]))
+    files = [folder / "lines.npy", results / "m-nidq" / "aggregate.json"]
+
+    def first() -> float:
+        columns, ((row,),) = read_events(folder, files, "lines")
+        return row[columns.index("seconds")]
+
+    # As the second of all events of the base.
+    assert first() == pytest.approx(9.0)
+    session = results / "sessions" / "m@late"
+    shutil.copytree(results / "sessions" / "m", session)
+    late = {**STREAM, "seconds": [one + 100 for one in STREAM["seconds"]]}
+    (session / "aligned.json").write_text(json.dumps({"session": "m", "streams": [late], "unaligned": []}))
+    record = session / "runs" / "Aligned.json"
+    record.write_text(record.read_text().replace("sessions/m/", "sessions/m@late/"))
+    assert first() == pytest.approx(109.0)
+
+
 def test_nothing_is_looked_for_without_a_counter(tmp_path):
-    assert clock_maps({"recordings": [{"session": "m", "first_sample": 0}]}, tmp_path) == {}
+    assert clock_maps({"recordings": [{"session": "m", "first_sample": 0}]}, tmp_path / "m") == {}
 
 
 def test_what_is_in_order_needs_no_word(results):
-    assert clock_warnings(["m", "another"], results) == []
+    assert clock_warnings(["m", "another"], results / "m-nidq") == []
 
 
 @pytest.mark.parametrize(
@@ -92,7 +114,7 @@ def test_a_file_that_is_not_as_it_was_made_is_told_of(results, change, warning):
         warning = "is not used for seconds: no run record tells of it"
     else:
         file.write_text(json.dumps({"session": "m", "streams": [{**STREAM, **change}], "unaligned": []}))
-    (found,) = clock_warnings(["m"], results)
+    (found,) = clock_warnings(["m"], results / "m-nidq")
     assert found.startswith("sessions/m/aligned.json ") or "/sessions/m/aligned.json " in found
     assert warning in found
     is_used = "not used" not in found

@@ -358,3 +358,19 @@ def test_without_a_licence_and_with_poor_records_the_validator_only_recommends(l
     (required,) = [message for severity, message in found if severity == "REQUIRED"]
     assert "does not include the Data Entity" in required and "edges.npy" in required
     assert any("representing the schema_org:license" in message for _, message in found)
+
+
+def test_results_of_a_variant_are_in_it_with_its_name(lab, validate):
+    with (lab.folder / "luigi.cfg").open("a", encoding="utf-8") as settings:
+        settings.write("\n[variants]\nstrict = Edges.threshold=0.9\n")
+    lab.run("Edges", "--group", NUMPY, *FAKES, "--variants", "strict")
+    by_id = written(lab, *NAMED)
+    edges = action(by_id, "Edges", f"{NUMPY}@strict")
+    parameters = {
+        by_id[one]["name"]: by_id[one]["value"] for one in ids(edges["object"]) if one.startswith("#parameter")
+    }
+    assert (parameters["variant"], parameters["threshold"]) == ("strict", 0.9)
+    assert edges["description"].startswith("Edges of variant strict, ")
+    assert f"{NUMPY}@strict/edges.npy" in [unquote(one) for one in ids(edges["result"])]
+    assert "of variant" not in action(by_id, "Edges", NUMPY)["description"]
+    assert validate(lab.results) == set()

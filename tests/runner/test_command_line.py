@@ -78,7 +78,8 @@ def test_a_task_that_does_not_exist(parsed):
 )
 def test_a_task_and_an_option_that_do_not_exist_are_told_together(parsed, words):
     assert refusal(parsed, *words) == (
-        "luigi: No task PlotALl. Did you mean: PlotAll Plot NWBAll; there is no option --workrs; did you mean --workers?"
+        "luigi: No task PlotALl. Did you mean: PlotAll Plot NWBAll;"
+        " there is no option --workrs; did you mean --workers?"
     )
 
 

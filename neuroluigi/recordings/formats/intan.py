@@ -18,6 +18,7 @@ from neuroluigi.recordings.formats.intan_header import (
     RHS_SIGNALS,
     Header,
     read_header,
+    sync_of,
 )
 from neuroluigi.recordings.formats.reader import (
     Gap,
@@ -146,6 +147,7 @@ class _Folder:
             start_sample=start,
             # It begins anew with each recording, and all files of one have it in common.
             clock=f"intan {columns['session']}" if count else "",
+            sync=None if start is None else sync_of(columns["session"], start, header.rate),
             gaps=tuple(gap for gap in gaps if gap.sample < samples),
             rest_bytes=rest,
             sidecars=(self._path, *([self._of("time")] if count else [])),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from neuroluigi.recordings.formats.binary import opened
 from neuroluigi.recordings.formats.counters import read_counter
 from neuroluigi.recordings.formats.decoding import blocks_of, read_whole
-from neuroluigi.recordings.formats.intan_header import AMPLIFIER, FORMAT, Header, read_header
+from neuroluigi.recordings.formats.intan_header import AMPLIFIER, FORMAT, Header, read_header, sync_of
 from neuroluigi.recordings.formats.reader import Gap, RecordedFile, described, size_of
 from neuroluigi.recordings.recording import RecordingsError
 
@@ -100,6 +100,7 @@ class _OneFile:
             # It begins anew with each recording, and goes on in the next file of one that was split by minutes.
             start_sample=None if start % every else start // every,
             clock="" if start % every else f"intan {columns['session']} {stream}",
+            sync=None if start % every else sync_of(columns["session"], start // every, self.header.rate / every),
             gaps=tuple(_every(every, gap) for gap in gaps),
             warnings=tuple(warnings),
             decode=partial(_decode, self.path, self.header.end, self.blocks, self.block_bytes, field),

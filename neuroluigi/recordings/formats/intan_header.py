@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from neuroluigi.recordings.formats.binary import BinaryHeader, opened
-from neuroluigi.recordings.formats.reader import ANALOG, AP, AUX, DIGITAL, LF, MOST_CHANNELS, Channel, as_text
+from neuroluigi.recordings.formats.reader import ANALOG, AP, AUX, DIGITAL, LF, MOST_CHANNELS, Channel, Sync, as_text
 from neuroluigi.recordings.recording import RecordingsError
 
 FORMAT = "intan"
@@ -175,3 +175,8 @@ def _text(source: BinaryHeader) -> str:
     """Read a text of Qt: its length in bytes, then UTF-16."""
     (length,) = source.unpack("I")
     return "" if length == _NO_TEXT else as_text(source.read(length).decode("utf-16-le", "replace").strip("\0"))
+
+
+def sync_of(session: str, count: int, rate: float) -> Sync:
+    """Return when the first sample of a signal was: all signals of a recording are counted by one clock, from 0."""
+    return Sync(f"{FORMAT} {session}", count, count / rate, uncertainty=1 / rate, is_on=False)

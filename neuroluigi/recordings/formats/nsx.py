@@ -28,6 +28,7 @@ from neuroluigi.recordings.formats.reader import (
     Gap,
     Part,
     RecordedFile,
+    Sync,
     needs_decoding,
 )
 from neuroluigi.recordings.formats.starts import later, start_of_numbers
@@ -153,6 +154,7 @@ def _describe(path: str, columns: Mapping[str, str]) -> RecordedFile:
         gaps=tuple(_gaps(packets, header)),
         rest_bytes=source.size - last.offset - last.samples * header.bytes_per_sample,
         warnings=tuple(warnings),
+        sync=_sync(columns, header, packets[0].clock) if header.packet else None,
         started=header.started(packets[0].clock),
     )
 
@@ -182,9 +184,19 @@ def _of_single_samples(path: str, columns: Mapping[str, str], header: _Header, s
         clock=f"blackrock {columns['stream']}",
         gaps=gaps,
         rest_bytes=rest,
+        sync=_sync(columns, header, first),
         started=header.started(first),
         decode=partial(_decode, path, header, samples),
     )
+
+
+def _sync(columns: Mapping[str, str], header: _Header, clock: int) -> Sync | None:
+    """Return when the first sample was, by the clock that all streams of a session have in common."""
+    count = header.samples_of(clock)
+    if count is None:
+        return None
+    run, seconds = f"blackrock {columns['session']}", clock / header.clock_hz
+    return Sync(run, count, seconds, uncertainty=1 / header.rate, is_on=False)
 
 
 def _packet_layout(header: _Header) -> "np.dtype":

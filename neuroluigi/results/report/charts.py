@@ -5,7 +5,7 @@ Their colours are those of the page around them, by class; each has its content 
 
 import math
 import statistics
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -13,9 +13,16 @@ from neuroluigi.results.output import in_the_middle
 
 # Pixels.
 _WIDTH, _HEIGHT, _INSET = 300, 96, 8
+_WIDE = 460
 _TIME_WIDTH, _NAMES, _BAR, _GAP, _AXIS = 960, 150, 9, 8, 22
 
 _STRIP_WIDTH, _STRIP_HEIGHT, _MOST_BARS = 120, 24, 120
+
+# Of the names below a picture: their height, the least room for one, and the width of a letter.
+_LABELS, _LEAST_LABEL, _LETTER = 20, 40, 6.8
+
+# Values that a caption has.
+_MOST_IN_WORDS = 6
 
 # Of the name of a row.
 _MOST_OF_A_NAME = 24
@@ -66,6 +73,63 @@ def _marks(placed: Sequence[tuple[str, float, float, float]]) -> Iterable[str]:
     for name, value, x, y in placed if len(placed) <= _MOST_NAMED else ():
         title = f"<title>{escape(name)}: {_number(value)}</title>"
         yield f'<path class="dot" d="M{x:.1f} {y:.1f}h0">{title}</path>'
+
+
+def lines(title: str, labels: Sequence[str], series: Sequence[tuple[str, Sequence[float | None]]]) -> str:
+    """Return a picture of series (name, a value per label), a line each, and a heavy one through their medians.
+
+    A value that is None or not finite is left out; "" where none is left.
+    """
+    series = [(name, [v if v is not None and math.isfinite(v) else None for v in values]) for name, values in series]
+    known = [value for _, values in series for value in values if value is not None]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    wide = (_WIDE - 2 * _INSET) / len(labels)
+
+    def place(n: int, value: float) -> tuple[float, float]:
+        share = (value - low) / (high - low) if high > low else 0.5
+        return _INSET + (n + 0.5) * wide, _HEIGHT - _INSET - share * (_HEIGHT - 2 * _INSET)
+
+    of_labels = [[value for _, values in series if (value := values[n]) is not None] for n in range(len(labels))]
+    middle = [statistics.median(some) if some else None for some in of_labels]
+    words = [f"{label} {_number(m)}" for label, m in zip(labels, middle, strict=True) if m is not None]
+    more = f", … ({len(words)})" if len(words) > _MOST_IN_WORDS else ""
+    text = f"{'medians: ' if len(series) > 1 else ''}{', '.join(words[:_MOST_IN_WORDS])}{more}"
+    label = escape(f"{title} of {len(series)}: {text}")
+    drawn = "".join(_path([(n, v) for n, v in enumerate(values) if v is not None], place) for _, values in series)
+    at_middle = [(n, value) for n, value in enumerate(middle) if value is not None]
+    named = [
+        (f"{name} {labels[n]}", value, *place(n, value))
+        for name, values in series
+        for n, value in enumerate(values)
+        if value is not None
+    ]
+    return "".join(
+        [
+            f'<svg class="lines" viewBox="0 0 {_WIDE} {_HEIGHT + _LABELS}" role="img" aria-label="{label}">',
+            f'<path class="line" d="{drawn}"/>',
+            *([f'<path class="main" d="{_path(at_middle, place)}"/>'] if len(series) > 1 else []),
+            *_marks(named),
+            *_labels(labels, wide),
+            "</svg>",
+            f"<figcaption><strong>{escape(title)}</strong> {escape(text)}</figcaption>",
+        ]
+    )
+
+
+def _path(points: Sequence[tuple[int, float]], place: Callable[[int, float], tuple[float, float]]) -> str:
+    return "".join(f"{'L' if n else 'M'}{x:.1f} {y:.1f}" for n, (x, y) in enumerate(place(*one) for one in points))
+
+
+def _labels(labels: Sequence[str], wide: float) -> Iterable[str]:
+    """Yield the names below the places of a picture, as many as there is room for."""
+    every = math.ceil(_LEAST_LABEL / wide)
+    letters = int(every * wide / _LETTER)
+    for n in range(0, len(labels), every):
+        text = escape(in_the_middle(labels[n], letters))
+        at = f'x="{_INSET + (n + 0.5) * wide:.1f}" y="{_HEIGHT + _LABELS - 5}"'
+        yield f'<text {at} text-anchor="middle"><title>{escape(labels[n])}</title>{text}</text>'
 
 
 def strip(title: str, values: Sequence[float | None], marked: Collection[int] = ()) -> str:

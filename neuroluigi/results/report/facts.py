@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,6 +25,7 @@ from neuroluigi.results.table import Table, collect_table
 from neuroluigi.steps.config import results_root
 from neuroluigi.steps.discovery import groups
 from neuroluigi.steps.spawn import INTERRUPTED
+from neuroluigi.steps.variants import Variant, declared, in_command
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Found:
 class Facts:
     """All that the report shows; `run` is the record of the last run, None where there is none.
 
+    `variants` are those that have results, and those that the command names.
+
     `folder` is that of the page, to which its links are relative.
     """
 
@@ -51,6 +54,7 @@ class Facts:
     orphans: Sequence[str]
     run: Mapping | None
     folder: Path
+    variants: Mapping[str, Variant] = field(default_factory=dict)
 
     @property
     def entries(self) -> list[ResultStatus]:
@@ -77,8 +81,8 @@ class Facts:
         shown = [(*where, s.todo, s.waits_for, s.reasons, *s.checksums.values()) for *where, s in statuses]
         recorded = [(one.record, one.failure) for one in self.found]
         table = (self.table.columns, self.table.rows, self.table.notes)
-        top = self.link(results_root())
-        data = (self.root.task_family, of_groups, shown, recorded, table, self.orphans, self.run, top)
+        top, of_variants = self.link(results_root()), {name: one.values for name, one in self.variants.items()}
+        data = (self.root.task_family, of_groups, shown, recorded, table, self.orphans, self.run, top, of_variants)
         return hashlib.sha256(json.dumps(data, default=str).encode(errors="replace")).hexdigest()
 
 
@@ -93,7 +97,9 @@ def gather(root: luigi.Task, page: Path) -> Facts:
         found.append(Found(entry, record or {}, read_failure(path) if path and entry.failure else {}))
     table = collect_table(today, files_of_groups(root, today, entries), folder)
     orphans = orphan_folders(folder, today)
-    return Facts(root, today, found, diagram.boxes(root), table, orphans, last_run(folder), page.parent)
+    of_variants = {name: declared()[name] for name in in_command()}
+    boxes = diagram.boxes(root)
+    return Facts(root, today, found, boxes, table, orphans, last_run(folder), page.parent, of_variants)
 
 
 def last_run(results: Path) -> dict | None:

@@ -85,7 +85,8 @@ def _versions(found: Sequence[Found]) -> dict[str, Counter]:
 
 def methods(facts: Facts) -> str:
     """Return a paragraph for a paper, in which every number and version is from the run records."""
-    made = [one for one in facts.made if one.entry.status.is_there or one.entry.status.is_dropped]
+    there = [one for one in facts.made if one.entry.status.is_there or one.entry.status.is_dropped]
+    made = [one for one in there if not one.entry.variant]
     if not made:
         return ""
     inputs = (one for f in made for one in f.record.get("inputs", ()))
@@ -99,11 +100,31 @@ def methods(facts: Facts) -> str:
         of_box = [f for f in made if f.entry.step == box.name]
         if of_box:
             sentences.append(_method(box, of_box))
+    sentences += _variants(there)
     git = (facts.run or {}).get("git") or {}
     if "commit" in git:
         changes = "" if git.get("is_clean") else ", with changes that are not committed"
         sentences.append(f"The code is git commit {git['commit']}{changes}.")
     return " ".join(sentences)
+
+
+def _variants(found: Sequence[Found]) -> list[str]:
+    """Return a sentence on the results of each variant, with the parameters that it has by itself, if there are any."""
+    values: defaultdict[str, dict[str, Counter[str]]] = defaultdict(dict)
+    counts = Counter(one.entry.variant for one in found if one.entry.variant)
+    of_base = {(f.entry.step, f.entry.row): f.record.get("parameters", {}) for f in found if not f.entry.variant}
+    for f in found:
+        parameters = masked(f.record.get("parameters", {})) if f.entry.variant else {}
+        before = of_base.get((f.entry.step, f.entry.row_in_base), {})
+        for name, value in parameters.items():
+            if before and value != before.get(name):
+                text = without_seals(str(value))
+                values[f.entry.variant].setdefault(f"{f.entry.step} {name}", Counter())[text] += 1
+    return [
+        f"{counted(count, 'result')} of variant {variant} {'was' if count == 1 else 'were'} computed with"
+        f" {_listed([f'{name} {_varied(some)}' for name, some in values[variant].items()]) or 'the same parameters'}."
+        for variant, count in counts.items()
+    ]
 
 
 def _described(layouts: Sequence[Mapping]) -> str:

@@ -4,6 +4,7 @@ import operator
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from neuroluigi.results.output import as_text, right_aligned, shared_cells, shared_line
 from neuroluigi.results.report import charts
@@ -16,10 +17,10 @@ _MOST_ROWS = 5_000
 
 
 def by_group(table: Table) -> dict[str, list[dict]]:
-    """Return the rows of each group."""
+    """Return the rows of each group, and of each of its variants by a key such as a-even@strict."""
     found: defaultdict[str, list[dict]] = defaultdict(list)
     for row in table.rows:
-        found[str(row["group"])].append(row)
+        found[table.key_of(row)].append(row)
     return found
 
 
@@ -27,7 +28,7 @@ def numbers(facts: Facts) -> dict:
     """Return the table of results, its numbers first, and pictures of its columns.
 
     That is columns (name, whether it has numbers), rows (group, cells of text and the state for which it is blank),
-    and notes with the values that all rows share.
+    and notes with the values that all rows share. The pictures are of the base.
     """
     table, rows, notes = facts.table, facts.table.rows, list(facts.table.notes)
     if len(rows) > _MOST_ROWS:
@@ -38,14 +39,19 @@ def numbers(facts: Facts) -> dict:
     if line := shared_line(shared):
         notes.insert(0, line)
     listed = [tuple(row.get(name) for name in names) for row in rows]
-    texts = [(row["group"], [_shown(table, row, name) for name in names]) for row in rows]
-    pictures = [charts.dots(title, points) for title, points in _pictured(table)]
+    texts = [(table.key_of(row), [_shown(table, row, name) for name in names]) for row in rows]
+    pictures = [charts.dots(title, points) for title, points in _pictured(of_base(table))]
     return {
         "columns": list(zip(names, right_aligned(names, listed, table.numeric), strict=True)),
         "rows": texts,
         "notes": notes,
         "pictures": [one for one in pictures if one],
     }
+
+
+def of_base(table: Table) -> Table:
+    """Return a table without the rows of variants."""
+    return replace(table, rows=[row for row in table.rows if not (table.variant and row[table.variant])])
 
 
 def _shown(table: Table, row: Mapping, name: str) -> tuple[str, str]:
@@ -58,11 +64,11 @@ def _results_of(table: Table) -> list[str]:
 
 
 def _medians(table: Table) -> list[dict]:
-    alike = [of_unit for rows in by_group(table).values() for of_unit in _by_unit(table, rows).values()]
+    alike = [of_unit for rows in by_group(table).values() for of_unit in rows_by_unit(table, rows).values()]
     return [{**rows[0], "channel": len(rows), **_medians_of(table, rows)} for rows in alike]
 
 
-def _by_unit(table: Table, rows: Iterable[Mapping]) -> dict[str, list[Mapping]]:
+def rows_by_unit(table: Table, rows: Iterable[Mapping]) -> dict[str, list[Mapping]]:
     """Return the rows of each unit, "" for counts."""
     found: defaultdict[str, list[Mapping]] = defaultdict(list)
     for row in rows:
@@ -85,13 +91,13 @@ def _pictured(table: Table) -> Iterable[tuple[str, list[tuple[str, float]]]]:
     """
     rates = {name: of["rate_hz"] for name, of in table.summaries.items() if "rate_hz" in of}
     columns = [n for n in _results_of(table) if n not in ("group", "channel", *table.events, *rates.values())]
-    by_unit = _by_unit(table, table.rows)
+    by_unit = rows_by_unit(table, table.rows)
     if {"min", "max"} <= set(columns):
         columns = [n for n in columns if n not in ("min", "max")]
-        for title, rows in _titled("range", by_unit):
+        for title, rows in titled("range", by_unit):
             yield title, _points(rows, lambda row: row["max"] - row["min"])
     for name in columns:
-        for title, rows in _titled(name, by_unit if name in table.in_units else {"": table.rows}):
+        for title, rows in titled(name, by_unit if name in table.in_units else {"": table.rows}):
             points = _points(rows, operator.itemgetter(name))
             if len({value for _, value in points}) > 1:
                 yield title, points
@@ -105,7 +111,7 @@ def _pictured(table: Table) -> Iterable[tuple[str, list[tuple[str, float]]]]:
             yield f"{name} per 1,000 samples", _points(table.rows, _rate_of(name))
 
 
-def _titled(name: str, by_unit: Mapping[str, Sequence[Mapping]]) -> Iterable[tuple[str, Sequence[Mapping]]]:
+def titled(name: str, by_unit: Mapping[str, Sequence[Mapping]]) -> Iterable[tuple[str, Sequence[Mapping]]]:
     """Yield the title of a picture and its rows for each unit; counts are named beside others only."""
     for unit, rows in by_unit.items():
         yield f"{name} [{unit or 'counts'}]" if any(by_unit) else name, rows

@@ -28,6 +28,7 @@ from neuroluigi.steps.config import RunStopped, registered, results_root
 from neuroluigi.steps.plan import discard_statuses
 from neuroluigi.steps.spawn import CarriesSettings
 from neuroluigi.steps.target import ResultTarget
+from neuroluigi.steps.variants import those_there
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -100,7 +101,9 @@ def _gather(root: luigi.Task, page: Path) -> "Facts":
     # Imported here: a run that makes no report should not wait for it.
     from neuroluigi.results.report.facts import gather
 
-    return gather(root, page)
+    # Those that a run is not asked for have results all the same.
+    with those_there(counts=True):
+        return gather(root, page)
 
 
 def _has_digest(page: Path, digest: str) -> bool:
@@ -130,16 +133,18 @@ def _render(facts: "Facts", page: Path, digest: str) -> str:
     import jinja2
     from markupsafe import Markup
 
-    from neuroluigi.results.report import event_steps, methods, numbers, sections
+    from neuroluigi.results.report import event_steps, methods, numbers, sections, variants
     from neuroluigi.results.report.facts import shown_time
     from neuroluigi.results.report.sessions import sessions
 
     style, script = ((_HERE / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    every_plot = sections.plots(facts)
+    of_base, of_variants = (_with_thumbnails(some, page) for some in variants.shown_plots(every_plot))
+    left_out = len(every_plot) - len(of_base) - len(of_variants)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    plots = _with_thumbnails(sections.plots(facts), page)
-    of_sessions = sessions(facts, plots)
+    of_sessions = sessions(facts, of_base)
     rows = {one["row"] for one in of_sessions}
     text = environment.get_template("report.html").render(
         digest=digest,
@@ -154,8 +159,9 @@ def _render(facts: "Facts", page: Path, digest: str) -> str:
         picture=Markup(sections.picture(facts)),
         timeline=Markup(sections.timeline(facts)),
         numbers=numbers.numbers(facts),
-        galleries=sections.galleries([one for one in plots if one["group"] not in rows]),
+        galleries=sections.galleries([one for one in of_base if one["group"] not in rows]),
         sessions=of_sessions,
+        variants=variants.variants(facts, of_base, of_variants, left_out),
         events=event_steps.event_steps(facts),
         details=_packed(methods.details(facts)),
     )

@@ -178,13 +178,16 @@ def _cell(facts: Facts, shown: str, numbers: Sequence[int]) -> dict | None:
 
 
 def plots(facts: Facts) -> list[dict]:
-    """Return each picture among the results: path, sha256, group, state, and a short description of the group."""
+    """Return each picture among the results: path, sha256, group, state, and a short description of the group.
+
+    Of a variant, `group` is its row, a-even@strict, `of_base` that of the base.
+    """
     of_group = by_group(facts.table)
     shared = shared_cells(facts.table.rows, facts.table.described)
     varying = [n for n in facts.table.described if n not in ("path", *shared)]
     order = {key: n for n, key in enumerate(facts.groups)}
     found = []
-    for one in sorted(facts.found, key=lambda one: order.get(one.entry.row, len(order))):
+    for one in sorted(facts.found, key=lambda one: order.get(one.entry.row_in_base, len(order))):
         paths = (str(getattr(target, "path", "")) for target in flatten(one.entry.task.output()))
         for path in (Path(text) for text in paths if text.lower().endswith(_PICTURES)):
             if path.is_file() and not why_not_read(path):
@@ -192,6 +195,8 @@ def plots(facts: Facts) -> list[dict]:
                     "path": path,
                     "sha256": one.entry.status.checksums.get(str(path)) or "",
                     "group": one.entry.row,
+                    "of_base": one.entry.row_in_base,
+                    "variant": one.entry.variant,
                     "name": path.name,
                     "link": facts.link(path),
                     "state": one.entry.shown_state,

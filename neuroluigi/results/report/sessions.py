@@ -15,7 +15,7 @@ from neuroluigi.provenance.contents import why_not_read
 from neuroluigi.provenance.files import read_json
 from neuroluigi.results.report.facts import Facts
 from neuroluigi.results.status import FAILED, SIGNS
-from neuroluigi.steps.tasks import SessionTask
+from neuroluigi.steps.tasks import SESSIONS, SessionTask
 
 _FILE = "aligned.json"
 # Where what is there is not what the step would make, or was not made by it.
@@ -33,7 +33,7 @@ def sessions(facts: Facts, plots: Sequence[Mapping]) -> list[dict]:
         entry = one.entry
         if not isinstance(entry.task, SessionTask):
             continue
-        session = found.setdefault(entry.row, _empty(entry.task.session, entry.row))
+        session = found.setdefault(entry.row, _empty(entry.row.removeprefix(f"{SESSIONS}/"), entry.row))
         session["plots"] = [plot for plot in plots if plot["group"] == entry.row]
         if entry.shown_state != state.DONE:
             session["states"].append((entry.step, entry.shown_state, SIGNS[entry.shown_state][0]))

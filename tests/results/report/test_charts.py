@@ -37,6 +37,28 @@ def test_dots_are_where_the_values_are():
     assert charts.dots("none", [("a", float("inf"))]) == ""
 
 
+def test_lines_join_the_values_of_each_series_and_their_medians():
+    drawn = charts.lines("n <x>", ["base", "strict", "loose"], [("a", [1, 3, None]), ("b", [5, float("nan"), 5])])
+    label = "n &lt;x&gt; of 2: medians: base 3, strict 3, loose 5"
+    assert f'aria-label="{label}"' in drawn and "<title>b loose: 5</title>" in drawn and drawn.count("<title>a") == 2
+    # The second series has no value in the middle, the first none at the end.
+    (path,) = re.findall(r'class="line" d="([^"]*)"', drawn)
+    assert [one[0] for one in re.findall(r"[ML][\d.]+ [\d.]+", path)] == ["M", "L", "M", "L"]
+    points = [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", path)]
+    assert points[0][1] > points[1][1] > points[2][1] == points[3][1]
+    assert points[0][0] == points[2][0] < points[1][0] < points[3][0]
+    assert [one in drawn for one in (">base</text>", ">strict</text>", ">loose</text>")] == [True] * 3
+    assert charts.lines("n", ["base"], [("a", [None])]) == "" and "main" not in charts.lines("n", ["b"], [("a", [1])])
+
+
+def test_of_many_labels_there_are_as_many_as_there_is_room_for():
+    labels = [f"noise-{n}" for n in range(40)]
+    drawn = charts.lines("n", labels, [("a", list(range(40)))])
+    shown = re.findall(r"<title>(noise-\d+)</title>", drawn)
+    assert shown == labels[:: 40 // len(shown)] and 5 < len(shown) < 12
+    assert "noise-5 5, … (40)" in drawn
+
+
 def test_of_a_long_name_of_a_row_begin_and_end_are_shown_and_all_is_there_to_point_at():
     drawn = charts.gantt([charts.Bar("SortedWithAVeryLongNameThatEndsIn7", "a", 0, 1)], 1)
     assert "<title>SortedWithAVeryLongNameThatEndsIn7</title>SortedWithAV…ThatEndsIn7<" in drawn
