@@ -16,8 +16,7 @@ from neuroluigi.notebook.run import RunResult, run_lab, tasks_of
 from neuroluigi.notebook.session import LabSession
 from neuroluigi.notebook.status import LabStatus
 from neuroluigi.recordings.groups import VARIANT_SIGN
-from neuroluigi.recordings.recording import Group
-from neuroluigi.results.own_files import OwnFile, files_of_groups
+from neuroluigi.results.own_files import files_of_groups
 from neuroluigi.results.query import check_known
 from neuroluigi.results.recording_row import recording_row
 from neuroluigi.results.report.page import ReportTask
@@ -82,14 +81,16 @@ class Lab:
             return LabStatus(list(entries.values()), today, orphan_folders(results_root(), today))
 
     def results(self, where: str | Sequence[str] = (), variant: str = "", counts: bool = False) -> Any:
-        """Return the numbers of all results, a row per group and channel, as `neuroluigi results --json`.
+        """Return the numbers of all results, a row per group, variant and channel, as `neuroluigi results --json`.
 
-        `where` has conditions such as "mean>120". `variant` is one that luigi.cfg declares: where it touches no result,
-        that of the base is shown. Values are in the unit of their channel, unless `counts`.
+        `where` has conditions such as "mean>120". `variant` is one that luigi.cfg declares, to have it alone: where it
+        touches no result, that of the base is shown. Values are in the unit of their channel, unless `counts`.
         """
         with self._looking(variant) as root:
             today = groups()
-            files = self._files(root, today, variant)
+            files = files_of_groups(root, today)
+            if variant:
+                files = {key: files.get(f"{key}{VARIANT_SIGN}{variant}", files[key]) for key in today}
             table = collect_table(today, files, results_root(), counts)
             columns, rows = select_rows(table, [where] if isinstance(where, str) else where)
             cells = as_json_cells(table, columns, rows)
@@ -109,10 +110,10 @@ class Lab:
         with self._looking(variant) as root:
             today = groups()
             check_known("group", group, list(today))
-            files = [one.path for one in self._files(root, [group], variant)[group]]
-            of_variant = results_root() / f"{group}{VARIANT_SIGN}{variant}"
-            has_own = any(one.parent == of_variant and one.suffix == ".npy" for one in files)
-            folder = of_variant if has_own else results_root() / group
+            found = files_of_groups(root, [group])
+            of_variant = f"{group}{VARIANT_SIGN}{variant}"
+            key = of_variant if of_variant in found else group
+            files, folder = [one.path for one in found[key]], results_root() / key
             conditions = [where] if isinstance(where, str) else where
             return event_frame(read_event_arrays(folder, files, name, conditions, counts))
 
@@ -159,14 +160,6 @@ class Lab:
             raise RunStopped(f"neuroluigi: there is no tasks.py in {self.folder}, which says what results there are")
         return root.shows() if isinstance(root, ReportTask) else root
 
-    def _files(self, root: luigi.Task, keys: Sequence[str] | Mapping[str, Group], variant: str) -> dict[str, list]:
-        """Return the files of groups; of a variant with its own in place of those of the same names."""
-        if not variant:
-            return files_of_groups(root, keys)
-        own = {key: f"{key}{VARIANT_SIGN}{variant}" for key in keys}
-        found = files_of_groups(root, [*keys, *own.values()])
-        return {key: _over(found[key], found[name]) for key, name in own.items()}
-
     def __repr__(self) -> str:
         return f"<lab {self.folder}>"
 
@@ -174,12 +167,6 @@ class Lab:
         with self._looking():
             rows = [(key, len(group.recordings), "; ".join(group.problems)) for key, group in groups().items()]
         return f"<p>lab {html.escape(str(self.folder))}</p>" + html_table(("group", "recordings", "problems"), rows)
-
-
-def _over(base: Sequence[OwnFile], own: Sequence[OwnFile]) -> list[OwnFile]:
-    """Return files in place of those of the same names, in the order of files_of_groups()."""
-    by_name = {one.path.name: one for one in (*base, *own)}
-    return [by_name[name] for name in sorted(by_name, key=lambda name: (name.endswith(".npy"), name))]
 
 
 def open(folder: str | os.PathLike[str] = ".", module: str = "tasks") -> Lab:

@@ -48,16 +48,16 @@ def test_channels_that_are_not_there(group, channel):
 
 
 def test_memory_is_that_of_what_is_asked_for(copied):
-    """A recording of 64 MB, of which 1000 samples are asked for."""
-    np.zeros((1 << 24, 2), "<i2").tofile(copied.folder / "data" / "n0.bin")
+    """A recording of 16 MB, of which 1000 samples are asked for."""
+    np.zeros((1 << 22, 2), "<i2").tofile(copied.folder / "data" / "n0.bin")
     assert copied.run("Aggregate", groups=["n"], progress=False)
     group = copied["n"]
     group.samples(0, 1)
     tracemalloc.start()
-    assert group.samples(1 << 23, (1 << 23) + 1000).shape == (1000, 2)
+    assert group.samples(1 << 21, (1 << 21) + 1000).shape == (1000, 2)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 1 << 22
+    assert peak < 1 << 21
 
 
 def test_times_are_those_of_the_events(group):
