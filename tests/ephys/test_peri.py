@@ -34,7 +34,8 @@ def counted(lab: Pipeline, stem: str = "around") -> dict[tuple[str, str, str], l
 
 
 def summary(lab: Pipeline, stem: str = "around") -> dict:
-    CHECKS[".png"](folder_of(lab) / f"{stem}.png")
+    (picture,) = (one for one in folder_of(lab).glob(f"{stem}.*") if one.suffix in (".png", ".svg"))
+    CHECKS[picture.suffix](picture)
     return json.loads((folder_of(lab) / f"{stem}.json").read_text(encoding="utf-8"))
 
 
