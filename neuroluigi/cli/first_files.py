@@ -125,6 +125,11 @@ class Flat(ephys.Flat):
         return Aggregate(self.group)
 
 
+class Handover(ephys.Handover):
+    def requires(self):
+        return {"aggregate": Aggregate(self.group), "flat": Flat(self.group)}
+
+
 class Stats(ephys.Stats):
     def requires(self):
         return Aggregate(self.group)
@@ -135,6 +140,11 @@ class Edges(ephys.Edges):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group)}
 
 
+class Crossings(ephys.Crossings):
+    def requires(self):
+        return Aggregate(self.group)
+
+
 class Spikes(ephys.Spikes):
     def requires(self):
         return Aggregate(self.group)
@@ -143,6 +153,21 @@ class Spikes(ephys.Spikes):
 class Snippets(ephys.Snippets):
     def requires(self):
         return {"aggregate": Aggregate(self.group), "events": Spikes(self.group)}
+
+
+class Filtered(ephys.Filtered):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Downsampled(ephys.Downsampled):
+    def requires(self):
+        return Aggregate(self.group)
+
+
+class Beats(ephys.Beats):
+    def requires(self):
+        return Aggregate(self.group)
 
 
 class Photodiode(ephys.Photodiode):
@@ -179,6 +204,19 @@ class Trials(ephys.Trials):
             "moments": {
                 group: Photodiode(group) if self.is_analog(group) else Lines(group) for group in self.groups_with_line
             },
+            **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
+        }
+
+
+class Peri(ephys.Peri):
+    def requires(self):
+        spikes = {group: {"events": Spikes(group)} for group in self.groups_with_spikes}
+        return {
+            "groups": {group: {"aggregate": Aggregate(group), **spikes.get(group, {})} for group in self.groups},
+            "moments": {
+                group: Photodiode(group) if self.is_analog(group) else Lines(group) for group in self.groups_with_line
+            },
+            **({"trials": Trials(self.session)} if self.needs_trials else {}),
             **({"aligned": Aligned(self.session)} if self.has_several_streams else {}),
         }
 
@@ -227,14 +265,6 @@ class Spectrum(ephys.Spectrum):
 class Plot(ephys.Plot):
     def requires(self):
         return {"aggregate": Aggregate(self.group), "stats": Stats(self.group), "edges": Edges(self.group)}
-
-
-# Beats, Crossings (of any kind), Filtered and Downsampled come with neuroluigi too. Each takes three lines, and
-# [PlotAll] of luigi.cfg can name it then:
-#
-# class Beats(ephys.Beats):
-#     def requires(self):
-#         return Aggregate(self.group)
 
 
 class PlotAll(ephys.PlotAll):

@@ -160,7 +160,9 @@ class Peri(LineTask):
         is_known = np.isfinite(seconds)
         if not is_known.any():
             what = (
-                f"the line {line.text} never {self.edge}s" if line else f"the column {self.align} is blank throughout"
+                f"the line {line.text} never {self.edge}s within its samples"
+                if line
+                else f"the column {self.align} is blank throughout"
             )
             raise StepError(f"there is no moment to align to in the session {self.session}: {what}")
         which = np.zeros(len(seconds), np.int64) if conditions is None else conditions

@@ -12,6 +12,9 @@ from neuroluigi.steps.tasks import SessionTask
 if TYPE_CHECKING:
     from neuroluigi.recordings.sample_times import SampleTimes
 
+# Of the groups of a session the first ones are named in a message.
+_MOST_NAMED = 5
+
 
 class ClockedTask(ReadyMadeName, SessionTask):
     """A step over a session whose times are seconds since its first kept sample, on the clock of one stream.
@@ -40,8 +43,10 @@ class ClockedTask(ReadyMadeName, SessionTask):
         found = SampleTimes(given["groups"][group]["aggregate"]["layout"].load(), maps)
         if not found.is_aligned and len(self.groups) > 1:
             others = [key for key in self.groups if key != group]
+            more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
             raise StepError(
-                f"nothing says how the clock of the group {group} goes with that of {', '.join(others)}, of the same"
+                f"nothing says how the clock of the group {group} goes with that of"
+                f" {', '.join(others[:_MOST_NAMED])}{more}, of the same"
                 f" session {self.session}: {self._cure(maps)}"
             )
         return found

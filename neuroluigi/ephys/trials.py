@@ -147,7 +147,9 @@ class Trials(LineTask):
 
         rises, falls = self.rises_and_falls(line)
         if not len(rises):
-            raise StepError(f"the line {line.text} never rises in the session {self.session}, so it has no trials")
+            raise StepError(
+                f"the line {line.text} never rises within the samples of the session {self.session}: it has no trials"
+            )
         after = np.searchsorted(falls, rises, side="right")
         ends = np.append(falls, np.inf)[after]
         # One whose fall was lost in a gap stops at no known time.

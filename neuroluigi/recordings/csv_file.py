@@ -61,7 +61,9 @@ def read_rows(table: Path, kind: tuple[str, str], required: tuple[str, ...] = ()
     for number, cells in enumerate(lines[1:], start=2):
         if not any(cell.strip() for cell in cells):
             continue
-        row = dict(zip(header, (_NO_FORMULA.sub("", cell.strip()) for cell in cells), strict=False))
+        # A row may end before the last column.
+        texts = [_NO_FORMULA.sub("", cell.strip()) for cell in cells] + [""] * (len(header) - len(cells))
+        row = dict(zip(header, texts, strict=False))
         if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
             row[BEYOND] = cells[len(header)]
         rows.append((f"{table}, row {number}", row))

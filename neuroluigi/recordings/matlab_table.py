@@ -93,7 +93,10 @@ def _load(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:
         # A file that is cut short, or none of Matlab's, raises whatever comes to the readers.
-        raise RecordingsError(f"can't read the table of trials {path}: {error}; it is a .mat file") from error
+        raise RecordingsError(
+            f"can't read the table of trials {path}: {error}; it has to be a .mat file of Matlab; Octave writes one by"
+            " save -v7"
+        ) from error
 
 
 def _load_old(path: Path) -> dict[str, Any]:

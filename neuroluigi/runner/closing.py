@@ -172,10 +172,12 @@ def line_on_files(paths: Sequence[Path]) -> str:
 
 def count_of_files(paths: Sequence[Path]) -> str:
     """Return the number of files and what they are by their names, such as "10 plots"."""
-    stems = {path.stem for path in paths}
+    stem, *others = {path.stem for path in paths}
     what = "picture" if all(path.suffix in _PICTURES for path in paths) else "result"
-    what = stems.pop() if len(stems) == 1 else what
-    return f"{len(paths)} {what}{'s' if len(paths) != 1 and not what.endswith('s') else ''}"
+    is_plural = len(paths) > 1
+    # One trials.csv is not one trial.
+    what = what if others or (stem.endswith("s") and not is_plural) else stem
+    return f"{len(paths)} {what}{'s' if is_plural and not what.endswith('s') else ''}"
 
 
 def shared_pattern(paths: Sequence[Path]) -> str:

@@ -17,8 +17,10 @@ import luigi.worker
 import psutil
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
+from luigi.worker import TaskException
 
 from neuroluigi.provenance.secret_values import without_values
+from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.parameters import secrets_of
@@ -177,9 +179,19 @@ class _PlainLines(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, (StepError, RunStopped)):
             record.msg, record.args, record.exc_info = str(error), (), None
+        elif isinstance(error, TaskException) and (step := _step_of(record)):
+            # It was made, and complete() says that it is not: of what it is made from, something is new.
+            record.msg = f"{step}: what it is made from changed while it was made; run the same command again"
+            record.args, record.exc_info = (), None
         elif record.levelno >= logging.WARNING:
             _take_secrets_out(record)
         return True
+
+
+def _step_of(record: logging.LogRecord) -> Step | None:
+    """Return the step that a log record is about, None for another task or none."""
+    about = record.args if isinstance(record.args, tuple) else ()
+    return next((one for one in about if isinstance(one, Step)), None)
 
 
 def _take_secrets_out(record: logging.LogRecord) -> None:

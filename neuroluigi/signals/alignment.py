@@ -27,6 +27,8 @@ WANDER = 20e-6
 _FIRST_PULSES = 32
 # An expectation is the median of so many offsets before it, so that one wrong pulse does not move it.
 _REMEMBERED = 5
+# A pulse is in step with so many before it, and so many after it, or not.
+_NEAREST = 5
 # The slopes at the ends are of so many pulses: one interval is not known better than to a sample.
 _PULSES_OF_SLOPE = 60
 
@@ -116,23 +118,27 @@ def align(reference: Pulses, stream: Pulses, period: float, first: FirstOffset) 
     )
     ratio = of_reference / of_stream
     known_to = 2 * sample / (period * min(map(len, times))) + WANDER
-    expected = times[1] * ratio
-    start = _first_common(times[0], expected, period)
+    all_expected = times[1] * ratio
+    # What comes out of step, such as noise on a line that nobody drives, would meet pulses by chance.
+    kept = [np.flatnonzero(_are_in_step(one, of_reference)) for one in (times[0], all_expected)]
+    regular, expected = times[0][kept[0]], all_expected[kept[1]]
+    start = _first_common(regular, expected, period)
     uncertainty = first.uncertainty + known_to * abs(float(expected[start]))
     if not uncertainty < period / 2:
         raise ValueError(
             f"the first offset is known to {uncertainty:.3g} s only, at pulses that come every {period:g} s: which of"
             " them are the same is unknown; set offset"
         )
-    offset = _offset(times[0], expected[start:], period)
+    offset = _offset(regular, expected[start:], period)
     if abs(offset) > uncertainty + _ALIKE * period:
         raise ValueError(
             f"the first pulses are {abs(offset):.3g} s from where they are expected, which was to be known to"
             f" {uncertainty:.3g} s: which of them are the same is unknown; set offset"
         )
-    pairs = _matched(times[0], expected, start, offset, period, known_to)
-    pairs = _without_outliers(times[0], expected, pairs, sample)
-    _check(times[0], expected, pairs, offset, period)
+    pairs = _matched(regular, expected, start, offset, period, known_to)
+    pairs = _without_outliers(regular, expected, pairs, sample)
+    pairs = np.stack([which[of] for which, of in zip(kept, pairs.T, strict=True)], axis=1)
+    _check(times[0], all_expected, pairs, offset, period)
     others = [np.setdiff1d(np.arange(len(one)), which) for one, which in zip(times, pairs.T, strict=True)]
     counters = _counts(reference), _counts(stream)
     return Alignment(
@@ -223,6 +229,19 @@ def _regular(
     missing = int(periods[are_longer].sum() - np.count_nonzero(are_longer))
     stops = int(np.count_nonzero(_are_stops(intervals, period) & is_within))
     return float(usual.mean()), missing, stops
+
+
+def _are_in_step(times: np.ndarray, period: float) -> np.ndarray:
+    """Return which pulses are whole periods away from a third of the nearest ones before and after them."""
+    alike, others = np.zeros(len(times), np.int64), np.zeros(len(times), np.int64)
+    for places in range(1, min(_NEAREST, len(times) - 1) + 1):
+        apart = times[places:] - times[:-places]
+        periods = np.rint(apart / period)
+        is_whole = (abs(apart - periods * period) < _ALIKE * period + WANDER * apart) & (periods > 0)
+        for side in (slice(places, None), slice(None, -places)):
+            alike[side] += is_whole
+            others[side] += 1
+    return 3 * alike >= others
 
 
 def _candidates(reference: np.ndarray, expected: np.ndarray, period: float) -> tuple[np.ndarray, np.ndarray]:

@@ -64,6 +64,15 @@ def test_one_table_of_several_sessions(tmp_path):
         table(tmp_path, text, session="m3")
 
 
+def test_rows_that_end_before_the_last_column(tmp_path):
+    assert table(tmp_path, "start_time,cue_time\n1\n").columns == {
+        "start_time": [1.0],
+        "stop_time": [None],
+        "cue_time": [None],
+    }
+    assert table(tmp_path, "session,start_time\nm1\n").columns["start_time"] == [None]
+
+
 @pytest.mark.parametrize(
     "text, words",
     [

@@ -62,6 +62,7 @@ def test_results_of_the_root_come_last(tmp_path, monkeypatch):
     ("paths", "line"),
     [
         (["/r/a/plot.png"], "1 plot: /r/a/plot.png"),
+        (["/r/a/trials.csv"], "1 result: /r/a/trials.csv"),
         (["/r/a/stats.json", "/r/b/stats.json"], "2 stats: /r/*/stats.json"),
         (["/r/a/x.txt", "/r/a/y.txt"], "2 results: /r/a/*.txt"),
         (["/r/a/x.txt", "/r/a/x.npy", "/r/a/y.npy"], "3 results: /r/a/*"),

@@ -12,9 +12,11 @@ import pytest
 import tornado.web
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
+from luigi.worker import TaskException
 
 from neuroluigi.runner import patches, scheduler
 from neuroluigi.runner.run import Run, command_line
+from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.matlab import MatlabTask, matlab
@@ -135,10 +137,18 @@ def test_a_step_that_failed_is_logged_in_one_line_and_chatter_not_at_all(caplog)
                 raise StepError("Stats: no samples; see its log")
             except StepError:
                 LOGGER.exception("[pid %s] Worker %s failed    %s", 1, "W", "Stats")
+            try:
+                raise TaskException("Task finished running, but complete() is still returning false.")
+            except TaskException:
+                LOGGER.exception("[pid %s] Worker %s failed    %s", 1, "W", Step())
         finally:
             LOGGER.removeHandler(caplog.handler)
     lines = list(dict.fromkeys(record.getMessage() for record in caplog.records))
-    assert lines == ["Stats made", "Stats: no samples; see its log"]
+    assert lines == [
+        "Stats made",
+        "Stats: no samples; see its log",
+        "Step(): what it is made from changed while it was made; run the same command again",
+    ]
     assert all(record.exc_info is None for record in caplog.records)
 
 

@@ -130,6 +130,15 @@ def test_a_pulse_out_of_time_is_no_partner_of_one_that_is_missing():
     assert found.unmatched_reference.tolist() == on_reference(world[[80]]).counters.tolist()
 
 
+def test_noise_on_a_line_that_was_unplugged_meets_no_pulse_of_the_reference():
+    world, noise = seconds_of_pulses(1000), np.random.default_rng(3)
+    # In 150 s in which the stream had no pulses it had edges, each near to where a pulse should be.
+    edges = world[500:650:5] + noise.uniform(-0.15, 0.15, 30)
+    found = align(on_reference(world), on_stream(np.sort([*world[:500], *world[650:], *edges])), 1.0, FIRST)
+    assert_right(found)
+    assert (len(found.stream), len(found.unmatched_stream), len(found.unmatched_reference)) == (850, 30, 150)
+
+
 @pytest.mark.parametrize(("pause", "missing", "stops"), [(600.37, 0, 1), (600.0, 600, 0), (0.4, 0, 0), (0.7, 0, 1)])
 def test_a_generator_that_stops_and_resumes(pause, missing, stops):
     world = seconds_of_pulses()
