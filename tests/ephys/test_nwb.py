@@ -136,9 +136,6 @@ def test_what_is_lacking_is_named_before_anything_is_made(lab):
         assert f"{key} (" in message
     assert not (lab.results / "m-0-imec0.ap").exists()
     assert [path.name for path in (lab.results / "sessions/m").iterdir()] == ["runs"]
-    say(lab, SAID.replace("sex = F", "sex = female").replace("age = P90D/P120D", "age = 90"))
-    out = neuroluigi(lab, "export", "nwb", code=30)
-    assert "NWB can't take sex ([NWB] sex): 'female' is none of M, F, O, U; age ([NWB] age): '90' is no duration" in out
 
 
 def test_a_pipeline_without_the_step_is_told_where_its_lines_are(lab):
