@@ -139,8 +139,13 @@ def write_whole(path: Path, content: object) -> None:
 def _restore_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    # Where the supervisor itself is killed, nobody else would end the program.
+    die_with_parent()
+
+
+def die_with_parent() -> None:
+    """Have this process killed as soon as its parent ends (Linux)."""
     if sys.platform == "linux":
-        # Where the supervisor itself is killed, nobody else would end the program.
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
 

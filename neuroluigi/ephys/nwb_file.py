@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neuroluigi.ephys.own_process import in_own_process
 from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.target import DamagedError, ResultTarget
 
@@ -39,13 +40,16 @@ class Nwb(ResultTarget):
 
 
 def write(file: "NWBFile", path: Path) -> None:
-    """Write a file, with names of objects that its identifier and their places decide. Raises OSError."""
+    """Write a file, with names of objects that its identifier and their places decide. Raises OSError and StepError."""
     from pynwb import NWBHDF5IO
 
-    with _errors_of_the_disk(path):
-        with NWBHDF5IO(os.fspath(path), "w") as opened:
-            opened.write(file)
-        _name_objects(path, file.identifier)
+    def write_all() -> None:
+        with _errors_of_the_disk(path):
+            with NWBHDF5IO(os.fspath(path), "w") as opened:
+                opened.write(file)
+            _name_objects(path, file.identifier)
+
+    in_own_process(write_all, path)
 
 
 def _name_objects(path: Path, identifier: str) -> None:
