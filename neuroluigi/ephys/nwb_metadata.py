@@ -1,6 +1,7 @@
 """What is said of a session and its subject in an NWB file: by columns of its recordings, or else by settings."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,6 +91,9 @@ def metadata_of(session: str, recordings: Sequence[Recording], settings: Mapping
     lacking = [" or ".join(f"{key} ({KEYS[key]})" for key in row) for row in _NEEDED if not any(map(values.get, row))]
     try:
         start = session_start(recordings, values.get("session_start_time", ""), values.get("timezone", ""))
+        born = _as_date(values.get("date_of_birth", ""))
+        if born and born.date() > start.date():
+            wrong.append(f"date_of_birth ({origins['date_of_birth']}): it is after the session, of {start:%Y-%m-%d}")
     except StartUnknownError as error:
         if error.key in origins:
             wrong.append(f"{error.key} ({origins[error.key]}): {error}")
@@ -135,8 +139,8 @@ def _resolved(
 
 
 def _clean(text: str) -> str:
-    # HDF5 ends a text at a zero.
-    return text.replace("\0", "").strip()
+    """Return a text without what can't be seen but for ends of lines and tabs: HDF5 ends a text at a zero."""
+    return "".join(one for one in text if one in "\n\t" or unicodedata.category(one) != "Cc").strip()
 
 
 def _mistakes(values: Mapping[str, str]) -> dict[str, str]:

@@ -77,6 +77,15 @@ def test_ages_as_archives_take_them(age):
     assert said(age=age).subject()["age"] == age
 
 
+def test_nobody_is_born_after_the_session():
+    assert "date_of_birth ([NWB] date_of_birth): it is after the session, of " in refusal(date_of_birth="2999-01-31")
+    assert said(date_of_birth="1999-01-31").subject()["date_of_birth"].year == 1999
+
+
+def test_what_can_not_be_seen_is_left_out():
+    assert said(session_description="a\x01\x1b[31m\nb\0").values["session_description"] == "a[31m\nb"
+
+
 def test_worms_have_other_sexes():
     assert said(species="Caenorhabditis elegans", sex="XX").values["sex"] == "XX"
     assert "none of XO, XX" in refusal(species="Caenorhabditis elegans", sex="F")
