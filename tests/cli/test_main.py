@@ -33,7 +33,7 @@ def test_help_shows_an_example_of_the_command_itself(name):
 
 def test_the_commands_are_those_of_the_documentation():
     assert set(COMMANDS) == {
-        *("init", "run", "status", "why", "results", "events", "recordings", "report", "diagram"),
+        *("init", "run", "status", "why", "results", "events", "recordings", "report", "diagram", "compare"),
         *("clean", "drop", "accept", "verify", "export rocrate", "export nwb", "doctor", "slurm"),
     }
     overview = CliRunner().invoke(main, ["--help"]).output

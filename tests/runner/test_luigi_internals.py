@@ -29,6 +29,8 @@ PRIVATE = {
     "runner/luigid.py": "_connect_timeout _fetch _fetcher _request _resources _rpc_retry_attempts _rpc_retry_wait"
     " _state _state_path",
     "runner/command_line.py": "_build_parser _reg",
+    "runner/logging_of_run.py": "_configured",
+    "runner/opened.py": "_instance _reg",
     "runner/patches.py": "_WorkerSchedulerFactory _build_parser _instance _run",
     "runner/progress.py": "_handle_run_exception",
     "runner/scheduler.py": "_WorkerSchedulerFactory _config _get_retry_policy _has_resources _make_task"

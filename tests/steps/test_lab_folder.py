@@ -150,6 +150,6 @@ def test_the_current_folder_is_as_it_always_was(lab):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0 and done.stdout.endswith("\n1 sizes: results/x/sizes.txt\n")
+    assert done.returncode == 0 and done.stdout.endswith("\n1 result: results/x/sizes.txt\n")
     # Relative paths stay relative in what is printed and recorded.
     assert '"value": "real"' in (lab / "results" / "run.json").read_text()
