@@ -4,11 +4,12 @@ import json
 import shutil
 
 import luigi
+import numpy as np
 import pytest
 
 from neuroluigi.steps.config import RunStopped, WordsParameter
 from neuroluigi.steps.variants import declared, parse_value
-from tests.conftest import Pipeline
+from tests.conftest import REAL_RECORDINGS, Pipeline, needs_real_recordings
 from tests.steps.test_group_settings import ask, declare
 
 NUMPY = ("--matlab-engine", "numpy", "--workers", "1")
@@ -114,22 +115,39 @@ def test_only_what_a_variant_touches_is_made_again(lab):
     assert "Made: 1 Edges." in lab.run("PlotAll", *NUMPY, "--variants", "strict")
 
 
-def test_a_sweep_has_the_bytes_of_results_of_their_own(lab):
-    values = ("0.1", "0.3", "0.5", "0.6", "0.9")
-    declare(lab, "variants", f"level* = Edges.threshold={'|'.join(values)}")
-    lab.run("PlotAll", *NUMPY[:2], "--workers", "2", "--variants", "all")
+def assert_bytes_of_their_own(lab: Pipeline, step: str, values: tuple[str, ...], *words: str) -> None:
+    """A grid of values gives what as many folders of results with one value each have."""
+    declare(lab, "variants", f"grid* = {step}={'|'.join(values)}")
+    lab.run(*words, *NUMPY[:2], "--workers", "2", "--variants", "all")
     for value in values:
         alone = f"alone-{value}"
-        lab.run("PlotAll", *NUMPY, "--Edges-threshold", value, "--results-root", alone)
+        option = f"--{step.replace('.', '-')}"
+        lab.run(*words, *NUMPY, option, value, "--results-root", alone)
         ours, expected = {}, results(lab.folder / alone)
         for path, content in results(lab.results).items():
             group, _, variant = path.partition("/")[0].partition("@")
-            if variant in ("", f"level-{value.replace('.', '_')}"):
+            if variant in ("", f"grid-{value.replace('.', '_')}"):
                 name = f"{group}/{path.partition('/')[2]}"
                 ours[name] = content if variant or name not in ours else ours[name]
-        assert ours == expected
+        assert ours == expected and len(ours) >= 3
+
+
+def test_a_sweep_has_the_bytes_of_results_of_their_own(lab):
+    assert_bytes_of_their_own(lab, "Edges.threshold", ("0.1", "0.3", "0.5", "0.6", "0.9"), "PlotAll")
     # What is shared is made once.
     assert len(list(lab.results.glob("*/stats.json"))) == len(list(lab.results.glob("*/aggregate.bin"))) == 4
+
+
+@needs_real_recordings
+def test_a_sweep_over_real_recordings(lab):
+    declare(lab, "recordings", f"root = {REAL_RECORDINGS}", "select = session=mitdb_100")
+    assert_bytes_of_their_own(
+        lab, "Edges.level", ("1000", "1050", "1100", "1130", "1150"), "Edges", "--group", "mitdb_100"
+    )
+    edges = np.load(lab.results / "mitdb_100@grid-1130" / "edges.npy")
+    # As many as there are beats.
+    assert np.count_nonzero(edges[:, 1] == 0) == 2273
+    assert len(list(lab.results.glob("*/aggregate.json"))) == 1
 
 
 def test_a_base_class_touches_its_kinds_and_several_variants_have_nothing_to_do_with_each_other(lab):
