@@ -7,17 +7,23 @@ import contextlib
 import errno
 import json
 import os
+import platform
 import shutil
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from neuroluigi.engines.supervisor import die_with_parent
 from neuroluigi.steps.describe import StepError
 
 # Where less is left, a file that could not be written was too much for the disk.
 _FULL_BYTES = 1 << 20
+# On macOS libraries of the system do not survive it; Windows has none of these.
+_CAN_COPY = hasattr(os, "fork") and platform.system() != "Darwin"
+_system: Any = os
+_system_signal: Any = signal
 
 
 def in_own_process(do: Callable[[], None], path: Path) -> None:
@@ -25,15 +31,14 @@ def in_own_process(do: Callable[[], None], path: Path) -> None:
 
     Raises OSError as it does, and StepError, in its words, for any other error, or where it crashes.
     """
-    # On macOS libraries of the system do not survive it.
-    if not hasattr(os, "fork") or sys.platform == "darwin":
+    if not _CAN_COPY:
         do()
         return
     reader, writer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
-    child = os.fork()
+    child = _system.fork()
     if not child:
         os.close(reader)
         _do_and_tell(do, writer, parent)
@@ -44,7 +49,7 @@ def in_own_process(do: Callable[[], None], path: Path) -> None:
         _, status = os.waitpid(child, 0)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, _system_signal.SIGKILL)
             os.waitpid(child, 0)
         raise
     _raise_again(answer, os.waitstatus_to_exitcode(status), path)
