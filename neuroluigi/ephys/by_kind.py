@@ -1,5 +1,6 @@
 """PlotAll: what is made of each group, by the kinds of its channels."""
 
+import functools
 from collections.abc import Iterable
 
 import luigi
@@ -44,16 +45,19 @@ class PlotAll(ReadyMadeName, WrapperTask):
     )
 
     def requires(self):
-        of_sessions = [step_called(name, type(self)) for name in self.sessions]
+        # Luigi goes through all classes for each.
+        called = functools.cache(lambda name: step_called(name, type(self)))
         return [
-            *(step(group) for group in groups() for step in self.steps_of(group)),
-            *(step(session) for session in groups_of_sessions() for step in of_sessions),
+            *(called(name)(group) for group in groups() for name in self._names_of(group)),
+            *(called(name)(session) for session in groups_of_sessions() for name in self.sessions),
         ]
 
     def steps_of(self, group: str) -> list[type[luigi.Task]]:
         """Return the steps of a group, each once. Raises RunStopped for a name that is no step."""
-        names = (name for kind in kinds_of(group) for name in getattr(self, kind))
-        return [step_called(name, type(self)) for name in dict.fromkeys(names)]
+        return [step_called(name, type(self)) for name in self._names_of(group)]
+
+    def _names_of(self, group: str) -> Iterable[str]:
+        return dict.fromkeys(name for kind in kinds_of(group) for name in getattr(self, kind))
 
 
 def kinds_of(key: str) -> Iterable[str]:

@@ -45,6 +45,7 @@ class ResolvedParameters(luigi.Task):
     # The variant that was in force when it was made, and the id that it has in the base.
     made_for = ""
     id_in_base = ""
+    _variant: str | None = None
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -53,7 +54,11 @@ class ResolvedParameters(luigi.Task):
     @property
     def variant(self) -> str:
         """The variant in which it has results of its own; "" where they are those of the base."""
-        return variant_of(self) if self.made_for else ""
+        if not self.made_for:
+            return ""
+        if self._variant is None:
+            self._variant = variant_of(self)
+        return self._variant
 
     @property
     def task_id(self):
