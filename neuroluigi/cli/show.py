@@ -219,7 +219,8 @@ def events_command(context, group, name, where, as_counts, form, is_raw):
 
     \b
     session, index               the recording
-    sample, seconds              since the beginning of the group's first recording
+    sample                       since the beginning of the group's first recording
+    seconds                      since that of the group's first one of this session
     recording_sample,
     recording_seconds            since the beginning of this recording
     channel                      counted from 0, as samples are

@@ -54,9 +54,9 @@ def read_events(
     hold are among the rows.
 
     `files` are those of the results, there or not; others are not looked at. `name` is "" for the only array of events
-    among them. Samples are counted from 0, `sample` and `seconds` from the beginning of the
-    concatenation; seconds have the samples that are missing by a counter, and those that were left out as repeated, and
-    are None where the sampling rate, or how many are missing, is not known. Where the streams of the session are
+    among them. Samples are counted from 0, `sample` from the beginning of the concatenation; `seconds` are since the
+    session's first sample in the group, with the samples that are missing by a counter, and those that were left out as
+    repeated, and None where the sampling rate, or how many are missing, is not known. Where the session's streams are
     aligned, `seconds` are those since its first sample on the reference. Raises QueryError at once where there is no
     such file, or no description of where each recording begins, or where a condition names no column.
     """

@@ -33,7 +33,10 @@ def test_refusals_name_the_cure(given, words):
 
 
 def test_samples_that_are_left_out_need_no_scale():
-    check_group(group(Channel("CH1"), Channel("SY", "digital")), needs_scales=False)
+    without = group(Channel("CH1"), Channel("SY", "digital"))
+    with pytest.raises(RecordingsError, match="set scale and unit"):
+        check_group(without, needs_scales=True)
+    check_group(without, needs_scales=False)
     check_group(group(Channel("CH1", "ap", 1.0, 0.0, "uV")), needs_scales=True)
 
 
