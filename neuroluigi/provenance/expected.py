@@ -1,5 +1,7 @@
 """What the pipeline expects of a result today, as plain data, to be compared with its run record."""
 
+import functools
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +81,12 @@ class Requirement:
     pending: tuple[str, ...] = ()
     made_by: str = ""
 
+    @functools.cached_property
+    def digest(self) -> str:
+        """The digest of all that it says."""
+        known = (self.fingerprint, self.inputs, self.files, self.pending, self.made_by)
+        return _digest((self.step, self.parameters, self.defaults, known))
+
     def as_recorded(self, is_tool_read: bool) -> dict[str, Any]:
         """Return what a run record has of it; the tool only where the step asked for it."""
         known = {name: getattr(self, name) for name in ("fingerprint", "inputs", "files")}
@@ -101,6 +109,7 @@ class Expected:
     gone: the names of inputs from outside, other than recordings, that are not there
     requires: the tasks that the step requires, in order
     sources: engine -> code that the step runs there, each {"path", "sha256"}
+    of_kind: engine -> digest of what is the same for all results of a kind: code, tool, defaults, roots, settings
     tool: engine, release, version as far as a setting asks for them by name
     rerun_on: those of KINDS for which the result is made again
     roots: folders that records name ("results", "recordings") -> path
@@ -121,6 +130,7 @@ class Expected:
     tool: Mapping[str, str]
     rerun_on: frozenset[str]
     roots: Mapping[str, str]
+    of_kind: Callable[[str], str] = lambda engine: ""
     requires: tuple[Requirement, ...] = ()
     other_inputs: tuple[OtherInput, ...] = ()
     gone: tuple[str, ...] = ()
@@ -129,3 +139,23 @@ class Expected:
     reads_moved: bool = True
     folders: Mapping[str, Sequence[str]] = field(default_factory=dict)
     without_format: frozenset[str] = frozenset()
+
+    def digest(self, engine: str) -> str:
+        """Return the digest of all that is expected of a result that an engine made."""
+        inputs = [(one.path, one.sha256, one.is_pending, one.is_made, one.recording) for one in self.inputs]
+        others = [(one.described, one.is_pending) for one in self.other_inputs]
+        made_from = (inputs, others, self.gone, [one.digest for one in self.requires])
+        own = (
+            self.record,
+            [*self.outputs],
+            self.folders,
+            sorted(self.without_format),
+            sorted(self.rerun_on),
+            self.problem,
+        )
+        return _digest((self.of_kind(engine), own, self.parameters, self.fingerprint, made_from))
+
+
+def _digest(value: tuple) -> str:
+    # Of a path that is no text, too.
+    return hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

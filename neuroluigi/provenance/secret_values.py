@@ -52,10 +52,13 @@ def replaced(value: Any, replacement: Callable[[Any], str], name: str = "") -> A
 
     `name` is that of the value itself. None and "" are no secrets.
     """
-    if is_secret_name(name):
+    if name and is_secret_name(name):
         return value if value is None or value == "" else replacement(value)
     if isinstance(value, str):
         return _replaced_in_text(value, replacement)
+    if value is None or isinstance(value, (int, float)):
+        # What a plan has most of.
+        return value
     if isinstance(value, Mapping):
         return {key: replaced(one, replacement, str(key)) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

@@ -23,6 +23,7 @@ from neuroluigi.provenance.expected import Expected, Reason
 from neuroluigi.provenance.files import path_in_root
 from neuroluigi.provenance.inputs import Inputs, key_of
 from neuroluigi.provenance.record import is_outdated, made_by, read_failure, read_record, sibling_path
+from neuroluigi.provenance.state_index import Known, StateIndex, stamps_of
 
 # In the order in which they are checked.
 INPUT_MISSING = "input missing"
@@ -97,9 +98,22 @@ IN_DOUBT = Status(
 )
 
 
-def check_result(expected: Expected, checksums: Checksums, folders: FolderListings) -> Status:
-    """Return the status of a result, by the first of STATES that applies. Never raises for the result's own data."""
-    status = _status(expected, checksums, folders)
+def check_result(
+    expected: Expected, checksums: Checksums, folders: FolderListings, index: StateIndex | None = None
+) -> Status:
+    """Return the status of a result, by the first of STATES that applies. Never raises for the result's own data.
+
+    Where an index knows that it is done, its record is not read.
+    """
+    if index and (known := index.find(expected)) and not folders.have(sibling_path(expected.record, ".pending.json")):
+        found = dict(zip(expected.outputs, known.checksums, strict=True))
+        return Status(DONE, made_by=known.made_by, checksums=found, inputs=known.inputs)
+    stamps = stamps_of(expected) if index else None
+    record = read_record(expected.record)
+    status = _status(expected, record, checksums, folders)
+    if index and record and _says_all(status, expected, record):
+        engine, files = record.get("tool", {}).get("engine", ""), [one or "" for one in status.checksums.values()]
+        index.note(expected, stamps, Known(engine, status.made_by, files, status.inputs))
     # Of what is dropped, the plan finds out later whether it is made again.
     is_made = status.todo or status.is_dropped
     if is_made and expected.problem:
@@ -107,6 +121,15 @@ def check_result(expected: Expected, checksums: Checksums, folders: FolderListin
     if not is_made or not folders.have(sibling_path(expected.record, ".failed.json")):
         return status
     return replace(status, failure=_failure(expected, checksums))
+
+
+def _says_all(status: Status, expected: Expected, record: Mapping) -> bool:
+    """Whether a result is done, and nothing else is to be said of it than what an index keeps."""
+    named = _recorded_outputs(record, expected)
+    is_ignored = all(tuple(named[path].get("ignore", ())) == tuple(one) for path, one in expected.folders.items())
+    files = {path: one for path, one in status.checksums.items() if one}
+    plain = Status(DONE, made_by=status.made_by, checksums=files, inputs=status.inputs)
+    return status == plain and [*files] == [*expected.outputs] and is_ignored
 
 
 def _failure(expected: Expected, checksums: Checksums) -> str:
@@ -126,8 +149,7 @@ def _failure(expected: Expected, checksums: Checksums) -> str:
     return "" if any(changed) else failed["error"]
 
 
-def _status(expected: Expected, checksums: Checksums, folders: FolderListings) -> Status:
-    record = read_record(expected.record)
+def _status(expected: Expected, record: Mapping | None, checksums: Checksums, folders: FolderListings) -> Status:
     recorded = _recorded_outputs(record, expected) if record else {}
     # What a record says that it ignored makes it comparable with what is there.
     ignored = {path: recorded.get(path, {}).get("ignore", expected.folders.get(path, ())) for path in expected.outputs}

@@ -6,7 +6,7 @@ All others were left there by people and programs: copies in conflict, what a fi
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,29 +17,29 @@ from neuroluigi.provenance import state
 from neuroluigi.provenance.checksums import FolderListings
 from neuroluigi.provenance.commit import pending_path
 from neuroluigi.provenance.parts import is_part
-from neuroluigi.provenance.record import read_record, sibling_path
+from neuroluigi.provenance.record import sibling_path
 from neuroluigi.provenance.run_record import read_run_record, run_log_path, run_record_path
 from neuroluigi.provenance.secret_values import KEY_FILE
+from neuroluigi.provenance.state_index import INDEX_FILE
 from neuroluigi.recordings.groups import split_row
 from neuroluigi.results.recorded import (
     TRACES,
-    RecordedResult,
     record_paths,
     recorded_result,
-    run_folders,
 )
 from neuroluigi.results.status import DROPPED, FAILED, ResultStatus
-from neuroluigi.steps.config import record_folders, recordings, recordings_root, results_root, setting
-from neuroluigi.steps.plan import status_of, tasks_below
+from neuroluigi.steps.config import recordings, recordings_root, results_root, setting
+from neuroluigi.steps.plan import outputs_below, status_of, tasks_below
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import local_path
 from neuroluigi.steps.variants import folder_of, in_command
 
 # Right in the folder of results: folders and files of runs, and what the commands write there.
 _OF_RUNS = (
-    *(".runs", ".seats", ".slurm", ".luigid", ".checksums.jsonl", KEY_FILE),
+    *(".runs", ".seats", ".slurm", ".luigid", ".checksums.jsonl", KEY_FILE, INDEX_FILE, f"{INDEX_FILE}.new"),
     *("report.html", "ro-crate-metadata.json"),
 )
+_ASIDE_SIGNS = (".damaged", ".accepted")
 _ASIDE = re.compile(r"(?P<name>.+)\.(damaged|accepted)(-\d+)?", re.DOTALL)
 
 
@@ -131,44 +131,61 @@ def _hidden_by(entry: ResultStatus) -> str:
 
 def not_ours(root: luigi.Task) -> list[Path]:
     """Return all files among the results, and hidden folders, that neither a task of today nor a run record names."""
-    top, steps = results_root(), planned_steps(root)
-    records = {path for folder in run_folders(record_folders()) for path in record_paths(folder)}
+    top = results_root()
     # Text, as there may be hundreds of thousands.
-    targets = (one for task in tasks_below(root) for one in flatten(task.output()))
-    ours = {path for one in targets if (path := local_path(one))}
-    for record in steps:
-        ours.update(_beside(record))
-    for record in records - steps.keys():
-        if recorded := recorded_result(record):
-            ours.update(map(os.fspath, recorded.outputs), _beside(record))
+    ours, records = set[str](), set[str]()
+    for task, targets in outputs_below(root):
+        ours.update(path for one in targets if (path := local_path(one)))
+        if isinstance(task, ResultTask):
+            records.add(record := targets[0].record)
+            ours.add(os.path.join(os.path.dirname(record), ".lock"))  # noqa: PTH118, PTH120
     run = read_run_record(top)
     of_run = (run_record_path(top), run_log_path(top), *([top / run["log"]] if run else []))
     ours.update(os.fspath(path) for path in (*of_run, *(top / name for name in _OF_RUNS)))
-    left = [Path(path) for path in _files_below(top, ours) if not _belongs_to(Path(path), ours)]
-    # What the record of a step of today names beside the files of today; only where something is left is it read.
-    near = {folder for path in left for folder in path.parents}
-    read = (RecordedResult(one, read_record(one), "") for one in steps if one.parent.parent in near)
-    named = {path for one in read for path in one.outputs}
-    return [path for path in left if path not in named]
+    left = _left_below(top, ours, records)
+    # What a record of another step names, or that of a step of today beside the files of today; only where something is
+    # left is it read.
+    runs = {os.path.dirname(path) for path in left if _is_among_records(path)}  # noqa: PTH120
+    others = [one for folder in runs for one in record_paths(Path(folder)) if os.fspath(one) not in records]
+    folders = {os.fspath(folder) for path in left for folder in Path(path).parents}
+    near = [Path(one) for one in records if os.path.dirname(os.path.dirname(one)) in folders]  # noqa: PTH120
+    for record in (*others, *near):
+        if recorded := recorded_result(record, planned=near):
+            ours.update((*map(os.fspath, recorded.outputs), os.path.join(record.parent, ".lock")))  # noqa: PTH118
+            records.add(os.fspath(record))
+    paths = map(Path, left)
+    return [path for path in paths if not any(_is_ours(str(one), ours, records) for one in (path, *path.parents))]
 
 
-def _beside(record: Path) -> Iterator[str]:
-    """Yield the paths of what a step leaves beside its files."""
-    yield from (sibling_path(record, suffix) for suffix in (*TRACES, ".pending.json"))
-    yield os.path.join(record.parent, ".lock")  # noqa: PTH118
+def _left_below(top: Path, ours: set[str], records: set[str]) -> list[str]:
+    """Return the files below a folder that are not ours, and hidden folders and links as a whole, sorted."""
+    left = list[str]()
+    stack = [os.fspath(top)]
+    while stack:
+        with contextlib.suppress(OSError), os.scandir(stack.pop()) as entries:
+            for entry in entries:
+                # What is in a folder that is a result, or is to be one or was, is a part of it.
+                if not _is_ours(entry.path, ours, records):
+                    is_walked = entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+                    (stack if is_walked else left).append(entry.path)
+    return sorted(left)
 
 
-def _files_below(top: Path, ours: set[str]) -> Iterator[str]:
-    """Yield the files below a folder that are not ours, and hidden folders and links as a whole."""
-    for folder, below, names in os.walk(top):
-        hidden = {name for name in below if name.startswith(".")}
-        # What is in a folder that is a result, or is to be one or was, is a part of it.
-        paths_below = {name: os.path.join(folder, name) for name in below}  # noqa: PTH118
-        results = {name for name, path in paths_below.items() if path in ours or _belongs_to(Path(path), ours)}
-        links = {name for name, path in paths_below.items() if os.path.islink(path)} - results  # noqa: PTH114
-        below[:] = sorted(set(below) - hidden - results - links)
-        paths = (os.path.join(folder, name) for name in sorted({*names, *hidden, *links}))  # noqa: PTH118
-        yield from (path for path in paths if path not in ours)
+# What lies beside a run record, in place of its .json.
+_BESIDE = (*TRACES, ".pending.json")
+
+
+def _is_ours(path: str, ours: set[str], records: set[str]) -> bool:
+    if path in ours:
+        return True
+    beside = (one for one in _BESIDE if path.endswith(one)) if _is_among_records(path) else ()
+    if any(f"{path.removesuffix(one)}.json" in records for one in beside):
+        return True
+    return any(sign in path for sign in (".part-", *_ASIDE_SIGNS)) and _belongs_to(Path(path), ours)
+
+
+def _is_among_records(path: str) -> bool:
+    return os.path.basename(os.path.dirname(path)) == "runs"  # noqa: PTH119, PTH120
 
 
 def _belongs_to(path: Path, ours: set[str]) -> bool:

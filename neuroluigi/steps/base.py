@@ -20,7 +20,7 @@ from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.overrides import refuse_overrides
 from neuroluigi.steps.parameters import public_value
 from neuroluigi.steps.plan import discard_statuses, status_of
-from neuroluigi.steps.reading import note_tool_read
+from neuroluigi.steps.reading import answer_of, note_tool_read
 from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMethod, refusal, take_facts_as_fingerprint
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
@@ -99,11 +99,14 @@ class Step(CarriesSettings, ResultTask):
     @property
     def results_folder(self) -> Path:
         """The folder of its files: `folder`, or of what a variant touches <folder>@<variant>."""
-        return folder_of(self.folder, self.variant)
+        return answer_of(self, "results_folder", lambda: folder_of(self.folder, self.variant))
 
     @property
     def record_path(self) -> Path:
         """The path of the run record: runs/<step>.json beside the files, with the filename_parameters in its name."""
+        return answer_of(self, "record_path", self._find_record_path)
+
+    def _find_record_path(self) -> Path:
         return path_of(self.results_folder, "runs", f"{'-'.join((self.task_family, *self.filename_values()))}.json")
 
     def filename_values(self) -> list[str]:

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ def expect(step: ResultTask, below: list[luigi.Task], plan: "Plan") -> Expected:
         gone=tuple(_gone(below, plan)),
         requires=tuple(one for _, one in requirements(below, plan)),
         sources=functools.partial(plan.sources, kind),
+        of_kind=functools.partial(plan.of_kind, kind),
         tool=plan.wanted_tool(kind),
         rerun_on=frozenset(step.rerun_on) or plan.rerun_on,
         roots=plan.roots,
@@ -158,26 +160,40 @@ def _exists(target: Any) -> bool:
 def requirements(below: list[luigi.Task], plan: "Plan") -> Iterator[tuple[luigi.Task, Requirement]]:
     """Yield each task that a step requires, those in wrappers too, with what can be read of it."""
     for one, is_wrapped in _through_wrappers(below, plan):
-        status = plan.statuses[one.task_id]
-        if one.task_id not in plan.read_of:
-            is_ours = isinstance(one, ResolvedParameters)
-            plan.read_of[one.task_id] = one.significant_parameters() if is_ours else significant_values(one), None
-        parameters, fingerprint = plan.read_of[one.task_id]
-        yield (
-            one,
-            Requirement(
-                step=one.task_family,
-                parameters=parameters,
-                defaults=plan.defaults(type(one)),
-                # Of recordings that can't be found nothing is known.
-                fingerprint=None if status.state == state.INPUT_MISSING else fingerprint,
-                inputs=status.inputs,
-                # What is required directly is among the inputs.
-                files=_digest_of_files(one, status, plan) if is_wrapped else None,
-                pending=tuple(map(os.path.basename, _paths_of_files(one, plan))) if is_wrapped and status.todo else (),
-                made_by=status.made_by,
-            ),
-        )
+        yield one, _wrapped(one, plan) if is_wrapped else _required(one, plan)
+
+
+def _required(one: luigi.Task, plan: "Plan") -> Requirement:
+    """Return what can be read of a task, the same for all that require it directly."""
+    status = plan.statuses[one.task_id]
+    known, requirement = plan.required.get(one.task_id, (None, None))
+    if requirement is None or known is not status:
+        requirement = _requirement(one, status, plan)
+        plan.required[one.task_id] = status, requirement
+    return requirement
+
+
+def _wrapped(one: luigi.Task, plan: "Plan") -> Requirement:
+    """Return what can be read of a task in a wrapper; the files of what is required directly are among the inputs."""
+    status = plan.statuses[one.task_id]
+    pending = tuple(map(os.path.basename, _paths_of_files(one, plan))) if status.todo else ()
+    return replace(_requirement(one, status, plan), files=_digest_of_files(one, status, plan), pending=pending)
+
+
+def _requirement(one: luigi.Task, status: state.Status, plan: "Plan") -> Requirement:
+    if one.task_id not in plan.read_of:
+        is_ours = isinstance(one, ResolvedParameters)
+        plan.read_of[one.task_id] = one.significant_parameters() if is_ours else significant_values(one), None
+    parameters, fingerprint = plan.read_of[one.task_id]
+    return Requirement(
+        step=one.task_family,
+        parameters=parameters,
+        defaults=plan.defaults(type(one)),
+        # Of recordings that can't be found nothing is known.
+        fingerprint=None if status.state == state.INPUT_MISSING else fingerprint,
+        inputs=status.inputs,
+        made_by=status.made_by,
+    )
 
 
 def _through_wrappers(

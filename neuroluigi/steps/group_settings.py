@@ -83,8 +83,25 @@ def _parsed(step: str, names: tuple[str, ...]) -> Sequence[GroupSection]:
     return sorted(found, key=lambda one: one.closeness, reverse=True)
 
 
+def has_sections() -> bool:
+    """Return whether luigi.cfg has any section that may be of some groups."""
+    run = CmdlineParser.get_instance()
+    return _has_sections_in(run) if run else _has_sections()
+
+
+@functools.lru_cache(maxsize=1)
+def _has_sections_in(run: CmdlineParser) -> bool:
+    return _has_sections()
+
+
+def _has_sections() -> bool:
+    return any(":" in one for one in luigi.configuration.get_config().sections())
+
+
 def section_of(steps: Iterable[str], name: str, key: str) -> str:
     """Return the closest section that has a setting for a group, of the first of the steps with any; "" for none."""
+    if not has_sections():
+        return ""
     config = luigi.configuration.get_config()
     found = (
         one.name

@@ -8,7 +8,7 @@ import functools
 import itertools
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import luigi
@@ -26,7 +26,7 @@ from neuroluigi.provenance.secret_values import MASK, key_of, masked, replaced
 from neuroluigi.recordings.groups import VARIANT_SIGN
 from neuroluigi.steps import variants
 from neuroluigi.steps.config import RunStopped, results_root
-from neuroluigi.steps.group_settings import section_of
+from neuroluigi.steps.group_settings import has_sections, section_of
 from neuroluigi.steps.touched import variant_of
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
@@ -72,6 +72,11 @@ class ResolvedParameters(luigi.Task):
     def task_id(self, value):
         self.id_in_base = value
 
+    @property
+    def task_family(self):
+        """The name of its class, with the namespace."""
+        return self.get_task_family()
+
     def to_str_params(self, only_significant=False, only_public=False):
         """Return the parameters as Luigi shows them, with the variant."""
         shown = super().to_str_params(only_significant, only_public)
@@ -83,6 +88,15 @@ class ResolvedParameters(luigi.Task):
         if cls not in _params_of:
             _params_of[cls] = super().get_params()
         return _params_of[cls]
+
+    @classmethod
+    def get_task_family(cls):
+        """Return Luigi's answer, kept for the same reason."""
+        # The namespace of a class may be set after it was defined.
+        key = cls, cls.task_namespace
+        if key not in _family_of:
+            _family_of[key] = super().get_task_family()
+        return _family_of[key]
 
     @classmethod
     def get_param_values(cls, params, args, kwargs):
@@ -101,6 +115,7 @@ class ResolvedParameters(luigi.Task):
 
 
 _params_of: dict[type, list[tuple[str, luigi.Parameter]]] = {}
+_family_of: dict[tuple[type, object], str] = {}
 
 
 def is_secret(parameter: luigi.Parameter) -> bool:
@@ -176,19 +191,38 @@ def _is_hashable(key: object) -> bool:
 
 
 def _resolve(task: type[luigi.Task], params: Parameters, args: tuple, kwargs: Mapping) -> list[tuple[str, object]]:
-    family = task.get_task_family()
-    call = functools.partial(_shown_call, family, params, args, kwargs)
-    values = dict(_given(params, args, kwargs, call))
+    call = functools.partial(_shown_call, task, params, args, kwargs)
+    given = dict(_given(params, args, kwargs, call))
+    run, family = CmdlineParser.get_instance(), task.get_task_family()
+    declared = _declared_of_run(run, variants.current(), task) if run else {}
+    group = str(given.get("group", "")) if has_sections() else ""
+    values = []
     for name, parameter in params:
-        if name not in values:
-            values[name] = _declared(task, name, parameter, str(values.get("group", "")), call)
-    if CmdlineParser.get_instance() is None:
+        if name in given:
+            values.append((name, _hashable(given[name])))
+            continue
+        section = section_of_group(task, name, parameter, group) or family
+        # All tasks of a class share what they have of luigi.cfg: there may be hundreds of thousands.
+        if (section, name) not in declared:
+            declared[section, name] = name, _hashable(_declared(task, section, name, parameter, call))
+        values.append(declared[section, name])
+    if run is None:
         _warn_of_unknown_settings(task, family)
+    return values
+
+
+def _hashable(value: object) -> object:
     # Luigi keeps tasks by their values, which have to be hashable for it.
-    return [(name, tuple(v) if isinstance(v := values[name], (list, set)) else v) for name, _ in params]
+    return tuple(value) if isinstance(value, (list, set)) else value
 
 
-def _shown_call(family: str, params: Parameters, args: tuple, kwargs: Mapping) -> str:
+@functools.lru_cache(maxsize=1 << 12)
+def _declared_of_run(run: CmdlineParser, variant: str, task: Hashable) -> dict[tuple[str, str], tuple[str, object]]:
+    """Return what a run found of a class of tasks in a variant: by section and name, name and value."""
+    return {}
+
+
+def _shown_call(task: type[luigi.Task], params: Parameters, args: tuple, kwargs: Mapping) -> str:
     """Return a call as Luigi's messages have it, with *** in place of what is secret."""
     secret = {name for name, parameter in params if is_secret(parameter)}
     positional = [name for name, parameter in params if parameter.positional]
@@ -198,7 +232,7 @@ def _shown_call(family: str, params: Parameters, args: tuple, kwargs: Mapping) -
 
     arguments = tuple(itertools.starmap(shown, itertools.zip_longest(positional[: len(args)], args, fillvalue="")))
     by_name = {name: shown(name, value) for name, value in kwargs.items()}
-    return f"{family}[args={arguments}, kwargs={by_name}]"
+    return f"{task.get_task_family()}[args={arguments}, kwargs={by_name}]"
 
 
 def _given(params: Parameters, args: tuple, kwargs: Mapping, call: Callable[[], str]) -> Iterator[tuple[str, object]]:
@@ -217,25 +251,20 @@ def _given(params: Parameters, args: tuple, kwargs: Mapping, call: Callable[[], 
 
 
 def _declared(
-    task: type[luigi.Task], name: str, parameter: luigi.Parameter, group: str, call: Callable[[], str]
+    task: type[luigi.Task], section: str, name: str, parameter: luigi.Parameter, call: Callable[[], str]
 ) -> object:
-    """Return the value of the command line, else of luigi.cfg, else the default."""
+    """Return the value of the command line, else of a section of luigi.cfg, else the default."""
     if (text := _text_of_variant(task, name)) is not None:
         return variants.parse_value(parameter, text)
-    run = CmdlineParser.get_instance()
-    known = _values_of_run(run) if run else {}
-    family = section_of_group(task, name, parameter, group) or task.get_task_family()
-    if (family, name, parameter) not in known:
-        try:
-            is_declared = parameter.has_task_value(family, name)
-        except Exception as error:
-            # The message of the error has the value.
-            cause = None if is_secret(parameter) else error
-            raise ValueError(f"{call()}: Error when parsing the default value of '{name}'") from cause
-        if not is_declared:
-            raise MissingParameterException(f"{call()}: requires the '{name}' parameter to be set")
-        known[family, name, parameter] = parameter.task_value(family, name)
-    return known[family, name, parameter]
+    try:
+        is_declared = parameter.has_task_value(section, name)
+    except Exception as error:
+        # The message of the error has the value.
+        cause = None if is_secret(parameter) else error
+        raise ValueError(f"{call()}: Error when parsing the default value of '{name}'") from cause
+    if not is_declared:
+        raise MissingParameterException(f"{call()}: requires the '{name}' parameter to be set")
+    return parameter.task_value(section, name)
 
 
 def _text_of_variant(task: type[luigi.Task], name: str) -> str | None:
@@ -267,6 +296,7 @@ def _warn_of_unknown_settings(task: type[luigi.Task], family: str) -> None:
             warnings.warn(f"{text} the task '{family}'.", UnconsumedParameterWarning, stacklevel=2)
 
 
+@functools.lru_cache(maxsize=1 << 12)
 def default_of(name: str, parameter: luigi.Parameter) -> object:
     """Return the default of a parameter, None for one without; luigi.cfg and the command line are not asked."""
     # No section of luigi.cfg and no option is of a task without a name.

@@ -22,7 +22,10 @@ from luigi.cmdline_parser import CmdlineParser
 from neuroluigi.provenance import state
 from neuroluigi.provenance.checksums import Checksums, FolderListings
 from neuroluigi.provenance.expected import Reason, Requirement
+from neuroluigi.provenance.plain_data import digest
 from neuroluigi.provenance.power_cut import in_doubt
+from neuroluigi.provenance.record import package_versions
+from neuroluigi.provenance.state_index import StateIndex
 from neuroluigi.recordings.recording import folder_identity
 from neuroluigi.steps.config import (
     RunStopped,
@@ -39,6 +42,7 @@ from neuroluigi.steps.lab_code import outputs_of, required_by
 from neuroluigi.steps.long_names import refuse_long_names
 from neuroluigi.steps.parameters import ResolvedParameters
 from neuroluigi.steps.plain_luigi import logged_in_one_line
+from neuroluigi.steps.reading import Answers, asked_once
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import ResultFolder, ResultTarget, files_beside
 from neuroluigi.steps.touched import variant_of
@@ -88,6 +92,10 @@ class Plan:
         self.makers: dict[str, luigi.Task] = {}
         # Of each step: its significant parameters, and the digest of what it adds to its record.
         self.read_of: dict[str, tuple[Mapping[str, Any], str | None]] = {}
+        # What those that require it directly can read of it in that status.
+        self.required: dict[str, tuple[state.Status, Requirement]] = {}
+        self.answers: Answers = {}
+        self.index = StateIndex(results_root())
         self.reads_moved = not only_looks()
         self.in_doubt = in_doubt(results_root())
         self.checksums = Checksums(results_root())
@@ -98,6 +106,19 @@ class Plan:
         )
         self.wanted_tool: Callable[[Kind], dict[str, str]] = functools.cache(
             lambda kind: self.examples[kind].wanted_tool()
+        )
+        # All that is expected of each result of a kind alike.
+        self.of_kind: Callable[[Kind, str], str] = functools.cache(
+            lambda kind, engine: digest(
+                [
+                    package_versions(),
+                    self.sources(kind, engine),
+                    self.wanted_tool(kind),
+                    self.defaults(kind[0]),
+                    self.roots,
+                    [self.allow_missing, self.reads_moved],
+                ]
+            )
         )
         self.examples: dict[Kind, ResultTask] = {}
         # What is no task of this package has one id in all variants: the ids, for which variant it is known now, and
@@ -117,9 +138,9 @@ class Plan:
         self.plain = {one for before in self.put_by.get(made_for, ()) for one in before}
         self.made_for = made_for
 
-    def shared(self) -> tuple[dict[str, Any], ...]:
+    def shared(self) -> tuple[dict, ...]:
         """Return what is found by task, for the process that checks the other half."""
-        return self.statuses, self.below, self.outputs, self.makers, self.read_of
+        return self.statuses, self.below, self.outputs, self.makers, self.read_of, self.index.found
 
 
 _plan: Plan | None = None
@@ -176,18 +197,33 @@ def walk_statuses(root: luigi.Task) -> Iterator[tuple[ResultTask, state.Status]]
 def tasks_below(root: luigi.Task) -> Iterator[luigi.Task]:
     """Yield a task and all below it, each once, and what the variants of the command touch; no status is computed."""
     for one in in_all_variants(root):
-        yield from [task for task in _below(one) if is_of(task, one)]
+        yield from (task for task in _below(one) if is_of(task, one))
+
+
+def outputs_below(root: luigi.Task) -> Iterator[tuple[luigi.Task, list]]:
+    """Yield a task and all below it, as tasks_below does, with the targets of each."""
+    for one in in_all_variants(root):
+        plan = _known_plan()
+        for task in _below(one):
+            if is_of(task, one):
+                known = plan.outputs.get(task.task_id) if plan else None
+                yield task, outputs_of(task) if known is None else known
 
 
 def _below(root: luigi.Task) -> Iterator[luigi.Task]:
     seen, stack = set(), [root]
-    with in_force(made_for(root)):
-        while stack:
-            current = stack.pop()
-            if current.task_id not in seen:
-                seen.add(current.task_id)
-                yield current
-                stack += required_by(current)
+    plan = _known_plan()
+    while stack:
+        current = stack.pop()
+        if current.task_id not in seen:
+            seen.add(current.task_id)
+            # Whoever goes through them may ask for those of another variant meanwhile.
+            with in_force(made_for(root)):
+                if plan:
+                    plan.turn_to(made_for(root))
+                known = plan.below.get(current.task_id) if plan else None
+                stack += required_by(current) if known is None else known
+            yield current
 
 
 @one_look()
@@ -199,10 +235,12 @@ def plan_below(root: luigi.Task) -> Plan:
     """
     if _may_share():
         plan = _plan_of_run()
-        waiting = _open(root, plan)
+        with asked_once(plan.answers):
+            waiting = _open(root, plan)
         if len(waiting) >= _WORTH_SHARING:
             _check_by_two(waiting, plan)
     plan = _check_below(root)
+    plan.index.save()
     if f"{root.task_id} {made_for(root)}" not in plan.checked:
         _refuse_clashes_below(root, plan)
     if any(one.is_dropped for one in plan.statuses.values()):
@@ -424,7 +462,7 @@ def _check_below(root: luigi.Task) -> Plan:
     """Check what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
     plan = _plan_of_run()
     plan.turn_to(made_for(root))
-    with in_force(made_for(root)):
+    with in_force(made_for(root)), asked_once(plan.answers):
         _check_all(root, plan)
     return plan
 
@@ -465,7 +503,7 @@ def _status_alone(current: luigi.Task, below: list[luigi.Task], plan: Plan) -> s
     if isinstance(current, ResultTask) and plan.trusts_existing:
         return _trust(plan.outputs[current.task_id])
     if isinstance(current, ResultTask):
-        return state.check_result(expect(current, below, plan), plan.checksums, plan.folders)
+        return state.check_result(expect(current, below, plan), plan.checksums, plan.folders, plan.index)
     # A task of Luigi's own: done by its own complete(), or when all that it wraps is.
     if isinstance(current, luigi.WrapperTask):
         wrapped = [plan.statuses[one.task_id] for one in below]

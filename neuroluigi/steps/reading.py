@@ -70,17 +70,65 @@ def guard(step: type[luigi.Task]) -> None:
             setattr(step, name, _guarded(method, name))
 
 
+# What the tasks of a plan answered, each with the task itself, by what was asked and the identity of the task.
+Answers = dict[tuple[str, int], tuple[luigi.Task, Any]]
+# None where nothing is planned now.
+_answers: Answers | None = None
+# In place of an answer while a task is asked: a method of a base class that is called for it has an answer of its own.
+_ASKED = object()
+
+
+@contextlib.contextmanager
+def asked_once(answers: Answers) -> Iterator[None]:
+    """Ask each task once for what it requires, outputs, and so on, and keep that in `answers`: it is needed often."""
+    global _answers
+    before, _answers = _answers, answers
+    try:
+        yield
+    finally:
+        _answers = before
+
+
+def answer_of(task: luigi.Task, name: str, ask: Callable[[], Any]) -> Any:
+    """Return the answer of a task, asked once within asked_once()."""
+    if _answers is None:
+        return ask()
+    key, known = (name, id(task)), _answers
+    if key not in known:
+        known[key] = task, _ASKED
+        try:
+            answer = ask()
+            known[key] = task, list(answer) if isinstance(answer, Iterator) else answer
+        finally:
+            if known[key][1] is _ASKED:
+                del known[key]
+    answer = known[key][1]
+    return ask() if answer is _ASKED else _copied(answer)
+
+
 def _guarded(method: Callable, name: str) -> Callable:
-    @functools.wraps(method)
-    def ask(self, *args, **kwargs):
-        if _making is not None:
-            _refuse_deeper(_making, self, name)
+    def answer(self, *args, **kwargs):
         # What it requires is of the variant that it was made for itself.
         with in_own_variant(self):
             return method(self, *args, **kwargs)
 
+    @functools.wraps(method)
+    def ask(self, *args, **kwargs):
+        if _making is not None:
+            _refuse_deeper(_making, self, name)
+        is_plain = not (args or kwargs)
+        return answer_of(self, name, functools.partial(answer, self)) if is_plain else answer(self, *args, **kwargs)
+
     ask.is_guarded = True  # type: ignore[attr-defined]
     return ask
+
+
+def _copied(answer: Any) -> Any:
+    """Return an answer with dicts and lists of its own, which who asked may change."""
+    kind = type(answer)
+    if kind is dict:
+        return {name: _copied(one) for name, one in answer.items()}
+    return [_copied(one) for one in answer] if kind is list else answer
 
 
 def read_input(task: luigi.Task, read: Callable[[], Any]) -> Any:

@@ -175,7 +175,10 @@ def in_own_variant(task: luigi.Task) -> contextlib.AbstractContextManager[None]:
 
     A task of Luigi's own has none: it is of whatever is in force.
     """
-    return in_force(made_for(task)) if hasattr(task, "made_for") else contextlib.nullcontext()
+    return _NOTHING if getattr(task, "made_for", _current) == _current else in_force(made_for(task))
+
+
+_NOTHING = contextlib.nullcontext()
 
 
 def _switch_to(name: str) -> None:
