@@ -40,7 +40,7 @@ STATES = (INPUT_MISSING, MISSING, DAMAGED, MODIFIED, STALE, CODE_CHANGED, UNTRAC
 NOTHING, MAKE, MAYBE = "", "make", "maybe"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Status:
     """The state of one result, the reasons for it, and what a run does (`todo`): NOTHING, MAKE or MAYBE.
 

@@ -59,7 +59,7 @@ def sign_of(name: str) -> str:
 _BAR = 10  # characters
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ResultStatus:
     """One result: the row of the table that it belongs to, its step, and the status."""
 

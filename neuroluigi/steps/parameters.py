@@ -8,7 +8,7 @@ import functools
 import itertools
 import re
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import luigi
@@ -105,14 +105,19 @@ class ResolvedParameters(luigi.Task):
         if run is None or not _is_hashable(key):
             return _resolve(cls, params, args, kwargs)
         known = _values_of_run(run)
-        if key not in known:
-            known[key] = _resolve(cls, params, args, kwargs)
-        return known[key]
+        if (found := known.get(key)) is None:
+            if len(known) > _MOST_KEPT:
+                known.clear()
+            found = known[key] = _resolve(cls, params, args, kwargs)
+        return found
 
     def significant_parameters(self) -> dict[str, Any]:
         """Return the parameters that make a difference to the result, as plain data (others as their text)."""
         return significant_values(self)
 
+
+# A plan makes the same tasks again right after each other.
+_MOST_KEPT = 10_000
 
 _params_of: dict[type, list[tuple[str, luigi.Parameter]]] = {}
 _family_of: dict[tuple[type, object], str] = {}
@@ -194,7 +199,7 @@ def _resolve(task: type[luigi.Task], params: Parameters, args: tuple, kwargs: Ma
     call = functools.partial(_shown_call, task, params, args, kwargs)
     given = dict(_given(params, args, kwargs, call))
     run, family = CmdlineParser.get_instance(), task.get_task_family()
-    declared = _declared_of_run(run, variants.current(), task) if run else {}
+    declared = _values_of_run(run).setdefault((variants.current(), task), {}) if run else {}
     group = str(given.get("group", "")) if has_sections() else ""
     values = []
     for name, parameter in params:
@@ -214,12 +219,6 @@ def _resolve(task: type[luigi.Task], params: Parameters, args: tuple, kwargs: Ma
 def _hashable(value: object) -> object:
     # Luigi keeps tasks by their values, which have to be hashable for it.
     return tuple(value) if isinstance(value, (list, set)) else value
-
-
-@functools.lru_cache(maxsize=1 << 12)
-def _declared_of_run(run: CmdlineParser, variant: str, task: Hashable) -> dict[tuple[str, str], tuple[str, object]]:
-    """Return what a run found of a class of tasks in a variant: by section and name, name and value."""
-    return {}
 
 
 def _shown_call(task: type[luigi.Task], params: Parameters, args: tuple, kwargs: Mapping) -> str:

@@ -42,7 +42,7 @@ from neuroluigi.steps.lab_code import outputs_of, required_by
 from neuroluigi.steps.long_names import refuse_long_names
 from neuroluigi.steps.parameters import ResolvedParameters
 from neuroluigi.steps.plain_luigi import logged_in_one_line
-from neuroluigi.steps.reading import Answers, asked_once
+from neuroluigi.steps.reading import asked_once
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import ResultFolder, ResultTarget, files_beside
 from neuroluigi.steps.touched import variant_of
@@ -94,7 +94,6 @@ class Plan:
         self.read_of: dict[str, tuple[Mapping[str, Any], str | None]] = {}
         # What those that require it directly can read of it in that status.
         self.required: dict[str, tuple[state.Status, Requirement]] = {}
-        self.answers: Answers = {}
         self.index = StateIndex(results_root())
         self.reads_moved = not only_looks()
         self.in_doubt = in_doubt(results_root())
@@ -235,8 +234,7 @@ def plan_below(root: luigi.Task) -> Plan:
     """
     if _may_share():
         plan = _plan_of_run()
-        with asked_once(plan.answers):
-            waiting = _open(root, plan)
+        waiting = _open(root, plan)
         if len(waiting) >= _WORTH_SHARING:
             _check_by_two(waiting, plan)
     plan = _check_below(root)
@@ -462,8 +460,10 @@ def _check_below(root: luigi.Task) -> Plan:
     """Check what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
     plan = _plan_of_run()
     plan.turn_to(made_for(root))
-    with in_force(made_for(root)), asked_once(plan.answers):
+    with in_force(made_for(root)), asked_once({}):
         _check_all(root, plan)
+        # What a group's tasks say of each other is of no use to another group.
+        plan.required.clear()
     return plan
 
 
