@@ -28,7 +28,7 @@ LOWEST_TESTS := $(addprefix tests/,runner/test_luigi_internals.py runner/test_pa
   steps/test_plain_luigi.py steps/test_settings_file.py steps/test_lab_folder.py steps/test_lab_code.py \
   runner/test_build.py cli/test_main.py results/test_table.py results/report/test_numbers.py \
   results/report/test_charts.py provenance/test_commit.py signals/test_lines.py signals/test_ttl.py \
-  $(addprefix signals/test_,$(addsuffix .py,plotting blocks picture traces rates depth raster intervals waveforms spectrum)) \
+  $(addprefix signals/test_,$(addsuffix .py,plotting blocks picture png traces rates depth raster intervals waveforms spectrum)) \
   ephys/test_ready_made.py)
 
 test-lowest: .venv-lowest/installed

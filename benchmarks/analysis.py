@@ -17,6 +17,9 @@ import numpy as np
 import psutil
 from table import BIN, REPOSITORY, Row, make_lab, run
 
+from neuroluigi import fake_samples
+from neuroluigi.signals.events import find_rising_edges
+
 LEVEL = 500
 
 TUNED_SQUARES = "np.einsum('ij,ij->j', x, x, dtype=float)"
@@ -93,8 +96,11 @@ def octave(folder: Path, call: str) -> float:
 
 def numpy_function(folder: Path, call: str) -> float:
     """Return the seconds of the NumPy function for an M-function."""
-    load = "from neuroluigi.signals import numpy_functions; "
-    return cpu_seconds(folder, *PYTHON, f"{load}numpy_functions.{call}") - start(*PYTHON, load)
+    load = (
+        "from neuroluigi.signals.events import find_rising_edges; "
+        "from neuroluigi.signals.numpy_functions import compute_stats, concatenate_files; "
+    )
+    return cpu_seconds(folder, *PYTHON, load + call) - start(*PYTHON, load)
 
 
 def numpy(folder: Path, name: str, dtype: str, channels: int, code: str) -> float:
@@ -287,6 +293,55 @@ def plot(folder: Path, quick: bool) -> Iterator[Row]:
         yield compare(work, seconds, "NumPy min, max", other, 4)
         megabytes = int(used.output) * 1024 / 1e6
         yield Row(f"{work}: memory", f"{megabytes:.0f} MB", "in MB", megabytes, 400)
+
+
+HUNDRED_PLOTS = """
+import time
+from pathlib import Path
+import numpy as np
+from neuroluigi.signals import plotting
+
+def seconds(do, *given):
+    began = time.process_time()
+    do(*given)
+    return time.process_time() - began
+
+def load():
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure
+
+def group(name):
+    edges = np.load(f"{name}.npy")
+    return name, f"{name}.json", edges, [192.0], 0.75, "octave"
+
+def ours(name):
+    plotting.plot_group(Path(f"{name}.png"), *group(name))
+
+def by_savefig(name):
+    plotting.group_figure(*group(name)).savefig(f"{name}.savefig.png")
+
+loading = seconds(load)
+# What is loaded with the first picture, such as fonts, is no part of the others.
+first = seconds(ours, "g0")
+times = [[seconds(draw, f"g{number}") for draw in (ours, by_savefig)] for number in range(1, 101)]
+print(loading, first, *np.mean(times, 0))
+"""
+
+
+def hundred_plots(folder: Path, quick: bool) -> Iterator[Row]:
+    """The pictures of a hundred small groups, like those of the fake pipeline, by turns with matplotlib's savefig."""
+    for number in range(101):
+        file = folder / f"g{number}.bin"
+        file.write_bytes(fake_samples("a", number, 200))
+        describe(file.with_suffix(".json"), "uint8", 1, [file])
+        find_rising_edges(str(file.with_suffix(".json")), str(file.with_suffix(".npy")), 192)
+    printed = run([*PYTHON, HUNDRED_PLOTS], folder).output
+    loading, first, ours, savefig = (1000 * float(one) for one in printed.split())
+    yield Row(
+        "a plot of a hundred", f"{ours:.0f} ms", f"the same figure by savefig {savefig:.0f} ms", ours / savefig, 0.75
+    )
+    yield Row("before the first of them", f"{loading:.0f} ms", "in ms: matplotlib is loaded", loading)
+    yield Row("the first of them", f"{first:.0f} ms", "in ms", first)
 
 
 def memory(folder: Path, quick: bool) -> Iterator[Row]:

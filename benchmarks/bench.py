@@ -40,6 +40,7 @@ FUNCTIONS = (
     analysis.reading,
     analysis.four_files,
     analysis.plot,
+    analysis.hundred_plots,
     analysis.memory,
     spikes.spikes,
     spikes.two_groups,

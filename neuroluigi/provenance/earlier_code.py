@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from neuroluigi.provenance.imported import PACKAGE
 
-# Pieces of this package's own analysis as earlier releases had them, which give what those of today give.
+# Pieces of this package's own analysis as earlier releases had them, which give what those of today give: the same
+# numbers, and pictures with the same lines, pixel by pixel, whose texts are less than a pixel apart.
 _AS_TODAY = {
     ("Aggregate", "29543e4b03f109622a988f6495958de01b3ea8b524bb07b7ea8502aca0a35490"),
     ("Aggregate", "67eb8d674a89bede3c9ae98219833edfc1e5186950dd86469430ffb0b128b563"),
@@ -27,6 +28,7 @@ _AS_TODAY = {
     ("Edges.levels", "17e28aa1d5427b4878080a3efbaea8b78ab4644fb312188542559265cb859089"),
     ("Edges.threshold", "65cb6b656e0de8ec3a0d817346c9f8f0491b31eb13e8cef081b7c23287ca79a2"),
     ("EventOptions", "a6f92b856124060553b99be76c767af333729d2173630b212b35bc42a51bf7b8"),
+    ("FoundEvents", "13d7785b3a032607fea357d8071174f28ffb1a815089a13c4084039bb265cef1"),
     ("Fraction", "b134d39753f0cad7f23e753b2846aa06b4bdce7c22b5fdf7ff14de95f8e35682"),
     ("GroupChannels", "47f22d7eaa0eafc942d5b17f4d02ffbaaca7a8c41fd7dc541bf22c3874fe47d6"),
     ("Picture", "fd717096f8348a3576a53a83da0e239d340a3b429cb71607318876ae7a7d9d34"),
@@ -36,12 +38,14 @@ _AS_TODAY = {
     ("Quantity", "68d8b1ecb5a0c83ca3071d582a4e091662115d5e9064e93a6d3b19ab4dea1770"),
     ("ReadyMade", "3626190eabc89efeb5e75c671f7ec13367c9e6004c727118bf10550cfa69e751"),
     ("Rows", "a947cf78b1344faaf77ae82c53e1d08860a201311648c5443078367153f15eca"),
+    ("Rows", "dd96f4b1c43739c9c6f3db53bffc0ce330930c94de3856393678d36a18ed9515"),
     ("Stats", "0bc926a5539ccfca749b46f212374867079c6e68e3fd3149e92585984a7ac753"),
     ("Stats", "7a763dcdac7409edf59532bf7ffe7c6af3e0d4a6dc658dc2e0d0881de9a52dbd"),
     ("TimeAxis", "313b522b82ac412d467ec1a572aaa2a35dcbed14a79c5717b46804e88277f9dd"),
     ("_DETAIL", "9d919f0041c813f9916486f3fc26cac066eef04e917e010cc9b50842b6883700"),
     ("_EDGE", "9d919f0041c813f9916486f3fc26cac066eef04e917e010cc9b50842b6883700"),
     ("_LEVEL", "9d919f0041c813f9916486f3fc26cac066eef04e917e010cc9b50842b6883700"),
+    ("_OPTIONS", "97fd7fd152892e2f275089ed326d582d98f3c4e3789765c7ba236445c2841295"),
     ("_OfAllPlots", "5a1657cb4463b3b8f93d2ef79143df612971b8f9371c349b19838a6786a4bdde"),
     ("_SAMPLES", "9d919f0041c813f9916486f3fc26cac066eef04e917e010cc9b50842b6883700"),
     ("_SAMPLE_OF", "ed660b2588d5c6ff5b109744e3cdb25a3964778d6579a9b8c82c96b18d8a8353"),
@@ -86,6 +90,7 @@ _AS_TODAY = {
     ("computeStats.m", "b00bcf84cd4a96a9eae775fd2bb29f2e7cc65769a0686d20e79cd8bf462ae67d"),
     ("compute_stats", "860de2fac8092bc67edf901863ecf17233f138fe8b22abd23628d6a04faebd91"),
     ("draw_gaps", "bf9a4ccc57ab0705b12d1e437e5f5c061fd899d6718c96c2073891f051161877"),
+    ("edge_marks", "5432da19c585624f31d7baa15eaa426165d2ad5965460628498a194802e6dd86"),
     ("edge_marks", "96224cfcbc3ec8caf699a93816b4345611c651b5f2c529df9ce567976178df2c"),
     ("envelope", "7f0fe2b28e4d71a5fd76bed16a7630ee0ec0456e7ec525a22c587eb97d964797"),
     ("envelope", "a06ce3311f8ee2672967cc02dc2e5e53c83b55ae42e4af56cff28ef957bc121b"),
@@ -106,6 +111,7 @@ _AS_TODAY = {
     ("plot_group", "cf69ff50b9822cbbd86312a2ff448340aa2cf8f57235bddfa15d8b9970279a4c"),
     ("readAggregate.m", "265c9a7d642eaca6d44f52dfb5c9a9492da18c32f0473598faf793b863335f04"),
     ("readBlock.m", "d37fa7003947adda5cb09142f344f0ab4596f98b44d4dd76c709adbf843180e1"),
+    ("save_picture", "6eda3e8a145a45d8ae1cdf58c5bd41ee05ae0ce3a229bef4e83bbcb976d3f976"),
     ("shown_channels", "5e491007d2de4be4e64beefa6a85b8a789898f3d94f55e7acb787688303156d8"),
     ("shown_span", "ab0d1321dd43d3230d894ff2c07bb14b15322152a0864aca127e94766b8b2217"),
     ("time_axis", "ee10afa645b345a8b18c58dc69da32017a1ee2c8fc2fd69b5dc0bc81fca841eb"),

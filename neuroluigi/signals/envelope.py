@@ -66,14 +66,11 @@ def column_starts(axis: TimeAxis, span: tuple[int, int] | None = None) -> np.nda
     return axis.first_samples(begin - (-np.arange(COLUMNS) * (end - begin) // COLUMNS))
 
 
-def edge_marks(
-    edges: np.ndarray, starts: np.ndarray, shown: Sequence[int], channels: int
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return per shown channel the samples to mark, the first in each pixel column, and the number of edges of each.
+def edge_marks(edges: np.ndarray, starts: np.ndarray, shown: Sequence[int], channels: int) -> list[np.ndarray]:
+    """Return per shown channel the samples to mark, int64 (n,): that of its first edge in each pixel column.
 
-    `starts` are the first samples of the columns; the numbers, int64 (channels,), are of all channels.
+    `starts` are the first samples of the columns, `channels` how many there are.
     """
-    counts = np.zeros(channels, dtype=np.int64)
     marks: list[list[int]] = [[] for _ in shown]
     for first in range(0, COLUMNS, _COLUMNS_AT_A_TIME):
         edges = mapped_anew(edges)
@@ -83,14 +80,13 @@ def edge_marks(
         for begin, end in pairwise(bounds):
             if begin == end:
                 continue
-            # Of a single channel there is nothing to count.
+            # Of a single channel there is nothing to look for.
             channel = np.asarray(edges[begin:end, 1]) if channels > 1 else np.zeros(1, dtype=np.int64)
-            in_column = np.bincount(channel, minlength=channels) if channels > 1 else np.array([end - begin])
-            counts += in_column
             for marked, number in zip(marks, shown, strict=True):
-                if in_column[number]:
-                    marked.append(int(edges[begin + np.argmax(channel == number), 0]))
-    return [np.array(some, dtype=np.int64) for some in marks], counts
+                row = int(np.argmax(channel == number))
+                if channel[row] == number:
+                    marked.append(int(edges[begin + row, 0]))
+    return [np.array(some, dtype=np.int64) for some in marks]
 
 
 def mapped_anew(edges: np.ndarray) -> np.ndarray:

@@ -3,12 +3,16 @@
 A letter counts as so many inches: matplotlib's own layouts measure, and so draw, everything twice.
 """
 
+import gc
 import textwrap
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from neuroluigi.signals.png import write_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,22 +30,40 @@ _CJK_FONTS = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuan
               "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans GB", "Arial Unicode MS")  # fmt: skip
 # The same picture is the same file: no date, and the same ids of its parts; text stays text that can be searched.
 _SETTINGS: dict[Any, Any] = {"svg.hashsalt": "neuroluigi", "svg.fonttype": "none", "pdf.fonttype": 42}
-# A quarter faster than at Pillow's own level, and a tenth larger.
-_OPTIONS: dict[str, dict[str, Any]] = {
-    ".png": {"pil_kwargs": {"compress_level": 3}},
-    ".svg": {"metadata": {"Date": None}},
-    ".pdf": {"metadata": {"CreationDate": None}},
-}
+_METADATA = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
 def save_picture(path: Path, draw: Callable[[], "Figure"]) -> None:
     """Save the figure that `draw` returns at `path`, as what its extension says, such as one of FORMATS."""
-    import matplotlib
-
-    with matplotlib.rc_context({**_SETTINGS, "font.family": _fonts()}), warnings.catch_warnings():
+    with _garbage_left(), _settings(), warnings.catch_warnings():
         # A name in a script that the fonts lack shows as boxes; the picture is still of use.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        draw().savefig(path, **_OPTIONS.get(path.suffix, {}))
+        _write(path, draw())
+
+
+def _settings() -> AbstractContextManager[None]:
+    import matplotlib
+
+    return matplotlib.rc_context({**_SETTINGS, "font.family": _fonts()})
+
+
+def _write(path: Path, figure: "Figure") -> None:
+    if path.suffix == ".png":
+        write_png(path, figure)
+    else:
+        figure.savefig(path, metadata=_METADATA.get(path.suffix))
+
+
+@contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Collect garbage after a picture: while it is drawn, and matplotlib loaded, hardly anything is to be found."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def titled_figure(title: str, summary: Sequence[str], body: float) -> tuple["Figure", float]:

@@ -135,7 +135,7 @@ class Rows:
         last = len(self.events) if end == self.axis.samples else bisect_left(self.events, end, key=SAMPLE_OF)
         events = self.events if last == len(self.events) else self.events[:last]
         starts = column_starts(self.axis, self.span)
-        marks, _ = edge_marks(events, starts, self._numbers, self.aggregate.channels)
+        marks = edge_marks(events, starts, self._numbers, self.aggregate.channels)
         # Above the samples, where thousands of them hide nothing.
         on_level = is_short and not self.at_peaks and not is_long
         return [(one, np.full(len(one), level) if on_level else None) for one, level in zip(marks, levels, strict=True)]

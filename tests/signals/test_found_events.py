@@ -39,6 +39,16 @@ def test_counts_are_those_of_the_summary_or_of_the_table(aggregate, monkeypatch,
     assert [s.tolist() for s, _ in events([7, 9], [1, 0]).onsets()] == ([[7], [9]] if rows == 1 else [[7, 9]])
 
 
+def test_events_of_a_single_channel_are_counted_unread(tmp_path):
+    class Unread(np.ndarray):
+        def __getitem__(self, rows):
+            raise AssertionError(f"rows {rows} are read")
+
+    aggregate = read_aggregate(write_aggregate(tmp_path, np.zeros((100, 1), "int16"), channels=[{"kind": "digital"}]))
+    assert FoundEvents("edges", np.zeros((5, 2), np.int64).view(Unread)).counts(aggregate) == [5]
+    assert FoundEvents("edges", np.zeros((0, 2), np.int64)).counts(aggregate) == [None]
+
+
 def test_a_typical_event_has_the_median_amplitude():
     one = events([10, 20, 30, 40, 50], [0, 0, 0, 0, 1], [11, 21, 31, 41, 51], [-5, -100, -20, -30, -40])
     # Of channel 0: 5, 20, 30, 100, of which 20 and 30 are as near to the median of 25; the middle one is the later.

@@ -1,5 +1,6 @@
 """What all pictures have in common: reproducible files in each format, and texts as they are."""
 
+import gc
 import warnings
 
 import numpy as np
@@ -50,6 +51,34 @@ def test_a_name_that_no_font_has_is_no_warning(tmp_path, format):
         warnings.simplefilter("error")
         save_picture(tmp_path / f"a.{format}", lambda: drawn("神" * 200, ["神" * 400]))
     assert (tmp_path / f"a.{format}").stat().st_size
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_no_garbage_is_collected_while_a_picture_is_drawn(tmp_path, is_enabled):
+    collections = []
+
+    def drawn_of_much():
+        before = len(collections)
+        # More than any threshold of the collector.
+        assert len([[] for _ in range(100_000)]) and len(collections) == before
+        return drawn()
+
+    def broken():
+        raise ValueError("no picture")
+
+    gc.callbacks.append(lambda phase, info: collections.append(phase))
+    (gc.enable if is_enabled else gc.disable)()
+    try:
+        save_picture(tmp_path / "a.png", drawn_of_much)
+        assert gc.isenabled() == is_enabled
+        with pytest.raises(ValueError, match="no picture"):
+            save_picture(tmp_path / "a.png", broken)
+        assert gc.isenabled() == is_enabled
+        # What is left of the pictures is collected by itself, by the next objects.
+        assert len([[] for _ in range(100_000)]) and bool(collections) == is_enabled
+    finally:
+        gc.callbacks.pop()
+        gc.enable()
 
 
 def test_the_picture_grows_with_its_texts():
