@@ -139,7 +139,7 @@ def concatenation(folder: Path, quick: bool) -> Iterator[Row]:
     ours = octave(folder, "concatenateFiles({'a1.bin', 'a2.bin'}, 'octave.bin')")
     yield compare(f"concatenate {size_of(quick)}, Octave", ours, "cat", cat, 5)
     stood_in = numpy_function(folder, f"concatenate_files(['a1.bin', 'a2.bin'], 'numpy.bin', [0, 0], [{size}, {size}])")
-    yield compare(f"concatenate {size_of(quick)}, NumPy function", stood_in, "cat", cat, 5)
+    yield compare(f"concatenate {size_of(quick)}, NumPy function", stood_in, "cat", cat, 1.5)
     for name in ("octave.bin", "numpy.bin"):
         run(["cmp", "cat.bin", name], folder)
 

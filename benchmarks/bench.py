@@ -48,6 +48,7 @@ FUNCTIONS = (
     calls.one_call,
     calls.slow_engine,
     looks.finished_groups,
+    looks.hundred_thousand_rows,
 )
 
 

@@ -1,4 +1,4 @@
-"""A look at a pipeline of many groups, all done: `luigi` with nothing to do, `neuroluigi status` and `report`.
+"""Looks at many groups, `luigi` with nothing to do, `neuroluigi status` and `report`, and at a long table.
 
 One group is made for real and multiplied, folders and run records, through the same record code. Beside it the same
 shape in plain Luigi: four LocalTargets per group.
@@ -91,3 +91,32 @@ def finished_groups(folder: Path, quick: bool) -> Iterator[Row]:
             size = (lab / "results" / "report.html").stat().st_size / 1e6
             against = f"in s; a page of {size:.1f} MB"
             yield Row(f"neuroluigi report on {count:,} groups", f"{report:.1f} s", against, report, 20)
+
+
+def hundred_thousand_rows(folder: Path, quick: bool) -> Iterator[Row]:
+    """A recordings.csv that long, of as many files, which are all asked for their size and their first bytes."""
+    count = 1000 if quick else 100_000
+    for per_group in (10, 1):
+        lab = make_table(folder / str(per_group), count, per_group)
+        for form in ([], ["--csv"], ["--json"]):
+            used = run([BIN / "neuroluigi", "recordings", *form, "--recordings-root", "data"], lab)
+            command = " ".join(["neuroluigi recordings", *form])
+            work = f"{command}, {count:,} rows, {per_group} per group"
+            yield Row(work, f"{used.seconds:.1f} s", "in s", used.seconds, 10)
+            megabytes = used.peak_bytes / 1e6
+            yield Row(f"{work}: memory", f"{megabytes:.0f} MB", "in MB", megabytes, 400)
+
+
+def make_table(lab: Path, count: int, per_group: int) -> Path:
+    """Make a lab of so many small files, and their table with three columns of its own."""
+    make_lab(lab)
+    rows = ["session,index,path,mouse,condition,probe"]
+    for number in range(count):
+        session, index = f"s{number // per_group:06}", number % per_group
+        recording = lab / "data" / session / f"rec_{index}.bin"
+        if not index:
+            recording.parent.mkdir(parents=True)
+        recording.write_bytes(b"0123456789")
+        rows.append(f"{session},{index},{session}/{recording.name},m{number % 50},{'ab'[number % 2]},p{number % 3}")
+    (lab / "data" / "recordings.csv").write_text("\n".join(rows) + "\n")
+    return lab

@@ -39,11 +39,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process took, seconds on the clock and of the processor, and what it printed."""
+    """What a process took, seconds on the clock and of the processor, and what it printed.
+
+    `peak_bytes` is its memory, at least that of the benchmark, which started it.
+    """
 
     seconds: float
     cpu_seconds: float
     output: str
+    peak_bytes: int
 
 
 def run(command: Sequence[str | Path], folder: Path, env: Mapping[str, str] | None = None) -> Usage:
@@ -59,7 +63,7 @@ def run(command: Sequence[str | Path], folder: Path, env: Mapping[str, str] | No
         printed = output.read()
     if status:
         sys.exit(f"{' '.join(map(str, command))} failed:\n{printed}")
-    return Usage(seconds, used.ru_utime + used.ru_stime, printed)
+    return Usage(seconds, used.ru_utime + used.ru_stime, printed, used.ru_maxrss * 1024)
 
 
 def make_lab(folder: Path, tasks: str = "") -> Path:

@@ -38,28 +38,40 @@ function concatenateFiles(inputFiles, outputFile, headerBytes, dataBytes)
 end
 
 function copied = appendFile(output, outputFile, inputFile, headerBytes, dataBytes)
-  blockBytes = 2^20;  % larger blocks are slower on Octave, smaller ones on both
   input = openFile(inputFile, 'r');
   closing = onCleanup(@() closeFile(input));
-  if fseek(input, headerBytes, 'bof') ~= 0
+  fseek(input, 0, 'eof');
+  following = ftell(input) - headerBytes;
+  if following < 0 || fseek(input, headerBytes, 'bof') ~= 0
     error('concatenateFiles:tooShort', '%s', ...
           [inputFile ' is shorter than its header of ' sprintf('%.0f', headerBytes) ' bytes']);
   end
+  if isinf(dataBytes)
+    dataBytes = following;
+  end
+  % Eight bytes as one number: Octave takes a third less time for them than for single bytes.
+  there = min(following, dataBytes);
+  copied = 8 * copyValues(input, output, outputFile, 'uint64', floor(there / 8));
+  copied = copied + copyValues(input, output, outputFile, 'uint8', there - copied);
+  if copied < dataBytes
+    error('concatenateFiles:tooShort', '%s', ...
+          [inputFile ' ended after ' sprintf('%.0f', copied) ' of ' ...
+           sprintf('%.0f', dataBytes) ' bytes of data']);
+  end
+end
+
+function copied = copyValues(input, output, outputFile, kind, count)
+  blockValues = 2^17;  % larger blocks are no faster, smaller ones slower
   copied = 0;
-  while copied < dataBytes
-    block = fread(input, min(blockBytes, dataBytes - copied), '*uint8');
+  while copied < count
+    block = fread(input, min(blockValues, count - copied), ['*' kind]);
     if isempty(block)
       break
     end
-    if fwrite(output, block, 'uint8') ~= numel(block)
+    if fwrite(output, block, kind) ~= numel(block)
       error('concatenateFiles:cannotWrite', '%s', ...
             ['cannot write to ' outputFile '; is the disk full?']);
     end
     copied = copied + numel(block);
-  end
-  if isfinite(dataBytes) && copied < dataBytes
-    error('concatenateFiles:tooShort', '%s', ...
-          [inputFile ' ended after ' sprintf('%.0f', copied) ' of ' ...
-           sprintf('%.0f', dataBytes) ' bytes of data']);
   end
 end

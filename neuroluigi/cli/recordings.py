@@ -3,13 +3,12 @@
 import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import click
 from rich.text import Text
 
 from neuroluigi.cli.pipeline import LUIGI_OPTIONS, pipeline_of
-from neuroluigi.cli.tables import console, print_fitting, print_json
+from neuroluigi.cli.tables import console, print_fitting
 from neuroluigi.provenance.secret_values import masked
 from neuroluigi.recordings.channel_kinds import kinds_in_words
 from neuroluigi.recordings.concatenation import describe_concatenation, gap_between
@@ -17,7 +16,7 @@ from neuroluigi.recordings.formats.raw import measure
 from neuroluigi.recordings.recording import Group, Recording, RecordingsError
 from neuroluigi.recordings.unread import also_there
 from neuroluigi.results.alike import problem_lines
-from neuroluigi.results.output import write_csv
+from neuroluigi.results.output import write_csv, write_json_object
 from neuroluigi.results.recording_row import recording_row
 from neuroluigi.results.table import written
 from neuroluigi.steps.config import RunStopped, recordings, setting, shown_path
@@ -50,15 +49,15 @@ def recordings_command(context, as_json, as_csv):
         today = _found(settings)
         partial_sample = settings.partial_sample
         check_sections()
-        of_groups = {key: settings_of(key) for key in today}
+        of_groups = settings_of(today)
         gaps = [] if as_json or as_csv else list(_gap_lines(today, settings))
         notes, unread = notes_on_recordings(), also_there(settings.declaration(), today)
     if as_json or as_csv:
         for note in filter(None, (*notes, unread)):
             click.echo(f"neuroluigi: {note}", err=True)
     if as_json:
-        listed = {key: _group_as_data(group, partial_sample, of_groups[key]) for key, group in today.items()}
-        print_json(listed)
+        listed = ((key, _group_as_data(group, partial_sample, of_groups[key])) for key, group in today.items())
+        write_json_object(listed, sys.stdout)
     elif as_csv:
         _print_csv([r for group in today.values() for r in (*group.recordings, *group.excluded)])
     else:
@@ -124,7 +123,7 @@ def _group_as_data(group: Group, partial_sample: str, settings: Sequence[tuple[s
 
 def _measured(recording: Recording, partial_sample: str) -> tuple[int | None, int]:
     """Return samples per channel and dropped bytes; None and 0 where the file can't be measured, or is not made yet."""
-    if recording.problems or not Path(recording.path).is_file():
+    if recording.problems:
         return None, 0
     try:
         found = measure(recording, partial_sample)

@@ -89,6 +89,8 @@ _AS_TODAY = {
     ("column_starts", "5914af86b3665a22d4c41678a856839d994956e6fda5c73c8bcd4d1b1f0f098f"),
     ("computeStats.m", "b00bcf84cd4a96a9eae775fd2bb29f2e7cc65769a0686d20e79cd8bf462ae67d"),
     ("compute_stats", "860de2fac8092bc67edf901863ecf17233f138fe8b22abd23628d6a04faebd91"),
+    ("concatenateFiles.m", "c855ced958e4c7d87169429e5f4487d42a718feaf4267ae197e536c1cea85ebd"),
+    ("concatenate_files", "101bdcde5071db5f7d43ea2ebcfda1b4df04e575a95f52e40b32827ef9b749c0"),
     ("draw_gaps", "bf9a4ccc57ab0705b12d1e437e5f5c061fd899d6718c96c2073891f051161877"),
     ("edge_marks", "5432da19c585624f31d7baa15eaa426165d2ad5965460628498a194802e6dd86"),
     ("edge_marks", "96224cfcbc3ec8caf699a93816b4345611c651b5f2c529df9ce567976178df2c"),

@@ -1,9 +1,11 @@
 """The rows of a CSV file as people and spreadsheets write it: the table of recordings, their metadata, and trials."""
 
 import csv
+import functools
 import io
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from neuroluigi.recordings.pattern import Row
@@ -39,11 +41,8 @@ def read_rows(table: Path, kind: tuple[str, str], required: tuple[str, ...] = ()
     named = re.match(r'"?sep=(.)"?(\r\n|\r|\n|$)', text, re.IGNORECASE)
     text = text[named.end() :] if named else text
     delimiter = named[1] if named else _delimiter(text, required)
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise RecordingsError(f"can't read the {what} {table}: {error}; {see}") from error
-    header = [name.strip() for name in lines[0]] if lines else []
+    lines = _lines(text, delimiter, f"can't read the {what} {table}", see)
+    header = [name.strip() for name in next(lines, [])]
     # Spreadsheets also save columns that were emptied.
     while header and not header[-1]:
         header.pop()
@@ -57,17 +56,32 @@ def read_rows(table: Path, kind: tuple[str, str], required: tuple[str, ...] = ()
     if twice:
         raise RecordingsError(f"the {what} {table} has more than one column {', '.join(map(repr, twice))}; {see}")
     rows: list[Row] = []
+    # Of a hundred thousand rows many have the same cells.
+    shared = functools.lru_cache(maxsize=1 << 12)(_text)
     # Rows are counted as a spreadsheet shows them: the header is row 1.
-    for number, cells in enumerate(lines[1:], start=2):
+    for number, cells in enumerate(lines, start=2):
         if not any(cell.strip() for cell in cells):
             continue
         # A row may end before the last column.
-        texts = [_NO_FORMULA.sub("", cell.strip()) for cell in cells] + [""] * (len(header) - len(cells))
+        texts = [*map(shared, cells)] + [""] * (len(header) - len(cells))
         row = dict(zip(header, texts, strict=False))
         if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
             row[BEYOND] = cells[len(header)]
         rows.append((f"{table}, row {number}", row))
     return rows
+
+
+def _lines(text: str, delimiter: str, what_fails: str, see: str) -> Iterator[list[str]]:
+    """Yield the cells of each line. Raises RecordingsError."""
+    try:
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    except csv.Error as error:
+        raise RecordingsError(f"{what_fails}: {error}; {see}") from error
+
+
+def _text(cell: str) -> str:
+    """Return a cell as it was before it was written for a spreadsheet."""
+    return _NO_FORMULA.sub("", cell.strip())
 
 
 def _delimiter(text: str, required: tuple[str, ...]) -> str:

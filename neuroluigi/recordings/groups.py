@@ -111,13 +111,17 @@ def _group(recordings: list[Recording], declaration: Declaration) -> dict[str, G
             (r for r in rows if r.columns["use"] == "yes"), key=lambda r: (r.session, r.index is None, r.index)
         )
         if used:
-            problems = [*(p for r in used for p in r.problems), *(_processed_twice(used) or _duplicates(used))]
+            problems = [p for r in used for p in r.problems]
+            # There is nothing to compare one recording with.
+            if used[1:]:
+                problems += _processed_twice(used) or _duplicates(used)
+                problems = problems or [*_listed_twice(used), *_differences(used), *_covered(used)]
             groups[key] = Group(
                 key=key,
                 values=dict(values),
                 recordings=tuple(used),
                 excluded=tuple(r for r in rows if r.columns["use"] == "no"),
-                problems=_first(problems or [*_listed_twice(used), *_differences(used), *_covered(used)]),
+                problems=_first(problems),
             )
     if not groups:
         raise RecordingsError("every recording is left out by use = no; there is nothing to analyse")
@@ -212,9 +216,10 @@ def _recorded(layout: Mapping, row: Mapping, path: str) -> RecordedFile | None:
 
 def check_apart(groups: Mapping[str, Group], results: Path) -> None:
     """Raise RecordingsError if the files of a group would be written among recordings."""
+    folder = f"{results}{os.sep}"
     for group in groups.values():
         for recording in group.recordings:
-            if recording.path.startswith(f"{results}{os.sep}"):
+            if recording.path.startswith(folder):
                 top = Path(recording.path).relative_to(results).parts
                 if len(top) == 1 or top[0] in groups:
                     raise RecordingsError(
@@ -230,16 +235,19 @@ def _first(problems: list[str], most: int = 20) -> tuple[str, ...]:
 
 def _distinguished(groups: dict[str, Group]) -> dict[str, Group]:
     """Give recordings of several groups that share session and index their group's key."""
-    owners: dict[tuple[str, int], set[str]] = {}
+    owners: dict[tuple[str, int], str] = {}
+    shared: set[tuple[str, int]] = set()
     for key, group in groups.items():
         for recording in group.recordings:
-            owners.setdefault((recording.session, recording.index), set()).add(key)
+            identity = (recording.session, recording.index)
+            if owners.setdefault(identity, key) != key:
+                shared.add(identity)
+    if not shared:
+        return groups
     return {
         key: replace(
             group,
-            recordings=tuple(
-                replace(r, group=key) if len(owners[r.session, r.index]) > 1 else r for r in group.recordings
-            ),
+            recordings=tuple(replace(r, group=key) if (r.session, r.index) in shared else r for r in group.recordings),
         )
         for key, group in groups.items()
     }

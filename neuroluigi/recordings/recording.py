@@ -21,6 +21,8 @@ RAW = "raw"
 LONGEST_NAME = 255
 
 _SEPARATORS = frozenset("/\\")
+# With these characters a name is right on every machine, unless it is one that Windows keeps.
+_COMMON_NAME = re.compile(r"\w[\w-]{0,99}", re.ASCII)
 # What Windows refuses in a name, and the names that it keeps for devices, with any extension.
 _NOT_ON_WINDOWS = frozenset('<>:"|?*')
 _DEVICES = frozenset(
@@ -75,7 +77,7 @@ class Declaration:
         return Path(self.table).parent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recording:
     """One file of samples. If there are `problems`, the other fields are not reliable.
 
@@ -159,6 +161,8 @@ def as_folder_name(text: str) -> str:
 @functools.lru_cache(maxsize=1 << 16)
 def _why_no_folder(name: str) -> str:
     """Return why a name can't name a folder on every machine; "" where it can."""
+    if _COMMON_NAME.fullmatch(name):
+        return _refused_by_windows(name)
     categories = {unicodedata.category(character) for character in name}
     if not name.strip():
         return "it is empty"
@@ -190,6 +194,8 @@ def _refused_by_windows(name: str) -> str:
 @functools.lru_cache(maxsize=1 << 16)
 def folder_identity(name: str) -> str:
     """Return what two names share that are one folder on a disk that ignores case or normalises Unicode."""
+    if name.isascii():
+        return name.lower()
     # Twice: folding the case of a normal form need not give one.
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 

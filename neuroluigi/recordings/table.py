@@ -256,8 +256,8 @@ class _ByHeader:
         self._row, self._declaration, self.found = row, declaration, found
         self.format = row["format"] if row.get("format", "") in FORMATS else ""
         is_format = found is not None and found.format == self.format
-        lacks = declaration.format != ("raw",) and any(map(self._is_lacking, ("dtype", "channels", "sampling_rate_hz")))
-        self.recorded = found if found and not found.problems and (is_format or (lacks and not self.format)) else None
+        is_whole = found is not None and not found.problems
+        self.recorded = found if is_whole and (is_format or self._is_to_be_described()) else None
         # Who describes by hand what its header damaged is right; samples that don't lie there as they are stay wrong.
         self.problems = found.problems if found and (is_format or found.is_encoded) else ()
         if found and found.is_encoded and not found.problems and not self.recorded:
@@ -278,14 +278,21 @@ class _ByHeader:
                 "unit": unit,
             }
 
+    def _is_to_be_described(self) -> bool:
+        """Return whether the row names no format, nor is it raw samples by what it and luigi.cfg say."""
+        if self.format or self._declaration.format == ("raw",):
+            return False
+        return any(map(self._is_lacking, ("dtype", "channels", "sampling_rate_hz")))
+
     def _is_lacking(self, name: str) -> bool:
         in_settings = getattr(self._declaration, name) != getattr(Declaration, name)
         return not self._row.get(name) and (bool(self.format) or not in_settings)
 
     def default(self, name: str) -> Any:
         """Return the value of a blank cell."""
-        known = self._known.get(name) if self._is_lacking(name) else None
-        return known if known not in (None, "") else getattr(self._declaration, name)
+        known = self._known.get(name)
+        is_said = known not in (None, "") and self._is_lacking(name)
+        return known if is_said else getattr(self._declaration, name)
 
 
 def _problems_of_file(recording: Recording, header: _ByHeader, declaration: Declaration) -> tuple[str, ...]:

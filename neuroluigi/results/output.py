@@ -110,6 +110,17 @@ def write_json(columns: Sequence[str], blocks: Iterable[Iterable[Sequence[Cell]]
     out.write("[]\n" if before == "[\n" else "\n]\n")
 
 
+def write_json_object(items: Iterable[tuple[str, object]], out: TextIO) -> None:
+    """Write named values as one JSON object, in lines, as each comes: large ones need not be in memory all at once."""
+    encode = json.JSONEncoder(indent=1, ensure_ascii=False).encode
+    before = "{\n"
+    for name, value in items:
+        lines = encode({name: value}).removeprefix("{\n").removesuffix("\n}")
+        out.write(before + plain_json(lines))
+        before = ",\n"
+    out.write("{}\n" if before == "{\n" else "\n}\n")
+
+
 def write_text(
     columns: Sequence[str],
     blocks: Iterable[Sequence[Sequence[Cell]]],

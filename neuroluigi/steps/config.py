@@ -323,5 +323,7 @@ def registered(command: str) -> Iterator[None]:
 
 def shown_path(path: str | Path) -> str:
     """Return a path for messages: relative to the current folder where it is below that."""
-    path, here = Path(path), Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    # As texts, and not as Path: a list may have a hundred thousand of them.
+    text, here = os.fspath(path), os.getcwd().rstrip(os.sep) + os.sep  # noqa: PTH109
+    is_below = os.path.normcase(text.rstrip(os.sep) + os.sep).startswith(os.path.normcase(here))
+    return (text[len(here) :] or ".") if is_below else text

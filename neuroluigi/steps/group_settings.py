@@ -151,14 +151,19 @@ def settings_of_groups() -> Iterator[tuple[GroupSection, str, str]]:
             yield one, name.replace("-", "_"), config.get(one.name, name)
 
 
-def settings_of(key: str) -> list[tuple[str, str, str]]:
-    """Return section, name and text of each setting that luigi.cfg has for a group; of two the one that decides."""
-    config, found = luigi.configuration.get_config(), dict[tuple[str, str], tuple[str, str, str]]()
-    for one in sorted(all_sections(), key=lambda section: section.closeness, reverse=True):
-        for name in config.options(one.name) if one.matches(key) else ():
-            known = name.replace("-", "_")
-            found.setdefault((one.step, known), (one.name, known, config.get(one.name, name)))
-    return sorted(found.values())
+def settings_of(keys: Iterable[str]) -> dict[str, list[tuple[str, str, str]]]:
+    """Return section, name and text of each setting that luigi.cfg has for each group; of two the one that decides."""
+    config = luigi.configuration.get_config()
+    sections = sorted(all_sections(), key=lambda section: section.closeness, reverse=True)
+    of_groups = {}
+    for key in keys:
+        found = dict[tuple[str, str], tuple[str, str, str]]()
+        for one in sections:
+            for name in config.options(one.name) if one.matches(key) else ():
+                known = name.replace("-", "_")
+                found.setdefault((one.step, known), (one.name, known, config.get(one.name, name)))
+        of_groups[key] = sorted(found.values())
+    return of_groups
 
 
 def check_sections() -> None:

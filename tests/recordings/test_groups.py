@@ -1,5 +1,7 @@
 """Recordings in groups: keys, order, what differs, what is refused."""
 
+import tracemalloc
+
 import pytest
 
 from neuroluigi.recordings.concatenation import describe_concatenation
@@ -259,3 +261,19 @@ def test_real_recordings():
     declared = {(r.session, r.index): r for group in groups.values() for r in group.recordings}
     for recording in declared.values():
         assert measure(recording, "fail").samples == int(recording.columns["samples_per_channel"])
+
+
+def test_what_a_recording_of_a_large_table_takes_of_memory(tmp_path):
+    """Of 100,000 it is 100 MB: cells that rows have in common are there once."""
+    folder, count = tmp_path / "data", 2000
+    folder.mkdir()
+    (folder / "x.bin").write_bytes(b"abc")
+    common = f"{'a note on all of them ' * 20},"
+    write_table(folder, "session,index,path,note,mouse", *(f"s{n},0,x.bin,{common}m{n % 3}" for n in range(count)))
+    find_groups(Declaration(root=str(folder)))
+    tracemalloc.start()
+    groups = find_groups(Declaration(root=str(folder)))
+    live, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(groups) == count
+    assert live < 1500 * count and peak < 3500 * count

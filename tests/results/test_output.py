@@ -6,7 +6,15 @@ import json
 
 import pytest
 
-from neuroluigi.results.output import fit, shared_cells, shared_line, write_csv, write_json, write_text
+from neuroluigi.results.output import (
+    fit,
+    shared_cells,
+    shared_line,
+    write_csv,
+    write_json,
+    write_json_object,
+    write_text,
+)
 
 
 def test_what_does_not_fit_a_terminal_is_shortened_and_then_the_widest_is_left_out():
@@ -78,3 +86,24 @@ def test_json_is_the_same_data_without_a_control_character():
     write_json(["note"], [[["=1\x1b\x9b\x7f\u202eü"]]], out)
     assert json.loads(out.getvalue()) == [{"note": "=1\x1b\x9b\x7f\u202eü"}]
     assert out.getvalue() == '[\n{"note": "=1\\u001b\\u009b\\u007f\\u202eü"}\n]\n'
+
+
+@pytest.mark.parametrize("named", [{}, {"a": 1}, {"a": {"b": [1, "神\x1b[31m\n}"]}, '"c': [], "d": {}, "": None}])
+def test_a_json_object_is_written_as_json_itself_writes_it(named):
+    out = io.StringIO()
+    write_json_object(named.items(), out)
+    assert json.loads(out.getvalue()) == named
+    written = json.dumps(named, indent=1, ensure_ascii=False).replace("\x1b", "\\u001b")
+    assert out.getvalue() == written + "\n"
+
+
+def test_of_a_json_object_one_value_after_the_other_is_asked_for_and_written():
+    out, written = io.StringIO(), []
+
+    def items():
+        for name in "abc":
+            written.append(out.getvalue().count("x"))
+            yield name, "x"
+
+    write_json_object(items(), out)
+    assert written == [0, 1, 2]

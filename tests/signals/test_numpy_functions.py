@@ -1,9 +1,12 @@
 """The NumPy functions against values worked out by hand and against NumPy's and Python's own functions."""
 
+import errno
 import functools
 import itertools
 import json
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +75,68 @@ def test_files_around_the_size_of_a_block(tmp_path, size):
     (tmp_path / "in").write_bytes(b"header" + content)
     numpy_functions.concatenate_files([str(tmp_path / "in")] * 2, str(tmp_path / "out"), [6, 6], [size, size - 1])
     assert (tmp_path / "out").read_bytes() == content + content[:-1]
+
+
+needs_system_copy = pytest.mark.skipif(not hasattr(os, "copy_file_range"), reason="this system copies nothing itself")
+
+
+def system_copies(monkeypatch, answers) -> list[int]:
+    """Have the system copy at most so many bytes per call, of each of `answers` in turn; return what it copied.
+
+    An answer that is an error is raised; when there are no more, nothing is copied.
+    """
+    copy, copied, left = os.copy_file_range, [], iter(answers)
+
+    def copy_file_range(source: int, target: int, count: int) -> int:
+        answer = next(left, 0)
+        if isinstance(answer, OSError):
+            raise answer
+        copied.append(copy(source, target, min(answer, count)))
+        return copied[-1]
+
+    monkeypatch.setattr(os, "copy_file_range", copy_file_range)
+    return copied
+
+
+@needs_system_copy
+def test_the_system_copies_all_where_it_can(tmp_path, monkeypatch):
+    content = np.random.default_rng(1).bytes(2**20 + 7)
+    (tmp_path / "in").write_bytes(b"header" + content + b"more")
+    monkeypatch.setattr(numpy_functions, "_copy_by_blocks", lambda file, output, size: pytest.fail() if size else 0)
+    inputs = [str(tmp_path / "in")] * 2
+    numpy_functions.concatenate_files(inputs, str(tmp_path / "out"), [6, 7], [len(content), len(content)])
+    assert (tmp_path / "out").read_bytes() == content + content[1:] + b"m"
+
+
+@needs_system_copy
+@pytest.mark.parametrize("copied_before", [[], [1], [3, 5, 4096]])
+@pytest.mark.parametrize("number", [None, errno.ENOSYS, errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM])
+def test_what_the_system_does_not_copy_is_read_and_written(tmp_path, monkeypatch, number, copied_before):
+    """Files on two file systems, of a network disk, of /proc; a call that a sandbox refuses: in the middle too."""
+    content = np.random.default_rng(2).bytes(2**20 + 9)
+    (tmp_path / "in").write_bytes(b"header" + content + b"more")
+    refused = [0] if number is None else [OSError(number, os.strerror(number))]
+    copied = system_copies(monkeypatch, [*copied_before, *refused] * 2)
+    inputs = [str(tmp_path / "in")] * 2
+    numpy_functions.concatenate_files(inputs, str(tmp_path / "out"), [6, 6], [len(content), len(content) - 1])
+    assert (tmp_path / "out").read_bytes() == content + content[:-1]
+    assert sum(copied) == 2 * sum(copied_before)
+
+
+@needs_system_copy
+def test_a_disk_that_is_full_while_the_system_copies(tmp_path, monkeypatch):
+    (tmp_path / "in").write_bytes(b"abc")
+    system_copies(monkeypatch, [OSError(errno.ENOSPC, "No space left on device")])
+    with pytest.raises(OSError, match="No space left") as raised:
+        numpy_functions.concatenate_files([str(tmp_path / "in")], "/dev/full", [0], [3])
+    assert raised.value.errno == errno.ENOSPC
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="no files of unknown size")
+def test_a_file_whose_size_the_system_does_not_know(tmp_path):
+    content = Path("/proc/version").read_bytes()
+    numpy_functions.concatenate_files(["/proc/version"] * 2, str(tmp_path / "out"), [0, 3], [len(content), 5])
+    assert (tmp_path / "out").read_bytes() == content + content[3:8]
 
 
 def test_an_input_shorter_than_it_was_said_to_be(tmp_path):

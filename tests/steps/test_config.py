@@ -1,5 +1,6 @@
 """Settings: read once per run, with errors that name the section; the folders that they name."""
 
+import os
 from pathlib import Path
 
 import luigi
@@ -135,3 +136,13 @@ def test_a_file_names_the_folders_relative_to_it_unless_a_link_leads_it_elsewher
     (tmp_path / "results").mkdir()
     (tmp_path / "results/a").symlink_to(tmp_path / "far/disk/a")
     assert declared_roots(results_root() / "a")["results"] == (tmp_path / "results").as_posix()
+
+
+def test_a_path_is_shown_from_the_current_folder_where_it_is_below_it(tmp_path, monkeypatch):
+    here = tmp_path / "lab"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert shown_path(here / "a" / "b.bin") == shown_path(str(here / "a" / "b.bin")) == str(Path("a", "b.bin"))
+    assert shown_path(here) == shown_path(f"{here}{os.sep}") == "."
+    assert shown_path(tmp_path / "laboratory") == str(tmp_path / "laboratory")
+    assert shown_path(Path("a", "b.bin")) == str(Path("a", "b.bin")) and shown_path(tmp_path) == str(tmp_path)
