@@ -1,13 +1,18 @@
 """The rows of the table: what was done, in which time or memory, against what, and what is to be reached."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+# A lab has what Python compiled of its modules; with this, every start would compile them again, of ours alone: pip has
+# compiled those of others.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 REPOSITORY = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -64,6 +69,29 @@ def run(command: Sequence[str | Path], folder: Path, env: Mapping[str, str] | No
     if status:
         sys.exit(f"{' '.join(map(str, command))} failed:\n{printed}")
     return Usage(seconds, used.ru_utime + used.ru_stime, printed, used.ru_maxrss * 1024)
+
+
+WRITER = """
+import os, sys
+with open(sys.argv[1], "wb", buffering=0) as file:
+    while True:
+        file.seek(0)
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+            os.fsync(file)
+"""
+
+
+@contextlib.contextmanager
+def busy_disk(folder: Path) -> Iterator[None]:
+    """Have the disk of a folder busy: a process writes to it, and waits until that is on the disk, all the time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, folder / "written"])
+    try:
+        yield
+    finally:
+        writer.kill()
+        writer.wait()
 
 
 def make_lab(folder: Path, tasks: str = "") -> Path:

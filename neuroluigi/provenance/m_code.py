@@ -1,10 +1,12 @@
 """The M-files that a call can reach by name, with their checksums, and what they leave behind in the engine."""
 
+import contextlib
 import functools
 import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,9 +107,29 @@ class _Reached:
     effects: Sequence[str]
 
 
+# What one_look_at_code() has found so far, by the folders on the path; None where each call looks for itself.
+_seen: ContextVar[dict[tuple[Path, ...], Files] | None] = ContextVar("seen", default=None)
+
+
+@contextlib.contextmanager
+def one_look_at_code() -> Iterator[None]:
+    """Look once at each folder of code that is asked for in this context, or in the one around it."""
+    seen = _seen.get()
+    token = _seen.set({} if seen is None else seen)
+    try:
+        yield
+    finally:
+        _seen.reset(token)
+
+
 def found_files(folders: Iterable[Path]) -> Files:
     """Return the files of code that an engine reaches with `folders` on its path."""
-    return tuple((file, folder, _stamp(one)) for file, folder, one in code_files_on(folders))
+    folders, seen = tuple(folders), _seen.get()
+    if seen is None:
+        seen = {}
+    if folders not in seen:
+        seen[folders] = tuple((file, folder, _stamp(one)) for file, folder, one in code_files_on(folders))
+    return seen[folders]
 
 
 def reached_files(folders: Iterable[Path], function: str) -> list[Path]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_SCOPES = (*_FUNCTIONS, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_SCOPES = (*_DEFINITIONS, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 # Fields of ast that say nothing about what code does: how a name is used shows where it is, `kind` is the u of u"".
 _WITHOUT_MEANING = ("ctx", "kind", "type_comment")
@@ -49,29 +49,26 @@ def digest(nodes: Iterable[ast.AST], *texts: str) -> str:
     stack: list[Any] = [*reversed(texts), *reversed(list(nodes))]
     while stack:
         one = stack.pop()
-        if type(one) is _Line:
+        kind: Any = type(one)
+        if kind is _Line:
             lines.append(one)
         elif isinstance(one, ast.AST):
             # Without recursion: a sum of a thousand terms is a tree a thousand deep.
-            kind: Any = type(one)
             first, fields = _layout(kind)
             lines.append(first)
             stack.append(_END_OF_NODE)
-            for name, line in reversed(fields):
+            for name, line in fields:
                 value = getattr(one, name, None)
-                if isinstance(value, list):
-                    joined = _joined(value) if name == "values" and isinstance(one, ast.JoinedStr) else value
-                    value = [each for each in joined if not _does_nothing(each)]
                 # A version of Python knows fields that an earlier one lacks; they are empty in code that both can read.
-                if value is not None and value != []:
+                if type(value) is list:
+                    joined = _joined(value) if name == "values" and kind is ast.JoinedStr else value
+                    if items := [each for each in joined if not _does_nothing(each)]:
+                        stack += (_END_OF_LIST, *reversed(items), _START_OF_LIST, line)
+                elif value is not None:
                     stack += (value, line)
-        elif isinstance(one, list):
-            lines.append(_START_OF_LIST)
-            stack.append(_END_OF_LIST)
-            stack += reversed(one)
         else:
             lines.append(_as_text(one))
-    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    return hashlib.sha256("\n".join([*lines, ""]).encode()).hexdigest()
 
 
 class _Line(str):
@@ -110,33 +107,40 @@ _END_OF_NODE, _START_OF_LIST, _END_OF_LIST = (_Line(_as_text(sign)) for sign in 
 
 @functools.cache
 def _layout(kind: type[Any]) -> tuple[_Line, list[tuple[str, _Line]]]:
-    """Return the line with which a node of this kind begins, and its fields that have a meaning, each with its line."""
-    names = [name for name in kind._fields if name not in _WITHOUT_MEANING]
+    """Return the line with which a node of this kind begins, and its fields that have a meaning, each with its line.
+
+    The last field comes first, as it goes on a stack.
+    """
+    names = [name for name in reversed(kind._fields) if name not in _WITHOUT_MEANING]
     return _Line(_as_text(f"({kind.__name__}")), [(name, _Line(_as_text(f".{name}"))) for name in names]
 
 
 def uses_of(nodes: Iterable[ast.AST], package: str) -> Uses:
     """Return what code names; relative imports in it are from `package`."""
-    chains, attributes, of_self = set(), set(), set()
+    chains: set[tuple[str, ...]] = set()
+    attributes, of_self = set(), set()
     imports: list[Import] = []
     stack = list(nodes)
     while stack:
         node = stack.pop()
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            imports += imports_of(node, package)
-        elif isinstance(node, (ast.Name, ast.Attribute)):
+        if type(node) is ast.Name:
+            chains.add((node.id,))
+        elif type(node) is ast.Attribute:
             names: list[str] = []
-            while isinstance(node, ast.Attribute):
-                names.insert(0, node.attr)
-                node = node.value
-            if isinstance(node, ast.Name):
-                chains.add((node.id, *names))
+            below: ast.AST = node
+            while isinstance(below, ast.Attribute):
+                names.insert(0, below.attr)
+                below = below.value
+            if isinstance(below, ast.Name):
+                chains.add((below.id, *names))
             else:
-                stack.append(node)
-            if names and _is_self(node):
+                stack.append(below)
+            if _is_self(below):
                 of_self.add(names.pop(0))
             attributes.update(names)
-        else:
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            imports += imports_of(node, package)
+        elif type(node) is not ast.Constant:
             stack += _children(node)
     return Uses(frozenset(chains), frozenset(attributes), frozenset(of_self), tuple(imports))
 
@@ -144,13 +148,20 @@ def uses_of(nodes: Iterable[ast.AST], package: str) -> Uses:
 def _children(node: ast.AST) -> list[ast.AST]:
     """Return the nodes right below a node; ast.iter_child_nodes takes three times as long."""
     found: list[ast.AST] = []
-    for name in node._fields:
+    kind: Any = type(node)
+    for name in _fields_of(kind):
         value = getattr(node, name, None)
-        if isinstance(value, list):
+        if type(value) is list:
             found += [one for one in value if isinstance(one, ast.AST)]
         elif isinstance(value, ast.AST):
             found.append(value)
     return found
+
+
+@functools.cache
+def _fields_of(kind: type[Any]) -> tuple[str, ...]:
+    # An operator, such as Add or Load, has nothing below it, and is at every second node.
+    return tuple(name for name in kind._fields if name not in ("ctx", "op", "ops"))
 
 
 def _is_self(node: ast.AST) -> bool:
@@ -191,7 +202,7 @@ def bound_names(node: ast.stmt) -> set[str]:
     stack: list[ast.AST] = [node]
     while stack:
         one = stack.pop()
-        if isinstance(one, (*_FUNCTIONS, ast.ClassDef)):
+        if isinstance(one, _DEFINITIONS):
             found.add(one.name)
         elif isinstance(one, (ast.Import, ast.ImportFrom)):
             found.update(each.name for each in imports_of(one, ""))

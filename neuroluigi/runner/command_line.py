@@ -21,6 +21,7 @@ from luigi.parameter import MissingParameterException, OptionalParameterMixin, P
 from luigi.task_register import Register, TaskClassAmbigiousException, TaskClassException
 
 from neuroluigi.provenance.secret_values import masked
+from neuroluigi.runner.options import classes_of_sections
 from neuroluigi.steps import variants
 from neuroluigi.steps.base import Step
 from neuroluigi.steps.config import RunStopped, neuroluigi, recordings, results, setting, shown_path
@@ -252,8 +253,7 @@ def _check_variants() -> None:
 
     Raises RunStopped.
     """
-    known = [Register.get_task_cls(name) for name in {section for section, *_ in Register.get_all_params()}]
-    steps = [one for one in known if issubclass(one, Step)]
+    steps = [one for one in classes_of_sections().values() if issubclass(one, Step) and one.get_params()]
     if all(one.__module__.startswith("neuroluigi.") for one in steps):
         # Of results without their tasks.py.
         return
@@ -359,7 +359,7 @@ def _why_unreadable(parameter: luigi.Parameter, error: Exception) -> str:
 
 def _check_names(declared: Mapping[str, Iterable[str]], known: Mapping[str, list[str]]) -> None:
     """Refuse names in luigi.cfg that are near those of this package, its steps and Luigi, but are none of them."""
-    classes = {name: Register.get_task_cls(name) for name in known}
+    classes = {name: one for name, one in classes_of_sections().items() if name in known}
     ours = [name for name, kind in classes.items() if issubclass(kind, (CarriesSettings, *_SECTIONS))]
     luigis = [name for name, kind in classes.items() if issubclass(kind, luigi.Config) and name not in ours]
     for section in declared.keys() - known.keys():

@@ -1,7 +1,7 @@
 """The settings that are in force in a run, where each comes from, and which of them are secret."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
@@ -24,12 +24,18 @@ class InForce(NamedTuple):
     source: str
 
 
+def classes_of_sections() -> dict[str, Any]:
+    """Return the class of tasks, or of settings, of each section; Luigi goes through all of them to find one."""
+    return {name: one for name, one in Register._get_reg().items() if one is not Register.AMBIGUOUS_CLASS}
+
+
 def in_force(root: luigi.Task) -> list[InForce]:
     """Return the settings that are in force in a run of `root`, this package's first, and where each comes from."""
     own: list[InForce] = []
     of_steps: list[InForce] = []
+    classes = classes_of_sections()
     for section, _, name, parameter in Register.get_all_params():
-        owner = Register.get_task_cls(section)
+        owner = classes[section]
         is_own = owner.__module__.startswith("neuroluigi.")
         if not issubclass(owner, luigi.Config if is_own else CarriesSettings) or is_secret(parameter):
             continue
@@ -98,9 +104,9 @@ def _as_decided(parameter: luigi.Parameter, value: object) -> str:
 
 def deciding_settings(root: luigi.Task) -> dict[str, str]:
     """Return the settings that decide over what the results of a run of `root` are, by section.name."""
-    found = {}
+    found, classes = {}, classes_of_sections()
     for section, _, name, parameter in Register.get_all_params():
-        owner = Register.get_task_cls(section)
+        owner = classes[section]
         is_step = issubclass(owner, Step)
         decides = parameter.significant or (is_step and name in owner.deciding_settings)
         is_deciding = decides and (is_step or owner in (recordings, results))

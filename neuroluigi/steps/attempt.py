@@ -46,6 +46,7 @@ from neuroluigi.steps.describe import (
     stamp_of,
     start_clock,
 )
+from neuroluigi.steps.discovery import one_look
 from neuroluigi.steps.expectation import recorded_fingerprint
 from neuroluigi.steps.parameters import secrets_of
 from neuroluigi.steps.plan import discard_statuses, problem_of, requirements_of, status_of
@@ -272,6 +273,7 @@ class Attempt:
             if has_changed(one.path, before, stamp):
                 raise StepError(f"{one.path} was changed while it was being read; run again")
 
+    @one_look()
     def _changed_code(self) -> list[str]:
         """Return the paths of the code that changed since it was noted, also what was changed back."""
         step, engine = self._step, self._engine()

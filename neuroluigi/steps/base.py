@@ -17,6 +17,7 @@ from neuroluigi.provenance.record import made_by, read_record
 from neuroluigi.steps.attempt import Attempt, Outcome
 from neuroluigi.steps.config import RunStopped, folder_name, path_of, registered, results, results_root, setting
 from neuroluigi.steps.describe import StepError
+from neuroluigi.steps.discovery import one_look
 from neuroluigi.steps.overrides import refuse_overrides
 from neuroluigi.steps.parameters import public_value
 from neuroluigi.steps.plan import discard_statuses, status_of
@@ -199,6 +200,7 @@ class Step(CarriesSettings, ResultTask):
         """Return the sha256 of each input that is a file, by its path, while the step is made."""
         return self._attempt.input_checksums()
 
+    @one_look()
     def note_code(self, engine: str) -> None:
         """Note for the record the code that is about to run on an engine.
 

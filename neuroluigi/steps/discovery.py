@@ -11,6 +11,7 @@ from pathlib import Path
 import luigi
 from luigi.cmdline_parser import CmdlineParser
 
+from neuroluigi.provenance.m_code import one_look_at_code
 from neuroluigi.provenance.record import has_its_name, read_record
 from neuroluigi.recordings.concatenation import is_concatenation
 from neuroluigi.recordings.groups import VARIANT_SIGN, check_apart, find_groups, groups_of_concatenations
@@ -57,10 +58,14 @@ _look: ContextVar[object] = ContextVar("look", default=None)
 
 @contextlib.contextmanager
 def one_look() -> Iterator[None]:
-    """Search once for all that is asked in this context; in a run, or inside another look, that is so anyway."""
+    """Search once for all that is asked in this context; inside another look that is so anyway.
+
+    In a run, recordings are searched for once, and M-files at each look.
+    """
     token = _look.set(_look.get() or object())
     try:
-        yield
+        with one_look_at_code():
+            yield
     finally:
         _look.reset(token)
 

@@ -22,6 +22,7 @@ from neuroluigi.provenance.secret_values import masked_words
 from neuroluigi.steps.base import Step, setting_of_step
 from neuroluigi.steps.config import WordsParameter, recordings, results_root, setting
 from neuroluigi.steps.describe import StepError
+from neuroluigi.steps.discovery import one_look
 from neuroluigi.steps.parameters import secrets_of
 from neuroluigi.steps.returned import ReturnedTarget, check_names, split_name, write_returned
 
@@ -207,6 +208,7 @@ class MatlabTask(Step):
         used = type(self).numpy_function if engine == "numpy" else None
         return [one for one in found if callable(one) and one is not used]
 
+    @one_look()
     def note_code(self, engine: str) -> None:
         self._written = self._writes(engine)
         super().note_code(engine)

@@ -5,11 +5,16 @@ and the error is raised where settings are needed.
 """
 
 import configparser
+import contextlib
 import functools
+import importlib
+import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
+from types import ModuleType
+from typing import Any
 
 from neuroluigi.provenance.record import RunStopped
 from neuroluigi.provenance.secret_values import MASK, is_secret_name, masked
@@ -67,16 +72,52 @@ def check_settings_file() -> None:
         raise _unreadable
 
 
+@contextlib.contextmanager
+def _settings_read_by(read: Any) -> Iterator[None]:
+    # With unittest.mock every command would import all of unittest.
+    inherited = configparser.ConfigParser.read
+    configparser.ConfigParser.read = read  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        configparser.ConfigParser.read = inherited  # type: ignore[method-assign]
+
+
+class _ImportedWhenUsed(ModuleType):
+    """Stands for a module in those that imported it, until something of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextlib.contextmanager
+def _imported_when_used(*names: str) -> Iterator[None]:
+    """Have what is imported in this context import these modules when it uses them; all others get the modules."""
+    absent = [one for one in names if one not in sys.modules and importlib.util.find_spec(one)]
+    standins = {one: _ImportedWhenUsed(one) for one in absent}
+    sys.modules.update(standins)
+    try:
+        yield
+    finally:
+        for name, standin in standins.items():
+            if sys.modules.get(name) is standin:
+                del sys.modules[name]
+
+
 # Without an encoding, Python reads a file on Windows in that of old programs.
 _read_as_utf8 = functools.partialmethod(configparser.ConfigParser.read, encoding="utf-8")
 
-try:
-    with mock.patch.object(configparser.ConfigParser, "read", _read_as_utf8):
-        import luigi
-except (configparser.Error, UnicodeDecodeError) as _error:
-    _unreadable = RunStopped(f"luigi: {read_problem(_error)}")
-    _unreadable.__cause__ = _error
-    for _name in [name for name in sys.modules if name.partition(".")[0] == "luigi"]:
-        del sys.modules[_name]
-    with mock.patch.object(configparser.ConfigParser, "read"):
-        import luigi  # noqa: F401
+# They take half of the time of all of Luigi, for a luigid and for parameters with a schema.
+with _imported_when_used("jsonschema", "requests"):
+    try:
+        with _settings_read_by(_read_as_utf8):
+            import luigi
+    except (configparser.Error, UnicodeDecodeError) as _error:
+        _unreadable = RunStopped(f"luigi: {read_problem(_error)}")
+        _unreadable.__cause__ = _error
+        for _name in [name for name in sys.modules if name.partition(".")[0] == "luigi"]:
+            del sys.modules[_name]
+        with _settings_read_by(lambda *paths, **options: []):
+            import luigi  # noqa: F401

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from neuroluigi.provenance.m_code import code_files_on, matlab_sources
+from neuroluigi.provenance import m_code
+from neuroluigi.provenance.m_code import code_files_on, matlab_sources, matlab_writes
 
 
 def sha256(path: Path) -> str:
@@ -126,3 +127,18 @@ def test_a_file_of_the_same_size_and_time_is_read_again(lab):
     (folder / "stats.m").write_text("x = 2;\n")
     os.utime(folder / "stats.m", ns=(before.st_atime_ns, before.st_mtime_ns))
     assert matlab_sources({folder: "matlab"}, "stats")[0]["sha256"] == sha256(folder / "stats.m")
+
+
+def test_one_look_finds_each_folder_once_and_the_next_one_finds_what_changed(lab, monkeypatch):
+    folder = lab({"matlab/stats.m": "helper(1);\n", "matlab/helper.m": "1;\n"})
+    looked = []
+    monkeypatch.setattr(m_code, "code_files_on", lambda folders: looked.append(1) or code_files_on(folders))
+    with m_code.one_look_at_code():
+        before = matlab_writes({folder: "matlab"}, "stats")
+        with m_code.one_look_at_code():
+            assert reached(folder) == ["matlab/helper.m", "matlab/stats.m"]
+        (folder / "helper.m").write_text("12;\n")
+        assert matlab_writes({folder: "matlab"}, "stats") == before and len(looked) == 1
+    with m_code.one_look_at_code():
+        assert matlab_writes({folder: "matlab"}, "stats") != before and len(looked) == 2
+    assert reached(folder) == reached(folder) and len(looked) == 4

@@ -31,6 +31,7 @@ PRIVATE = {
     "runner/command_line.py": "_build_parser _reg",
     "runner/logging_of_run.py": "_configured",
     "runner/opened.py": "_instance _reg",
+    "runner/options.py": "_get_reg",
     "runner/patches.py": "_WorkerSchedulerFactory _build_parser _instance _run",
     "runner/progress.py": "_handle_run_exception",
     "runner/scheduler.py": "_WorkerSchedulerFactory _config _get_retry_policy _has_resources _make_task"
@@ -98,6 +99,7 @@ SIGNATURES = [
     (luigi.cmdline_parser.CmdlineParser, "get_task_obj", "(self)"),
     (luigi.cmdline_parser.CmdlineParser, "_build_parser", "(root_task=None, help_all=False)"),
     # What it takes is passed on.
+    (luigi.task_register.Register, "_get_reg", "()"),
     (luigi.interface, "_run", None),
     (luigi.Task, "get_params", None),
     (luigi.Task, "to_str_params", None),

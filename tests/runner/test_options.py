@@ -1,8 +1,9 @@
 """The settings in force, where each comes from, and which of them are secret."""
 
 import luigi
+from luigi.task_register import Register
 
-from neuroluigi.runner.options import deciding_settings, in_force, without_secrets
+from neuroluigi.runner.options import classes_of_sections, deciding_settings, in_force, without_secrets
 
 
 class WithSecret(luigi.Task):
@@ -35,3 +36,19 @@ def test_settings_that_decide_over_results(parsed, pipeline):
     # It decides which files there are, and not what is in them.
     assert found["Aggregate.copy"] == "auto"
     assert not [name for name in found if name.startswith(("matlab.", "core.")) or name == "Edges.rerun_on"]
+
+
+def test_the_classes_of_all_sections_are_found_together(parsed, monkeypatch):
+    # Luigi goes through all classes of the process for each question.
+    asked, luigis = [], Register._get_reg
+    with parsed("PlotAll") as root:
+        monkeypatch.setattr(Register, "_get_reg", lambda: asked.append(1) or luigis())
+        assert deciding_settings(root) and in_force(root)
+    assert len(asked) < 20
+
+
+def test_two_classes_of_one_name_are_none(monkeypatch):
+    twins = [type("Twin", (luigi.Task,), {"__module__": name}) for name in ("one", "other")]
+    monkeypatch.setattr(Register, "_reg", [*Register._reg])
+    assert twins[0] in Register._reg and "Twin" not in classes_of_sections()
+    assert classes_of_sections()["WithSecret"] is WithSecret

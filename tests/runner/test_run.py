@@ -360,3 +360,15 @@ def test_a_signal_in_the_moment_of_a_fork_is_not_lost(tmp_path, number):
     (pipeline.folder / "tasks.py").write_text(FORKING.replace("SIGNUMBER", number))
     out = pipeline.run("All", "--workers", "2", code=130)
     assert "interrupted" in out and len(list(pipeline.results.rglob("*.txt"))) < 50
+
+
+def test_a_command_ends_without_a_look_at_all_that_is_left(tmp_path):
+    code = (
+        "import atexit, gc\n"
+        "from neuroluigi.runner.run import prepare_process\n"
+        # What is registered first is called last.
+        "atexit.register(lambda: print(gc.get_freeze_count() > 10_000))\n"
+        "prepare_process()\n"
+    )
+    done = commands.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "True\n", done.stderr

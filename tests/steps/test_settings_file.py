@@ -78,3 +78,32 @@ def test_the_file_that_the_environment_names(tmp_path):
     (tmp_path / "other.cfg").write_bytes(b"[core]\n# caf\xe9\n")
     done = run(tmp_path, BIN / "neuroluigi", "status", LUIGI_CONFIG_PATH="other.cfg", PYTHONUTF8="1")
     assert done.stderr == "luigi: other.cfg, line 2: a byte that is no UTF-8; save the file as UTF-8\n"
+
+
+RARELY_USED = """
+import sys
+import neuroluigi
+import luigi.parameter, luigi.rpc
+print([name for name in ("jsonschema", "requests", "unittest") if name in sys.modules])
+import jsonschema, requests
+assert luigi.rpc.requests.Session is requests.Session and luigi.rpc.HAS_REQUESTS
+luigi.rpc.RequestsFetcher()
+parameter = luigi.DictParameter(schema={"type": "object", "properties": {"a": {"type": "integer"}}})
+parameter.normalize({"a": 1})
+try:
+    parameter.normalize({"a": "b"})
+except jsonschema.ValidationError as error:
+    print(error.message)
+"""
+
+
+def test_what_luigi_hardly_ever_uses_is_imported_when_it_does(tmp_path):
+    done = run(tmp_path, sys.executable, "-c", RARELY_USED)
+    assert done.stdout == "[]\n'b' is not of type 'integer'\n", done.stderr
+
+
+def test_what_luigi_hardly_ever_uses_may_be_imported_before(tmp_path):
+    code = "import requests, jsonschema, neuroluigi, luigi.rpc, luigi.parameter\n" + (
+        "print(luigi.rpc.requests is requests, luigi.parameter.jsonschema is jsonschema)"
+    )
+    assert run(tmp_path, sys.executable, "-c", code).stdout == "True True\n"
