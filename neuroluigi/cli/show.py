@@ -43,6 +43,7 @@ from neuroluigi.results.status import (
     collect_statuses,
     explain_status,
     is_all_done,
+    look_over,
     orphan_folders,
     reason_lines,
     select_statuses,
@@ -78,8 +79,9 @@ def status_command(context, only, rows, as_json):
     """
     with pipeline_of(context) as root:
         today = groups()
-        entries = collect_statuses(root, today)
-        orphans, foreign = orphan_folders(results_root(), today), not_ours(root)
+        # JSON names the task of each.
+        entries, files = look_over(root, today, is_each_named=as_json)
+        orphans, foreign = orphan_folders(results_root(), today), not_ours(files)
         wanted = [name.strip() for name in only.split(",") if name.strip()]
         for name in wanted:
             answered(check_known, "state", name, list(SIGNS))

@@ -69,7 +69,8 @@ class StateIndex:
         entry = _entry_of(content[begin : content.find(b"\n", begin)])
         if entry is None or entry.name != name or len(entry.known.checksums) != len(expected.outputs):
             return None
-        is_same = entry.stamps == stamps_of(expected) and entry.expected == expected.digest(entry.known.engine)
+        stamps = stamps_of(expected)
+        is_same = stamps and stamps == entry.stamps and entry.expected == expected.digest(entry.known.engine)
         return entry.known if is_same else None
 
     def note(self, expected: Expected, stamps: list[Stamp] | None, known: Known) -> None:
@@ -144,7 +145,7 @@ def _entry_of(line: bytes) -> _Entry | None:
     try:
         name, stamps, expected, known = json.loads(text)
         entry = _Entry(name, stamps, expected, Known(*known))
+        texts = (entry.known.engine, entry.known.made_by, *entry.known.checksums, entry.known.inputs or "")
     except (ValueError, TypeError, RecursionError):
         return None
-    texts = (entry.known.engine, entry.known.made_by, *entry.known.checksums, entry.known.inputs or "")
     return entry if all(isinstance(one, str) for one in texts) else None

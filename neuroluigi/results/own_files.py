@@ -29,9 +29,9 @@ from neuroluigi.results.recorded import (
 )
 from neuroluigi.results.status import DROPPED, FAILED, ResultStatus
 from neuroluigi.steps.config import recordings, recordings_root, results_root, setting
-from neuroluigi.steps.plan import outputs_below, status_of, tasks_below
+from neuroluigi.steps.overview import PlannedFiles
+from neuroluigi.steps.plan import status_of, tasks_below
 from neuroluigi.steps.result_task import ResultTask
-from neuroluigi.steps.target import local_path
 from neuroluigi.steps.variants import folder_of, in_command
 
 # Right in the folder of results: folders and files of runs, and what the commands write there.
@@ -129,35 +129,28 @@ def _hidden_by(entry: ResultStatus) -> str:
     return DROPPED if status.is_dropped and not status.todo else entry.shown_state
 
 
-def not_ours(root: luigi.Task) -> list[Path]:
+def not_ours(planned: PlannedFiles) -> list[Path]:
     """Return all files among the results, and hidden folders, that neither a task of today nor a run record names."""
     top = results_root()
-    # Text, as there may be hundreds of thousands.
-    ours, records = set[str](), set[str]()
-    for task, targets in outputs_below(root):
-        ours.update(path for one in targets if (path := local_path(one)))
-        if isinstance(task, ResultTask):
-            records.add(record := targets[0].record)
-            ours.add(os.path.join(os.path.dirname(record), ".lock"))  # noqa: PTH118, PTH120
     run = read_run_record(top)
     of_run = (run_record_path(top), run_log_path(top), *([top / run["log"]] if run else []))
-    ours.update(os.fspath(path) for path in (*of_run, *(top / name for name in _OF_RUNS)))
-    left = _left_below(top, ours, records)
+    known = PlannedFiles()
+    known.update(planned)
+    known.outputs.update(hash(os.fspath(path)) for path in (*of_run, *(top / name for name in _OF_RUNS)))
+    left = _left_below(top, known)
     # What a record of another step names, or that of a step of today beside the files of today; only where something is
     # left is it read.
-    runs = {os.path.dirname(path) for path in left if _is_among_records(path)}  # noqa: PTH120
-    others = [one for folder in runs for one in record_paths(Path(folder)) if os.fspath(one) not in records]
-    folders = {os.fspath(folder) for path in left for folder in Path(path).parents}
-    near = [Path(one) for one in records if os.path.dirname(os.path.dirname(one)) in folders]  # noqa: PTH120
-    for record in (*others, *near):
-        if recorded := recorded_result(record, planned=near):
-            ours.update((*map(os.fspath, recorded.outputs), os.path.join(record.parent, ".lock")))  # noqa: PTH118
-            records.add(os.fspath(record))
+    folders = {folder for path in left for folder in Path(path).parents if folder.is_relative_to(top)}
+    for record in (one for folder in folders for one in record_paths(folder / "runs")):
+        is_planned = hash(os.fspath(record)) in planned.records
+        if recorded := recorded_result(record, planned=[record] if is_planned else ()):
+            known.outputs.update(hash(os.fspath(one)) for one in recorded.outputs)
+            known.records.add(hash(os.fspath(record)))
     paths = map(Path, left)
-    return [path for path in paths if not any(_is_ours(str(one), ours, records) for one in (path, *path.parents))]
+    return [path for path in paths if not any(_is_ours(str(one), known) for one in (path, *path.parents))]
 
 
-def _left_below(top: Path, ours: set[str], records: set[str]) -> list[str]:
+def _left_below(top: Path, known: PlannedFiles) -> list[str]:
     """Return the files below a folder that are not ours, and hidden folders and links as a whole, sorted."""
     left = list[str]()
     stack = [os.fspath(top)]
@@ -165,7 +158,7 @@ def _left_below(top: Path, ours: set[str], records: set[str]) -> list[str]:
         with contextlib.suppress(OSError), os.scandir(stack.pop()) as entries:
             for entry in entries:
                 # What is in a folder that is a result, or is to be one or was, is a part of it.
-                if not _is_ours(entry.path, ours, records):
+                if not _is_ours(entry.path, known):
                     is_walked = entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
                     (stack if is_walked else left).append(entry.path)
     return sorted(left)
@@ -175,25 +168,22 @@ def _left_below(top: Path, ours: set[str], records: set[str]) -> list[str]:
 _BESIDE = (*TRACES, ".pending.json")
 
 
-def _is_ours(path: str, ours: set[str], records: set[str]) -> bool:
-    if path in ours:
+def _is_ours(path: str, known: PlannedFiles) -> bool:
+    if hash(path) in known.outputs:
         return True
-    beside = (one for one in _BESIDE if path.endswith(one)) if _is_among_records(path) else ()
-    if any(f"{path.removesuffix(one)}.json" in records for one in beside):
-        return True
-    return any(sign in path for sign in (".part-", *_ASIDE_SIGNS)) and _belongs_to(Path(path), ours)
+    if os.path.basename(os.path.dirname(path)) == "runs":  # noqa: PTH119, PTH120
+        endings = [one for one in _BESIDE if path.endswith(one)]
+        if any(hash(f"{path.removesuffix(one)}.json") in known.records for one in endings):
+            return True
+    return any(sign in path for sign in (".part-", *_ASIDE_SIGNS)) and _belongs_to(Path(path), known)
 
 
-def _is_among_records(path: str) -> bool:
-    return os.path.basename(os.path.dirname(path)) == "runs"  # noqa: PTH119, PTH120
-
-
-def _belongs_to(path: Path, ours: set[str]) -> bool:
+def _belongs_to(path: Path, known: PlannedFiles) -> bool:
     """Whether a file is temporary, or was put aside for one of ours."""
     original = original_of(path)
     # A group may be called like a temporary file: where there are records, it is a folder of results.
     is_temporary = is_part(path) and not (path / "runs").is_dir()
-    return is_temporary or (original is not None and os.fspath(original) in ours)
+    return is_temporary or (original is not None and hash(os.fspath(original)) in known.outputs)
 
 
 def put_aside(path: Path) -> list[Path]:

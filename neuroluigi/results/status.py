@@ -6,7 +6,7 @@ Plain functions from statuses and run records to text; nothing here prints or ch
 import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import luigi
@@ -21,8 +21,9 @@ from neuroluigi.recordings.recording import Group
 from neuroluigi.results.alike import names_in, problem_lines, some
 from neuroluigi.results.recorded import recorded_results
 from neuroluigi.steps.group_settings import bad_channels
+from neuroluigi.steps.overview import PlannedFiles, overview
 from neuroluigi.steps.parameters import is_secret, section_of_group
-from neuroluigi.steps.plan import walk_tasks
+from neuroluigi.steps.plan import outputs_below, walk_tasks
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.scope import group_of, recording_of
 from neuroluigi.steps.spawn import CarriesSettings
@@ -61,12 +62,17 @@ _BAR = 10  # characters
 
 @dataclass(frozen=True, slots=True)
 class ResultStatus:
-    """One result: the row of the table that it belongs to, its step, and the status."""
+    """One result: the row of the table that it belongs to, its step, its task where that is kept, and the status."""
 
     row: str
     step: str
-    task: luigi.Task
+    task: luigi.Task | None
     status: state.Status
+
+    @classmethod
+    def of(cls, task: luigi.Task, status: state.Status, row_of: Mapping[tuple, str]) -> "ResultStatus":
+        """Return the entry of a task; `row_of` has the row of each recording by its identity."""
+        return cls(_row(task, row_of), task.task_family, task, status)
 
     @property
     def record_path(self) -> Path | None:
@@ -76,7 +82,7 @@ class ResultStatus:
     @property
     def variant(self) -> str:
         """The variant that it is of, "" for the base."""
-        return variant_of(self.task)
+        return variant_of(self.task) if self.task else ""
 
     @property
     def row_in_base(self) -> str:
@@ -101,17 +107,49 @@ def collect_statuses(root: luigi.Task, groups: Mapping[str, Group]) -> list[Resu
 
     Tasks of Luigi's own that make or provide something are among them.
     """
-    row_of = {recording.identity: key for key, group in groups.items() for recording in group.recordings}
-    return [
-        ResultStatus(_row(task, row_of), task.task_family, task, status)
-        for task, status in walk_tasks(root)
-        if isinstance(task, ResultTask) or not isinstance(task, (luigi.WrapperTask, CarriesSettings))
-    ]
+    row_of = _rows_of_recordings(groups)
+    return [ResultStatus.of(task, status, row_of) for task, status in walk_tasks(root) if _is_result(task)]
+
+
+def look_over(
+    root: luigi.Task, groups: Mapping[str, Group], is_each_named: bool = False
+) -> tuple[list[ResultStatus], PlannedFiles]:
+    """Return what collect_statuses() does, and which files are planned.
+
+    Of a study of many groups, most entries of what is done have no task, unless each is to be named: there may be
+    hundreds of thousands.
+    """
+    row_of, shown = _rows_of_recordings(groups), set[str]()
+    done = functools.cache(lambda made_by: state.Status(state.DONE, made_by=made_by))
+
+    def tell(task: luigi.Task, status: state.Status) -> ResultStatus | None:
+        if not _is_result(task):
+            return None
+        entry = ResultStatus.of(task, status, row_of)
+        if not status.is_simply_done or status.failure or entry.step not in shown:
+            shown.add(entry.step)
+            return entry
+        return replace(entry, task=None, status=done(status.made_by))
+
+    if not is_each_named and (found := overview(root, tell)):
+        return found
+    entries, files = collect_statuses(root, groups), PlannedFiles()
+    for _, targets in outputs_below(root):
+        files.note(targets)
+    return entries, files
+
+
+def _rows_of_recordings(groups: Mapping[str, Group]) -> dict[tuple, str]:
+    return {recording.identity: key for key, group in groups.items() for recording in group.recordings}
+
+
+def _is_result(task: luigi.Task) -> bool:
+    return isinstance(task, ResultTask) or not isinstance(task, (luigi.WrapperTask, CarriesSettings))
 
 
 def _row(task: luigi.Task, row_of: Mapping[tuple, str]) -> str:
-    variant = variant_of(task)
-    return f"{_row_in_base(task, row_of)}{VARIANT_SIGN if variant else ''}{variant}"
+    row, variant = _row_in_base(task, row_of), variant_of(task)
+    return f"{row}{VARIANT_SIGN}{variant}" if variant else row
 
 
 def _row_in_base(task: luigi.Task, row_of: Mapping[tuple, str]) -> str:

@@ -4,16 +4,11 @@ A run on the command line keeps its plan until a step has run or the process has
 notebook) every call makes a new plan.
 """
 
-import contextlib
 import functools
 import itertools
-import multiprocessing
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from typing import Any
 
 import luigi
@@ -46,11 +41,8 @@ from neuroluigi.steps.reading import asked_once
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.target import ResultFolder, ResultTarget, files_beside
 from neuroluigi.steps.touched import variant_of
+from neuroluigi.steps.two_processes import by_two, is_worth_sharing
 from neuroluigi.steps.variants import in_all_variants, in_force, made_for
-
-# So many tasks right below the root are worth a second process, which costs some tenths of a second.
-_WORTH_SHARING = 1_000
-
 
 # A class of steps in a variant: they have the same code and tool.
 Kind = tuple[type, str]
@@ -137,6 +129,12 @@ class Plan:
         self.plain = {one for before in self.put_by.get(made_for, ()) for one in before}
         self.made_for = made_for
 
+    def forget(self) -> None:
+        """Forget all tasks, and what is known of each."""
+        for known in (*self.shared()[:-1], self.required):
+            known.clear()
+        self.plain.clear()
+
     def shared(self) -> tuple[dict, ...]:
         """Return what is found by task, for the process that checks the other half."""
         return self.statuses, self.below, self.outputs, self.makers, self.read_of, self.index.found
@@ -167,7 +165,7 @@ def status_of(task: luigi.Task) -> state.Status:
 @one_look()
 @logged_in_one_line()
 def _check(task: luigi.Task) -> state.Status:
-    plan = _check_below(task)
+    plan = check_below(task)
     if not plan.checked:
         _refuse_clashes_below(task, plan)
     return plan.statuses[task.task_id]
@@ -232,12 +230,11 @@ def plan_below(root: luigi.Task) -> Plan:
     Whether it makes a dropped result depends on what else it makes. Raises RunStopped for a task that requires itself,
     and for tasks that make the same file or would share a run record.
     """
-    if _may_share():
-        plan = _plan_of_run()
-        waiting = _open(root, plan)
-        if len(waiting) >= _WORTH_SHARING:
+    if CmdlineParser.get_instance():
+        plan = plan_of_run()
+        if is_worth_sharing(waiting := directly_below(root, plan)):
             _check_by_two(waiting, plan)
-    plan = _check_below(root)
+    plan = check_below(root)
     plan.index.save()
     if f"{root.task_id} {made_for(root)}" not in plan.checked:
         _refuse_clashes_below(root, plan)
@@ -384,54 +381,31 @@ def _makers_of_inputs(current: luigi.Task, plan: Plan) -> list[luigi.Task]:
     return [*below, *(plan.makers[path] for path in paths if path in plan.makers)]
 
 
-def _may_share() -> bool:
-    """Return whether a second process could help: in a command, before it has started any other process."""
-    is_free = CmdlineParser.get_instance() is not None and multiprocessing.parent_process() is None
-    # Windows has no fork; macOS has, and system libraries that do not survive it.
-    return is_free and sys.platform not in ("win32", "darwin") and (os.cpu_count() or 1) > 1
-
-
-def _check_by_two(tasks: list[luigi.Task], plan: Plan) -> None:
-    """Check one half of the tasks here and the other in a second process; tasks at which that fails stay unchecked.
+def _check_by_two(tasks: Sequence[luigi.Task], plan: Plan) -> None:
+    """Check tasks in two processes; those at which the second one fails stay unchecked.
 
     At 10,000 finished groups of four results, on two processors, `luigi` and `neuroluigi status` take 0.69 of the time
     that one process takes: 19 and 20 s in place of 28 and 29 s beside other work.
     """
-    half = len(tasks) // 2
-    reader, writer = multiprocessing.Pipe(duplex=False)
-    # Typed as any: on Windows, where this is never called, there is no such context.
-    fork: Any = multiprocessing.get_context("fork")
-    second = fork.Process(target=_check_for, args=(tasks[half:], plan, writer))
-    second.start()
-    writer.close()
-    try:
-        for one in tasks[:half]:
-            _check_below(one)
-        with contextlib.suppress(EOFError):
-            for ours, found in zip(plan.shared(), reader.recv(), strict=True):
-                ours.update(found)
-    finally:
-        second.kill()
-        second.join()
-        reader.close()
+
+    def check(some: Iterable[luigi.Task]) -> tuple[dict, ...]:
+        use_plan(plan)
+        for one in some:
+            check_below(one)
+        return plan.shared()
+
+    _, found = by_two(tasks, check)
+    for ours, theirs in zip(plan.shared(), found or (), strict=False):
+        ours.update(theirs)
 
 
-def _check_for(tasks: list[luigi.Task], plan: Plan, writer: Connection) -> None:
-    """Check tasks in a process of its own and send the statuses to its parent."""
+def use_plan(plan: Plan) -> None:
+    """Go on with a plan in a process that was forked, where it is discarded."""
     global _plan
-    _plan, parent = plan, os.getppid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # An error here occurs again in the parent, which reports it.
-    with contextlib.suppress(BaseException):
-        for one in tasks:
-            _check_below(one)
-            if os.getppid() != parent:
-                return
-        writer.send(plan.shared())
+    _plan = plan
 
 
-def _plan_of_run() -> Plan:
+def plan_of_run() -> Plan:
     """Return the plan of this run; without a command line a new one."""
     global _plan
     known = _known_plan()
@@ -444,7 +418,7 @@ def _known_plan() -> Plan | None:
     return _plan if _plan and _plan.run and _plan.run is CmdlineParser.get_instance() else None
 
 
-def _open(current: luigi.Task, plan: Plan) -> list[luigi.Task]:
+def directly_below(current: luigi.Task, plan: Plan) -> list[luigi.Task]:
     """Note what is directly below a task, and return those of it that have no status yet."""
     if current.task_id not in plan.below:
         if not isinstance(current, ResolvedParameters):
@@ -456,9 +430,9 @@ def _open(current: luigi.Task, plan: Plan) -> list[luigi.Task]:
     return [one for one in plan.below[current.task_id] if one.task_id not in plan.statuses]
 
 
-def _check_below(root: luigi.Task) -> Plan:
+def check_below(root: luigi.Task) -> Plan:
     """Check what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
-    plan = _plan_of_run()
+    plan = plan_of_run()
     plan.turn_to(made_for(root))
     with in_force(made_for(root)), asked_once({}):
         _check_all(root, plan)
@@ -474,11 +448,12 @@ def _check_all(root: luigi.Task, plan: Plan) -> None:
         if current.task_id in plan.statuses:
             stack.pop()
             continue
-        if waiting := _open(current, plan):
+        if waiting := directly_below(current, plan):
             if current.task_id in entered:
                 raise RunStopped(f"luigi: {current} requires itself, by way of {waiting[0]}")
             entered.add(current.task_id)
-            stack += waiting
+            # The first one first.
+            stack += reversed(waiting)
             continue
         below = plan.below[current.task_id]
         plan.statuses[current.task_id] = _status(current, below, plan)
@@ -537,12 +512,12 @@ def _trust(outputs: list) -> state.Status:
 @one_look()
 def requirements_of(step: luigi.Task) -> list[tuple[luigi.Task, Requirement]]:
     """Return the tasks that a step requires, those in wrappers too, with what can be read of each as of now."""
-    plan = _check_below(step)
+    plan = check_below(step)
     return list(requirements(plan.below[step.task_id], plan))
 
 
 @one_look()
 def problem_of(step: ResultTask) -> str:
     """Return what is wrong with the recordings that a step would be made from, "" for nothing."""
-    plan = _check_below(step)
+    plan = check_below(step)
     return recordings_problem(step, plan.below[step.task_id], plan)

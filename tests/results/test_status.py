@@ -242,13 +242,31 @@ def test_help_shows_an_example(lab, command):
 # What happens in the second process, for which PlotAll is to be large enough at two groups.
 SECOND = {
     "helps": "",
-    "fails": "plan._check_for = lambda *args: 1 / 0",
-    "is killed": "plan._check_for = lambda *args: os.kill(os.getpid(), 9)",
+    "fails": "two_processes._work_for = lambda *args: 1 / 0",
+    "is killed": "two_processes._work_for = lambda *args: os.kill(os.getpid(), 9)",
 }
 
 
 def by_task(lab):
     return {one["task"]: one for one in json.loads(ask(lab, "status", "--json", code=1).stdout)["results"]}
+
+
+def share_at_two_groups(lab, hook=""):
+    """Let two processes share what is planned, whatever the machine, and leave shared.txt where they do."""
+    lab.add(f"{SHARING}\n{hook}\n")
+
+
+SHARING = """
+import os
+from neuroluigi.steps import overview, plan, two_processes
+
+def by_two(*args, began=two_processes.by_two):
+    open("shared.txt", "w").close()
+    return began(*args)
+
+plan.is_worth_sharing = overview.is_worth_sharing = lambda tasks: len(tasks) > 1
+plan.by_two = overview.by_two = by_two
+"""
 
 
 @pytest.mark.parametrize("what", SECOND)
@@ -257,12 +275,7 @@ def test_two_processes_find_what_one_does(lab, what):
     (lab.results / "s-even" / "edges.npy").unlink()
     ask(lab, "drop", "--step", "Aggregate", "--yes", code=0)
     alone = by_task(lab)
-    hook = (
-        "import os\nfrom neuroluigi.steps import plan\nplan._WORTH_SHARING = 2\nplan._may_share = lambda: True\n"
-        "began = plan._check_by_two\ndef by_two(*args):\n    open('shared.txt', 'w').close()\n    began(*args)\n"
-        f"plan._check_by_two = by_two\n{SECOND[what]}\n"
-    )
-    lab.add(hook)
+    share_at_two_groups(lab, SECOND[what])
     assert by_task(lab) == alone
     assert (lab.folder / "shared.txt").exists()
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from neuroluigi.provenance.files import write_json
 from neuroluigi.provenance.record import read_record
+from neuroluigi.provenance.state_index import INDEX_FILE
 from tests.steps.changing_lab import checksums, is_whole, pending
 
 
@@ -152,7 +153,16 @@ def lose_record(lab, which, how):
 
 
 def lose_cache(lab, which, how):
-    (lab.folder / "results" / ".checksums.jsonl").unlink(missing_ok=True)
+    """Delete what is kept to be quick, or spoil the index of states."""
+    index = lab.folder / "results" / INDEX_FILE
+    if how < 2 or not index.exists():
+        (lab.folder / "results" / ".checksums.jsonl").unlink(missing_ok=True)
+        index.unlink(missing_ok=True)
+    else:
+        content = bytearray(index.read_bytes())
+        for place in range(which, len(content), 1 + 40 * which):
+            content[place] ^= how
+        index.write_bytes(content)
 
 
 def interrupt(lab, which, how):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from neuroluigi.provenance.record import read_record
+from neuroluigi.provenance.state_index import INDEX_FILE
 from tests.conftest import OF_THE_RUN
 
 # Steps over all groups, the last of which seldom sees other bytes.
@@ -59,10 +60,13 @@ from matplotlib.figure import Figure
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task import flatten
 from neuroluigi.runner import command_line, run
+from neuroluigi.provenance import state_index
 from neuroluigi.signals import numpy_functions, plotting
 from neuroluigi.steps.config import set_defaults
 from neuroluigi.steps.plan import walk_statuses
 
+# Here the index of states is worth it for any result.
+state_index._WORTH_KEEPING = 1
 Figure().savefig(io.BytesIO())
 sys.dont_write_bytecode = True
 
@@ -179,7 +183,7 @@ class ChangingLab:
             path.relative_to(self.folder).as_posix(): path
             for top in ("results", "recordings", "real")
             for path in sorted((self.folder / top).rglob("*"))
-            if path.is_file() and path.name not in (".lock", ".checksums.jsonl", *OF_THE_RUN)
+            if path.is_file() and path.name not in (".lock", ".checksums.jsonl", INDEX_FILE, *OF_THE_RUN)
         }
         return found | {name: found[part] for name, part in self.waiting.items() if part in found}
 

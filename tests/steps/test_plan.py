@@ -250,12 +250,12 @@ class PlanUnrecorded(StudyTask):
             r"both make .*a\.txt; give them different files, or the same parameters",
         ),
         (lambda: PlanTwins(["a.txt", "b.txt"]), r"would share the run record .*filename_parameters = \('NAME',\)"),
-        (lambda: PlanTwins(["é.txt", "É.txt"]), r"would make .*É\.txt and .*é\.txt, one file on a disk"),
+        (lambda: PlanTwins(["é.txt", "É.txt"]), r"would make .*é\.txt and .*É\.txt, one file on a disk"),
         (
             lambda: PlanTwins(["\u00e9.txt", "e\u0301.txt"]),
             r"one file on a disk that ignores case or norm",
         ),
-        (lambda: PlanNames(["a", "A"]), r"value=A\) and .*value=a\) would make .*one file on a disk"),
+        (lambda: PlanNames(["a", "A"]), r"value=a\) and .*value=A\) would make .*one file on a disk"),
         (lambda: PlanNames(["NUL"]), r"value: 'NUL' can't name a folder: Windows keeps NUL for a device"),
         (
             lambda: PlanFolder(["sorted", "sorted/below/a.txt"]),

@@ -188,7 +188,8 @@ def plots(facts: Facts) -> list[dict]:
     order = {key: n for n, key in enumerate(facts.groups)}
     found = []
     for one in sorted(facts.found, key=lambda one: order.get(one.entry.row_in_base, len(order))):
-        paths = (str(getattr(target, "path", "")) for target in flatten(one.entry.task.output()))
+        targets = flatten(one.entry.task.output()) if one.entry.task else ()
+        paths = (str(getattr(target, "path", "")) for target in targets)
         for path in (Path(text) for text in paths if text.lower().endswith(_PICTURES)):
             if path.is_file() and not why_not_read(path):
                 plot = {
