@@ -9,14 +9,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 
 from table import BIN, Row, luigi, make_lab, plain_luigi, run
 
-from neuroluigi.provenance.files import write_json
 from neuroluigi.provenance.plain_data import digest
 
-FIRST = "g00000"
+FIRST = "g000000"
 SETTINGS = ("--recordings-root", "real", "--matlab-engine", "numpy")
 
 PLAIN = """
@@ -43,54 +41,72 @@ class PlotAll(luigi.WrapperTask):
     def requires(self):
         for n in range(self.count):
             # Every result is looked at, as a look of ours does.
-            yield from (kind(f"g{n:05}") for kind in (One, Two, Three, Four))
+            yield from (kind(f"g{n:06}") for kind in (One, Two, Three, Four))
 """
 
 
 def make_groups(lab: Path, count: int) -> None:
-    """Make one group of one recording for real, and all others as copies of it."""
+    """Make one group of one recording for real, and all others as copies of it, with records that say so."""
     make_lab(lab)
     (lab / "real" / FIRST).mkdir(parents=True)
     (lab / "real" / FIRST / "rec_0.bin").write_bytes(bytes(range(100)))
     luigi(lab, *SETTINGS)
-    for number in range(1, count):
-        group = f"g{number:05}"
-        for folder in ("real", "results"):
-            shutil.copytree(lab / folder / FIRST, lab / folder / group)
-        # They need not outlive a power cut.
-        with mock.patch.object(os, "fsync"):
-            runs = lab / "results" / group / "runs"
-            records = {path.stem: json.loads(path.read_text().replace(FIRST, group)) for path in runs.glob("*.json")}
-            for step, record in records.items():
-                for one in record["requires"]:
-                    if "fingerprint" in one:
-                        one["fingerprint"] = digest(records[one["step"]]["fingerprint"])
-                write_json(runs / f"{step}.json", record)
-    for number in range(count):
-        folder = lab / "plain" / f"g{number:05}"
-        folder.mkdir(parents=True)
-        for name in ("One", "Two", "Three", "Four"):
-            (folder / name).touch()
     (lab / "plain.py").write_text(PLAIN)
+    folders = [lab / "real" / FIRST, lab / "results" / FIRST]
+    files = [(path, path.read_bytes(), path.stat().st_mtime_ns) for one in folders for path in one.rglob("*.*")]
+    fingerprints = [json.loads(content)["fingerprint"] for path, content, _ in files if path.match("runs/*.json")]
+    names = [_name(number) for number in range(count)]
+    for name in names[1:]:
+        # What records have of each other's fingerprints, in which there are paths.
+        renamed = {digest(one): digest(json.loads(_renamed(json.dumps(one), name))) for one in fingerprints}
+        for path, content, mtime_ns in files:
+            if path.match("runs/*.json"):
+                text = _renamed(content.decode(), name)
+                for old, new in renamed.items():
+                    text = text.replace(old, new)
+                content = text.encode()
+            copy = Path(_renamed(str(path), name))
+            try:
+                copy.write_bytes(content)
+            except FileNotFoundError:
+                copy.parent.mkdir(parents=True)
+                copy.write_bytes(content)
+            os.utime(copy, ns=(mtime_ns, mtime_ns))
+    for name in names:
+        folder = lab / "plain" / name
+        folder.mkdir(parents=True)
+        for step in ("One", "Two", "Three", "Four"):
+            (folder / step).touch()
+
+
+def _name(number: int) -> str:
+    return f"g{number:06}"
+
+
+def _renamed(text: str, name: str) -> str:
+    return text.replace(FIRST, name)
 
 
 def finished_groups(folder: Path, quick: bool) -> Iterator[Row]:
-    """Nothing to do, at numbers that grow."""
-    for count in (100,) if quick else (100, 1000, 10000):
+    """Nothing to do, at numbers that grow; the first look leaves an index of states for the second."""
+    for count in (100,) if quick else (100, 1000, 10_000, 100_000):
         lab = folder / str(count)
         make_groups(lab, count)
-        at_most = 10 if count == 10000 else None
         plain = plain_luigi(lab, "plain", "--count", str(count)).seconds
-        ours = luigi(lab, *SETTINGS).seconds
-        status = run([BIN / "neuroluigi", "status", *SETTINGS], lab).seconds
-        for work, seconds in (("luigi", ours), ("neuroluigi status", status)):
-            against = f"in s; as plain LocalTargets {plain:.1f} s"
-            yield Row(f"{work} on {count:,} finished groups", f"{seconds:.1f} s", against, seconds, at_most)
+        limits = {10_000: (10, 3), 100_000: (None, 30)}.get(count, (None, None))
+        for work, at_most in zip(("luigi", "neuroluigi status"), limits, strict=True):
+            is_luigi = work == "luigi"
+            used = luigi(lab, *SETTINGS) if is_luigi else run([BIN / "neuroluigi", "status", *SETTINGS], lab)
+            what, against = f"{work} on {count:,} finished groups", f"in s; as plain LocalTargets {plain:.1f} s"
+            yield Row(what, f"{used.seconds:.1f} s", against, used.seconds, at_most)
+            megabytes = used.peak_bytes / 1e6
+            yield Row(f"{what}: memory", f"{megabytes:.0f} MB", "in MB", megabytes, None if is_luigi else 1000)
         if count <= 1000:
             report = run([BIN / "neuroluigi", "report", *SETTINGS], lab).seconds
             size = (lab / "results" / "report.html").stat().st_size / 1e6
             against = f"in s; a page of {size:.1f} MB"
             yield Row(f"neuroluigi report on {count:,} groups", f"{report:.1f} s", against, report, 20)
+        shutil.rmtree(lab)
 
 
 def hundred_thousand_rows(folder: Path, quick: bool) -> Iterator[Row]:

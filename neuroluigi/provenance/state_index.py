@@ -98,16 +98,27 @@ class StateIndex:
     def _kept(self) -> tuple[bytes, dict[int, int]]:
         """The content of the file, and where in it the line of each name begins."""
         try:
-            content = read_bytes(self._path)
+            found = os.stat(self._path)
         except OSError:
             return b"", {}
-        places, begin = {}, len(_FIRST_LINE)
-        while content.startswith(_FIRST_LINE) and (end := content.find(b"\n", begin)) > 0:
-            # What is no line of ours has another checksum.
-            with contextlib.suppress(ValueError):
-                places[int(content[begin : begin + _NAME], 16)] = begin
-            begin = end + 1
-        return content, places
+        return _read(self._path, found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+# A run makes a new plan after each step.
+@functools.lru_cache(maxsize=1)
+def _read(path: Path, *stamp: int) -> tuple[bytes, dict[int, int]]:
+    """Return the content of a file that has this stamp, and where in it the line of each name begins."""
+    try:
+        content = read_bytes(path)
+    except OSError:
+        return b"", {}
+    places, begin = {}, len(_FIRST_LINE)
+    while content.startswith(_FIRST_LINE) and (end := content.find(b"\n", begin)) > 0:
+        # What is no line of ours has another checksum.
+        with contextlib.suppress(ValueError):
+            places[int(content[begin : begin + _NAME], 16)] = begin
+        begin = end + 1
+    return content, places
 
 
 def stamps_of(expected: Expected) -> list[Stamp] | None:
