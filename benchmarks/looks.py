@@ -17,6 +17,9 @@ from neuroluigi.provenance.plain_data import digest
 FIRST = "g000000"
 SETTINGS = ("--recordings-root", "real", "--matlab-engine", "numpy")
 
+# Of which most are the blocks of fourteen files.
+_BYTES_OF_GROUP = 120_000
+
 PLAIN = """
 import luigi
 
@@ -90,6 +93,9 @@ def _renamed(text: str, name: str) -> str:
 def finished_groups(folder: Path, quick: bool) -> Iterator[Row]:
     """Nothing to do, at numbers that grow; the first look leaves an index of states for the second."""
     for count in (100,) if quick else (100, 1000, 10_000, 100_000):
+        if shutil.disk_usage(folder).free < 1.5 * count * _BYTES_OF_GROUP:
+            print(f"{count:,} groups need {1.5e-9 * count * _BYTES_OF_GROUP:.0f} GB, and there is less left")
+            return
         lab = folder / str(count)
         make_groups(lab, count)
         plain = plain_luigi(lab, "plain", "--count", str(count)).seconds

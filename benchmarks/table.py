@@ -39,7 +39,7 @@ class Row:
         return f"{limit}{'' if is_reached else '  NOT REACHED'}"
 
     def __str__(self) -> str:
-        return f"{self.work:58} {self.ours:>16}  {self.against:34} {self.value:8.2f}  {self.wanted}"
+        return f"{self.work:62} {self.ours:>16}  {self.against:36} {self.value:8.2f}  {self.wanted}"
 
 
 @dataclass(frozen=True)
