@@ -70,6 +70,8 @@ class _Unchanging:
         self.defaults: Callable[[type], dict[str, object]] = functools.cache(defaults_of)
         # Where an engine is found, and its version.
         self.wanted_tools: dict[Kind, dict[str, str]] = {}
+        # What it says is checked with the files at each look; to read it takes long where there are many results.
+        self.index = StateIndex(results_root())
 
 
 @functools.lru_cache(maxsize=1)
@@ -96,7 +98,7 @@ class Plan:
         self.read_of: dict[str, tuple[Mapping[str, Any], str | None]] = {}
         # What those that require it directly can read of it in that status.
         self.required: dict[str, tuple[state.Status, Requirement]] = {}
-        self.index = StateIndex(results_root())
+        self.index = of_run.index
         self.reads_moved = not only_looks()
         self.in_doubt = in_doubt(results_root())
         self.checksums = Checksums(results_root())
@@ -506,7 +508,7 @@ def _check_below(root: luigi.Task) -> Plan:
     """Check what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
     plan = _plan_of_run()
     plan.turn_to(made_for(root))
-    with in_force(made_for(root)), asked_once({}):
+    with in_force(made_for(root)), asked_once():
         _check_all(root, plan)
         # What a group's tasks say of each other is of no use to another group.
         plan.required.clear()
