@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import socket
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,9 +36,6 @@ def waited_lock(path: Path, what: str) -> Iterator[None]:
     """
     release = _taken_at_once(path) or _waited_for(path, what)
     try:
-        # For people: without it the lock is as good. A lock has no name on Windows, where nobody else can read it.
-        with contextlib.suppress(OSError):
-            _write_holder(path)
         yield
     finally:
         release()
@@ -49,24 +47,24 @@ def _taken_at_once(path: Path) -> Callable[[], None] | None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-        else:
+            _write_holder(descriptor)
             return functools.partial(os.close, descriptor)
+        except BaseException as error:
+            os.close(descriptor)
+            if not isinstance(error, OSError):
+                raise
     return None
 
 
-def _write_holder(path: Path) -> None:
-    # It hardly ever changes hands, and a write to the disk takes longer than a look.
+def _write_holder(descriptor: int) -> None:
+    """Write into the file of a lock who holds it, for people: without that the lock is as good."""
     holder = json.dumps(whoever()).encode()
-    descriptor = only_regular(path, os.O_RDWR)
-    try:
-        if os.read(descriptor, len(holder) + 1) != holder:
+    with contextlib.suppress(OSError):
+        # It hardly ever changes hands, and a write to the disk takes longer than a look.
+        if stat.S_ISREG(os.fstat(descriptor).st_mode) and os.read(descriptor, len(holder) + 1) != holder:
             os.lseek(descriptor, 0, os.SEEK_SET)
             os.write(descriptor, holder)
             os.ftruncate(descriptor, len(holder))
-    finally:
-        os.close(descriptor)
 
 
 def _waited_for(path: Path, what: str) -> Callable[[], None]:
@@ -76,6 +74,13 @@ def _waited_for(path: Path, what: str) -> Callable[[], None]:
     except filelock.Timeout:
         logger.warning("waiting for the lock of %s, %s: %s", what, path, _holder(path))
         lock.acquire()
+    # Nobody else can read it on Windows, where a lock has no name.
+    with contextlib.suppress(OSError):
+        descriptor = only_regular(path, os.O_RDWR)
+        try:
+            _write_holder(descriptor)
+        finally:
+            os.close(descriptor)
     return lock.release
 
 

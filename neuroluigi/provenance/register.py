@@ -105,8 +105,11 @@ class Register:
         except ValueError:  # on another drive of Windows
             where = os.fspath(folder)
         # What an earlier process could not write to the end spoils no line after it.
-        with open(self.path.with_suffix(".folders"), "ab", opener=only_regular, buffering=0) as file:
-            file.write(f"\n{json.dumps(where)}\n".encode())
+        descriptor = only_regular(self.path.with_suffix(".folders"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            os.write(descriptor, f"\n{json.dumps(where)}\n".encode())
+        finally:
+            os.close(descriptor)
         self._noted.add(folder)
 
     def close(self) -> None:

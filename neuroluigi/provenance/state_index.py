@@ -93,6 +93,8 @@ class StateIndex:
                 file.write(_FIRST_LINE)
                 file.writelines(b"%b\n" % one for one in (*kept, *self.found.values()))
             part.replace(self._path)
+            self.found.clear()
+            del self._kept
 
     @functools.cached_property
     def _kept(self) -> tuple[bytes, dict[int, int]]:

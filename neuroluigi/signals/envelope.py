@@ -19,6 +19,8 @@ from neuroluigi.signals.time_axis import TimeAxis
 COLUMNS = 1100  # about the pixels of an axes' width
 _COLUMNS_AT_A_TIME = 50
 SAMPLE_OF = itemgetter(0)  # of an edge
+# What is mapped of a file that has no more bytes than this may all stay in memory: to map it takes a third of a ms.
+_FEW_BYTES = 1 << 24
 
 
 def envelope(
@@ -74,26 +76,30 @@ def edge_marks(edges: np.ndarray, starts: np.ndarray, shown: Sequence[int], chan
     marks: list[list[int]] = [[] for _ in shown]
     for first in range(0, COLUMNS, _COLUMNS_AT_A_TIME):
         edges = mapped_anew(edges)
-        bounds = [bisect_left(edges, start, key=SAMPLE_OF) for start in starts[first : first + _COLUMNS_AT_A_TIME + 1]]
+        # A map takes ten times as long as an array to give one of its rows, of which thousands are asked for.
+        rows = np.asarray(edges)
+        bounds = [bisect_left(rows, start, key=SAMPLE_OF) for start in starts[first : first + _COLUMNS_AT_A_TIME + 1]]
         if first + _COLUMNS_AT_A_TIME >= COLUMNS:
-            bounds.append(len(edges))
+            bounds.append(len(rows))
         for begin, end in pairwise(bounds):
             if begin == end:
                 continue
             # Of a single channel there is nothing to look for.
-            channel = np.asarray(edges[begin:end, 1]) if channels > 1 else np.zeros(1, dtype=np.int64)
+            channel = rows[begin:end, 1] if channels > 1 else np.zeros(1, dtype=np.int64)
             for marked, number in zip(marks, shown, strict=True):
                 row = int(np.argmax(channel == number))
                 if channel[row] == number:
-                    marked.append(int(edges[begin + row, 0]))
+                    marked.append(int(rows[begin + row, 0]))
     return [np.array(some, dtype=np.int64) for some in marks]
 
 
 def mapped_anew(edges: np.ndarray) -> np.ndarray:
-    """Return the same edges, or events; of a file that is mapped, what was read so far no longer counts as memory."""
+    """Return the same edges, or events; of a large file that is mapped, what was read no longer counts as memory."""
     # A part of a map is one too, and says of itself what holds for the whole.
     base: object = edges.base
     if not (isinstance(edges, np.memmap) and isinstance(base, mmap.mmap) and edges.filename):
+        return edges
+    if len(base) <= _FEW_BYTES:
         return edges
     order: Literal["C", "F"] = "C" if edges.flags.c_contiguous else "F"
     return np.memmap(edges.filename, edges.dtype, "r", edges.offset, edges.shape, order)

@@ -20,8 +20,8 @@ from neuroluigi.steps.describe import StepError
 from neuroluigi.steps.discovery import one_look
 from neuroluigi.steps.overrides import refuse_overrides
 from neuroluigi.steps.parameters import public_value
-from neuroluigi.steps.plan import discard_statuses, status_of
-from neuroluigi.steps.reading import answer_of, note_tool_read
+from neuroluigi.steps.plan import discard_statuses_after, status_of
+from neuroluigi.steps.reading import answer_of, asked_once, note_tool_read
 from neuroluigi.steps.renamed import STEP_ATTRIBUTES, STEP_METHODS, RenamedMethod, refusal, take_facts_as_fingerprint
 from neuroluigi.steps.result_task import ResultTask
 from neuroluigi.steps.spawn import INTERRUPTED, CarriesSettings, end_with_parent
@@ -182,7 +182,7 @@ class Step(CarriesSettings, ResultTask):
         end_with_parent()
         self.run_outcome = Outcome()
         try:
-            with in_own_variant(self), registered(f"the step {self}"):
+            with in_own_variant(self), registered(f"the step {self}"), asked_once():
                 self._attempt = Attempt(self)
                 self.run_outcome = self._attempt.run()
         except StepError as error:
@@ -194,7 +194,7 @@ class Step(CarriesSettings, ResultTask):
             # The parent reports the interruption; a traceback from each child would add nothing.
             os._exit(INTERRUPTED)
         finally:
-            discard_statuses()
+            discard_statuses_after(self)
 
     def input_checksums(self) -> dict[str, str]:
         """Return the sha256 of each input that is a file, by its path, while the step is made."""

@@ -107,8 +107,9 @@ class MatlabTask(Step):
 
     def process_resources(self) -> dict[str, int]:
         """Return what the scheduler counts: with Matlab, one of [matlab] seats beside the step's own resources."""
+        may_be_matlab = self._wanted_engine() in ("auto", "matlab")
         try:
-            needs_seat = self.calls_engine() and self.found_engine().name == "matlab"
+            needs_seat = may_be_matlab and self.calls_engine() and self.found_engine().name == "matlab"
         except EngineError:
             needs_seat = False
         # A step may need more seats than one: for a pool of Matlab processes, say.
@@ -125,8 +126,8 @@ class MatlabTask(Step):
             "octave": split_command(self.octave_command or settings.octave_command),
         }
         engine = find_engine(self._wanted_engine(), commands, may_use_numpy=not setting(recordings).are_real())
-        declared, found = self._declared_version(engine), engine.version()
-        if declared and found and not is_version(found, declared):
+        declared = self._declared_version(engine)
+        if declared and (found := engine.version()) and not is_version(found, declared):
             raise EngineError(
                 f"{self.task_family} is declared to run on {engine.name} {declared}, and {engine} was found; see"
                 f" [{self.task_family}] {engine.name}_command in luigi.cfg"

@@ -60,6 +60,10 @@ class _Unchanging:
         self.allow_missing = setting(recordings).allow_missing
         self.trusts_existing = setting(results).trust_existing
         self.defaults: Callable[[type], dict[str, object]] = functools.cache(defaults_of)
+        # Where an engine is found, and its version.
+        self.wanted_tools: dict[Kind, dict[str, str]] = {}
+        # What it says is checked with the files at each look; to read it takes long where there are many results.
+        self.index = StateIndex(results_root())
 
 
 @functools.lru_cache(maxsize=1)
@@ -75,7 +79,7 @@ class Plan:
         of_run = _unchanging_in(run) if run else _Unchanging()
         self.checked, self.roots, self.rerun_on = of_run.checked, of_run.roots, of_run.rerun_on
         self.allow_missing, self.trusts_existing = of_run.allow_missing, of_run.trusts_existing
-        self.defaults = of_run.defaults
+        self.defaults, self._wanted_tools = of_run.defaults, of_run.wanted_tools
         self.statuses: dict[str, state.Status] = {}
         self.below: dict[str, list[luigi.Task]] = {}
         # What output() returns, flattened; a target of the lab's own need not have a path.
@@ -86,18 +90,13 @@ class Plan:
         self.read_of: dict[str, tuple[Mapping[str, Any], str | None]] = {}
         # What those that require it directly can read of it in that status.
         self.required: dict[str, tuple[state.Status, Requirement]] = {}
-        self.index = StateIndex(results_root())
+        self.index = of_run.index
         self.reads_moved = not only_looks()
         self.in_doubt = in_doubt(results_root())
         self.checksums = Checksums(results_root())
         self.folders = FolderListings()
-        # The code and the tool of a step are the same for all its results.
-        self.sources: Callable[[Kind, str], list[dict]] = functools.cache(
-            lambda kind, engine: self.examples[kind].sources(engine)
-        )
-        self.wanted_tool: Callable[[Kind], dict[str, str]] = functools.cache(
-            lambda kind: self.examples[kind].wanted_tool()
-        )
+        # The code of a step is the same for all its results.
+        self.sources: Callable[[Kind, str], list[dict]] = self._sources_of_today()
         # All that is expected of each result of a kind alike.
         self.of_kind: Callable[[Kind, str], str] = functools.cache(
             lambda kind, engine: digest(
@@ -117,6 +116,23 @@ class Plan:
         self.plain: set[str] = set()
         self.made_for = ""
         self.put_by: dict[str, list[dict]] = {}
+
+    def wanted_tool(self, kind: Kind) -> dict[str, str]:
+        """Return engine and version that the settings ask for by name: of all results of a step the same."""
+        if kind not in self._wanted_tools:
+            self._wanted_tools[kind] = self.examples[kind].wanted_tool()
+        return self._wanted_tools[kind]
+
+    def _sources_of_today(self) -> Callable[[Kind, str], list[dict]]:
+        return functools.cache(lambda kind, engine: self.examples[kind].sources(engine))
+
+    def after(self, step: luigi.Task) -> "Plan":
+        """Return this plan without the status of a step that has run, and what it may have changed."""
+        self.statuses.pop(step.task_id, None)
+        # A file may have been written twice within the grain of its time.
+        self.checksums, self.folders = Checksums(results_root()), FolderListings()
+        self.sources = self._sources_of_today()
+        return self
 
     def turn_to(self, made_for: str) -> None:
         """Have of what is no task of this package what is known of it in a variant, in place of that in another."""
@@ -142,11 +158,40 @@ class Plan:
 
 _plan: Plan | None = None
 
+# A step that has just run, and what is left of the plan that it ran by.
+_left: tuple[luigi.Task, Plan] | None = None
+
 
 def discard_statuses() -> None:
     """Discard cached statuses: the next call makes a new plan."""
-    global _plan
-    _plan = None
+    global _plan, _left
+    _plan = _left = None
+
+
+def discard_statuses_after(step: luigi.Task) -> None:
+    """Discard cached statuses after a step has run, but keep what it was made from for a single question.
+
+    Luigi asks right after a run whether the step is complete. Whether its inputs changed while it was made, the step
+    has asked itself; so only its own result is new.
+    """
+    global _plan, _left
+    known = _known_plan()
+    _plan, _left = None, (step, known.after(step)) if known else None
+
+
+@contextlib.contextmanager
+def _plan_left(task: luigi.Task) -> Iterator[None]:
+    """Use in this context what is left of the plan of a task, if that has just run and nothing was asked since."""
+    global _plan, _left
+    left, _left = _left, None
+    if not left or left[0] is not task or _plan:
+        yield
+        return
+    _plan = left[1]
+    try:
+        yield
+    finally:
+        discard_statuses()
 
 
 if hasattr(os, "register_at_fork"):
@@ -159,7 +204,10 @@ def status_of(task: luigi.Task) -> state.Status:
     Raises RunStopped as plan_below does for the first task of a run: it may be all that Luigi asks before it runs.
     """
     known = _known_plan()
-    return (known and known.statuses.get(task.task_id)) or _check(task)
+    if status := known and known.statuses.get(task.task_id):
+        return status
+    with _plan_left(task):
+        return _check(task)
 
 
 @one_look()
@@ -434,7 +482,7 @@ def check_below(root: luigi.Task) -> Plan:
     """Check what is below `root` and then it, without recursion: a chain may be long, a diamond deep."""
     plan = plan_of_run()
     plan.turn_to(made_for(root))
-    with in_force(made_for(root)), asked_once({}):
+    with in_force(made_for(root)), asked_once():
         _check_all(root, plan)
         # What a group's tasks say of each other is of no use to another group.
         plan.required.clear()

@@ -70,19 +70,20 @@ def guard(step: type[luigi.Task]) -> None:
             setattr(step, name, _guarded(method, name))
 
 
-# What the tasks of a plan answered, each with the task itself, by what was asked and the identity of the task.
+# What the tasks of a plan, or of a step that runs, answered, by what was asked and the identity of the task; with the
+# task itself.
 Answers = dict[tuple[str, int], tuple[luigi.Task, Any]]
-# None where nothing is planned now.
+# None where nothing is planned now, and no step runs.
 _answers: Answers | None = None
 # In place of an answer while a task is asked: a method of a base class that is called for it has an answer of its own.
 _ASKED = object()
 
 
 @contextlib.contextmanager
-def asked_once(answers: Answers) -> Iterator[None]:
-    """Ask each task once for what it requires, outputs, and so on, and keep that in `answers`: it is needed often."""
+def asked_once() -> Iterator[None]:
+    """Ask each task once for what it requires, outputs, and so on, in this context: it is needed often."""
     global _answers
-    before, _answers = _answers, answers
+    before, _answers = _answers, {} if _answers is None else _answers
     try:
         yield
     finally:

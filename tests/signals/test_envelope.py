@@ -128,12 +128,15 @@ def test_the_marks_are_the_first_edges_of_their_columns(monkeypatch, channels, c
         assert marks[channel].tolist() == [first[column] for column in sorted(first)]
 
 
-def test_edges_in_a_mapped_file_or_a_part_of_one_are_those_in_memory(tmp_path):
+@pytest.mark.parametrize("few_bytes", [0, envelope._FEW_BYTES])
+def test_edges_in_a_mapped_file_or_a_part_of_one_are_those_in_memory(tmp_path, monkeypatch, few_bytes):
+    monkeypatch.setattr(envelope, "_FEW_BYTES", few_bytes)
     starts = envelope.column_starts(axis_of(90_000))
     edges = np.column_stack([np.arange(0, 90_000, 9), np.arange(10_000) % 3])
     for order, rows in (("C", edges), ("F", edges), ("C", edges[:0])):
         np.save(tmp_path / "edges.npy", np.asarray(rows, order=order))
         mapped = np.load(tmp_path / "edges.npy", mmap_mode="r")
+        assert (envelope.mapped_anew(mapped) is mapped) == (few_bytes > 0)
         for some in (mapped, mapped[4_000:6_000], mapped[mapped[:, 1] == 1]):
             expected, found = (envelope.edge_marks(one, starts, range(3), 3) for one in (np.array(some), some))
             assert all(map(np.array_equal, expected, found)) and sum(map(len, found)) == len({*zip(

@@ -9,7 +9,8 @@ import luigi
 import pytest
 
 from neuroluigi import StudyTask, WrapperTask
-from neuroluigi.provenance import state
+from neuroluigi.provenance import state, state_index
+from neuroluigi.provenance.files import read_bytes
 from neuroluigi.provenance.record import read_record
 from neuroluigi.steps import plan
 from neuroluigi.steps.config import RunStopped
@@ -290,6 +291,68 @@ def test_a_task_of_luigis_own_is_done_by_its_own_complete(declare, tmp_path):
     assert status_of(PlanOfLuigi()).todo == state.MAKE and status_of(PlanAfterLuigi()).todo == state.MAYBE
     (tmp_path / "of-luigi.txt").touch()
     assert status_of(PlanOfLuigi()).state == state.DONE and status_of(PlanAfterLuigi()).is_complete
+
+
+@pytest.fixture
+def looked_at(monkeypatch):
+    """The steps whose results were looked at, in order."""
+    found = []
+
+    def check_result(expected, *others, check=state.check_result):
+        found.append(Path(expected.record).stem)
+        return check(expected, *others)
+
+    monkeypatch.setattr(state, "check_result", check_result)
+    return found
+
+
+def test_right_after_a_step_has_run_its_own_result_alone_is_looked_at(declare, command_line, looked_at):
+    command_line("PlanAll")
+    third, whole = PlanThird(), ["PlanFirst", "PlanSecond", "PlanThird"]
+    for step in (PlanFirst(), PlanSecond(), third):
+        step.run()
+    looked_at.clear()
+    assert third.complete() and looked_at == whole[2:]
+    # Then, that is long ago.
+    assert third.complete() and looked_at == [*whole[2:], *whole]
+
+
+def test_after_a_step_has_run_what_others_did_is_seen(declare, command_line, tmp_path):
+    command_line("PlanAll")
+    folder = tmp_path / "results" / "study"
+    for step in (PlanFirst(), PlanSecond(), PlanThird()):
+        step.run()
+        assert step.complete()
+    PlanThird().run()
+    (folder / "third.json").write_text("[]")
+    assert status_of(PlanThird()).state == state.MODIFIED
+    (folder / "third.json").unlink()
+    PlanThird().run()
+    (folder / "first.json").unlink()
+    assert status_of(PlanSecond()).waits_for == ("first.json",)
+    assert not PlanThird().complete()
+
+
+def test_a_run_finds_a_tool_and_reads_the_index_of_states_once(declare, command_line, monkeypatch):
+    asked, read = [], []
+
+    class PlanTool(StudyTask):
+        def output(self):
+            return self.result("tool.txt")
+
+        def make(self, out):
+            out.write_text("made")
+
+        def wanted_tool(self):
+            asked.append("tool")
+            return {"engine": "python"}
+
+    monkeypatch.setattr(state_index, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    command_line("PlanAll")
+    for _ in range(2):
+        PlanTool().run()
+        assert PlanTool().complete() and PlanTool().complete()
+    assert len(asked) == len(read) == 1
 
 
 def test_a_long_chain_needs_no_recursion(declare, command_line):
