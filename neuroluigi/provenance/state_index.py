@@ -106,7 +106,7 @@ class StateIndex:
         return _read(self._path, found.st_size, found.st_mtime_ns, found.st_ino)
 
 
-# A run makes a new plan after each step.
+# Without a command line each plan has an index of its own.
 @functools.lru_cache(maxsize=1)
 def _read(path: Path, *stamp: int) -> tuple[bytes, dict[int, int]]:
     """Return the content of a file that has this stamp, and where in it the line of each name begins."""

@@ -4,6 +4,7 @@ A run on the command line keeps its plan until a step has run or the process has
 notebook) every call makes a new plan.
 """
 
+import contextlib
 import functools
 import itertools
 import os
