@@ -158,6 +158,9 @@ class Worker(luigi.worker.Worker):
             # With one worker they are imported while the engine starts.
             self._imports = imports if self.worker_processes == 1 else []
             return
+        # Each step has random generators of its own, NumPy's among them.
+        if kinds:
+            importlib.import_module("numpy")
         for step in kinds.values():
             step.sources("")
             package_versions(step.imported_distributions(""))
