@@ -104,4 +104,5 @@ def fits(value: Any, shape: Any) -> bool:
         return False
     if isinstance(shape, tuple):
         return len(value) == len(shape) and all(map(fits, value, shape))
-    return all(fits(one, shape[0]) for one in value)
+    inner = shape[0]
+    return {*map(type, value)} <= {inner} if isinstance(inner, type) else all(fits(one, inner) for one in value)
