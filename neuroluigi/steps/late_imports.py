@@ -13,15 +13,20 @@ class _ImportedWhenUsed(ModuleType):
     """Stands for a module in those that imported it, until something of it is asked for."""
 
     def __getattr__(self, name: str) -> Any:
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        # By Python's own import, in which threads wait for each other.
-        module = importlib.import_module(self.__name__)
-        # From now on those who imported it have the module itself, which answers faster, too.
-        for values in [vars(one) for one in list(sys.modules.values()) if isinstance(one, ModuleType)]:
-            for given in [given for given, value in list(values.items()) if value is self]:
+        return getattr(import_now(self.__name__), name)
+
+
+def import_now(name: str) -> ModuleType:
+    """Import a module, and give it to all that imported it to have it when they use it."""
+    if type(sys.modules.get(name)) is _ImportedWhenUsed:
+        del sys.modules[name]
+    # By Python's own import, in which threads wait for each other.
+    module = importlib.import_module(name)
+    for values in [vars(one) for one in list(sys.modules.values()) if isinstance(one, ModuleType)]:
+        for given, value in list(values.items()):
+            if type(value) is _ImportedWhenUsed and value.__name__ == name:
                 values[given] = module
-        return getattr(module, name)
+    return module
 
 
 @contextlib.contextmanager

@@ -32,6 +32,13 @@ numpy.added = 1
 print(crossings.np.added, crossings.np is numpy)
 """
 
+AT_A_TIME = """
+from neuroluigi import ephys
+from neuroluigi.signals import crossings, rates
+from neuroluigi.steps.late_imports import import_now
+print(import_now("numpy") is vars(crossings)["np"] is vars(rates)["np"])
+"""
+
 MEANWHILE = """
 import sys
 from neuroluigi.steps.late_imports import imported_when_used
@@ -75,6 +82,10 @@ def test_threads_that_use_it_at_once_have_the_module():
 
 def test_who_else_imports_it_has_the_module_and_what_is_added_to_it_is_seen():
     assert printed(BY_ANOTHER) == ["1 True"]
+
+
+def test_imported_for_all_before_they_use_it():
+    assert printed(AT_A_TIME) == ["True"]
 
 
 def test_what_is_asked_for_meanwhile_what_was_imported_before_and_what_is_not_there():
