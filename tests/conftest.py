@@ -36,7 +36,7 @@ if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > 4 << 30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 # What a run leaves of itself beside the folders of its results.
-OF_THE_RUN = ("run.json", "run.log")
+OF_THE_RUN = ("run.json", "run.log", ".code")
 
 # make torture tries all that could happen, with a seed of its own; the suite has a part of it.
 TORTURE = bool(os.environ.get("NEUROLUIGI_TORTURE"))

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import click
 
-from neuroluigi.cli import compare, init, maintain, recordings, run, show, slurm
 from neuroluigi.runner.command_line import exit_on_error
 from neuroluigi.runner.luigid import main as run_luigid
 from neuroluigi.runner.run import main as run_luigi
 from neuroluigi.runner.run import prepare_process
+from neuroluigi.steps.late_imports import imported_when_used
 from neuroluigi.steps.renamed import COMMANDS, OPTIONS, refusal
+
+# Most commands make no use of it.
+with imported_when_used("numpy"):
+    from neuroluigi.cli import compare, init, maintain, recordings, run, show, slurm
 
 
 class _Commands(click.Group):

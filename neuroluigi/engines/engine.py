@@ -18,6 +18,7 @@ from pathlib import Path
 
 from neuroluigi.engines.program import absolute_word
 from neuroluigi.engines.supervisor import FOLDER_VARIABLE
+from neuroluigi.provenance.record import package_versions
 
 # neuroluigiServe.m finds its calls in the folder of the session.
 _STATEMENT = f"cd(getenv('{FOLDER_VARIABLE}'));neuroluigiServe"
@@ -66,9 +67,8 @@ class Engine:
     def version(self) -> str:
         """Return Octave's or NumPy's version, or Matlab's release as far as it is known without a start; else ""."""
         if self.name == "numpy":
-            import numpy as np
-
-            return np.__version__
+            # Without importing it, which a run that has nothing to do need not.
+            return package_versions(("numpy",)).get("numpy", "")
         if self.name == "matlab":
             return _matlab_release(Path(self.command[0]))
         return _octave_version(self.command)

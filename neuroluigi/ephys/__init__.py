@@ -12,6 +12,16 @@ Steps of a lab's own read the samples of a group a block at a time:
         ...
 """
 
+from contextlib import ExitStack
+
+from neuroluigi.steps.late_imports import imported_when_used
+
+# It takes as long to import as all of the package, and nothing that is there needs it. Not `with`: what defines a name
+# within a statement is code that counts, and this would be made of all the steps.
+_while_importing = ExitStack()
+_while_importing.enter_context(imported_when_used("numpy"))
+
+# isort: split
 from neuroluigi.ephys.aggregate import Aggregate
 from neuroluigi.ephys.aligned import Aligned
 from neuroluigi.ephys.by_kind import PlotAll
@@ -36,6 +46,9 @@ from neuroluigi.ephys.traces import Traces
 from neuroluigi.ephys.trials import Trials
 from neuroluigi.signals.aggregate import AggregateFile, read_aggregate
 from neuroluigi.signals.blocks import blocks
+
+# isort: split
+_while_importing.close()
 
 __all__ = [
     "NWB",

@@ -1,5 +1,7 @@
 """The files of Lines: what is in them, how to read and check them; samples and channels are counted from 0."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 

@@ -3,6 +3,8 @@
 Little-endian throughout; samples and channels are counted from 0.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import os

@@ -5,7 +5,6 @@ those of the lab, wherever they lie, and those of the package's own analysis. In
 version, and so does the rest of the package.
 """
 
-import ast
 import contextlib
 import functools
 import hashlib
@@ -15,6 +14,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -24,38 +24,37 @@ from neuroluigi.provenance.modules import (
     Definition,
     Module,
     Modules,
+    Statement,
     modules_as_imported,
     modules_on_disk,
 )
-from neuroluigi.provenance.syntax import Import, Uses, digest, members_of, uses_of
-
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+from neuroluigi.provenance.syntax import Import, Uses
 
 # Functions are looked for in so many items of a constant, and in constants in it to this depth.
 _MOST_ITEMS, _DEPTH = 1000, 4
 
 
-def python_sources(step: type, unused: Iterable[Callable] = ()) -> list[dict]:
+def python_sources(step: type, unused: Iterable[Callable] = (), kept_in: Path | None = None) -> list[dict]:
     """Return the code of a step as this process imported it: [{"path": "tasks.py:Stats", "sha256": ...}], by path.
 
     A path is that of the file, from the folder below which Python finds it, with the name of the definition; of the
     package's own analysis it is neuroluigi:NAME, wherever that is defined. `unused`: functions that the class has as
-    attributes and that are not called.
+    attributes and that are not called; `kept_in`: the folder of results, in which facts about the code are kept.
     """
-    return _reached(step, unused, modules_as_imported).sources()
+    return _reached(step, unused, modules_as_imported(_steps_among(step), kept_in)).sources()
 
 
-def changed_on_disk(step: type, unused: Iterable[Callable] = ()) -> list[str]:
+def changed_on_disk(step: type, unused: Iterable[Callable] = (), kept_in: Path | None = None) -> list[str]:
     """Return the paths of the step's code that is otherwise in its files now than when this process imported it."""
-    imported = _reached(step, unused, modules_as_imported)
+    imported = _reached(step, unused, modules_as_imported(_steps_among(step), kept_in))
     if all(text.is_on_disk() for text in imported.modules.files()):
         return []
-    return differing(imported.sources(), _reached(step, unused, modules_on_disk).sources())
+    return differing(imported.sources(), _reached(step, unused, modules_on_disk(_steps_among(step))).sources())
 
 
-def python_distributions(step: type, unused: Iterable[Callable] = ()) -> list[str]:
+def python_distributions(step: type, unused: Iterable[Callable] = (), kept_in: Path | None = None) -> list[str]:
     """Return the names of the installed distributions that the step's code imports, sorted."""
-    found = _reached(step, unused, modules_as_imported).imported
+    found = _reached(step, unused, modules_as_imported(_steps_among(step), kept_in)).imported
     return sorted({name for module in found for name in _distributions_of(module)})
 
 
@@ -90,11 +89,11 @@ def _has_module(distribution: str, path: str) -> bool:
     return any(str(one).startswith((f"{path}/", f"{path}.")) for one in files)
 
 
-def _reached(step: type, unused: Iterable[Callable], read: Callable[[tuple[type, ...]], Modules]) -> "_Reached":
-    modules = read(_steps_among(step))
+def _reached(step: type, unused: Iterable[Callable], modules: Modules) -> "_Reached":
     key = step, tuple(unused)
     if key not in modules.known:
         modules.known[key] = _Reached(modules, step, {_home_of(one) for one in key[1]})
+        modules.facts.save()
     return modules.known[key]
 
 
@@ -163,10 +162,10 @@ class _Piece:
     imported: frozenset[str]
 
 
-def _piece(modules: Modules, module: Module, name: str, nodes: list[ast.stmt]) -> _Piece:
+def _piece(modules: Modules, module: Module, name: str) -> _Piece:
     key = module.name, name
     if key not in modules.known:
-        uses, found, imported, lines = uses_of(nodes, module.package), [], set(), set()
+        uses, found, imported, lines = module.uses(name), [], set(), set()
         for chain in sorted(uses.chains):
             for one in modules.resolve(module, chain, uses.imports):
                 if isinstance(one, Definition):
@@ -175,7 +174,7 @@ def _piece(modules: Modules, module: Module, name: str, nodes: list[ast.stmt]) -
                     # Another distribution that gives the same name is other code.
                     lines.add(f"{chain[0]} is {one.attribute} of {one.module}")
                     imported.add(".".join(filter(None, (one.module, one.attribute, *chain[1:]))))
-        modules.known[key] = _Piece(digest(nodes, *sorted(lines)), uses, tuple(found), frozenset(imported))
+        modules.known[key] = _Piece(module.digest(name, *sorted(lines)), uses, tuple(found), frozenset(imported))
     return modules.known[key]
 
 
@@ -213,7 +212,7 @@ class _Reached:
         names: set[str] = set()
         if module and module.name != PACKAGE:
             bound = (name for name, value in values_of(module.name).items() if value is one)
-            names = {_home_of(one)[1], *bound} & module.definitions.keys()
+            names = {_home_of(one)[1], *bound} & module.names
             for name in names:
                 self._wait_for(Definition(module, name))
         if not names or "<locals>" in one.__qualname__:
@@ -240,7 +239,7 @@ class _Reached:
         for one in functions:
             home, name = _home_of(one)
             module = self.modules.find(home) if home else None
-            if module and name in module.definitions:
+            if module and name in module.names:
                 self._name(Definition(module, name))
             elif module and or_modules and module.name != PACKAGE:
                 self._wait_for(Definition(module, ""))
@@ -248,17 +247,17 @@ class _Reached:
     def _follow_all(self) -> None:
         while self._waiting:
             module, name = (found := self._waiting.pop()).module, found.name
-            nodes = module.definitions[name] if name else module.body
-            self._add(module, name, nodes)
-            if name and is_imported_first(module.name) and not any(isinstance(one, _DEFINITIONS) for one in nodes):
+            self._add(module, name)
+            is_value = name and not any(one.is_definition for one in module.statements(name))
+            if is_value and is_imported_first(module.name):
                 self._name_functions(_functions_in(values_of(module.name).get(name)))
 
-    def _add(self, module: Module, name: str, nodes: list[ast.stmt], counts: bool = True) -> Uses:
+    def _add(self, module: Module, name: str, counts: bool = True) -> Uses:
         """Add a piece of code, and name all that it names."""
-        piece = _piece(self.modules, module, name, nodes)
+        piece = _piece(self.modules, module, name)
         unused = {chain for chain, found in piece.found if (found.module.name, found.name) in self._unused}
         if unused:
-            unused -= uses_of(_without_attributes(nodes), module.package).chains
+            unused -= module.names_without_attributes(name)
         for chain, found in piece.found:
             if chain not in unused or (found.module.name, found.name) not in self._unused:
                 self._name(found)
@@ -266,7 +265,7 @@ class _Reached:
         self._attributes |= piece.uses.attributes
         if "input" in piece.uses.of_self | piece.uses.attributes:
             self._attributes.add("output")
-        if nodes and counts:
+        if counts and not (module.is_empty and not name):
             # A definition of the package's own may move to another module.
             home = PACKAGE if is_analysis(module.name) else module.key
             self._digests.setdefault(f"{home}:{name}" if name else module.key, set()).add(piece.sha256)
@@ -276,46 +275,46 @@ class _Reached:
         """Follow those members of another class of steps that are asked for; return whether there are new ones."""
         classes = list(self._classes(found, set()))
         wanted = (self._attributes - {"requires"}) | other.asked
-        if "output" in wanted and not any("output" in members_of(node) for _, node in classes):
+        if "output" in wanted and not any("output" in one.members for _, _, one in classes):
             # Such as a WrapperTask, whose output is that of what it requires.
             wanted.add("requires")
         before = len(other.done)
-        for module, node in classes:
-            members = members_of(node)
-            for one in module.definitions[node.name]:
-                for name in _attributes_given(one, node.name, module.package):
-                    members.setdefault(name, []).append(one)
-            for name, nodes in members.items():
-                member = module.name, node.name, name
-                if name in wanted and member not in other.done:
-                    other.done.add(member)
-                    is_counted = Definition(module, node.name) in self._followed
-                    uses = self._add(module, f"{node.name}.{name}", nodes, not is_counted)
+        for module, name, statement in classes:
+            given_later = (attribute for one in module.statements(name) for attribute in one.attributes)
+            for member in dict.fromkeys([*statement.members, *given_later]):
+                key = module.name, name, member
+                if member in wanted and key not in other.done:
+                    other.done.add(key)
+                    is_counted = Definition(module, name) in self._followed
+                    uses = self._add(module, f"{name}.{member}", not is_counted)
                     other.asked.update(uses.of_self, ["requires"] if "input" in uses.of_self else ())
         return len(other.done) > before
 
     def _is_step(self, found: Definition) -> bool:
         """Whether a name leads to a class of tasks; by its code, as it may not be imported yet."""
-        nodes, package = found.module.definitions.get(found.name, ()), found.module.package
-        if not all(isinstance(one, ast.ClassDef) or _attributes_given(one, found.name, package) for one in nodes):
+        if not all(one.is_class or one.attributes for one in _statements_of(found)):
             return False
-        bases = (base for one in self._classes(found, set()) for base in self._bases(*one))
+        bases = (base for module, _, one in self._classes(found, set()) for base in self._bases(module, one))
         return any(isinstance(base, Import) and _has_results(_loaded(base, chain)) for chain, base in bases)
 
-    def _classes(self, found: Definition, seen: set[Definition]) -> Iterator[tuple[Module, ast.ClassDef]]:
-        """Yield the statements of a class and of those that it inherits from, each with its module."""
+    def _classes(self, found: Definition, seen: set[Definition]) -> Iterator[tuple[Module, str, Statement]]:
+        """Yield the statements of a class and of those that it inherits from, each with its module and name."""
         if found in seen:
             return
         seen.add(found)
-        for node in found.module.definitions.get(found.name, ()):
-            if isinstance(node, ast.ClassDef):
-                yield found.module, node
-                for _, base in self._bases(found.module, node):
+        for one in _statements_of(found):
+            if one.is_class:
+                yield found.module, found.name, one
+                for _, base in self._bases(found.module, one):
                     yield from self._classes(base, seen) if isinstance(base, Definition) else ()
 
-    def _bases(self, module: Module, node: ast.ClassDef) -> Iterator[tuple[tuple[str, ...], Definition | Import]]:
-        for chain in sorted(uses_of(node.bases, module.package).chains):
-            yield from ((chain, one) for one in self.modules.resolve(module, chain))
+    def _bases(self, module: Module, one: Statement) -> Iterator[tuple[tuple[str, ...], Definition | Import]]:
+        for chain in map(tuple, one.bases):
+            yield from ((chain, base) for base in self.modules.resolve(module, chain))
+
+
+def _statements_of(found: Definition) -> list[Statement]:
+    return found.module.statements(found.name) if found.name else []
 
 
 @dataclass
@@ -324,23 +323,6 @@ class _Other:
 
     asked: set[str]
     done: set[tuple[str, str, str]]
-
-
-def _attributes_given(node: ast.stmt, name: str, package: str) -> set[str]:
-    """Return the attributes that a statement after a class gives it: {"level"} of `Stats.level = 1`."""
-    chains = () if isinstance(node, ast.ClassDef) else uses_of([node], package).chains
-    attributes = [chain[1:2] for chain in chains if chain[0] == name]
-    return {one[0] for one in attributes} if all(attributes) else set()
-
-
-def _without_attributes(nodes: Iterable[ast.stmt]) -> Iterator[ast.AST]:
-    """Yield the parts of code without the attributes of classes: methods, bases and decorators."""
-    for node in nodes:
-        if isinstance(node, ast.ClassDef):
-            inside = (one for one in node.body if isinstance(one, _DEFINITIONS))
-            yield from (*node.decorator_list, *node.bases, *node.keywords, *inside)
-        else:
-            yield node
 
 
 def _together(digests: set[str]) -> str:

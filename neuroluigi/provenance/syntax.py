@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_SCOPES = (*_DEFINITIONS, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_SCOPES = (*DEFINITIONS, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 # Fields of ast that say nothing about what code does: how a name is used shows where it is, `kind` is the u of u"".
 _WITHOUT_MEANING = ("ctx", "kind", "type_comment")
@@ -202,7 +202,7 @@ def bound_names(node: ast.stmt) -> set[str]:
     stack: list[ast.AST] = [node]
     while stack:
         one = stack.pop()
-        if isinstance(one, _DEFINITIONS):
+        if isinstance(one, DEFINITIONS):
             found.add(one.name)
         elif isinstance(one, (ast.Import, ast.ImportFrom)):
             found.update(each.name for each in imports_of(one, ""))

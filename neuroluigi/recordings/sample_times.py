@@ -3,6 +3,8 @@
 All that shows or writes times has them from here, so that they are the same everywhere.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

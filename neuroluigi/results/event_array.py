@@ -1,5 +1,7 @@
 """Arrays of events: a .npy file, read in blocks, so that memory does not grow with the number of events."""
 
+from __future__ import annotations
+
 import math
 import os
 from collections.abc import Iterator

@@ -1,9 +1,12 @@
 """The events of a group, read in blocks: what the arrays say of each, with recording, seconds, name and amplitude."""
 
+from __future__ import annotations
+
 import contextlib
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,12 +26,12 @@ EVENT_COLUMNS = ("session", "index", "sample", "recording_sample", "channel", "s
 _TEXTS = ("session", "name", "line", "unit")
 
 _COMPARE: Mapping[str, Callable] = {
-    "=": np.equal,
-    "!=": np.not_equal,
-    "<": np.less,
-    "<=": np.less_equal,
-    ">": np.greater,
-    ">=": np.greater_equal,
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 
 
@@ -39,8 +42,9 @@ class _Listed(NamedTuple):
     cells: Sequence[Cell]
 
 
-# A float that is not known is NaN.
-_Column = np.ndarray | _Listed
+if TYPE_CHECKING:
+    # A float that is not known is NaN.
+    _Column = np.ndarray | _Listed
 
 
 def read_events(
@@ -148,9 +152,7 @@ def _find_layout(folder: Path, files: Sequence[Path], array: Path) -> dict:
     raise QueryError(f"no JSON file in {folder} describes where each recording begins")
 
 
-def _blocks(
-    view: "_View", conditions: Sequence[Condition], opened: contextlib.ExitStack
-) -> Iterator[dict[str, _Column]]:
+def _blocks(view: _View, conditions: Sequence[Condition], opened: contextlib.ExitStack) -> Iterator[dict[str, _Column]]:
     """Yield the columns of the events for which all conditions hold, block by block."""
     with opened:
         for columns in view.blocks():

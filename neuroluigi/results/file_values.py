@@ -1,5 +1,7 @@
 """The values of a group's files for tables: a cell per channel of JSON files, and of arrays of events their counts."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -15,6 +15,7 @@ from luigi.task import flatten
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.checksums import FolderListings
+from neuroluigi.provenance.code_facts import FACTS_FILE
 from neuroluigi.provenance.commit import pending_path
 from neuroluigi.provenance.parts import is_part
 from neuroluigi.provenance.record import sibling_path
@@ -36,7 +37,8 @@ from neuroluigi.steps.variants import folder_of, in_command
 
 # Right in the folder of results: folders and files of runs, and what the commands write there.
 _OF_RUNS = (
-    *(".runs", ".seats", ".slurm", ".luigid", ".checksums.jsonl", KEY_FILE, INDEX_FILE, f"{INDEX_FILE}.new"),
+    *(".runs", ".seats", ".slurm", ".luigid", ".checksums.jsonl", KEY_FILE),
+    *(INDEX_FILE, f"{INDEX_FILE}.new", FACTS_FILE, f"{FACTS_FILE}.new"),
     *("report.html", "ro-crate-metadata.json"),
 )
 _ASIDE_SIGNS = (".damaged", ".accepted")

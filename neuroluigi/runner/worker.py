@@ -27,6 +27,7 @@ from neuroluigi.runner import luigid
 from neuroluigi.runner.result_pipes import ResultPipes, outcome_of
 from neuroluigi.steps.attempt import MADE, UNCHANGED, Outcome
 from neuroluigi.steps.base import Step
+from neuroluigi.steps.late_imports import import_now
 from neuroluigi.steps.plan import discard_statuses
 from neuroluigi.steps.progress_report import percentage, status_message
 
@@ -158,6 +159,9 @@ class Worker(luigi.worker.Worker):
             # With one worker they are imported while the engine starts.
             self._imports = imports if self.worker_processes == 1 else []
             return
+        # Each step has random generators of its own, NumPy's among them.
+        if kinds:
+            import_now("numpy")
         for step in kinds.values():
             step.sources("")
             package_versions(step.imported_distributions(""))

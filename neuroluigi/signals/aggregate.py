@@ -1,5 +1,7 @@
 """aggregate.json as the functions read it: what the samples of a group are, and in which files they lie."""
 
+from __future__ import annotations
+
 import functools
 import json
 import os

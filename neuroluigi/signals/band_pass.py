@@ -4,6 +4,8 @@ A low-pass is a sinc with a Hamming window, normalised to a sum of 1; a band-pas
 high-pass that of one and an impulse. Neither SciPy nor a toolbox is needed, and M-code has the same taps.
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

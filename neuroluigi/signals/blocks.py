@@ -1,5 +1,7 @@
 """Raw samples, a block at a time: memory does not depend on the length of a file."""
 
+from __future__ import annotations
+
 from bisect import bisect_right
 from collections.abc import Iterator
 from operator import attrgetter

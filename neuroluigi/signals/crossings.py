@@ -5,6 +5,8 @@ at or beyond the level, and ends at the first of `settle` samples that are near 
 channel is armed anew. NaN is a seam of its channel. Schmitt (1938) for the hysteresis.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -22,14 +24,12 @@ _VALUES_AT_ONCE = 1 << 20
 
 # Events that are not done with, a record each: `end` is -1 while it goes on, `row` is -1 until it is in the file,
 # `kept` is -1 until that is known; `value` is the largest of what peaks are judged by, of the samples before `seen`.
-_EVENT = np.dtype(
-    [
-        *((name, np.int64) for name in ("channel", "onset", "end", "peak", "polarity", "row", "seen")),
-        *((name, np.float64) for name in ("value", "amplitude")),
-        ("kept", np.int8),
-        ("is_open", bool),
-    ]
-)
+_EVENT = [
+    *((name, "int64") for name in ("channel", "onset", "end", "peak", "polarity", "row", "seen")),
+    *((name, "float64") for name in ("value", "amplitude")),
+    ("kept", "int8"),
+    ("is_open", "bool"),
+]
 
 
 class Found(NamedTuple):

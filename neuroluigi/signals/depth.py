@@ -1,5 +1,7 @@
 """Rates by depth and time: of a probe, an image per shank, from its tip upwards."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

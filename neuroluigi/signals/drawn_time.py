@@ -1,5 +1,7 @@
 """Time in pictures: which part of a group is shown, gaps as gaps, seams and recordings, and the group in words."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 

@@ -3,6 +3,8 @@
 It costs one pass over the data and no more memory than a block of it, however long the recording.
 """
 
+from __future__ import annotations
+
 import mmap
 from bisect import bisect_left
 from collections.abc import Sequence

@@ -1,5 +1,7 @@
 """Files of events as they are written: arrays that grow, whose rows may be written again when more of them is known."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import BinaryIO
 

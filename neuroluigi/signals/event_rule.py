@@ -1,5 +1,7 @@
 """What an event is, in counts and samples, and which samples are beyond a level or near again."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 

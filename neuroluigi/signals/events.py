@@ -1,5 +1,7 @@
 """Threshold crossings of a group, as findEvents.m finds them: filtered as they are looked for, without a copy."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import math
@@ -53,12 +55,12 @@ class EventOptions(SignalOptions):
             )
         if self.polarity not in POLARITIES:
             raise ValueError(f"polarity {self.polarity!r} is not one of {', '.join(POLARITIES)}")
-        for one in () if self.threshold is None else np.atleast_1d(self.threshold):
+        for one in _each(self.threshold):
             if not 0 <= one <= 1:
                 raise ValueError(f"threshold {one:g} is not a fraction of the range, from 0 to 1")
-        if not np.all(np.isfinite(np.asarray(self.hysteresis, float))):
+        if not all(math.isfinite(one) for one in _each(self.hysteresis)):
             raise ValueError("hysteresis is not a number of counts")
-        for one in () if self.noise is None else np.atleast_1d(self.noise):
+        for one in _each(self.noise):
             if not 0 < one < math.inf:
                 raise ValueError(f"noise {one:g} is not a number of standard deviations above 0")
         self._check_release()
@@ -69,9 +71,9 @@ class EventOptions(SignalOptions):
     def _check_release(self) -> None:
         if not 0 <= self.release <= 1:
             raise ValueError(f"release {self.release:g} is not a fraction from 0 (the base) to 1 (the level)")
-        if not np.all(np.asarray(self.hysteresis) >= 0):
+        if any(one < 0 for one in _each(self.hysteresis)):
             raise ValueError("hysteresis is below 0")
-        if self.release != 1 and np.any(self.hysteresis):
+        if self.release != 1 and any(_each(self.hysteresis)):
             raise ValueError("hysteresis and release say the same; give one of them")
         if self.release != 1 and self.level is not None:
             raise ValueError(
@@ -89,6 +91,15 @@ class EventOptions(SignalOptions):
             raise ValueError(f"widthTolerance {self.widthTolerance:g} is not a fraction of the width, from 0 on")
         if self.peakPastEnd and self.peakWithin is None:
             raise ValueError("peakPastEnd needs peakWithin")
+
+
+def _each(values: Any) -> Sequence[float]:
+    """Return the values of an option: one for all channels, one for each, or none; also of NumPy's kinds."""
+    # Not by NumPy itself, which a start would have to load to check options.
+    plain = values.tolist() if hasattr(values, "tolist") else values
+    if plain is None:
+        return ()
+    return plain if isinstance(plain, Sequence) else (plain,)
 
 
 def find_events(

@@ -4,6 +4,8 @@ Filtering is by FFT (overlap-save). Where its blocks begin is counted from the f
 sample has the same bits whichever piece it is read in. Nothing crosses a seam: the ends of a stretch are reflected.
 """
 
+from __future__ import annotations
+
 import functools
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence

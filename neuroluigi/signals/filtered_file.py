@@ -1,5 +1,7 @@
 """Filtered signals as files, for programs that read samples, such as sorters: as writeFiltered.m writes them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 

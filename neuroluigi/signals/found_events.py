@@ -1,5 +1,7 @@
 """The events that a step found, as pictures take them: table, amplitudes and what is said of each channel."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,5 +1,7 @@
 """Inter-event intervals: from onset to onset on the same channel, none across a gap or a seam."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

@@ -3,6 +3,8 @@
 What an event is does not depend on the block that is read: of a run that goes on, no more is said than is certain.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import BinaryIO
 

@@ -1,5 +1,7 @@
 """Changes of the digital lines in words of bits: the NumPy function for findLines.m, same arguments, same files."""
 
+from __future__ import annotations
+
 import json
 import math
 from bisect import bisect_left

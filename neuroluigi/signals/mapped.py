@@ -5,6 +5,8 @@ the pages first, and then reports what is wrong: only what goes wrong while a vi
 can't be asked, there is no view, and bytes are read.
 """
 
+from __future__ import annotations
+
 import contextlib
 import mmap
 import os

@@ -5,8 +5,11 @@ median distance. Of the values, those in the windows are held, the others counte
 to, and gets others.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +23,8 @@ _LEAST = 64
 _ROUNDING = 1e-13
 
 _Ranks = tuple[int, int]
-_Held = tuple[np.ndarray, "np.ndarray | None", np.ndarray]
+if TYPE_CHECKING:
+    _Held = tuple[np.ndarray, np.ndarray | None, np.ndarray]
 
 
 class Windows:

@@ -1,5 +1,7 @@
 """Neighbours of a channel on its probe, or where positions are not known, in the order of the channels."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

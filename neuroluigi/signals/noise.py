@@ -3,6 +3,8 @@
 Robust against events, which a standard deviation is not: Quiroga, Nadasdy and Ben-Shaul (2004).
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

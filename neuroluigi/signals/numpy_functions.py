@@ -4,6 +4,8 @@ Aggregates are the same to the byte, numbers to the last bit wherever the arithm
 same order.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 import math

@@ -1,5 +1,7 @@
 """Pictures of recordings: samples against time, with levels, edges, gaps and the seams between recordings."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING

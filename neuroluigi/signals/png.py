@@ -4,6 +4,8 @@ A picture is mostly numbers at ticks, the same ones in each row and in the pictu
 draw their letters takes longer than all lines. And Pillow tries five filters for each row; none suits a drawing.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 import struct

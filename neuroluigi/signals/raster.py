@@ -1,5 +1,7 @@
 """Raster: when there were events on which channel, single ones as ticks, and very many counted in pixel columns."""
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

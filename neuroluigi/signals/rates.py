@@ -1,5 +1,7 @@
 """Rates of events over time: counted in bins, in which gaps don't count, per channel and of all."""
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass

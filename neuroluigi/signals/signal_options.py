@@ -1,5 +1,7 @@
 """Options of the functions that work on a filtered signal: names and values in turn, as the M-functions take them."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields

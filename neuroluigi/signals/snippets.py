@@ -1,5 +1,7 @@
 """Snippets: the signal around the peaks of events, on their channel and its neighbours, as cutSnippets.m cuts them."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Iterator, Sequence

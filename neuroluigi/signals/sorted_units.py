@@ -4,6 +4,8 @@ Which file is which: the documentation of phy (https://phy.readthedocs.io, "Sort
 write for. params.py, which is a program, is not read.
 """
 
+from __future__ import annotations
+
 import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -3,6 +3,8 @@
 Hann windows of a second, from all over the group, none across a seam; each window's mean is taken away.
 """
 
+from __future__ import annotations
+
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

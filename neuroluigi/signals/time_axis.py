@@ -1,5 +1,7 @@
 """When the samples of a group were taken, by the counters of its recordings: gaps of known length have that length."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise

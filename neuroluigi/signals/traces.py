@@ -4,6 +4,8 @@ Where there are more samples than pixels, each pixel column shows the smallest a
 which is what drawing every sample would show.
 """
 
+from __future__ import annotations
+
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
@@ -46,11 +48,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    # A channel's own mark at each of some samples: the samples, and how high they are, None for a tick above all.
+    _Marks = tuple[np.ndarray, np.ndarray | None]
+
 # Inches: of a channel, and of one of words, which need no more.
 _ROW_HEIGHT, _STRIP_HEIGHT = 1.55, 0.9
 _DETAIL = "#f2c94c"
-# A channel's own mark at each of some samples: the samples, and how high they are, None for a tick above all samples.
-_Marks = tuple[np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ There each change has the line and the counter of the recording; here it has a s
 does not depend on how many there are, but for those outside the samples.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

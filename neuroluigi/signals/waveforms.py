@@ -1,5 +1,7 @@
 """Waveforms: what the samples look like around the events of a channel, up to a hundred of them, and their mean."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

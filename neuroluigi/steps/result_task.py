@@ -6,7 +6,7 @@ from pathlib import Path
 from neuroluigi.provenance.code import changed_on_disk, python_distributions, python_sources
 from neuroluigi.provenance.earlier_code import differing
 from neuroluigi.provenance.imported import remember_imported
-from neuroluigi.steps.config import KindsParameter
+from neuroluigi.steps.config import KindsParameter, results_root
 from neuroluigi.steps.parameters import ResolvedParameters
 from neuroluigi.steps.reading import guard, read_input
 
@@ -64,25 +64,25 @@ class ResultTask(ResolvedParameters):
 
         Python as this process imported it, other code as its files are now.
         """
-        return python_sources(type(self), self.unused_functions(engine))
+        return python_sources(type(self), self.unused_functions(engine), results_root())
 
     # In a process that imported the code anew: that of the run, by engine.
     _code_of_run: Mapping[str, Sequence[Mapping]] = {}
 
     def code_for_process(self) -> dict[str, list[dict]]:
         """Return the Python code, by engine, for a process that imports it anew: it may have changed by then."""
-        return {engine: python_sources(type(self), self.unused_functions(engine)) for engine in ("", "numpy")}
+        return {engine: ResultTask.sources(self, engine) for engine in ("", "numpy")}
 
     def changed_on_disk(self, engine: str) -> list[str]:
         """Return the paths of the Python code whose files have changed since this run imported it."""
         unused = self.unused_functions(engine)
         of_run = self._code_of_run.get("numpy" if engine == "numpy" else "")
-        anew = () if of_run is None else differing(of_run, python_sources(type(self), unused))
-        return sorted({*anew, *changed_on_disk(type(self), unused)})
+        anew = () if of_run is None else differing(of_run, ResultTask.sources(self, engine))
+        return sorted({*anew, *changed_on_disk(type(self), unused, results_root())})
 
     def imported_distributions(self, engine: str) -> list[str]:
         """Return the names of the installed distributions that the step's code imports."""
-        return python_distributions(type(self), self.unused_functions(engine))
+        return python_distributions(type(self), self.unused_functions(engine), results_root())
 
     def wanted_tool(self) -> dict[str, str]:
         """Return engine and version that the settings ask for by name, as far as known without starting the engine."""

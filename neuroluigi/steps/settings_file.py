@@ -7,17 +7,15 @@ and the error is raised where settings are needed.
 import configparser
 import contextlib
 import functools
-import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from neuroluigi.provenance.record import RunStopped
 from neuroluigi.provenance.secret_values import MASK, is_secret_name, masked
+from neuroluigi.steps.late_imports import imported_when_used
 
 # The variable of the environment that asks for the traceback of an error of the whole.
 TRACEBACK_VARIABLE = "NEUROLUIGI_TRACEBACK"
@@ -83,34 +81,11 @@ def _settings_read_by(read: Any) -> Iterator[None]:
         configparser.ConfigParser.read = inherited  # type: ignore[method-assign]
 
 
-class _ImportedWhenUsed(ModuleType):
-    """Stands for a module in those that imported it, until something of it is asked for."""
-
-    def __getattr__(self, name: str) -> Any:
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
-
-
-@contextlib.contextmanager
-def _imported_when_used(*names: str) -> Iterator[None]:
-    """Have what is imported in this context import these modules when it uses them; all others get the modules."""
-    absent = [one for one in names if one not in sys.modules and importlib.util.find_spec(one)]
-    standins = {one: _ImportedWhenUsed(one) for one in absent}
-    sys.modules.update(standins)
-    try:
-        yield
-    finally:
-        for name, standin in standins.items():
-            if sys.modules.get(name) is standin:
-                del sys.modules[name]
-
-
 # Without an encoding, Python reads a file on Windows in that of old programs.
 _read_as_utf8 = functools.partialmethod(configparser.ConfigParser.read, encoding="utf-8")
 
 # They take half of the time of all of Luigi, for a luigid and for parameters with a schema.
-with _imported_when_used("jsonschema", "requests"):
+with imported_when_used("jsonschema", "requests"):
     try:
         with _settings_read_by(_read_as_utf8):
             import luigi

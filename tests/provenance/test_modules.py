@@ -63,7 +63,7 @@ def test_what_is_installed_is_not_followed_but_named(modules):
 
 
 def test_statements_that_alter_a_name_belong_to_it(modules):
-    assert len(modules.find("labtools.shapes").definitions["TABLE"]) == 2
+    assert len(modules.find("labtools.shapes").statements("TABLE")) == 2
 
 
 def test_a_module_is_found_without_being_run(modules):

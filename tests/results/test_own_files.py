@@ -93,7 +93,7 @@ def test_status_lists_them_once(lab):
     out = ask(lab, "status")
     (line,) = [line for line in out.splitlines() if line.startswith("Not ours")]
     assert line.startswith(f"Not ours, left alone: {len(left)} files or folders, such as results/")
-    assert line.count(", ") == 4 and out.count(".DS_Store") == 1
+    assert line.count(", ") == 4 and out.count("#run.json#") == 1
 
 
 def test_what_the_package_itself_leaves_is_ours(lab):

@@ -87,6 +87,7 @@ PLACES = (
     "runs",
     "study",
     ".checksums.jsonl",
+    ".code",
     ".runs",
     ".runs/other-1.json",
     ".runs/other-1.lock",

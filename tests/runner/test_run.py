@@ -372,3 +372,29 @@ def test_a_command_ends_without_a_look_at_all_that_is_left(tmp_path):
     )
     done = commands.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.stdout == "True\n", done.stderr
+
+
+AT_ITS_END = """
+import atexit, sys
+from neuroluigi.provenance import modules
+from neuroluigi.runner.run import main
+parsed, parse = [], modules._statements
+modules._statements = lambda code: parsed.append(code) or parse(code)
+atexit.register(lambda: print(len(parsed), [name for name in ("numpy", "matplotlib") if name in sys.modules]))
+main()
+"""
+
+
+def test_with_nothing_to_make_neither_code_is_parsed_nor_numpy_imported(pipeline):
+    words = ["PlotAll", "--FakeRecording-sessions", "s", "--FakeRecording-count", "2", "--matlab-engine", "numpy"]
+    pipeline.run(*words)
+    done = commands.run(
+        [sys.executable, "-c", AT_ITS_END, "--module", "tasks", *words, "--local-scheduler", "--log-level", "WARNING"],
+        cwd=pipeline.folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0 and done.stdout.startswith("Nothing to make"), done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "0 []"
