@@ -13,7 +13,7 @@ from neuroluigi.provenance import state, state_index
 from neuroluigi.provenance.files import read_bytes
 from neuroluigi.provenance.record import read_record
 from neuroluigi.steps import plan
-from neuroluigi.steps.config import RunStopped
+from neuroluigi.steps.config import RunStopped, results_root
 from neuroluigi.steps.plan import discard_statuses, plan_below, status_of, tasks_below, walk_statuses
 from neuroluigi.steps.target import ResultTarget
 
@@ -349,6 +349,8 @@ def test_a_run_finds_a_tool_and_reads_the_index_of_states_once(declare, command_
 
     monkeypatch.setattr(state_index, "read_bytes", lambda path: read.append(path) or read_bytes(path))
     command_line("PlanAll")
+    results_root().mkdir()
+    (results_root() / state_index.INDEX_FILE).write_bytes(b"")
     for _ in range(2):
         PlanTool().run()
         assert PlanTool().complete() and PlanTool().complete()
