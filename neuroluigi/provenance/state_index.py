@@ -2,32 +2,23 @@
 
 An entry is believed while the record, the files of the result and those of its inputs that no step makes have the size
 and the time that they had, and while all that is expected of the result is the same, to its digest. So it says nothing
-that the records do not say; it lies in .states of the folder of results, and may be deleted at any time. A line of it
-that is not whole counts as none.
+that the records do not say. It lies in .states of the folder of results (see kept_lines.py).
 """
 
-import contextlib
-import functools
-import hashlib
-import json
 import os
 import time
-import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from neuroluigi.provenance.contents import measure
 from neuroluigi.provenance.expected import Expected
-from neuroluigi.provenance.files import is_young, only_regular, read_bytes
+from neuroluigi.provenance.files import is_young
+from neuroluigi.provenance.kept_lines import KeptLines, line_of, name_of
 
 INDEX_FILE = ".states"
 
 # To read the records of fewer results takes no time that anybody feels.
 _WORTH_KEEPING = 1_000
-
-# A line is the name of its entry, its checksum, and the entry as JSON.
-_FIRST_LINE = b"neuroluigi states 1\n"
-_NAME, _CHECKSUM = 16, 8
 
 # Of a file, or a folder: its bytes, its time, and more.
 Stamp = list[int | None]
@@ -45,82 +36,33 @@ class Known(NamedTuple):
     inputs: str | None
 
 
-class _Entry(NamedTuple):
-    name: int
-    stamps: list[Stamp]
-    expected: str
-    known: Known
-
-
 class StateIndex:
     """The index of the results in the folder `root`."""
 
     def __init__(self, root: Path):
-        self._path = root / INDEX_FILE
+        self._lines = KeptLines(root / INDEX_FILE, "states 1")
         # The lines, by name, of what was found done and is not in the file so.
-        self.found: dict[int, bytes] = {}
+        self.found: dict[str, bytes] = {}
 
     def find(self, expected: Expected) -> Known | None:
         """Return what is known of a result that is done; None where something differs, or nothing is known."""
-        content, places = self._kept
-        begin = places.get(name := _name_of(expected))
-        if begin is None:
-            return None
-        entry = _entry_of(content[begin : content.find(b"\n", begin)])
-        if entry is None or entry.name != name or len(entry.known.checksums) != len(expected.outputs):
+        entry = self._lines.value(_name_of(expected))
+        if entry is None or (known := _known_of(entry)) is None or len(known.checksums) != len(expected.outputs):
             return None
         stamps = stamps_of(expected)
-        is_same = stamps and stamps == entry.stamps and entry.expected == expected.digest(entry.known.engine)
-        return entry.known if is_same else None
+        return known if stamps and entry[:2] == [stamps, expected.digest(known.engine)] else None
 
     def note(self, expected: Expected, stamps: list[Stamp] | None, known: Known) -> None:
         """Note a result that is done, with the stamps that its files had before it was looked at."""
         now_ns = time.time_ns()
         if stamps and not any(is_young(mtime_ns or now_ns, now_ns) for _, mtime_ns, *_ in stamps):
             name = _name_of(expected)
-            self.found[name] = _line_of(_Entry(name, stamps, expected.digest(known.engine), known))
+            self.found[name] = line_of(name, [stamps, expected.digest(known.engine), known])
 
     def save(self) -> None:
         """Write what was found where that is worth it; where it can't be written, the records are read again."""
-        content, places = self._kept
-        if len(self.found) < max(_WORTH_KEEPING, len(places) // 10):
-            return
-        kept = (content[at : content.find(b"\n", at)] for name, at in places.items() if name not in self.found)
-        # Of two looks that write at once, each line is whole, or is none.
-        part = self._path.with_name(f"{INDEX_FILE}.new")
-        with contextlib.suppress(OSError):
-            with open(part, "wb", opener=only_regular) as file:
-                file.write(_FIRST_LINE)
-                file.writelines(b"%b\n" % one for one in (*kept, *self.found.values()))
-            part.replace(self._path)
+        if len(self.found) >= max(_WORTH_KEEPING, len(self._lines) // 10) and self._lines.save(self.found):
             self.found.clear()
-            del self._kept
-
-    @functools.cached_property
-    def _kept(self) -> tuple[bytes, dict[int, int]]:
-        """The content of the file, and where in it the line of each name begins."""
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return b"", {}
-        return _read(self._path, found.st_size, found.st_mtime_ns, found.st_ino)
-
-
-# Without a command line each plan has an index of its own.
-@functools.lru_cache(maxsize=1)
-def _read(path: Path, *stamp: int) -> tuple[bytes, dict[int, int]]:
-    """Return the content of a file that has this stamp, and where in it the line of each name begins."""
-    try:
-        content = read_bytes(path)
-    except OSError:
-        return b"", {}
-    places, begin = {}, len(_FIRST_LINE)
-    while content.startswith(_FIRST_LINE) and (end := content.find(b"\n", begin)) > 0:
-        # What is no line of ours has another checksum.
-        with contextlib.suppress(ValueError):
-            places[int(content[begin : begin + _NAME], 16)] = begin
-        begin = end + 1
-    return content, places
 
 
 def stamps_of(expected: Expected) -> list[Stamp] | None:
@@ -140,25 +82,16 @@ def stamps_of(expected: Expected) -> list[Stamp] | None:
     return stamps
 
 
-def _name_of(expected: Expected) -> int:
-    digest = hashlib.blake2b(expected.record.encode("utf-8", "surrogatepass"), digest_size=8)
-    return int.from_bytes(digest.digest(), "big")
+def _name_of(expected: Expected) -> str:
+    return name_of(expected.record.encode("utf-8", "surrogatepass"))
 
 
-def _line_of(entry: _Entry) -> bytes:
-    text = json.dumps(entry, separators=(",", ":")).encode("ascii")
-    return b"%016x%08x%b" % (entry.name, zlib.crc32(text), text)
-
-
-def _entry_of(line: bytes) -> _Entry | None:
-    """Return the entry of a line; None for one that is not whole, or none of ours."""
-    text = line[_NAME + _CHECKSUM :]
-    if b"%08x" % zlib.crc32(text) != line[_NAME : _NAME + _CHECKSUM]:
-        return None
+def _known_of(entry: Any) -> Known | None:
+    """Return what an entry knows; None for one that is none of ours."""
     try:
-        name, stamps, expected, known = json.loads(text)
-        entry = _Entry(name, stamps, expected, Known(*known))
-        texts = (entry.known.engine, entry.known.made_by, *entry.known.checksums, entry.known.inputs or "")
-    except (ValueError, TypeError, RecursionError):
+        _, _, known = entry
+        found = Known(*known)
+        texts = (found.engine, found.made_by, *found.checksums, found.inputs or "")
+    except (ValueError, TypeError):
         return None
-    return entry if all(isinstance(one, str) for one in texts) else None
+    return found if all(isinstance(one, str) for one in texts) else None

@@ -103,7 +103,7 @@ def overview(
         return None
     plan.forget()
 
-    def look(some: Iterable[luigi.Task]) -> tuple[_Overview[Entry], dict[int, bytes]]:
+    def look(some: Iterable[luigi.Task]) -> tuple[_Overview[Entry], dict[str, bytes]]:
         use_plan(plan)
         found = _Overview[Entry]()
         for batch in _batches(some):

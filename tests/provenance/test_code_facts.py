@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import zlib
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from neuroluigi.ephys import Edges
 from neuroluigi.provenance import code_facts, modules
 from neuroluigi.provenance.code import python_sources
 from neuroluigi.provenance.code_facts import FACTS_FILE, Facts, fits
+from neuroluigi.provenance.kept_lines import line_of
 
 
 class EdgesOfALab(Edges):
@@ -69,11 +69,10 @@ def test_a_line_with_its_checksum_and_other_facts_counts_as_none(tmp_path, parse
     for wrong in (None, 1, [], "text", [[]], {}, [[[1]]]):
         others = [lines[0]]
         for line in lines[1:]:
-            text = json.dumps(dict.fromkeys(json.loads(line[72:]), wrong)).encode()
-            others.append(b"%b%08x%b" % (line[:64], zlib.crc32(line[:64] + text), text))
+            others.append(line_of(line[:32].decode(), dict.fromkeys(json.loads(line[40:]), wrong)))
         # Of digests a text is the right shape.
         if wrong != "text" and wrong != []:
-            path.write_bytes(b"\n".join(others))
+            path.write_bytes(b"\n".join([*others, b""]))
             assert sources_of_next_start(tmp_path) == truth
 
 

@@ -4,12 +4,12 @@ import dataclasses
 import json
 import os
 import random
-import zlib
 
 import pytest
 
 from neuroluigi.provenance import state_index
 from neuroluigi.provenance.checksums import Checksums, FolderListings
+from neuroluigi.provenance.kept_lines import line_of
 from neuroluigi.provenance.state import DONE, check_result
 from neuroluigi.provenance.state_index import INDEX_FILE, Known, StateIndex
 from tests.provenance.example import Result
@@ -143,26 +143,21 @@ def test_an_index_that_is_corrupted_at_random_says_nothing_else(result, seed):
         assert look(result, StateIndex(result.results)) == before
 
 
-ENTRY = [1, [], "", ["python", "python 3", [], None]]
+ENTRY = [[], "", ["python", "python 3", [], None]]
 
 
 @pytest.mark.parametrize(
     "entry",
-    [None, [], {}, 1, "x", ENTRY[:3], [*ENTRY, 1], [1, [], "", None], [1, [], "", ["a", "b", "c"]],
-     [1, [], "", [1, 2, [3], 4]], [1, [], "", ["a", "b", ["c", "d"], 5]], [1, None, None, ["a", "b", None, None]],
-     [1, [], "", ["a", "b", {"c": "d"}, ""]]],
+    [None, [], {}, 1, "x", ENTRY[:2], [*ENTRY, 1], [[], "", None], [[], "", ["a", "b", "c"]],
+     [[], "", [1, 2, [3], 4]], [[], "", ["a", "b", ["c", "d"], 5]], [None, None, ["a", "b", None, None]],
+     [[], "", ["a", "b", {"c": "d"}, ""]]],
 )  # fmt: skip
 def test_a_whole_line_that_is_no_entry_of_ours_counts_as_none(result, entry):
-    index = indexed(result)
-    text = json.dumps(entry).encode()
-    (name,) = index._kept[1]
-    line = b"%016x%08x%b\n" % (name, zlib.crc32(text), text)
-    for content in (line, line.replace(text, b"[" * 100_000)):
-        (result.results / INDEX_FILE).write_bytes(state_index._FIRST_LINE + content)
-        assert look_up(result, StateIndex(result.results)) is None
-    deep = b"[" * 100_000
-    line = b"%016x%08x%b\n" % (name, zlib.crc32(deep), deep)
-    (result.results / INDEX_FILE).write_bytes(state_index._FIRST_LINE + line)
+    path = result.results / INDEX_FILE
+    indexed(result)
+    first, line, _ = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join([first, line_of(line[:32].decode(), entry), b""]))
+    assert look_up(result, StateIndex(result.results)) is None
     assert look(result, StateIndex(result.results)).state == DONE
 
 
@@ -202,7 +197,7 @@ def test_it_is_written_where_much_was_found_and_keeps_the_rest(result, monkeypat
         for name in names:
             index.note(dataclasses.replace(result.expected, record=name), [[1, 1, 1]], known)
         index.save()
-        return len(StateIndex(result.results)._kept[1])
+        return len(StateIndex(result.results)._lines)
 
     assert noted("a", "b") == 0
     assert noted("a", "b", "c") == 3

@@ -9,7 +9,7 @@ import luigi
 import pytest
 
 from neuroluigi import StudyTask, WrapperTask
-from neuroluigi.provenance import state, state_index
+from neuroluigi.provenance import kept_lines, state, state_index
 from neuroluigi.provenance.files import read_bytes
 from neuroluigi.provenance.record import read_record
 from neuroluigi.steps import plan
@@ -347,7 +347,7 @@ def test_a_run_finds_a_tool_and_reads_the_index_of_states_once(declare, command_
             asked.append("tool")
             return {"engine": "python"}
 
-    monkeypatch.setattr(state_index, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    monkeypatch.setattr(kept_lines, "read_bytes", lambda path: read.append(path) or read_bytes(path))
     command_line("PlanAll")
     results_root().mkdir()
     (results_root() / state_index.INDEX_FILE).write_bytes(b"")

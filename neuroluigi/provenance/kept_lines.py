@@ -1,0 +1,108 @@
+"""A file of what is kept to be quick: JSON by name, in lines that have a checksum each.
+
+Such a file may be deleted at any time. A line that is not whole counts as none, whatever became of the file.
+"""
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from neuroluigi.provenance.files import only_regular, read_bytes
+
+# A line is the name, the checksum of name and text, and the text, which is JSON.
+_NAME, _CHECKSUM = 32, 8
+
+
+def name_of(text: bytes) -> str:
+    """Return the name under which something about a text is kept."""
+    return hashlib.blake2b(text, digest_size=_NAME // 2).hexdigest()
+
+
+def line_of(name: str, value: Any) -> bytes:
+    """Return the line that keeps a value under a name."""
+    text = json.dumps(value, separators=(",", ":")).encode("ascii")
+    return b"%b%08x%b" % (name.encode("ascii"), zlib.crc32(name.encode("ascii") + text), text)
+
+
+class KeptLines:
+    """The lines at a path, whose first one says what they are, `kind`; without a path there are none."""
+
+    def __init__(self, path: Path | None, kind: str):
+        self._path, self._first_line = path, f"neuroluigi {kind}\n".encode("ascii")
+
+    def __len__(self) -> int:
+        return len(self._kept[1])
+
+    def value(self, name: str) -> Any:
+        """Return the value under a name; None for none, and where its line is not whole."""
+        content, places = self._kept
+        if (begin := places.get(int(name, 16))) is None:
+            return None
+        line = content[begin : content.find(b"\n", begin)]
+        text = line[_NAME + _CHECKSUM :]
+        if b"%b%08x" % (name.encode("ascii"), zlib.crc32(line[:_NAME] + text)) != line[: _NAME + _CHECKSUM]:
+            return None
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(text)
+        return None
+
+    def save(self, lines: Mapping[str, bytes], most: int | None = None) -> bool:
+        """Write these lines by name, and behind them the others that are there, up to `most`; False where it can't be.
+
+        Of two that write at once, each line is whole, or is none.
+        """
+        if self._path is None:
+            return False
+        kept, part = (
+            itertools.chain(lines.values(), self._others(lines)),
+            self._path.with_name(f"{self._path.name}.new"),
+        )
+        try:
+            with open(part, "wb", opener=only_regular) as file:
+                file.write(self._first_line)
+                file.writelines(b"%b\n" % line for line in itertools.islice(kept, most))
+            part.replace(self._path)
+        except OSError:
+            return False
+        self.__dict__.pop("_kept", None)
+        return True
+
+    def _others(self, lines: Mapping[str, bytes]) -> Iterator[bytes]:
+        content, places = self._kept
+        replaced = {int(name, 16) for name in lines}
+        return (content[begin : content.find(b"\n", begin)] for name, begin in places.items() if name not in replaced)
+
+    @functools.cached_property
+    def _kept(self) -> tuple[bytes, dict[int, int]]:
+        """The content of the file, and where in it the line of each name begins."""
+        try:
+            found = os.stat(self._path) if self._path else None
+        except OSError:
+            found = None
+        if self._path is None or found is None:
+            return b"", {}
+        return _read(self._path, self._first_line, found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+# Without a command line each plan asks anew.
+@functools.lru_cache(maxsize=2)
+def _read(path: Path, first_line: bytes, *stamp: int) -> tuple[bytes, dict[int, int]]:
+    """Return the content of a file that has this stamp, and where in it the line of each name begins."""
+    try:
+        content = read_bytes(path)
+    except OSError:
+        return b"", {}
+    places, begin = {}, len(first_line)
+    while content.startswith(first_line) and (end := content.find(b"\n", begin)) > 0:
+        # What is no line of ours has another checksum.
+        with contextlib.suppress(ValueError):
+            places[int(content[begin : begin + _NAME], 16)] = begin
+        begin = end + 1
+    return content, places
