@@ -154,7 +154,7 @@ def why_command(context, step, row, as_json):
         entries = [entry for entry in entries if entry.step == step]
         rows = list(dict.fromkeys(e.row for e in entries))
         if not row and STUDY not in rows:
-            raise RunStopped(f"neuroluigi: which group? For example: neuroluigi why {step} {rows[-1]}")
+            raise RunStopped(f"neuroluigi: which group? For example: neuroluigi why {step} {rows[0]}")
         row = row or STUDY
         answered(check_known, "group", row, rows)
         entries = [entry for entry in entries if entry.row == row]

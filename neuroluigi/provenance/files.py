@@ -41,26 +41,39 @@ def only_regular(path: str | Path, flags: int) -> int:
     return descriptor
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """Return the content of a file. Raises OSError, also for what is no regular file, or larger than any record."""
+def read_stamped(path: str | Path) -> tuple[bytes, os.stat_result]:
+    """Return the content of a file, and what the disk says of it. Raises OSError as read_bytes() does."""
     # Half the system calls of open(); a plan reads tens of thousands.
     descriptor = only_regular(path, os.O_RDONLY)
     try:
-        size = os.fstat(descriptor).st_size
-        if size > MOST_BYTES_READ:
+        found = os.fstat(descriptor)
+        if (size := found.st_size) > MOST_BYTES_READ:
             raise OSError(errno.EFBIG, f"has {size} bytes, more than the {MOST_BYTES_READ} that are read", str(path))
-        return os.read(descriptor, size)
+        return os.read(descriptor, size), found
     finally:
         os.close(descriptor)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Return the content of a file. Raises OSError, also for what is no regular file, or larger than any record."""
+    return read_stamped(path)[0]
 
 
 def read_json(path: str | Path) -> dict | None:
     """Return the content of a JSON file, None where it is no object or can't be read."""
     try:
-        content = json.loads(read_bytes(path))
-    except (OSError, ValueError, RecursionError):
+        return as_object(read_bytes(path))
+    except OSError:
         return None
-    return content if isinstance(content, dict) else None
+
+
+def as_object(content: bytes) -> dict | None:
+    """Return the JSON object that is in the content of a file, None where there is none."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def write_json(path: Path, record: Mapping, is_durable: bool = True) -> None:

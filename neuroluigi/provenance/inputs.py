@@ -84,6 +84,11 @@ class Inputs:
     def _now(self) -> dict[Key, str | None]:
         return {key: self._checksum(key, one) for key, one in self._today.items()}
 
+    @property
+    def measures(self) -> list[Measure | None]:
+        """The measures of those inputs of today that no step makes, as they were when these were compared."""
+        return [self._measures.get(one.path) for one in self._expected.inputs if one.sha256 is None]
+
     def _missing(self) -> Iterator[str]:
         elsewhere = {key_of(old) for old in (*self._same.values(), *self._replaced.values())}
         for key, old in self._before.items():

@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ from neuroluigi.provenance.files import only_regular, read_bytes
 
 # A line is the name, the checksum of name and text, and the text, which is JSON.
 _NAME, _CHECKSUM = 32, 8
+
+# So much of a disk is left to what can't be done without.
+_SPARE = 1 << 27
 
 
 def name_of(text: bytes) -> str:
@@ -58,7 +62,7 @@ class KeptLines:
 
         Of two that write at once, each line is whole, or is none.
         """
-        if self._path is None:
+        if self._path is None or not _has_room(self._path.parent):
             return False
         kept, part = (
             itertools.chain(lines.values(), self._others(lines)),
@@ -70,6 +74,9 @@ class KeptLines:
                 file.writelines(b"%b\n" % line for line in itertools.islice(kept, most))
             part.replace(self._path)
         except OSError:
+            # What others need more, where the disk is full.
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
             return False
         self.__dict__.pop("_kept", None)
         return True
@@ -89,6 +96,14 @@ class KeptLines:
         if self._path is None or found is None:
             return b"", {}
         return _read(self._path, self._first_line, found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether a disk has room for what can be done without."""
+    try:
+        return shutil.disk_usage(folder).free > _SPARE
+    except OSError:
+        return False
 
 
 # Without a command line each plan asks anew.

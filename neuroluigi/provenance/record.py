@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from neuroluigi.provenance.files import read_json
+from neuroluigi.provenance.files import as_object, read_json, read_stamped
 from neuroluigi.provenance.locks import user_name
 
 SCHEMA = 2
@@ -49,7 +49,19 @@ def read_record(path: str | Path) -> dict | None:
 
     Raises NewerRecordError for one of a later version: whether its result is done, this version can't tell.
     """
-    record = read_json(path)
+    return read_stamped_record(path)[0]
+
+
+def read_stamped_record(path: str | Path) -> tuple[dict | None, os.stat_result | None]:
+    """Return what read_record() does, and what the disk said of the file that was read."""
+    try:
+        content, found = read_stamped(path)
+    except OSError:
+        return None, None
+    return _checked(path, as_object(content)), found
+
+
+def _checked(path: str | Path, record: dict | None) -> dict | None:
     if not record:
         return None
     if _is_newer(path, record):

@@ -22,7 +22,14 @@ from neuroluigi.provenance.differences import (
 from neuroluigi.provenance.expected import Expected, Reason
 from neuroluigi.provenance.files import path_in_root
 from neuroluigi.provenance.inputs import Inputs, key_of
-from neuroluigi.provenance.record import is_outdated, made_by, read_failure, read_record, sibling_path
+from neuroluigi.provenance.record import (
+    is_outdated,
+    made_by,
+    read_failure,
+    read_record,
+    read_stamped_record,
+    sibling_path,
+)
 from neuroluigi.provenance.state_index import Known, StateIndex, stamps_of
 
 # In the order in which they are checked.
@@ -108,12 +115,15 @@ def check_result(
     if index and (known := index.find(expected)) and not folders.have(sibling_path(expected.record, ".pending.json")):
         found = dict(zip(expected.outputs, known.checksums, strict=True))
         return Status(DONE, made_by=known.made_by, checksums=found, inputs=known.inputs)
-    stamps = stamps_of(expected) if index else None
-    record = read_record(expected.record)
-    status = _status(expected, record, checksums, folders)
-    if index and record and _says_all(status, expected, record):
+    record, found_record = read_stamped_record(expected.record)
+    inputs = Inputs(record.get("inputs", ()), expected, checksums) if record else None
+    status = _status(expected, record, inputs, checksums, folders)
+    if index and record and inputs and found_record and _says_all(status, expected, record):
+        # As they were before they were compared: the files of a result that is done are as recorded.
+        outputs = [Measure(one["bytes"], one["mtime_ns"], one.get("files")) for one in _in_order(expected, record)]
         engine, files = record.get("tool", {}).get("engine", ""), [one or "" for one in status.checksums.values()]
-        index.note(expected, stamps, Known(engine, status.made_by, files, status.inputs))
+        known = Known(engine, status.made_by, files, status.inputs)
+        index.note(expected, stamps_of(found_record, [*outputs, *inputs.measures]), known)
     # Of what is dropped, the plan finds out later whether it is made again.
     is_made = status.todo or status.is_dropped
     if is_made and expected.problem:
@@ -125,11 +135,18 @@ def check_result(
 
 def _says_all(status: Status, expected: Expected, record: Mapping) -> bool:
     """Whether a result is done, and nothing else is to be said of it than what an index keeps."""
-    named = _recorded_outputs(record, expected)
-    is_ignored = all(tuple(named[path].get("ignore", ())) == tuple(one) for path, one in expected.folders.items())
     files = {path: one for path, one in status.checksums.items() if one}
     plain = Status(DONE, made_by=status.made_by, checksums=files, inputs=status.inputs)
-    return status == plain and [*files] == [*expected.outputs] and is_ignored
+    if status != plain or [*files] != [*expected.outputs]:
+        return False
+    recorded = _recorded_outputs(record, expected)
+    # What it says of a folder holds for what is ignored today.
+    return all(tuple(recorded[path].get("ignore", ())) == tuple(one) for path, one in expected.folders.items())
+
+
+def _in_order(expected: Expected, record: Mapping) -> list[Mapping]:
+    recorded = _recorded_outputs(record, expected)
+    return [recorded[path] for path in expected.outputs]
 
 
 def _failure(expected: Expected, checksums: Checksums) -> str:
@@ -149,7 +166,13 @@ def _failure(expected: Expected, checksums: Checksums) -> str:
     return "" if any(changed) else failed["error"]
 
 
-def _status(expected: Expected, record: Mapping | None, checksums: Checksums, folders: FolderListings) -> Status:
+def _status(
+    expected: Expected,
+    record: Mapping | None,
+    inputs: Inputs | None,
+    checksums: Checksums,
+    folders: FolderListings,
+) -> Status:
     recorded = _recorded_outputs(record, expected) if record else {}
     # What a record says that it ignored makes it comparable with what is there.
     ignored = {path: recorded.get(path, {}).get("ignore", expected.folders.get(path, ())) for path in expected.outputs}
@@ -161,7 +184,6 @@ def _status(expected: Expected, record: Mapping | None, checksums: Checksums, fo
     is_dropped = bool(record and record.get("dropped")) and not is_there
     lacking = ", ".join(os.path.basename(path) for path, one in found.items() if not one)
     missing = Reason("", f"{lacking} is not there")
-    inputs = Inputs(record.get("inputs", ()), expected, checksums) if record else None
     gone = (*(() if expected.allow_missing else inputs.missing), *expected.gone) if inputs else ()
     if gone:
         # Modified or not, the next steps are made from the file that is there.

@@ -7,10 +7,11 @@ that the records do not say. It lies in .states of the folder of results (see ke
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from neuroluigi.provenance.contents import measure
+from neuroluigi.provenance.contents import Measure, measure
 from neuroluigi.provenance.expected import Expected
 from neuroluigi.provenance.files import is_young
 from neuroluigi.provenance.kept_lines import KeptLines, line_of, name_of
@@ -49,7 +50,7 @@ class StateIndex:
         entry = self._lines.value(_name_of(expected))
         if entry is None or (known := _known_of(entry)) is None or len(known.checksums) != len(expected.outputs):
             return None
-        stamps = stamps_of(expected)
+        stamps = _stamps_of_today(expected)
         return known if stamps and entry[:2] == [stamps, expected.digest(known.engine)] else None
 
     def note(self, expected: Expected, stamps: list[Stamp] | None, known: Known) -> None:
@@ -65,21 +66,24 @@ class StateIndex:
             self.found.clear()
 
 
-def stamps_of(expected: Expected) -> list[Stamp] | None:
+def stamps_of(record: os.stat_result, measures: Sequence[Measure | None]) -> list[Stamp] | None:
+    """Return the stamps of a run record and of other files, by what the disk says of them; None where one is gone."""
+    if None in measures:
+        return None
+    # Each write of a record makes another file, whatever the grain of the disk's times.
+    return [[record.st_size, record.st_mtime_ns, record.st_ino], *(list(one) for one in measures if one)]
+
+
+def _stamps_of_today(expected: Expected) -> list[Stamp] | None:
     """Return the stamps of all files on which a state rests that no other state is about; None where one is gone."""
     try:
         record = os.stat(expected.record)
     except OSError:
         return None
-    # Each write of a record makes another file, whatever the grain of the disk's times.
-    stamps: list[Stamp] = [[record.st_size, record.st_mtime_ns, record.st_ino]]
     of_others = (one.path for one in expected.inputs if one.sha256 is None)
-    for path in (*expected.outputs, *of_others):
-        found = measure(path, expected.folders.get(path, ()))
-        if found is None:
-            return None
-        stamps.append(list(found))
-    return stamps
+    return stamps_of(
+        record, [measure(path, expected.folders.get(path, ())) for path in (*expected.outputs, *of_others)]
+    )
 
 
 def _name_of(expected: Expected) -> str:

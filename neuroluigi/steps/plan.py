@@ -93,24 +93,7 @@ class Plan:
         self.required: dict[str, tuple[state.Status, Requirement]] = {}
         self.index = of_run.index
         self.reads_moved = not only_looks()
-        self.in_doubt = in_doubt(results_root())
-        self.checksums = Checksums(results_root())
-        self.folders = FolderListings()
-        # The code of a step is the same for all its results.
-        self.sources: Callable[[Kind, str], list[dict]] = self._sources_of_today()
-        # All that is expected of each result of a kind alike.
-        self.of_kind: Callable[[Kind, str], str] = functools.cache(
-            lambda kind, engine: digest(
-                [
-                    package_versions(),
-                    self.sources(kind, engine),
-                    self.wanted_tool(kind),
-                    self.defaults(kind[0]),
-                    self.roots,
-                    [self.allow_missing, self.reads_moved],
-                ]
-            )
-        )
+        self._look_anew()
         self.examples: dict[Kind, ResultTask] = {}
         # What is no task of this package has one id in all variants: the ids, for which variant it is known now, and
         # what is known for the others.
@@ -124,15 +107,25 @@ class Plan:
             self._wanted_tools[kind] = self.examples[kind].wanted_tool()
         return self._wanted_tools[kind]
 
-    def _sources_of_today(self) -> Callable[[Kind, str], list[dict]]:
-        return functools.cache(lambda kind, engine: self.examples[kind].sources(engine))
+    def _look_anew(self) -> None:
+        """Believe nothing of what was found so far in files."""
+        self.in_doubt = in_doubt(results_root())
+        # A file may have been written twice within the grain of its time.
+        self.checksums, self.folders = Checksums(results_root()), FolderListings()
+        # The code of a step, and all else that is expected of its results alike.
+        self.sources: Callable[[Kind, str], list[dict]] = functools.cache(
+            lambda kind, engine: self.examples[kind].sources(engine)
+        )
+        self.of_kind: Callable[[Kind, str], str] = functools.cache(self._digest_of_kind)
+
+    def _digest_of_kind(self, kind: Kind, engine: str) -> str:
+        of_all = [package_versions(), self.roots, self.allow_missing, self.reads_moved]
+        return digest([*of_all, self.sources(kind, engine), self.wanted_tool(kind), self.defaults(kind[0])])
 
     def after(self, step: luigi.Task) -> "Plan":
         """Return this plan without the status of a step that has run, and what it may have changed."""
         self.statuses.pop(step.task_id, None)
-        # A file may have been written twice within the grain of its time.
-        self.checksums, self.folders = Checksums(results_root()), FolderListings()
-        self.sources = self._sources_of_today()
+        self._look_anew()
         return self
 
     def turn_to(self, made_for: str) -> None:
