@@ -119,7 +119,7 @@ class Plan:
         self.of_kind: Callable[[Kind, str], str] = functools.cache(self._digest_of_kind)
 
     def _digest_of_kind(self, kind: Kind, engine: str) -> str:
-        of_all = [package_versions(), self.roots, self.allow_missing, self.reads_moved]
+        of_all = [package_versions(), self.roots, self.allow_missing]
         return digest([*of_all, self.sources(kind, engine), self.wanted_tool(kind), self.defaults(kind[0])])
 
     def after(self, step: luigi.Task) -> "Plan":

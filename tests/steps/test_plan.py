@@ -14,6 +14,7 @@ from neuroluigi.provenance.files import read_bytes
 from neuroluigi.provenance.record import read_record
 from neuroluigi.steps import plan
 from neuroluigi.steps.config import RunStopped, results_root
+from neuroluigi.steps.discovery import only_looking
 from neuroluigi.steps.plan import discard_statuses, plan_below, status_of, tasks_below, walk_statuses
 from neuroluigi.steps.target import ResultTarget
 
@@ -372,3 +373,16 @@ def test_a_long_chain_needs_no_recursion(declare, command_line):
 
     found = [step.number for step, _ in walk_statuses(PlanLink(1500))]
     assert found == list(range(1501))
+
+
+def test_commands_that_look_and_runs_have_one_index_of_states(declare, command_line, monkeypatch):
+    """Whether moved recordings are read makes no difference to what is done and did not move."""
+    monkeypatch.setattr(state_index, "_WORTH_KEEPING", 1)
+    monkeypatch.setattr(state_index, "is_young", lambda *times: False)
+    command_line("PlanAll")
+    make_all()
+    done = planned()
+    assert {state for state, _ in done.values()} == {"done"}
+    monkeypatch.setattr("neuroluigi.provenance.state.read_stamped_record", lambda path: pytest.fail("a record is read"))
+    with only_looking():
+        assert planned() == done
