@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,22 +16,13 @@ from neuroluigi.results.clocks import clock_maps
 from neuroluigi.results.event_array import LINES, EventArray
 from neuroluigi.results.output import Cell
 from neuroluigi.results.physical import Measure, has_offset, measure_of
-from neuroluigi.results.query import Condition, QueryError, as_typed_number, parse_condition
+from neuroluigi.results.query import COMPARE, Condition, QueryError, as_typed_number, parse_condition
 from neuroluigi.results.recorded import recorded_results
 
 EVENT_COLUMNS = ("session", "index", "sample", "recording_sample", "channel", "seconds", "recording_seconds")
 
 # Columns of text; all others have numbers alone.
 _TEXTS = ("session", "name", "line", "unit")
-
-_COMPARE: Mapping[str, Callable] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 class _Listed(NamedTuple):
@@ -176,7 +166,7 @@ def _holds(condition: Condition, column: _Column) -> np.ndarray:
     if number is None:
         return np.array([condition.holds({condition.column: cell}) for cell in _cells(column)])
     is_whole = column.dtype.kind == "i" and number == number.to_integral_value() and abs(number) < 1 << 63
-    return _COMPARE[condition.sign](column, int(number) if is_whole else float(number))
+    return COMPARE[condition.sign](column, int(number) if is_whole else float(number))
 
 
 def _take(column: _Column, chosen: np.ndarray) -> _Column:

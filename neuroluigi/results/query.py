@@ -15,7 +15,8 @@ _CONDITION = re.compile(r"([^=!<>]+)(!=|<=|>=|==?|<|>)(.*)", re.DOTALL)
 # As JSON writes a number, so that a subject 007 stays text; stats.json has those that are not finite as texts.
 _NUMBER = re.compile(r"-?((0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?|Infinity)", re.ASCII)
 
-_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+# By the sign of a condition; of arrays, too.
+COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -48,9 +49,9 @@ class Condition:
             return False
         left, right = as_number(cell), as_typed_number(self.wanted)
         if not self.is_numeric or left is None or right is None:
-            return _COMPARE[self.sign]("" if cell is None else str(cell), self.wanted)
+            return COMPARE[self.sign]("" if cell is None else str(cell), self.wanted)
         # What is computed is a float: 0.1 is the one nearest to a tenth.
-        return _COMPARE[self.sign](left, float(right) if isinstance(left, float) else right)
+        return COMPARE[self.sign](left, float(right) if isinstance(left, float) else right)
 
 
 def as_number(cell: Cell) -> int | float | Decimal | None:
