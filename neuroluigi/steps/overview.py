@@ -13,7 +13,7 @@ import luigi
 from luigi.task_register import Register
 
 from neuroluigi.provenance import state
-from neuroluigi.recordings.recording import folder_identity
+from neuroluigi.steps.clashes import name_on_any_disk
 from neuroluigi.steps.discovery import one_look
 from neuroluigi.steps.long_names import refuse_long_names
 from neuroluigi.steps.parameters import is_secret
@@ -71,15 +71,15 @@ class _Overview(Generic[Entry]):
     def __init__(self) -> None:
         self.files = PlannedFiles()
         # By task: its entry, and the names of its files.
-        self.told: dict[int, tuple[Entry | None, frozenset[int]]] = {}
+        self.told: dict[int, tuple[Entry | None, tuple[int, ...]]] = {}
         self._names: set[int] = set()
 
-    def note(self, task: int, entry: Entry | None, names: frozenset[int]) -> None:
+    def note(self, task: int, entry: Entry | None, names: tuple[int, ...]) -> None:
         """Note what is told of a task. Raises _KnownTogetherError where another one has a file of the same name."""
         if task not in self.told:
-            if not names.isdisjoint(self._names):
+            if not self._names.isdisjoint(names):
                 raise _KnownTogetherError
-            self._names |= names
+            self._names.update(names)
             self.told[task] = entry, names
 
     def entries(self) -> list[Entry]:
@@ -153,15 +153,16 @@ def _tell(
     Register.clear_instance_cache()
 
 
-def _names_of(task: luigi.Task, targets: list) -> frozenset[int]:
+def _names_of(task: luigi.Task, targets: list) -> tuple[int, ...]:
     """Return the names of the files that a task makes; _KnownTogetherError where two of them have the same one."""
     if not isinstance(task, ResultTask):
-        return frozenset()
+        return ()
     paths = {path for one in targets for path in (one.path, one.record)}
-    names = frozenset(hash(path.lower() if path.isascii() else folder_identity(path)) for path in paths)
+    names = {hash(name_on_any_disk(path)) for path in paths}
     if len(names) < len(paths):
         raise _KnownTogetherError
-    return names
+    # A set takes three times as much, and there are hundreds of thousands.
+    return tuple(names)
 
 
 def _all_below(units: Iterable[luigi.Task], plan: Plan) -> list[luigi.Task]:

@@ -6,7 +6,6 @@ notebook) every call makes a new plan.
 
 import contextlib
 import functools
-import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +21,7 @@ from neuroluigi.provenance.plain_data import digest
 from neuroluigi.provenance.power_cut import in_doubt
 from neuroluigi.provenance.record import package_versions
 from neuroluigi.provenance.state_index import StateIndex
-from neuroluigi.recordings.recording import folder_identity
+from neuroluigi.steps.clashes import refuse_clashes
 from neuroluigi.steps.config import (
     RunStopped,
     recordings,
@@ -35,12 +34,11 @@ from neuroluigi.steps.discovery import one_look, only_looks
 from neuroluigi.steps.expectation import defaults_of, expect, recordings_problem, requirements
 from neuroluigi.steps.group_settings import check_sections
 from neuroluigi.steps.lab_code import outputs_of, required_by
-from neuroluigi.steps.long_names import refuse_long_names
 from neuroluigi.steps.parameters import ResolvedParameters
 from neuroluigi.steps.plain_luigi import logged_in_one_line
 from neuroluigi.steps.reading import asked_once
 from neuroluigi.steps.result_task import ResultTask
-from neuroluigi.steps.target import ResultFolder, ResultTarget, files_beside
+from neuroluigi.steps.target import files_beside
 from neuroluigi.steps.touched import variant_of
 from neuroluigi.steps.two_processes import by_two, is_worth_sharing
 from neuroluigi.steps.variants import in_all_variants, in_force, made_for
@@ -301,81 +299,14 @@ def plan_together(roots: Sequence[luigi.Task]) -> None:
     """Plan a run of several tasks. Raises RunStopped as plan_below does, for tasks below different ones too."""
     plans = [plan_below(one) for root in roots for one in in_all_variants(root)]
     if len(roots) > 1:
-        _refuse_clashes([task for root in roots for task in _in_order(root, plans[-1])], plans[-1])
+        tasks = [task for root in roots for task in _in_order(root, plans[-1])]
+        refuse_clashes(tasks, plans[-1].below, plans[-1].outputs)
 
 
 def _refuse_clashes_below(root: luigi.Task, plan: Plan) -> None:
-    _refuse_clashes(_in_order(root, plan), plan)
+    refuse_clashes(_in_order(root, plan), plan.below, plan.outputs)
     _refuse_plain_above_touched(root, plan)
     plan.checked.add(f"{root.task_id} {made_for(root)}")
-
-
-def _refuse_clashes(tasks: list[luigi.Task], plan: Plan) -> None:
-    """Raise RunStopped where what two tasks would make can't be apart, or have its name."""
-    refuse_long_names(tasks, plan.outputs)
-    _refuse_twins(tasks, plan)
-    _refuse_same_files(tasks, plan)
-    _refuse_files_in_folders(tasks, plan)
-
-
-def _refuse_twins(tasks: list[luigi.Task], plan: Plan) -> None:
-    """Raise RunStopped where two tasks differ in secret values alone: for Luigi they are one task."""
-    known: dict[str, luigi.Task] = {}
-    for one in itertools.chain(tasks, *(plan.below[task.task_id] for task in tasks)):
-        other = known.setdefault(one.task_id, one)
-        names = [
-            name
-            for name, parameter in (one.get_params() if other is not one else ())
-            if parameter.significant and one.param_kwargs[name] != other.param_kwargs[name]
-        ]
-        if names:
-            raise RunStopped(
-                f"luigi: two tasks {one} differ in what is secret alone, {', '.join(names)}, and would be one result;"
-                " give them the same values, or another parameter in which they differ"
-            )
-
-
-def _refuse_same_files(tasks: list[luigi.Task], plan: Plan) -> None:
-    """Raise RunStopped where two tasks would make the same file, or share a run record, on any kind of disk."""
-    makers: dict[str, tuple[luigi.Task, str]] = {}
-    for task in tasks:
-        targets = plan.outputs[task.task_id] if isinstance(task, ResultTask) else []
-        outputs = [one.path for one in targets]
-        if len(outputs) > len(set(outputs)):
-            twice = next(one for one in outputs if outputs.count(one) > 1)
-            raise RunStopped(f"luigi: {task} makes {twice} twice; give its files different names")
-        for path in dict.fromkeys((*outputs, *(one.record for one in targets if isinstance(one, ResultTarget)))):
-            other, others = makers.setdefault(path.lower() if path.isascii() else folder_identity(path), (task, path))
-            if path != others:
-                raise RunStopped(
-                    f"luigi: {other} and {task} would make {others} and {path}, one file on a disk that ignores case or"
-                    " normalises Unicode; give them names that differ in more than that"
-                )
-            if other.task_id == task.task_id:
-                continue
-            if path in outputs:
-                raise RunStopped(
-                    f"luigi: {other} and {task} both make {path}; give them different files, or the same parameters"
-                )
-            raise RunStopped(
-                f"luigi: {other} and {task} would share the run record {path}; name the parameters in which they"
-                f" differ in {task.task_family}: filename_parameters = ('NAME',)"
-            )
-
-
-def _refuse_files_in_folders(tasks: list[luigi.Task], plan: Plan) -> None:
-    """Raise RunStopped where a task would make a file within a folder that is one result."""
-    makers = [(one, task) for task in tasks if isinstance(task, ResultTask) for one in plan.outputs[task.task_id]]
-    folders = {target.path: task for target, task in makers if isinstance(target, ResultFolder)}
-    for target, task in makers if folders else ():
-        for path in (target.path, getattr(target, "record", "")):
-            above = path
-            while (above := os.path.dirname(above)) not in ("", os.path.dirname(above)):
-                if above in folders:
-                    raise RunStopped(
-                        f"luigi: {task} would write {path} into {above}, a folder that is one result of"
-                        f" {folders[above]}; give them names beside each other"
-                    )
 
 
 def _in_order(root: luigi.Task, plan: Plan) -> list[luigi.Task]:
