@@ -1,12 +1,14 @@
 """Lines that are kept to be quick: what comes out is what was put in, or nothing, whatever becomes of the file."""
 
-import os
 import random
+import shutil
 import zlib
 
 import pytest
 
+from neuroluigi.provenance import kept_lines
 from neuroluigi.provenance.kept_lines import KeptLines, line_of, name_of
+from tests.provenance import odd_files
 
 VALUES = {name_of(b"%d" % number): {"number": number, "text": "é\n" * number} for number in range(50)}
 
@@ -73,20 +75,10 @@ def test_a_line_of_another_name_and_json_without_end_count_as_none(path):
     assert kept(path) == {}
 
 
-@pytest.mark.parametrize("kind", ["folder", "link", "pipe", "sparse", "of something else"])
-def test_what_is_no_file_of_ours_is_no_error(path, tmp_path, kind):
+@pytest.mark.parametrize("kind", odd_files.KINDS)
+def test_what_is_no_file_of_ours_is_no_error(path, kind):
     path.unlink()
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "link":
-        path.symlink_to(tmp_path / "nowhere")
-    elif kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "sparse":
-        with path.open("wb") as file:
-            file.truncate(10**12)
-    else:
-        path.write_bytes(b"something else\n" * 100)
+    odd_files.put(path, kind)
     lines, (name, *_) = KeptLines(path, "numbers 1"), VALUES
     assert lines.value(name) is None
     assert lines.save({name: line_of(name, 1)}) == (kind != "folder")
@@ -100,3 +92,22 @@ def test_what_can_not_be_written_is_not_kept(tmp_path, path):
     (tmp_path / ".kept.new").symlink_to(tmp_path / "theirs")
     assert not KeptLines(path, "numbers 1").save({name: line_of(name, 1)})
     assert kept(path) == VALUES and not (tmp_path / "theirs").exists()
+
+
+def test_the_last_of_a_disk_is_left_to_what_can_not_be_done_without(path, monkeypatch):
+    free = shutil.disk_usage(path)._replace(free=100_000_000)
+    monkeypatch.setattr(kept_lines.shutil, "disk_usage", lambda folder: free)
+    name, *_ = VALUES
+    before = path.read_bytes()
+    assert not KeptLines(path, "numbers 1").save({name: line_of(name, "new")})
+    assert path.read_bytes() == before and [one.name for one in path.parent.iterdir()] == [".kept"]
+
+
+def test_of_what_could_not_be_written_to_its_end_nothing_is_left(path, monkeypatch):
+    def refuse(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(path), "replace", refuse)
+    name, *_ = VALUES
+    assert not KeptLines(path, "numbers 1").save({name: line_of(name, "new")})
+    assert kept(path) == VALUES and [one.name for one in path.parent.iterdir()] == [".kept"]

@@ -12,6 +12,7 @@ from neuroluigi.provenance.checksums import Checksums, FolderListings
 from neuroluigi.provenance.kept_lines import line_of
 from neuroluigi.provenance.state import DONE, check_result
 from neuroluigi.provenance.state_index import INDEX_FILE, Known, StateIndex
+from tests.provenance import odd_files
 from tests.provenance.example import Result
 from tests.provenance.state_cases import CASES
 
@@ -161,20 +162,9 @@ def test_a_whole_line_that_is_no_entry_of_ours_counts_as_none(result, entry):
     assert look(result, StateIndex(result.results)).state == DONE
 
 
-@pytest.mark.parametrize("kind", ["folder", "link", "pipe", "sparse", "unreadable first line"])
-def test_what_is_no_file_of_ours_is_no_error(result, tmp_path, kind):
-    path = result.results / INDEX_FILE
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "link":
-        path.symlink_to(tmp_path / "nowhere")
-    elif kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "sparse":
-        with path.open("wb") as file:
-            file.truncate(10**12)
-    else:
-        path.write_bytes(b"something else\n" * 100)
+@pytest.mark.parametrize("kind", odd_files.KINDS)
+def test_what_is_no_file_of_ours_is_no_error(result, kind):
+    odd_files.put(result.results / INDEX_FILE, kind)
     index = StateIndex(result.results)
     assert look(result, index).state == DONE
     index.save()

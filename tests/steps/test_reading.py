@@ -7,7 +7,7 @@ import luigi
 import pytest
 from luigi.util import requires as luigi_requires
 
-from neuroluigi.steps.reading import ReadingError, only_required
+from neuroluigi.steps.reading import ReadingError, asked_once, only_required
 from neuroluigi.steps.tasks import StudyTask, WrapperTask
 
 ASKED = []
@@ -135,3 +135,56 @@ def test_the_record_has_what_can_be_read_of_each_required_task(made, tmp_path):
     ]
     # Of what is wrapped, the files are no inputs of the step.
     assert ["files" in one for one in record["requires"]] == [False, False, False, True]
+
+
+class Counted(StudyTask):
+    asked = 0
+
+    def requires(self):
+        type(self).asked += 1
+        yield Deep()
+        yield Required()
+
+    def output(self):
+        return {"all": [self.result("counted.txt")]}
+
+
+class MoreCounted(Counted):
+    def output(self):
+        found = super().output()
+        found["all"].append(self.result("more.txt"))
+        return found
+
+
+def test_in_a_plan_a_task_is_asked_once_and_its_answers_are_its_own():
+    task, Counted.asked = MoreCounted(), 0
+    with asked_once():
+        for _ in range(3):
+            assert [one.task_family for one in task.requires()] == ["Deep", "Required"]
+            names = task.output()
+            assert [Path(one.path).name for one in names["all"]] == ["counted.txt", "more.txt"]
+            # Who asked may change what was answered.
+            names["all"].clear()
+            task.requires().clear()
+    assert MoreCounted.asked == 1
+    assert [one.task_family for one in task.requires()] == ["Deep", "Required"] and MoreCounted.asked == 2
+
+
+def test_what_a_task_could_not_say_it_is_asked_again():
+    class Fails(StudyTask):
+        fails = True
+
+        def requires(self):
+            if self.fails:
+                raise ValueError("not yet")
+            return []
+
+        def output(self):
+            return self.result("x.txt")
+
+    task = Fails()
+    with asked_once():
+        with pytest.raises(ValueError):
+            task.requires()
+        task.fails = False
+        assert task.requires() == []
