@@ -56,7 +56,8 @@ def element(folder: Path, words: list[str], seats: int | None) -> int:
     def stop(signum, frame):
         nonlocal out_of_time
         out_of_time = True
-        raise KeyboardInterrupt
+        # Which comes again where it is lost.
+        signal.raise_signal(signal.SIGTERM)
 
     # SIGUSR1 has a meaning for Luigi. There is no Slurm on Windows.
     if sys.platform != "win32":

@@ -394,6 +394,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with patches.applied(
             patches.luigid_scheduler(functools.partial(Scheduler, prune_on_get_work=True)),
             patches.luigid_server(lambda server: luigid_gate.Gate(server, access)),
+            patches.luigid_ends_between_calls(),
             patches.pages_from_luigid_alone(),
             patches.no_log_line_per_call(),
         ):

@@ -7,6 +7,7 @@ import functools
 import logging
 import multiprocessing
 import re
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -247,6 +248,20 @@ def luigid_server(guard: Callable[["tornado.web.Application"], "tornado.routing.
 
     luigis = luigi.server.app
     return Patch(luigi.server, "app", lambda scheduler: guard(luigis(scheduler)))
+
+
+def luigid_ends_between_calls() -> Patch:
+    """A signal ends luigid between two calls: raised amid a line of its log, as Luigi does, it may be lost."""
+    import luigi.server
+    import tornado.ioloop
+
+    def set_handler(number: int, luigis: object) -> None:
+        tornados: Any = tornado.ioloop.IOLoop.current()
+        loop = tornados.asyncio_loop
+        # What Luigi does at its end it does in any case, by atexit.
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(loop.stop))
+
+    return Patch(luigi.server, "signal", SimpleNamespace(**{**vars(signal), "signal": set_handler}))
 
 
 def pages_from_luigid_alone() -> Patch:

@@ -202,6 +202,9 @@ class Worker(luigi.worker.Worker):
                 process.status_reporter._scheduler = type(self._scheduler)()
             for name in [name for name in self._imports if isinstance(task, Step) and name in task.preload]:
                 self._import(name)
+        elif isinstance(self._scheduler, luigid.RemoteScheduler):
+            # Another run may have made since the plan what it requires; a process of its own looks for itself.
+            discard_statuses()
         return process
 
     def _run_task(self, task_id):

@@ -228,9 +228,8 @@ class Attempt:
         """
         step = self._step
         logger.debug("%s logs to %s", step, step.log)
-        with printed_to(step.log) as stream:
+        with printed_to(step.log) as stream, self.reporter.running():
             try:
-                self.reporter.report_start()
                 inputs = self._note_inputs()
                 step.note_code("python")
                 with only_required(step, required) as asked_for_tool, own_surroundings():

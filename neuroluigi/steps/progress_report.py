@@ -6,8 +6,9 @@ import logging
 import math
 import multiprocessing
 import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from neuroluigi.provenance.files import write_text
@@ -28,10 +29,22 @@ class ProgressReporter:
     def __init__(self, step: "Step"):
         self._step = step
         self._logged_at = self._sent_at = float("-inf")
+        # The latest progress where it waits to be sent, with what sends it.
+        self._waiting: Mapping = {}
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
 
-    def report_start(self) -> None:
-        """Report where the log of the step is."""
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Report where the log of the step is, which runs in this context; nothing is reported after it."""
         self._send({"log": str(self._step.log)}, is_kept=multiprocessing.parent_process() is not None)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting = {}
+                if self._timer:
+                    self._timer.cancel()
 
     def report(self, k: float, n: float, message: str) -> None:
         """Report k of n, and a message; values that are not finite numbers are ignored."""
@@ -52,13 +65,30 @@ class ProgressReporter:
             with contextlib.suppress(OSError):
                 write_text(step.progress_path, json.dumps(progress), is_durable=False)
         # In a process for one step, its parent reads that file and sends it on.
-        if multiprocessing.parent_process() is not None or not (
-            step.set_status_message and step.set_progress_percentage
-        ):
+        if multiprocessing.parent_process() is not None:
             return
-        if time.monotonic() - self._sent_at >= _SCHEDULER_SECONDS:
-            # The path of the log is sent once, right before the first progress, which must not wait for it.
-            self._sent_at = time.monotonic() if "k" in progress else self._sent_at
+        with self._lock:
+            is_timed, self._waiting = bool(self._waiting), progress
+            seconds = self._sent_at + _SCHEDULER_SECONDS - time.monotonic()
+            if seconds <= 0:
+                self._send_waiting()
+            elif not is_timed:
+                # A step that reports nothing more for an hour shows its latest, not the one before.
+                self._timer = threading.Timer(seconds, self._send_later)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _send_later(self) -> None:
+        with self._lock:
+            if self._waiting:
+                self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        step, progress, self._waiting = self._step, self._waiting, {}
+        # The path of the log is sent once, right before the first progress, which must not wait for it.
+        self._sent_at = time.monotonic() if "k" in progress else self._sent_at
+        # Luigi sets them where it runs the step.
+        if step.set_status_message and step.set_progress_percentage:
             step.set_status_message(status_message(progress))
             step.set_progress_percentage(percentage(progress))
 

@@ -1,6 +1,9 @@
 """luigid: what becomes of several runs, of killed ones and of a luigid that is killed."""
 
+import contextlib
+import fcntl
 import json
+import os
 import re
 import signal
 import stat
@@ -19,7 +22,7 @@ from neuroluigi.provenance.run_record import read_run_record
 from neuroluigi.runner import luigid_token
 from tests import commands
 from tests.conftest import BIN, FAKE_MATLAB, REPOSITORY, clean_environment, needs_octave
-from tests.runner.luigid_lab import Lab, check_apart, wait_for
+from tests.runner.luigid_lab import Lab, Luigid, check_apart, wait_for
 
 
 def test_four_runs_share_the_steps_and_take_over_those_of_one_that_is_killed(tmp_path, luigid):
@@ -39,6 +42,27 @@ def test_four_runs_share_the_steps_and_take_over_those_of_one_that_is_killed(tmp
     assert {task["status"] for task in luigid.tasks().values()} == {DONE}
     assert read_run_record(lab.results)["exit_code"] == 0
     assert not [one for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == str(lab.folder)]
+
+
+def test_what_another_run_made_since_the_plan_is_seen_by_the_first_step(tmp_path, luigid):
+    lab = Lab(tmp_path / "lab", luigid)
+    with (lab.folder / "tasks.py").open("a") as file:
+        file.write(
+            "import luigi.worker, sys\n"
+            "luigis_run = luigi.worker.Worker.run\n"
+            "def run(self):\n"
+            "    open('planned', 'w').close()\n"
+            "    while 'First' in sys.argv and not os.path.exists('made'):\n        time.sleep(0.02)\n"
+            "    return luigis_run(self)\n"
+            "luigi.worker.Worker.run = run\n"
+        )
+    run = lab.start("First", "--group", "a-even")
+    wait_for((lab.folder / "planned").exists)
+    for index in ("0", "2"):
+        lab.run("Noise", "--session", "a", "--index", index)
+    (lab.folder / "made").touch()
+    assert run.wait(timeout=60) == 0, lab.said()
+    assert "Made: 1 First." in lab.said() and "ERROR" not in lab.said()
 
 
 def test_a_run_that_is_interrupted_gives_its_steps_back(tmp_path, luigid):
@@ -289,6 +313,30 @@ def test_another_name_of_luigid_is_allowed_by_its_luigi_cfg(tmp_path, luigid):
     (luigid.folder / "luigi.cfg").write_text("[scheduler]\nhosts = lab2.example, lab1.example\n")
     luigid.start()
     assert ask() == 200
+
+
+def test_luigid_ends_when_told_to_while_it_writes_its_log(tmp_path):
+    folder = tmp_path / "luigid"
+    folder.mkdir()
+    os.mkfifo(folder / "luigid.log")
+    log = os.open(folder / "luigid.log", os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(log, fcntl.F_SETPIPE_SZ, 4096)
+    luigid = Luigid(folder)
+    with pytest.raises(TimeoutError):
+        # Each refusal is a line of the log, which nobody reads.
+        for _ in range(1000):
+            with contextlib.suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(f"{luigid.url}api/prune", timeout=1)
+    luigid.process.send_signal(signal.SIGTERM)
+
+    def has_ended():
+        with contextlib.suppress(BlockingIOError):
+            os.read(log, 1 << 16)
+        return luigid.process.poll() is not None
+
+    wait_for(has_ended)
+    os.close(log)
+    assert luigid.process.returncode == 0 and (folder / "luigid.pickle").exists()
 
 
 def test_luigis_own_client_sends_the_token_as_the_password_of_its_url(tmp_path, luigid):

@@ -36,6 +36,7 @@ def luigis_state() -> list:
         luigi.worker.TaskProcess.__dict__["terminate"],
         luigi.server.Scheduler,
         luigi.server.app,
+        luigi.server.signal,
         tornado.web.RequestHandler.set_default_headers,
         list(LOGGER.filters),
         list(logging.getLogger("tornado.access").filters),
@@ -51,6 +52,7 @@ ALL = [
     patches.processes_end,
     lambda: patches.luigid_scheduler(scheduler.Scheduler),
     lambda: patches.luigid_server(lambda server: server),
+    patches.luigid_ends_between_calls,
     patches.pages_from_luigid_alone,
     patches.no_log_line_per_call,
 ]

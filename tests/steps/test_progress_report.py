@@ -3,6 +3,7 @@
 import json
 import logging
 import socket
+from queue import Queue
 
 import pytest
 
@@ -42,18 +43,38 @@ def step(tmp_path, monkeypatch):
 
 def test_progress_goes_to_the_file_at_once_and_to_the_scheduler_now_and_then(step):
     reporter = ProgressReporter(step)
-    reporter.report_start()
-    # Where it runs in the process of the scheduler, nobody reads that from a file.
-    assert not step.progress_path.exists() and step.sent[0].endswith(str(step.log))
-    # The first progress is sent although the log has just been.
-    reporter.report(1, 4, "one")
-    assert len(step.sent) == 4 and step.sent[2].startswith("1/4 one\n") and step.sent[3] == 25
-    step.now += 0.1
-    reporter.report(2, 4, "two")
-    assert len(step.sent) == 4 and json.loads(step.progress_path.read_text())["k"] == 2
-    step.now += 0.1001
-    reporter.report(3, 4, "three")
-    assert len(step.sent) == 6 and step.sent[5] == 75
+    with reporter.running():
+        # Where it runs in the process of the scheduler, nobody reads that from a file.
+        assert not step.progress_path.exists() and step.sent[0].endswith(str(step.log))
+        # The first progress is sent although the log has just been.
+        reporter.report(1, 4, "one")
+        assert len(step.sent) == 4 and step.sent[2].startswith("1/4 one\n") and step.sent[3] == 25
+        step.now += 0.1
+        reporter.report(2, 4, "two")
+        assert len(step.sent) == 4 and json.loads(step.progress_path.read_text())["k"] == 2
+        step.now += 0.1001
+        reporter.report(3, 4, "three")
+        assert len(step.sent) == 6 and step.sent[5] == 75
+
+
+def test_the_latest_progress_is_sent_although_the_step_reports_no_more(step, monkeypatch):
+    monkeypatch.setattr(progress_report, "_SCHEDULER_SECONDS", 0.05)
+    percent = Queue()
+    step.set_progress_percentage = percent.put
+    reporter = ProgressReporter(step)
+    with reporter.running():
+        assert percent.get_nowait() is None
+        for k in range(1, 4):
+            reporter.report(k, 4, "")
+        assert [percent.get(timeout=60) for _ in range(2)] == [25, 75]
+    # What waits when the step ends is not sent: the worker has told by then how it ended.
+    step.now += 1
+    with reporter.running():
+        reporter.report(1, 4, "")
+        reporter.report(2, 4, "")
+        timer = reporter._timer
+    timer.join()
+    assert [percent.get_nowait() for _ in range(2)] == [None, 25] and percent.empty()
 
 
 @pytest.mark.parametrize(("k", "n"), [("many", 4), (None, 4), (float("nan"), 4), (1, float("inf"))])
