@@ -97,6 +97,8 @@ def octave(folder: Path, call: str) -> float:
 def numpy_function(folder: Path, call: str) -> float:
     """Return the seconds of the NumPy function for an M-function."""
     load = (
+        # The package itself imports it when it is used.
+        "import numpy; "
         "from neuroluigi.signals.events import find_rising_edges; "
         "from neuroluigi.signals.numpy_functions import compute_stats, concatenate_files; "
     )
@@ -190,7 +192,7 @@ def lines(folder: Path, quick: bool) -> Iterator[Row]:
     describe(folder / "daq.json", "int16", 9, [folder / "daq.bin"])
     found = "[np.flatnonzero(np.diff(block[:, 8])) for block in blocks(read_aggregate('daq.json'))]"
     work = f"lines of {size_of(quick)}, a word of 9 x int16"
-    load = "from neuroluigi.signals import lines; "
+    load = "import numpy; from neuroluigi.signals import lines; "
     call = "lines.find_lines('daq.json', 'numpy.npy', 'numpy.json', 'words', [9])"
     # The quickest of three, as both take little.
     other = min(cpu_seconds(folder, *PYTHON, DIFFERENCES + found) for _ in range(3)) - start(*PYTHON, DIFFERENCES)

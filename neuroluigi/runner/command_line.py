@@ -154,6 +154,8 @@ def check_options(argv: Sequence[str], others: Iterable[str] = ()) -> None:
 def _problem_of_option(option: str, known: Iterable[str]) -> str:
     if option in RENAMED_OPTIONS:
         return refusal("option", option, RENAMED_OPTIONS[option])
+    if option == "--task":
+        return "--task NAME goes before the command, as in neuroluigi --task NAME status; luigi takes the NAME alone"
     near = difflib.get_close_matches(option, known, n=1)
     return f"there is no option {option}{f'; did you mean {near[0]}?' if near else ''}"
 

@@ -19,6 +19,7 @@ from neuroluigi.signals.event_files import GrowingArray
 from neuroluigi.signals.event_rule import Rule
 from neuroluigi.signals.filtered import Signal
 from neuroluigi.signals.noise import noise_levels
+from neuroluigi.signals.onsets import Onsets
 from neuroluigi.signals.signal_options import SignalOptions, options_of, plain, samples_of
 
 # Where neither level, threshold nor noise is given.
@@ -209,7 +210,7 @@ def _rule(options: EventOptions, levels: np.ndarray, releases: np.ndarray, rate:
 
 def _write_events(
     signal: Signal, rule: Rule, events_file: str, amplitudes_file: str
-) -> tuple[np.ndarray, list[int], Detector]:
+) -> tuple[np.ndarray, list[int], Detector | Onsets]:
     """Write the files; return the number of events of each channel, the rows of open ones, and what found them."""
     channels = np.array(signal.channels, np.int64)
     counts, opened = np.zeros(len(channels), np.int64), set[int]()
@@ -217,7 +218,9 @@ def _write_events(
     with contextlib.ExitStack() as stack:
         events = stack.enter_context(GrowingArray(events_file, "<i8", columns))
         amplitudes = stack.enter_context(GrowingArray(amplitudes_file, "<f8")) if amplitudes_file else None
-        detector = Detector(rule, signal.dtype, signal.channels)
+        is_plain = Onsets.suffice(rule, signal.dtype, signal.channels)
+        kinds = rule, signal.dtype
+        detector = Onsets(*kinds) if is_plain else Detector(*kinds, signal.channels)
         for found in _found(signal, detector):
             opened.update(found.places[found.is_open].tolist())
             is_new = found.places[0] >= events.rows
@@ -233,7 +236,7 @@ def _write_events(
     return counts, sorted(opened), detector
 
 
-def _found(signal: Signal, detector: Detector) -> Iterator[Found]:
+def _found(signal: Signal, detector: Detector | Onsets) -> Iterator[Found]:
     begins, ends = ({stretch[place] for stretch in signal.stretches} for place in (0, 1))
     for first, piece in signal.pieces() if signal.channels else ():
         yield from detector.feed(first, piece, first in begins, first + piece.shape[1] in ends)

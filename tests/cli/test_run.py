@@ -27,6 +27,9 @@ def test_a_task_may_be_named_by_argument_or_option_with_its_settings(pipeline):
     assert [path.parent.name for path in pipeline.results.glob("*/stats.json")] == ["s-odd"]
     wanted = ["--task", "Edges", "run", "--group", "s-odd", "--Edges-threshold", "0.5"]
     assert "Made: 1 Edges." in neuroluigi(pipeline.folder, *wanted, *FAKES)
+    for command in (["run"], ["status"], ["why", "Edges", "s-odd"]):
+        out = neuroluigi(pipeline.folder, *command, "--task", "Edges", *FAKES, code=1)
+        assert out.startswith("luigi: --task NAME goes before the command, as in neuroluigi --task NAME status")
 
 
 def test_it_ends_with_the_exit_code_of_the_run(pipeline):
