@@ -7,10 +7,12 @@ memory, where that can be had. README.md beside this file says what they mean.
 """
 
 import argparse
+import multiprocessing
 import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -95,11 +97,20 @@ def _print_table(place: Path, functions: Sequence[Callable[[Path, bool], Iterato
     print(f"{'work':62} {'ours':>16}  {'against':36} {'ratio':>8}  to reach", flush=True)
     began = time.monotonic()
     for function in functions:
-        with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder:
-            for row in function(Path(folder), quick):
-                # Of little work most is what it costs at all: it is held to no figure.
-                print(replace(row, at_most=None, at_least=None) if quick else row, flush=True)
+        # The peak of a process is at least what the one that starts it has at that time: so each function has its own.
+        process = multiprocessing.Process(target=_print_rows, args=(function, place, quick))
+        process.start()
+        process.join()
+        if process.exitcode:
+            sys.exit(process.exitcode)
     print(f"\n{time.monotonic() - began:.0f} s")
+
+
+def _print_rows(function: Callable[[Path, bool], Iterator[Row]], place: Path, quick: bool) -> None:
+    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder:
+        for row in function(Path(folder), quick):
+            # Of little work most is what it costs at all: it is held to no figure.
+            print(replace(row, at_most=None, at_least=None) if quick else row, flush=True)
 
 
 def _file_system(place: Path) -> str:

@@ -46,7 +46,7 @@ class Row:
 class Usage:
     """What a process took, seconds on the clock and of the processor, and what it printed.
 
-    `peak_bytes` is its memory, at least that of the benchmark, which started it.
+    `peak_bytes` is its memory, at least that of the process of the benchmark which started it.
     """
 
     seconds: float
