@@ -15,7 +15,7 @@ from luigi.task import flatten
 
 from neuroluigi.provenance import state
 from neuroluigi.provenance.access import why_denied
-from neuroluigi.provenance.commit import commit, pending_path, put_aside, recover
+from neuroluigi.provenance.commit import commit, folder_lock, pending_path, put_aside, recover
 from neuroluigi.provenance.contents import (
     describe,
     digest_of_manifest,
@@ -201,9 +201,12 @@ class Attempt:
     def _untouched(self) -> Iterator[None]:
         """Put aside what `make` writes to the final paths itself, and fail: no record would say what it is."""
         others = [self._record_path, pending_path(self._record_path)]
-        # A commit of another run changes these before its files, and after them: so they are asked first, and last.
-        of_others = list(map(_stamp, others))
-        before = {path: _stamp(path) for path in self._finals.values()}
+        # A commit of another run changes one of these before its files: so they are asked first here, and last below.
+        of_others, before = list(map(_stamp, others)), self._stamps_of_finals()
+        if any(of_others):
+            # One that is under way has changed it already, and will yet rename its files.
+            with folder_lock(self._record_path.parent):
+                of_others, before = list(map(_stamp, others)), self._stamps_of_finals()
         try:
             yield
         finally:
@@ -220,6 +223,9 @@ class Attempt:
                 f"make() wrote to {', '.join(path.name for path in written)} itself: write to the path in `out`, or"
                 " through self.output().open(), so that all or nothing is kept"
             )
+
+    def _stamps_of_finals(self) -> dict[Path, tuple[int, int, int] | None]:
+        return {path: _stamp(path) for path in self._finals.values()}
 
     def _make_logged(self, required: Sequence[luigi.Task]) -> tuple[list[dict], set[str]]:
         """Call `make`, with all that it prints in the log.

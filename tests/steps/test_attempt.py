@@ -7,13 +7,15 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread
 
 import luigi
 import psutil
 import pytest
 
-from neuroluigi import DamagedError, GroupTask, RunStopped
+from neuroluigi import DamagedError, GroupTask, RunStopped, StudyTask
 from neuroluigi.provenance import state
+from neuroluigi.provenance.commit import folder_lock
 from neuroluigi.steps.attempt import MADE, UNCHANGED
 from neuroluigi.steps.base import StepError
 from neuroluigi.steps.plan import status_of
@@ -416,6 +418,44 @@ class Folder(StudyTask):
     study = pipeline.results / "study"
     assert sorted(path.name for path in study.iterdir()) == ["folder", "runs"]
     assert (study / "folder" / "a.txt").read_text() == "a"
+
+
+class Held(StudyTask):
+    while_it_is_made = None
+
+    def output(self):
+        return self.result("held.txt")
+
+    def make(self, out):
+        out.write_text("held")
+        if self.while_it_is_made:
+            self.while_it_is_made()
+
+
+def test_a_commit_of_another_run_that_is_under_way_is_no_write_of_make(declare, tmp_path):
+    declare("results", root=tmp_path / "results")
+    step = Held()
+    step.run()
+    path, is_held, may_end = Path(step.output().path), Event(), Event()
+
+    def commit():
+        # It has written its record, and not renamed its file yet.
+        with folder_lock(step.record_path.parent):
+            path.rename(tmp_path / "part")
+            is_held.set()
+            # The step waits for it by the lock, and would else go on.
+            may_end.wait(1)
+            (tmp_path / "part").rename(path)
+
+    other = Thread(target=commit)
+    other.start()
+    is_held.wait()
+    step.while_it_is_made = lambda: (may_end.set(), other.join())
+    step.run()
+    assert step.run_outcome.what == UNCHANGED and sorted(one.name for one in path.parent.iterdir()) == [
+        "held.txt",
+        "runs",
+    ]
 
 
 def test_two_runs_at_the_same_time_both_end_well(pipeline):
