@@ -201,7 +201,7 @@ class Attempt:
     def _untouched(self) -> Iterator[None]:
         """Put aside what `make` writes to the final paths itself, and fail: no record would say what it is."""
         others = [self._record_path, pending_path(self._record_path)]
-        # A commit of another run changes one of these before its files: so they are asked first here, and last below.
+        # Another run changes one of these before its files, or after: so they are asked first here, and last below.
         of_others, before = list(map(_stamp, others)), self._stamps_of_finals()
         if any(of_others):
             # One that is under way has changed it already, and will yet rename its files.
@@ -210,10 +210,12 @@ class Attempt:
         try:
             yield
         finally:
-            # What another run commits meanwhile comes with its record; what a viewer adds to a folder is its own.
             written = [path for path, known in before.items() if _stamp(path) not in (None, known)]
-            is_own = list(map(_stamp, others)) == of_others
-            written = [path for path in written if is_own and not (path.is_dir() and before[path])]
+            if written:
+                # What another run writes comes with its record; what a viewer adds to a folder is its own.
+                with folder_lock(self._record_path.parent):
+                    is_own = list(map(_stamp, others)) == of_others
+                written = [path for path in written if is_own and not (path.is_dir() and before[path])]
             for path, kept in zip(written, put_aside(written), strict=True):
                 logger.warning(
                     "%s wrote to %s itself; it is kept as %s", self._step, shown_path(path), shown_path(kept)

@@ -458,6 +458,29 @@ def test_a_commit_of_another_run_that_is_under_way_is_no_write_of_make(declare, 
     ]
 
 
+def test_a_file_that_another_run_writes_before_its_record_is_no_write_of_make(declare, tmp_path):
+    declare("results", root=tmp_path / "results")
+    step = Held()
+    step.run()
+    path, is_written, may_end = Path(step.output().path), Event(), Event()
+    path.unlink()
+
+    def write():
+        # As places in aggregate.json are written anew.
+        with folder_lock(step.record_path.parent):
+            path.write_text("held")
+            is_written.set()
+            may_end.wait(1)
+            os.utime(step.record_path)
+
+    other = Thread(target=write)
+    step.while_it_is_made = lambda: (other.start(), is_written.wait())
+    step.run()
+    may_end.set()
+    other.join()
+    assert step.run_outcome.what and sorted(one.name for one in path.parent.iterdir()) == ["held.txt", "runs"]
+
+
 def test_two_runs_at_the_same_time_both_end_well(pipeline):
     arguments = ["PlotAll", "--matlab-engine", "numpy", "--workers", "2", "--FakeRecording-sessions", "a,b"]
     processes = [pipeline.start(*arguments) for _ in range(2)]
