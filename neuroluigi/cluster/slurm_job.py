@@ -56,7 +56,7 @@ def element(folder: Path, words: list[str], seats: int | None) -> int:
     def stop(signum, frame):
         nonlocal out_of_time
         out_of_time = True
-        # Which comes again where it is lost.
+        # A run sends itself this signal again where it is lost.
         signal.raise_signal(signal.SIGTERM)
 
     # SIGUSR1 has a meaning for Luigi. There is no Slurm on Windows.

@@ -256,8 +256,8 @@ def luigid_ends_between_calls() -> Patch:
     import tornado.ioloop
 
     def set_handler(number: int, luigis: object) -> None:
-        tornados: Any = tornado.ioloop.IOLoop.current()
-        loop = tornados.asyncio_loop
+        current: Any = tornado.ioloop.IOLoop.current()
+        loop = current.asyncio_loop
         # What Luigi does at its end it does in any case, by atexit.
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(loop.stop))
 

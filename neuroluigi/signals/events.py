@@ -218,9 +218,7 @@ def _write_events(
     with contextlib.ExitStack() as stack:
         events = stack.enter_context(GrowingArray(events_file, "<i8", columns))
         amplitudes = stack.enter_context(GrowingArray(amplitudes_file, "<f8")) if amplitudes_file else None
-        is_plain = Onsets.suffice(rule, signal.dtype, signal.channels)
-        kinds = rule, signal.dtype
-        detector = Onsets(*kinds) if is_plain else Detector(*kinds, signal.channels)
+        detector = _detector(rule, signal)
         for found in _found(signal, detector):
             opened.update(found.places[found.is_open].tolist())
             is_new = found.places[0] >= events.rows
@@ -234,6 +232,12 @@ def _write_events(
                 if file is not None:
                     file.append(values) if is_new else file.replace(found.places, values)
     return counts, sorted(opened), detector
+
+
+def _detector(rule: Rule, signal: Signal) -> Detector | Onsets:
+    if Onsets.suffice(rule, signal.dtype, signal.channels):
+        return Onsets(rule, signal.dtype)
+    return Detector(rule, signal.dtype, signal.channels)
 
 
 def _found(signal: Signal, detector: Detector | Onsets) -> Iterator[Found]:

@@ -315,7 +315,8 @@ def test_another_name_of_luigid_is_allowed_by_its_luigi_cfg(tmp_path, luigid):
     assert ask() == 200
 
 
-def test_luigid_ends_when_told_to_while_it_writes_its_log(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_luigid_ends_when_told_to_while_it_writes_its_log(tmp_path, number):
     folder = tmp_path / "luigid"
     folder.mkdir()
     os.mkfifo(folder / "luigid.log")
@@ -327,7 +328,7 @@ def test_luigid_ends_when_told_to_while_it_writes_its_log(tmp_path):
         for _ in range(1000):
             with contextlib.suppress(urllib.error.HTTPError):
                 urllib.request.urlopen(f"{luigid.url}api/prune", timeout=1)
-    luigid.process.send_signal(signal.SIGTERM)
+    luigid.process.send_signal(number)
 
     def has_ended():
         with contextlib.suppress(BlockingIOError):
