@@ -11,11 +11,12 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from neuroluigi.provenance.files import only_regular, read_bytes
+from neuroluigi.provenance.parts import part_of_looks
 
 # A line is the name, the checksum of name and text, and the text, which is JSON.
 _NAME, _CHECKSUM = 32, 8
@@ -64,22 +65,26 @@ class KeptLines:
         """
         if self._path is None or not _has_room(self._path.parent):
             return False
-        kept, part = (
-            itertools.chain(lines.values(), self._others(lines)),
-            self._path.with_name(f"{self._path.name}.new"),
-        )
+        kept = itertools.islice(itertools.chain(lines.values(), self._others(lines)), most)
+        try:
+            self._replace(self._path, kept)
+        except OSError:
+            return False
+        self.__dict__.pop("_kept", None)
+        return True
+
+    def _replace(self, path: Path, lines: Iterable[bytes]) -> None:
+        part = part_of_looks(path)
         try:
             with open(part, "wb", opener=only_regular) as file:
                 file.write(self._first_line)
-                file.writelines(b"%b\n" % line for line in itertools.islice(kept, most))
-            part.replace(self._path)
+                file.writelines(b"%b\n" % line for line in lines)
+            part.replace(path)
         except OSError:
             # What others need more, where the disk is full.
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
-            return False
-        self.__dict__.pop("_kept", None)
-        return True
+            raise
 
     def _others(self, lines: Mapping[str, bytes]) -> Iterator[bytes]:
         content, places = self._kept

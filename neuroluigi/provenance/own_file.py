@@ -3,8 +3,9 @@
 import os
 import stat
 import sys
-import tempfile
 from pathlib import Path
+
+from neuroluigi.provenance.parts import part_path
 
 # What others must not be able to do with a file.
 NOT_WRITE, NOT_READ = 0o022, 0o077
@@ -33,11 +34,9 @@ def read_own(path: Path, denied: int, most: int = -1) -> bytes:
 
 def write_own(path: Path, content: bytes, is_new: bool = False) -> None:
     """Write a file that only this user can read, whole or not at all. Raises OSError, FileExistsError if `is_new`."""
-    # O_EXCL, 0600, and a name that nobody can guess.
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    part = Path(name)
+    part = part_path(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(content)
         if is_new:
             path.hardlink_to(part)

@@ -47,6 +47,16 @@ def part_path(path: Path) -> Path:
             return part
 
 
+def part_of_looks(path: Path) -> Path:
+    """Return a temporary path of this run for what a look may write too; without a run, the one that all looks have.
+
+    So a look that is killed leaves one file at most, which the next one that writes `path` writes anew.
+    """
+    if _run_id != _of_process:
+        return part_path(path)
+    return path.with_name(f"{path.stem}.part-{'0' * len(_run_id)}-{'0' * 8}{path.suffix}")
+
+
 def run_of_part(name: str) -> str:
     """Return the id of the run that a temporary name has; "" for any other name, and those of earlier releases."""
     found = _PART.fullmatch(name)

@@ -37,8 +37,7 @@ from neuroluigi.steps.variants import folder_of, in_command
 
 # Right in the folder of results: folders and files of runs, and what the commands write there.
 _OF_RUNS = (
-    *(".runs", ".seats", ".slurm", ".luigid", ".checksums.jsonl", KEY_FILE),
-    *(INDEX_FILE, f"{INDEX_FILE}.new", FACTS_FILE, f"{FACTS_FILE}.new"),
+    *(".runs", ".seats", ".slurm", ".luigid", ".checksums.jsonl", KEY_FILE, INDEX_FILE, FACTS_FILE),
     *("report.html", "ro-crate-metadata.json"),
 )
 _ASIDE_SIGNS = (".damaged", ".accepted")

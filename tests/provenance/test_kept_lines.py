@@ -8,6 +8,7 @@ import pytest
 
 from neuroluigi.provenance import kept_lines
 from neuroluigi.provenance.kept_lines import KeptLines, line_of, name_of
+from neuroluigi.provenance.parts import part_of_looks
 from tests.provenance import odd_files
 
 VALUES = {name_of(b"%d" % number): {"number": number, "text": "é\n" * number} for number in range(50)}
@@ -89,7 +90,7 @@ def test_what_can_not_be_written_is_not_kept(tmp_path, path):
     name, *_ = VALUES
     assert not KeptLines(tmp_path / "absent" / ".kept", "numbers 1").save({name: line_of(name, 1)})
     # Where its temporary file would lie is a link of somebody else's.
-    (tmp_path / ".kept.new").symlink_to(tmp_path / "theirs")
+    part_of_looks(path).symlink_to(tmp_path / "theirs")
     assert not KeptLines(path, "numbers 1").save({name: line_of(name, 1)})
     assert kept(path) == VALUES and not (tmp_path / "theirs").exists()
 

@@ -1,11 +1,25 @@
 """Temporary names."""
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 
 from neuroluigi.provenance import parts
-from neuroluigi.provenance.parts import is_part, name_parts_by, new_run_id, part_path, run_of_part, with_final_names
+from neuroluigi.provenance.files import write_json
+from neuroluigi.provenance.kept_lines import KeptLines
+from neuroluigi.provenance.own_file import write_own
+from neuroluigi.provenance.parts import (
+    final_name,
+    is_part,
+    name_parts_by,
+    new_run_id,
+    part_of_looks,
+    part_path,
+    run_of_part,
+    with_final_names,
+)
 
 
 @pytest.fixture
@@ -63,3 +77,45 @@ def test_names_of_earlier_releases_are_temporary_and_of_no_run(tmp_path):
 def test_messages_have_final_names_for_what_this_run_writes(tmp_path, noted):
     part, other = part_path(tmp_path / "a.bin"), "x.part-fedcba9876543210-01234567.bin"
     assert with_final_names(f"no {part}, no {other}") == f"no {tmp_path / 'a.bin'}, no {other}"
+
+
+def kill_before_its_last_call(write, path):
+    if (pid := os.fork()) == 0:
+        try:
+            for name in ("replace", "hardlink_to"):
+                setattr(Path, name, lambda *arguments: os._exit(7))
+            write(path)
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a process that dies at one line")
+
+
+@needs_fork
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_json(path, {"a": 1}),
+        lambda path: write_own(path, b"mine"),
+        lambda path: write_own(path, b"mine", is_new=True),
+        lambda path: KeptLines(path, "numbers 1").save({}),
+    ],
+    ids=["a record", "what nobody else reads", "what is new", "what is kept to be quick"],
+)
+def test_what_a_killed_write_leaves_has_a_temporary_name_of_its_run(tmp_path, noted, write):
+    kill_before_its_last_call(write, tmp_path / ".a.json")
+    (left,) = [path.name for path in tmp_path.iterdir()]
+    assert final_name(left) == ".a.json" and run_of_part(left) == "0123456789abcdef" and noted == []
+    write(tmp_path / ".a.json")
+    assert noted == [tmp_path] and {path.name for path in tmp_path.iterdir()} == {left, ".a.json"}
+
+
+@needs_fork
+def test_looks_that_are_killed_leave_one_file_which_the_next_one_takes(tmp_path):
+    path, lines = tmp_path / ".a", KeptLines(tmp_path / ".a", "numbers 1")
+    for _ in range(2):
+        kill_before_its_last_call(lambda path: lines.save({}), path)
+        assert list(tmp_path.iterdir()) == [part_of_looks(path)] and is_part(part_of_looks(path))
+    assert lines.save({}) and list(tmp_path.iterdir()) == [path]
