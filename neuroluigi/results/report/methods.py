@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from neuroluigi.provenance.record import engine_and_version, is_recording, recorded_code
@@ -175,10 +175,22 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def details(facts: Facts) -> dict:
-    """Return the details of each result, which the page shows on demand: lines of text, and the run record."""
-    results = [{"lines": explain_status(one.entry, one.record), "record": _as_text(one.record)} for one in facts.found]
+    """Return the details of each result, which the page shows on demand: lines of text, and the run record.
+
+    Both are lists of numbers of lines: nearly all of a thousand run records are the same few thousand lines, and a
+    record is longer than what a packer looks back for them.
+    """
+    known: dict[str, int] = {}
+
+    def numbers(lines: Iterable[str]) -> list[int]:
+        return [known.setdefault(line, len(known)) for line in lines]
+
+    results = [
+        {"lines": numbers(explain_status(one.entry, one.record)), "record": numbers(_as_text(one.record).split("\n"))}
+        for one in facts.found
+    ]
     roots = {name: _prefix(roots_of_paths()[name], facts.folder) for name in ("results", "recordings")}
-    return {"roots": roots, "results": results}
+    return {"roots": roots, "lines": list(known), "results": results}
 
 
 def _as_text(record: Mapping) -> str:

@@ -56,7 +56,9 @@ let unpacked;
 function details() {
   unpacked ??= (async () => {
     const bytes = Uint8Array.from(atob(document.getElementById("details").textContent), (one) => one.charCodeAt(0));
-    return JSON.parse(await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text());
+    const json = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+    const found = JSON.parse(json);
+    return { ...found, text: (numbers) => numbers.map((n) => found.lines[n]).join("\n") };
   })();
   return unpacked;
 }
@@ -64,9 +66,9 @@ function details() {
 const dialog = document.getElementById("result");
 
 async function showResults(numbers) {
-  const { results } = await details(), asked = numbers.map((n) => results[n]);
-  const records = asked.map((one) => one.record).filter(Boolean);
-  const texts = asked.map((one) => one.lines.join("\n")), [name, ...rest] = texts[0].split("\n");
+  const { results, text } = await details(), asked = numbers.map((n) => results[n]);
+  const records = asked.map((one) => text(one.record)).filter(Boolean);
+  const texts = asked.map((one) => text(one.lines)), [name, ...rest] = texts[0].split("\n");
   document.getElementById("result-name").textContent = asked.length > 1 ? `${asked.length} results` : name;
   dialog.querySelector(".lines").textContent = asked.length > 1 ? texts.join("\n\n") : rest.join("\n");
   dialog.querySelector(".record").textContent = records.join("\n\n");
@@ -89,8 +91,9 @@ if (window.DecompressionStream) {
 const checksums = document.getElementById("checksums");
 
 checksums?.addEventListener("toggle", async () => {
-  const { roots, results } = await details();
-  const files = results.flatMap((one) => (one.record ? JSON.parse(one.record).outputs : []));
+  const { roots, results, text } = await details();
+  const records = results.map((one) => text(one.record)).filter(Boolean);
+  const files = records.flatMap((one) => JSON.parse(one).outputs);
   checksums.querySelector("pre").textContent = files.map((one) => `${one.sha256}  ${roots[one.root] ?? ""}${one.path}`).join("\n");
 }, { once: true });
 

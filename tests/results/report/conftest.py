@@ -70,8 +70,10 @@ class Page(HTMLParser):
         return html.unescape(" ".join(re.sub(r"<title>.*?</title>|<[^>]*>", " ", part).split()))
 
     def details(self):
+        """Return the lines on each result, and its record as text."""
         packed = re.search(r'id="details">([^<]*)<', self.source)[1]
-        return json.loads(gzip.decompress(base64.b64decode(packed)))
+        found = json.loads(gzip.decompress(base64.b64decode(packed)))
+        return [{name: [found["lines"][n] for n in one[name]] for name in one} for one in found["results"]]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,10 @@
 """The methods paragraph and what results were made with, from records alone."""
 
+import hashlib
+import json
+
 from neuroluigi.provenance import state
-from neuroluigi.results.report import methods
+from neuroluigi.results.report import methods, page
 from tests.results.report.about import a_result, facts_of
 
 RUN = {
@@ -85,3 +88,17 @@ def test_versions_hosts_and_code_are_counted():
         "settings": [("[Edges] threshold", "0.5", "command line")],
         "files": 2,
     }
+
+
+def test_a_hundred_records_of_one_step_take_hardly_more_than_one(monkeypatch):
+    monkeypatch.setattr(methods, "explain_status", lambda entry, record: [f"{entry.step}({entry.row}): done"])
+    sources = [{"path": f"neuroluigi:name{n}", "sha256": hashlib.sha256(b"%d" % n).hexdigest()} for n in range(400)]
+    groups = [f"g{number:03}" for number in range(100)]
+    results = [a_result("Plot", group, sources=sources) for group in groups]
+    one, hundred = (methods.details(facts_of(*some)) for some in (results[:1], results))
+    assert len(page._packed(one)) > 20_000 and len(page._packed(hundred)) < 3 * len(page._packed(one))
+    for group, found in zip(groups, hundred["results"], strict=True):
+        lines, record = ([hundred["lines"][n] for n in found[name]] for name in ("lines", "record"))
+        assert lines == [f"Plot({group}): done"]
+        known = json.loads("\n".join(record))
+        assert known["parameters"] == {"group": group} and known["sources"] == sources
