@@ -11,6 +11,8 @@ from neuroluigi.recordings.formats.reader import Channel, RecordedFile
 from neuroluigi.recordings.pattern import Row
 from neuroluigi.recordings.recording import RecordingsError
 
+_GUESSED = tuple(one for name, one in FORMATS.items() if name not in NEVER_GUESSED)
+
 # The header of a stream of Open Ephys is two folders above its samples.
 _OPEN_EPHYS_SAMPLES = "continuous.dat"
 # Of many streams of a file the first ones are named.
@@ -55,8 +57,7 @@ class Headers:
         except OSError:
             # That the file can't be read is told where it is measured.
             return
-        wanted = [named] if named else [name for name in FORMATS if name not in NEVER_GUESSED]
-        for one in map(FORMATS.__getitem__, wanted):
+        for one in [FORMATS[named]] if named else _GUESSED:
             if one.claims(folder, names):
                 self.add(one.recordings_in(folder, names))
 

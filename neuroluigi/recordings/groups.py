@@ -2,16 +2,18 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from neuroluigi.recordings.concatenation import count_channels
 from neuroluigi.recordings.formats.find import FORMATS
 from neuroluigi.recordings.formats.library_process import one_process
+from neuroluigi.recordings.formats.raw import checked
 from neuroluigi.recordings.formats.reader import Channel, Part, RecordedFile
 from neuroluigi.recordings.found import Headers
 from neuroluigi.recordings.metadata import with_metadata
+from neuroluigi.recordings.pattern import Row
 from neuroluigi.recordings.recording import (
     RAW,
     Declaration,
@@ -24,6 +26,10 @@ from neuroluigi.recordings.recording import (
 )
 from neuroluigi.recordings.seams import join
 from neuroluigi.recordings.table import declared_rows, describe, made_rows, selected
+
+# Recordings by their rows, and the files that were looked at for that.
+Described = tuple[list[Recording], dict[str, tuple[int, int]]]
+InParts = Callable[[Sequence[Row], Callable[[Iterable[Row]], Described]], Iterable[Described]]
 
 # Between the key of a group and the name of a variant, in the names of folders of results.
 VARIANT_SIGN = "@"
@@ -46,12 +52,13 @@ def find_groups(
     declaration: Declaration,
     made: Iterable[Mapping[str, str]] = (),
     notify: Callable[[str], object] = warnings.warn,
+    in_parts: InParts = lambda rows, describe_rows: [describe_rows(rows)],
 ) -> dict[str, Group]:
     """Find all recordings and group them.
 
     `made` are rows (session, index, path) of recordings that the pipeline makes itself, used where neither root nor
     table is set. `notify` is called with a sentence for each kind of files that look like recordings and are left out,
-    and for what is doubtful about recordings that are taken.
+    and for what is doubtful about recordings that are taken. `in_parts` has rows described, some of them elsewhere.
     Raises RecordingsError for errors that concern all groups; those of one are in its `problems`.
     """
     is_made = not (declaration.root or declaration.table)
@@ -59,9 +66,15 @@ def find_groups(
     rows = made_rows(list(made)) if is_made else declared_rows(declaration, headers, notify)
     if declaration.metadata:
         rows = with_metadata(rows, Path(declaration.metadata), notify)
-    recordings = [
-        describe(row, origin, declaration, is_made, headers) for origin, row in selected(rows, declaration.select)
-    ]
+
+    @one_process()
+    def describe_rows(some: Iterable[Row]) -> Described:
+        return [describe(row, origin, declaration, is_made, headers) for origin, row in some], checked
+
+    recordings: list[Recording] = []
+    for described, seen in in_parts(selected(rows, declaration.select), describe_rows):
+        recordings += described
+        checked.update(seen)
     # The streams of a folder have some in common.
     for warning in dict.fromkeys(w for r in recordings if r.recorded for w in r.recorded.warnings):
         notify(warning)

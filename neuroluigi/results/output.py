@@ -100,25 +100,42 @@ def _as_no_formula(cell: Cell) -> Cell:
 
 def write_json(columns: Sequence[str], blocks: Iterable[Iterable[Sequence[Cell]]], out: TextIO) -> None:
     """Write blocks of rows as one JSON array with an object per line; blank cells are null."""
-    encode = json.JSONEncoder(ensure_ascii=False).encode
     before = "[\n"
     for rows in blocks:
         if rows:
-            lines = (encode(dict(zip(columns, row, strict=True))) for row in rows)
+            lines = (_encode(dict(zip(columns, row, strict=True))) for row in rows)
             out.write(before + plain_json(",\n".join(lines)))
             before = ",\n"
     out.write("[]\n" if before == "[\n" else "\n]\n")
 
 
 def write_json_object(items: Iterable[tuple[str, object]], out: TextIO) -> None:
-    """Write named values as one JSON object, in lines, as each comes: large ones need not be in memory all at once."""
-    encode = json.JSONEncoder(indent=1, ensure_ascii=False).encode
+    """Write named values as one JSON object, as each comes: large ones need not be in memory all at once.
+
+    In lines: one for each field of a value, and for each object in a list of them.
+    """
     before = "{\n"
     for name, value in items:
-        lines = encode({name: value}).removeprefix("{\n").removesuffix("\n}")
-        out.write(before + plain_json(lines))
+        out.write(before + plain_json(f" {_encode(name)}: {_in_lines(value)}"))
         before = ",\n"
     out.write("{}\n" if before == "{\n" else "\n}\n")
+
+
+# Indented by json itself it takes five times as long.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _in_lines(value: object) -> str:
+    if not isinstance(value, dict) or not value:
+        return _encode(value)
+    fields = (f"  {_encode(name)}: {_listed(field)}" for name, field in value.items())
+    return "{\n" + ",\n".join(fields) + "\n }"
+
+
+def _listed(field: object) -> str:
+    if isinstance(field, list) and field and isinstance(field[0], dict):
+        return "[\n" + ",\n".join(f"   {_encode(one)}" for one in field) + "\n  ]"
+    return _encode(field)
 
 
 def write_text(

@@ -19,6 +19,7 @@ from neuroluigi.recordings.recording import Group, Recording, RecordingsError, i
 from neuroluigi.steps.config import RunStopped, recordings, recordings_root, results_root, setting
 from neuroluigi.steps.lab_folder import without_settings
 from neuroluigi.steps.plain_luigi import plain_run
+from neuroluigi.steps.two_processes import in_parts
 
 logger = logging.getLogger("luigi-interface")
 
@@ -162,7 +163,7 @@ def _find_groups(notify: Callable[[str], object], note: Callable[[str], object])
     made = [dict(row) for row in _made_recordings()]
     if made and (reason := without_settings()):
         notify(f"{reason}: the recordings are fake ones, and the results go to {results_root()}")
-    return find_groups(declaration, made, note)
+    return find_groups(declaration, made, note, in_parts)
 
 
 def missing_folder() -> Path | None:

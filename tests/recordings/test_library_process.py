@@ -1,5 +1,6 @@
 """Libraries in a process of their own: what a file does to it is a problem of that file, and of nothing else."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,26 @@ def test_nothing_is_started_where_no_library_is_needed(tmp_path, started):
     with one_process():
         assert len(find_recordings(str(tmp_path), ["wav", "nwb", "neo"]).recordings) == 1
     assert not started
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked here")
+def test_a_fork_has_one_of_its_own(tmp_path, started):
+    file_with(tmp_path / "a.nwb", VALUES.astype("<i2"))
+
+    def is_read():
+        (found,) = find_recordings(str(tmp_path), ["nwb"]).recordings
+        return not found.problems
+
+    with one_process():
+        assert is_read() and len(started) == 1
+        if (pid := os.fork()) == 0:
+            try:
+                os._exit(0 if is_read() and len(started) == 2 else 1)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        # The one of before is at work still.
+        assert is_read() and len(started) == 1
 
 
 @needs_formats

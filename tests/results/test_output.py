@@ -89,12 +89,17 @@ def test_json_is_the_same_data_without_a_control_character():
 
 
 @pytest.mark.parametrize("named", [{}, {"a": 1}, {"a": {"b": [1, "神\x1b[31m\n}"]}, '"c': [], "d": {}, "": None}])
-def test_a_json_object_is_written_as_json_itself_writes_it(named):
+def test_a_json_object_is_what_json_itself_reads_without_a_control_character(named):
     out = io.StringIO()
     write_json_object(named.items(), out)
-    assert json.loads(out.getvalue()) == named
-    written = json.dumps(named, indent=1, ensure_ascii=False).replace("\x1b", "\\u001b")
-    assert out.getvalue() == written + "\n"
+    assert json.loads(out.getvalue()) == named and "\x1b" not in out.getvalue()
+
+
+def test_a_json_object_has_a_line_for_each_field_and_each_object_in_a_list():
+    out = io.StringIO()
+    write_json_object([("a", {"list": [{"x": 1, "y": [{"z": 2}]}, {}], "flat": [1, "é"]}), ("b", {})], out)
+    lines = ["{", ' "a": {', '  "list": [', '   {"x": 1, "y": [{"z": 2}]},', "   {}", "  ],"]
+    assert out.getvalue().splitlines() == [*lines, '  "flat": [1, "é"]', " },", ' "b": {}', "}"]
 
 
 def test_of_a_json_object_one_value_after_the_other_is_asked_for_and_written():

@@ -5,7 +5,12 @@ import signal
 
 import pytest
 
-from neuroluigi.steps.two_processes import by_two, is_worth_sharing
+from neuroluigi.recordings.formats.raw import checked
+from neuroluigi.recordings.groups import find_groups
+from neuroluigi.recordings.recording import Declaration
+from neuroluigi.steps import two_processes
+from neuroluigi.steps.two_processes import by_two, in_parts, is_worth_sharing
+from tests.conftest import FORMATS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the second process is forked")
 
@@ -49,3 +54,45 @@ def test_an_error_here_ends_the_second_process(tmp_path):
 
 def test_without_a_command_there_is_one_process():
     assert not is_worth_sharing(range(10_000))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_in_parts_has_all_in_order_also_where_the_second_process_fails(monkeypatch, fails):
+    parent = os.getpid()
+
+    def work(some):
+        return [one for one in some if os.getpid() == parent or not fails or 1 / 0]
+
+    assert in_parts(range(5), work) == [[0, 1, 2, 3, 4]]
+    monkeypatch.setattr(two_processes, "is_worth_sharing", lambda items, least: len(items) == 5)
+    assert in_parts(range(5), work) == [[0, 1], [2, 3, 4]]
+
+
+def test_an_error_of_the_second_half_is_raised_here(monkeypatch):
+    monkeypatch.setattr(two_processes, "is_worth_sharing", lambda items, least: True)
+    with pytest.raises(ZeroDivisionError):
+        in_parts([1, 1, 1, 0], lambda some: [1 / one for one in some])
+
+
+@pytest.mark.skipif(not FORMATS.is_dir(), reason="needs recordings of many formats")
+def test_recordings_found_by_two_processes_are_those_found_by_one(tmp_path, monkeypatch):
+    for path in ("nwb", "abf", "spikeglx", "openephys", "ecg", "wav", "intan"):
+        (tmp_path / path).symlink_to(FORMATS / path)
+    rows = [f"ecg/mitdb_{number}/rec_0.bin,raw," for number in (105, 108)]
+    rows += [f"{path.relative_to(tmp_path)},nwb," for path in tmp_path.glob("nwb/*.nwb")]
+    rows += [f"{path.relative_to(tmp_path)},," for path in tmp_path.glob("*/**/continuous.dat")]
+    rows += [f"{path.relative_to(tmp_path)},neo," for path in tmp_path.glob("abf/*.abf")]
+    rows += ["nowhere.bin,,", "wav,,", *(f"{path.relative_to(tmp_path)},wav," for path in tmp_path.glob("wav/*.wav"))]
+    lines = [f"s{number:02},0,{row}" for number, row in enumerate(rows)]
+    for order in (lines, lines[::-1]):
+        (tmp_path / "recordings.csv").write_text("\n".join(["session,index,path,format,stream", *order]))
+        checked.clear()
+        whole, notes = find_groups(Declaration(root=str(tmp_path)), notify=(alone := []).append), alone
+        seen = dict(checked)
+        checked.clear()
+        monkeypatch.setattr(two_processes, "is_worth_sharing", lambda items, least: True)
+        halves = find_groups(Declaration(root=str(tmp_path)), notify=(shared := []).append, in_parts=in_parts)
+        monkeypatch.undo()
+        # How a recording is decoded is a function, the same one for the same file.
+        assert repr(halves) == repr(whole) and shared == notes and checked == seen and len(seen) > 5
+        assert sum(bool(group.problems) for group in whole.values()) >= 2

@@ -123,6 +123,7 @@ class _Process:
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
+        self.asker = os.getpid()
 
     def answers(self, call: _Call) -> Iterator[tuple[dict[str, Any], bytes]]:
         """Yield the answers to a call, with the bytes of each. Raises RecordingsError, also where there is no end."""
@@ -170,7 +171,8 @@ _current: ContextVar[_Process | None] = ContextVar("library_process", default=No
 def one_process() -> Iterator[_Process]:
     """Read all files of this context by one process, which is started for the first one and ends with the context."""
     current = _current.get()
-    if current:
+    # A fork has the pipes of its parent, which are not for it.
+    if current and current.asker == os.getpid():
         yield current
         return
     process = _Process()

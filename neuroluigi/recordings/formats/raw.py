@@ -49,7 +49,7 @@ def _measure_flat(recording: Recording, partial_sample: str, path: str, header_b
                 f"{recording.origin}: {path} is {what}, not raw samples; convert it, or declare header_bytes where"
                 " its samples lie raw behind a header"
             )
-        _checked[path] = _identity(found)
+        checked[path] = _identity(found)
     return _flat(recording, partial_sample, path, header_bytes, size)
 
 
@@ -76,7 +76,7 @@ def _measure_by_header(recording: Recording, recorded: RecordedFile, partial_sam
     parts = recorded.parts or (recorded.first_file,)
     for path in dict.fromkeys(part.path for part in parts):
         try:
-            _checked[path] = _identity(_stat_and_start(path)[0])
+            checked[path] = _identity(_stat_and_start(path)[0])
         except OSError as error:
             raise RecordingsError(f"{recording.origin}: {path} can't be read: {error.strerror}") from error
     if recorded.rest_bytes and partial_sample != "drop":
@@ -89,7 +89,7 @@ def _measure_by_header(recording: Recording, recorded: RecordedFile, partial_sam
 
 
 # The files that this process has opened and found right, with size and time: a plan measures each a second time.
-_checked: dict[str, tuple[int, int]] = {}
+checked: dict[str, tuple[int, int]] = {}
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:
@@ -115,7 +115,7 @@ def _stat_and_start(path: str) -> tuple[os.stat_result, bytes]:
 
     Raises OSError with the reason for anything else.
     """
-    if path in _checked and _identity(found := _stat(path)) == _checked[path]:
+    if path in checked and _identity(found := _stat(path)) == checked[path]:
         return found, b""
     try:
         # Without waiting for whoever writes into a pipe. An opened file can be read, which stat() does not say.
