@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import select
 import signal
@@ -30,8 +31,9 @@ BIN = Path(sys.executable).parent
 SCRIPTS = [BIN / name for name in ("luigi", "neuroluigi", "luigid")]
 MAY_FORK = sys.platform == "linux" and os.environ.get("NEUROLUIGI_FORK") != "0"
 
-# What takes long to load.
-PACKAGES = ("jinja2", "neuroluigi.cli.main", "neuroluigi.runner.luigid", "neuroluigi.signals.plotting")
+# What takes long to load. Not neuroluigi.ephys: Luigi would know its tasks whether a tasks.py names them or not.
+PACKAGES = ("jinja2", "numpy.random")
+OURS = ("cli", "recordings", "runner", "signals")
 
 # Beginnings of variables that are read where Python starts or a package is imported.
 READ_AT_START = ("PYTHON", "LUIGI", "MPL", "LANG", "LC_", "OMP_", "OPENBLAS_")
@@ -58,10 +60,14 @@ AT_START = read_at_start(os.environ)
 
 
 def start(command, *, forks=True, env=None, **options):
-    """Start a command, from nothing if told so; options and what is returned are those of subprocess.Popen."""
+    """Start a command, from nothing if told so; options and what is returned are those of subprocess.Popen.
+
+    A script of the tests is [sys.executable, PATH, ...].
+    """
     env = dict(os.environ) if env is None else env
-    if forks and MAY_FORK and command[0] in SCRIPTS and read_at_start(env) == AT_START:
-        return Forked(command, env, **options)
+    words = command[1:] if command[0] == sys.executable and Path(command[1]).suffix == ".py" else command
+    if forks and MAY_FORK and (words != command or words[0] in SCRIPTS) and read_at_start(env) == AT_START:
+        return Forked(words, env, **options)
     return subprocess.Popen(command, env=env, **options)
 
 
@@ -236,6 +242,9 @@ if __name__ == "__main__":
     sys.path[0] = str(BIN)
     for package in PACKAGES:
         importlib.import_module(package)
+    for package in [importlib.import_module(f"neuroluigi.{name}") for name in OURS]:
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
     # With the first figure, Matplotlib reads its fonts.
     canvas = importlib.import_module("matplotlib.backends.backend_agg").FigureCanvasAgg
     canvas(importlib.import_module("matplotlib.figure").Figure()).print_png(os.devnull)

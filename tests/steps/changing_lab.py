@@ -5,7 +5,7 @@ import io
 import json
 import re
 import shutil
-import subprocess
+import sys
 from dataclasses import dataclass, field, replace
 from itertools import count, pairwise
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from neuroluigi.provenance.record import read_record
 from neuroluigi.provenance.state_index import INDEX_FILE
+from tests import commands
 from tests.conftest import OF_THE_RUN
 
 # Steps over all groups, the last of which seldom sees other bytes.
@@ -51,57 +52,15 @@ class All(WrapperTask):
         return [PlotAll(), Most()]
 """
 
-# Each command runs in a process of its own; only what is the same for every pipeline is imported before.
-DRIVER = """
-import io, json, os, sys
-from pathlib import Path
-import luigi, numpy
-from matplotlib.figure import Figure
-from luigi.cmdline_parser import CmdlineParser
-from luigi.task import flatten
-from neuroluigi.runner import command_line, run
-from neuroluigi.provenance import state_index
-from neuroluigi.signals import numpy_functions, plotting
-from neuroluigi.steps.config import set_defaults
-from neuroluigi.steps.plan import walk_statuses
+COMMAND = Path(__file__).with_name("lab_command.py")
 
-# Here the index of states is worth it for any result.
-state_index._WORTH_KEEPING = 1
-Figure().savefig(io.BytesIO())
-sys.dont_write_bytecode = True
 
-def plan(argv):
-    command_line.use_current_folder("tasks")
-    set_defaults()
-    root = command_line.parse(argv)
-    with CmdlineParser.global_instance(argv):
-        steps = [
-            {
-                "name": os.path.relpath(step.record_path),
-                "text": str(step),
-                "state": status.state,
-                "todo": status.todo,
-                "waits_for": status.waits_for,
-                "inputs": [os.path.relpath(one.path) for one in flatten(step.input())],
-                "outputs": [os.path.relpath(one.path) for one in flatten(step.output())],
-            }
-            for step, status in walk_statuses(root)
-        ]
-    Path("plan.json").write_text(json.dumps(steps))
-
-def child(folder, what, argv):
-    os.chdir(folder)
-    log = os.open(f"{what}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    return run.luigi_command(argv) if what == "run" else plan(argv)
-
-for line in sys.stdin:
-    process = os.fork()
-    if not process:
-        sys.exit(child(*json.loads(line)))
-    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
-"""
+def run(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run lab_command.py in a folder; return its exit code and what it printed."""
+    command = [sys.executable, COMMAND, *arguments]
+    options = {"stdin": commands.DEVNULL, "stdout": commands.PIPE, "stderr": commands.STDOUT, "text": True}
+    done = commands.run(command, cwd=folder, env=commands.clean_environment(), timeout=120, **options)
+    return done.returncode, done.stdout
 
 
 @dataclass(frozen=True)
@@ -138,7 +97,6 @@ class ChangingLab:
     """A pipeline in a folder, its settings, and what each of its steps was last made from."""
 
     folder: Path
-    driver: subprocess.Popen = field(repr=False)
     is_real: bool
     workers: int = 1
     settings: dict[str, str] = field(default_factory=dict)
@@ -158,18 +116,15 @@ class ChangingLab:
 
     # Commands
 
-    def command(self, what: str, codes: tuple[int, ...] = (0,)) -> int:
+    def command(self, what: str, codes: tuple[int, ...] = (0,)) -> tuple[int, str]:
+        """Run it, and return its exit code and what it printed."""
         fakes = ["--FakeRecording-sessions", "s", "--FakeRecording-count", "3", "--FakeRecording-bytes", "40"]
         root = ["--recordings-root", "real"] if self.is_real else fakes
         chosen = [f"--{name}={value}" for name, value in self.settings.items()]
         always = ["--matlab-engine", "numpy", "--workers", str(self.workers), "--local-scheduler"]
-        command = [str(self.folder), what, ["--module", "tasks", "All", *root, *chosen, *always]]
-        self.driver.stdin.write(json.dumps(command) + "\n")
-        self.driver.stdin.flush()
-        code = int(self.driver.stdout.readline())
-        printed = (self.folder / f"{what}.log").read_text()
+        code, printed = run(self.folder, what, "--module", "tasks", "All", *root, *chosen, *always)
         assert code in codes and "Traceback" not in printed, f"{what} ended with {code}\n{printed}"
-        return code
+        return code, printed
 
     def plan(self) -> list[Step]:
         self.command("plan")
@@ -268,8 +223,7 @@ class ChangingLab:
         self.makers = {name: step for step in plan for name in step.outputs}
         assert self.times() == times, "making the plan changed files"
         interrupted = {step.name for step in plan if pending(step.name) in before}
-        code = self.command("run", (0, 30))
-        printed = (self.folder / "run.log").read_text()
+        code, printed = self.command("run", (0, 30))
         self.waiting = {name: part for name, part in self.waiting.items() if (self.folder / part).exists()}
         self.dropped &= {name for name in self.dropped if "dropped" in (read_record(self.folder / name) or ())}
         after, times_after = self.contents() | self.dropped_files(), self.times()

@@ -1,19 +1,13 @@
 """What is made step by step, by one run after the other, is what a single run makes from nothing."""
 
 import itertools
-import json
-import os
-import subprocess
-import sys
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Pipeline, clean_environment
-from tests.steps.changing_lab import DRIVER
-
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a process for each command is forked")
+from tests.conftest import Pipeline
+from tests.steps.changing_lab import run as run_command
 
 # Steps that write what they read from tasks and files: parameters, methods that read inputs, the tool, wrapped tasks.
 STEPS = """
@@ -85,27 +79,22 @@ def run(tmp_path_factory):
     """Run the pipeline on a folder of results: run(root, settings)."""
     pipeline = Pipeline(tmp_path_factory.mktemp("incremental") / "lab")
     pipeline.add(STEPS)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
 
-    with subprocess.Popen([sys.executable, "-c", DRIVER], env=clean_environment(), **pipes) as driver:
+    def go(root, chosen):
+        always = ["--matlab-engine", "numpy", "--local-scheduler", "--FakeRecording-sessions", "s"]
+        options = [f"--{name}={value}" for name, value in chosen.items() if value]
+        code, printed = run_command(
+            pipeline.folder, "run", "--module", "tasks", "All", "--results-root", root, *options, *always
+        )
+        assert code == 0, printed
+        files = (pipeline.folder / root).rglob("*.*")
+        return {
+            str(path.relative_to(pipeline.folder / root)): path.read_bytes()
+            for path in files
+            if path.suffix in (".json", ".npy", ".png", ".txt", ".bin") and path.parent.name not in ("runs", root)
+        }
 
-        def go(root, chosen):
-            always = ["--matlab-engine", "numpy", "--local-scheduler", "--FakeRecording-sessions", "s"]
-            options = [f"--{name}={value}" for name, value in chosen.items() if value]
-            command = ["--module", "tasks", "All", "--results-root", root, *options, *always]
-            driver.stdin.write(json.dumps([str(pipeline.folder), "run", command]) + "\n")
-            driver.stdin.flush()
-            code = driver.stdout.readline()
-            assert code == "0\n", (pipeline.folder / "run.log").read_text()
-            files = (pipeline.folder / root).rglob("*.*")
-            return {
-                str(path.relative_to(pipeline.folder / root)): path.read_bytes()
-                for path in files
-                if path.suffix in (".json", ".npy", ".png", ".txt", ".bin") and path.parent.name not in ("runs", root)
-            }
-
-        yield go
-        driver.stdin.close()
+    return go
 
 
 roots = itertools.count()

@@ -5,33 +5,19 @@ exactly when a file that it waits for changed. And the design's table, worked ou
 bytes of the files and from what each step was last made from.
 """
 
-import os
-import subprocess
-import sys
 from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Pipeline, clean_environment
+from tests.conftest import Pipeline
 from tests.steps.changes import CHANGES, recording
-from tests.steps.changing_lab import DRIVER, STUDY, ChangingLab
-
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a process for each command is forked")
-
-
-@pytest.fixture(scope="module")
-def driver():
-    command = [sys.executable, "-c", DRIVER]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=clean_environment(), **pipes) as process:
-        yield process
-        process.stdin.close()
+from tests.steps.changing_lab import STUDY, ChangingLab
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["fake", "real"])
-def finished(driver, tmp_path_factory, request):
+def finished(tmp_path_factory, request):
     """A lab in which everything is made; each example gets a copy."""
     folder = tmp_path_factory.mktemp("plan") / "lab"
     tasks = Pipeline(folder).folder / "tasks.py"
@@ -42,7 +28,7 @@ def finished(driver, tmp_path_factory, request):
             path = folder / "real" / session / f"rec_{index}.bin"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(recording(number, 40))
-    lab = ChangingLab(folder, driver, is_real=request.param)
+    lab = ChangingLab(folder, is_real=request.param)
     lab.compare()
     assert len(lab.made) == (10 if request.param else 13)
     return lab
