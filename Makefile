@@ -49,10 +49,10 @@ style: types .venv/installed-tests
 	$(BIN)/mh_metric --ci matlab neuroluigi
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
-types: .venv/installed-tests
-	$(BIN)/mypy --platform linux --cache-dir .mypy_cache/linux
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
-	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
+types: $(addprefix types-,linux darwin win32)
+
+types-%: .venv/installed-tests
+	$(BIN)/mypy --platform $* --cache-dir .mypy_cache/$*
 
 docs: .venv/installed
 	$(BIN)/python docs/generate.py
@@ -68,8 +68,10 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
+# By uv, in a tenth of the time.
 .venv/installed-tests: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python .venv --compile-bytecode --editable '.[test]'
 	@touch $@
 
 # uv takes the lowest Python that it finds, pyenv's included, or downloads it. Luigi comes first, because two packages
@@ -79,8 +81,8 @@ clean:
 	  $(BIN)/uv venv --quiet --clear --python $(LOWEST_PYTHON) .venv-lowest || { \
 	  echo "make test-lowest: needs Python $(LOWEST_PYTHON), which uv neither finds nor can download; install it," \
 	    "or give a later one: make test-lowest LOWEST_PYTHON=3.11" >&2; exit 1; }
-	$(BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct --requirement requirements.txt
-	$(BIN)/uv pip install --quiet --python .venv-lowest --editable . pytest pytest-xdist hypothesis
+	$(BIN)/uv pip install --quiet --python .venv-lowest --compile-bytecode --resolution lowest-direct --requirement requirements.txt
+	$(BIN)/uv pip install --quiet --python .venv-lowest --compile-bytecode --editable . pytest pytest-xdist hypothesis
 	@touch $@
 
 # Other systems, for make bench PEERS=1: apart, so that what they need does not mix with what ours needs.
