@@ -107,6 +107,7 @@ def _print_table(place: Path, functions: Sequence[Callable[[Path, bool], Iterato
 
 
 def _print_rows(function: Callable[[Path, bool], Iterator[Row]], place: Path, quick: bool) -> None:
+    place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder:
         for row in function(Path(folder), quick):
             # Of little work most is what it costs at all: it is held to no figure.
