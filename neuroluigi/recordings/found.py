@@ -28,6 +28,11 @@ class Headers:
         self._by_stem: dict[str, list[RecordedFile]] = defaultdict(list)
         self._read: set[tuple[str, str]] = set()
 
+    @property
+    def are_unread(self) -> bool:
+        """Whether no reader has found anything so far."""
+        return not self._known
+
     def add(self, recordings: Iterable[RecordedFile]) -> None:
         """Add what was found."""
         for one in recordings:

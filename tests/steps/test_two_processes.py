@@ -96,3 +96,10 @@ def test_recordings_found_by_two_processes_are_those_found_by_one(tmp_path, monk
         # How a recording is decoded is a function, the same one for the same file.
         assert repr(halves) == repr(whole) and shared == notes and checked == seen and len(seen) > 5
         assert sum(bool(group.problems) for group in whole.values()) >= 2
+
+
+@pytest.mark.skipif(not FORMATS.is_dir(), reason="needs recordings of many formats")
+def test_what_headers_have_described_already_is_not_sent(tmp_path):
+    (tmp_path / "recordings").symlink_to(FORMATS / "openephys")
+    found = find_groups(Declaration(root=str(tmp_path)), in_parts=lambda rows, work: pytest.fail("are shared"))
+    assert len(found) >= 2
