@@ -1,5 +1,6 @@
 """SIGKILL of the processes of a run, in any order: nothing that a call started lives on."""
 
+import contextlib
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import psutil
 import pytest
 
 from neuroluigi.engines.pool import open_pool
+from neuroluigi.engines.run_folder import _lock
 from tests.conftest import SEED, TORTURE, is_running, needs_octave
 from tests.engines.lab import wait_for
 
@@ -74,11 +76,27 @@ class Run:
         return names
 
     def kill(self, *victims: str) -> None:
+        """Kill them one after the other; who is left may notice in between."""
         for name in victims:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(self.ids[name], signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        # A process that was killed is there until it is given a processor once more.
+        wait_for(lambda: not any(is_running(self.ids[name]) for name in victims))
+
+    def kill_at_once(self, *victims: str) -> None:
+        """Kill them so that none of them sees another one die."""
+        for name in victims:
+            os.kill(self.ids[name], signal.SIGSTOP)
+        self.kill(*victims)
+
+    def is_held(self) -> bool:
+        """Whether a process holds its folder: also one that a worker forked and that is to start an engine."""
+        for folder in self.lab.temporary.iterdir():
+            try:
+                os.close(_lock(folder, is_shared=False))
+            except OSError:
+                return True
+        return False
 
     def end(self) -> None:
         """End the run; what it started is not its affair any more."""
@@ -91,7 +109,7 @@ def run(warm_lab):
     run = Run(warm_lab)
     yield run
     run.end()
-    wait_for(lambda: not is_running(run.ids["worker"]) and not run.names())
+    wait_for(lambda: not is_running(run.ids["worker"]) and not run.names() and not run.is_held())
     # What a worker left that was killed while it started an engine, the next run removes.
     pool = open_pool()
     assert [*warm_lab.temporary.iterdir()] == [pool]
@@ -118,9 +136,8 @@ def test_the_death_of_some_in_any_order_leaves_nothing(run, seed):
 
 def test_what_the_death_of_all_leaves_is_ended_by_the_next_run(warm_lab):
     run = Run(warm_lab)
-    run.kill("first", "second", "worker", "run", "engine")
+    run.kill_at_once("first", "second", "worker", "run", "engine")
     run.end()
-    wait_for(lambda: not is_running(run.ids["engine"]))
     assert run.names() == ["sleep"] * 3
     warm_lab.write("quick", "disp('worked');")
     warm_lab.call("quick")
