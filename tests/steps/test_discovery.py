@@ -1,6 +1,7 @@
 """Today's recordings and groups, as the settings declare them."""
 
 import json
+import sys
 from pathlib import Path
 
 import luigi
@@ -9,7 +10,7 @@ import pytest
 import neuroluigi
 from neuroluigi import ExistingRecording, GroupTask, RecordingMaker, WrapperTask, recording_task
 from neuroluigi.recordings import groups as recordings_groups
-from neuroluigi.steps import discovery
+from neuroluigi.steps import discovery, two_processes
 from neuroluigi.steps.config import RunStopped
 from neuroluigi.steps.discovery import (
     check_results_root,
@@ -80,6 +81,23 @@ def test_a_run_searches_once(declare, command_line, tmp_path):
     assert list(groups()) == ["a"]
     write_recordings(tmp_path / "real", ["b/rec_0.bin"])
     assert list(groups()) == ["a"]
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="nothing is forked here")
+@pytest.mark.parametrize("least, shared", [(5, [5]), (6, [])])
+def test_a_run_shares_many_recordings_with_a_second_process(command_line, tmp_path, monkeypatch, least, shared):
+    write_recordings(tmp_path / "real", [f"a/rec_{index}.bin" for index in range(5)])
+    numbers, by_two = [], two_processes.by_two
+
+    def counting(items, work):
+        numbers.append(len(items))
+        return by_two(items, work)
+
+    monkeypatch.setattr(two_processes, "_SMALL_WORTH_SHARING", least)
+    monkeypatch.setattr(two_processes, "by_two", counting)
+    monkeypatch.setattr(two_processes.os, "cpu_count", lambda: 2)
+    command_line("recordings", "--recordings-root", tmp_path / "real")
+    assert [one.index for one in groups()["a"].recordings] == [0, 1, 2, 3, 4] and numbers == shared
 
 
 @pytest.fixture
